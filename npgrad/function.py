@@ -1,0 +1,216 @@
+"""Function: one forward/backward pair, and one node of the graph.
+
+A node of the graph *is* an instance of a `Function`. Its `forward` receives arrays and returns an array; what `backward`
+will need it keeps as attributes, under the names the derivation in the docstring uses. Your own rule is written the same
+way as the ones of the library:
+
+    class Square(Function):
+        def forward(self, x):
+            self.x = x
+            return x * x
+
+        def backward(self, dy):
+            return 2 * self.x * dy
+
+    y = Square.apply(x)
+
+Buffers. An attribute that the class *declares* as an array (`t: Array`) reads as None until it is first assigned. So
+`self.t = np.tanh(x, out=self.t)` allocates when the node is new and writes into the same memory when the node is run
+again, which is all that `npgrad.replay` does. A Function that does not follow this idiom replays correctly too, only
+slower.
+
+Broadcasting. `backward` may return, for each input, a gradient of the *broadcast* shape: the sweep sums it down to the
+shape of the input (`unbroadcast`, in one place for all Functions). With y = a + b and a broadcast along axis i, the
+entry a[j] was used for every i, so its derivative is the sum of all those uses: the transpose of copying is summing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from itertools import count
+from pathlib import Path
+from types import CodeType
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import ReferenceType
+
+import numpy as np
+
+from npgrad.mode import MODE
+from npgrad.tensor import Array, Hook, Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Function", "registry", "unbroadcast"]
+
+registry: dict[str, type[Function]] = {}
+"""Every Function of the library by name, in the order of definition: what tests, derivations and benchmarks enumerate."""
+
+_PACKAGE = str(Path(__file__).parent)
+_age = count()
+_new_tensor = Tensor.__new__
+# Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
+_WEAK = frozenset({float, int, bool, complex, type(None)})
+
+
+class Function:
+    """One differentiable operation: subclass it, write `forward` and `backward`, call `apply`.
+
+    `forward(self, *arrays, **options)` returns the result array and keeps on `self` what `backward` needs.
+    `backward(self, dy)` receives the derivative of the loss with respect to the result, in exactly its shape and dtype,
+    and returns the derivative with respect to each positional input: an array, or a tuple with one entry per input, None
+    for inputs that have none. It must not write into `dy`. `self.needs[k]` says whether input k wants a gradient.
+    """
+
+    needs: tuple[bool, ...] = ()
+    # For every input: the node that made it, the leaf tensor itself, or None; None as a whole once the graph is freed.
+    edges: tuple[Function | Tensor | None, ...] | None = ()
+    leaves: tuple[tuple[Tensor, int], ...] = ()
+    age: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    hooks: list[Hook] | None = None
+    retained: ReferenceType[Tensor] | None = None
+    taped: bool = False
+    origin: tuple[CodeType, int] | None = None
+    buffers: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        declared = {name for name, kind in inspect.get_annotations(cls).items() if "Array" in str(kind)}
+        cls.buffers = cls.buffers | declared
+        for name in declared - set(vars(cls)):
+            setattr(cls, name, None)
+        if cls.__module__.startswith("npgrad.functions"):
+            registry[cls.__name__] = cls
+
+    def forward(self, *arrays: Any, **options: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, *arrays).")
+
+    def backward(self, dy: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no backward method: define backward(self, dy).")
+
+    @classmethod
+    def apply(cls, *inputs: Any, **options: Any) -> Tensor:
+        """Run `forward` on the inputs' arrays; record the node if an input requires a gradient.
+
+        Inputs are tensors, arrays, Python scalars or None; options are passed to `forward` as they are. Arrays that are
+        not tensors are copied when the graph keeps them, so that changing them afterwards cannot falsify a gradient.
+        """
+        mode = MODE.get()
+        if mode.tape is not None:
+            return mode.tape.apply(cls, inputs, options, mode)
+        tracked = False
+        if mode.grad:
+            for x in inputs:
+                if isinstance(x, Tensor) and x.requires_grad:
+                    tracked = True
+                    break
+        arrays: list[Any] = []
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x._data)
+            elif type(x) in _WEAK:
+                arrays.append(x)
+            else:
+                arrays.append(as_array(x, copy=tracked))
+        return cls.record(inputs, arrays, options, tracked)
+
+    @classmethod
+    def record(cls, inputs: tuple[Any, ...], arrays: list[Any], options: dict[str, Any], tracked: bool) -> Tensor:
+        """Make the node, run it on `arrays`, and return its result as a tensor (linked to the node if `tracked`)."""
+        node = cls()
+        if tracked:
+            node.link(inputs)
+        y = node.forward(*arrays, **options)
+        if type(y) is not np.ndarray:
+            y = np.asarray(y)
+        out = _new_tensor(Tensor)
+        out._data = y
+        if tracked:
+            node.shape = y.shape
+            node.dtype = y.dtype
+            out._node = node
+            out.requires_grad = True
+        return out
+
+    def link(self, inputs: tuple[Any, ...]) -> None:
+        """Remember where the inputs came from, and which version of each leaf was used."""
+        edges: list[Function | Tensor | None] = []
+        leaves: list[tuple[Tensor, int]] = []
+        for x in inputs:
+            if not isinstance(x, Tensor):
+                edges.append(None)
+            elif x._node is not None:
+                edges.append(x._node)
+            else:
+                edges.append(x if x.requires_grad else None)
+                leaves.append((x, x._version if x._fingerprint is None else x._observe()))
+        self.edges = tuple(edges)
+        self.needs = tuple([edge is not None for edge in edges])
+        self.leaves = tuple(leaves)
+        self.age = next(_age)
+        # The line of the user's code, kept as (code, instruction): resolving it to text waits until an error asks.
+        frame = sys._getframe(2)
+        while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+            frame = frame.f_back
+        self.origin = (frame.f_code, frame.f_lasti)
+
+    def verify(self) -> None:
+        """Raise if a leaf this node read has been changed since."""
+        for leaf, version in self.leaves:
+            if (leaf._version if leaf._fingerprint is None else leaf._observe()) != version:
+                raise RuntimeError(
+                    f"{self.describe()} used a tensor of shape {leaf.shape} that was changed between forward and "
+                    "backward, so its gradient would be wrong. Change parameters after backward(), or run forward again."
+                )
+
+    def release(self) -> None:
+        """Let go of everything the forward pass saved."""
+        keep = self.shape, self.dtype, self.origin, self.age
+        self.__dict__.clear()
+        self.shape, self.dtype, self.origin, self.age = keep
+        self.edges = None
+
+    def describe(self) -> str:
+        """Function, shape of the result and the line of the user's code: the 'where' of every error message."""
+        text = f"{type(self).__name__} (result of shape {self.shape})"
+        if self.origin is not None:
+            code, instruction = self.origin
+            line = next((row for start, stop, row in code.co_lines() if start <= instruction < stop), None)
+            text += f" at {code.co_filename}:{line}"
+        return text
+
+    def parents(self) -> Iterator[Function]:
+        """The nodes that made this node's inputs."""
+        for edge in self.edges or ():
+            if isinstance(edge, Function):
+                yield edge
+
+
+def as_array(x: Any, copy: bool = False) -> Array:
+    """`x` as a native-endian numeric array, copied on request.
+
+    Raises TypeError for anything NumPy can hold only as objects or text.
+    """
+    a = np.array(x) if copy else np.asarray(x)
+    if a.dtype.kind not in "biufc":
+        kind = type(x).__name__
+        raise TypeError(f"npgrad computes with numbers; got {kind} of dtype {a.dtype}. Convert it to a numeric array.")
+    return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
+
+
+def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
+    """Sum `dy` over the axes along which an operand of `shape` was broadcast; the transpose of broadcasting.
+
+    Raises ValueError if `shape` does not broadcast to the shape of `dy`.
+    """
+    extra = dy.ndim - len(shape)
+    tail = dy.shape[extra:] if extra >= 0 else ()
+    if extra < 0 or any(n != m and n != 1 for n, m in zip(shape, tail, strict=True)):
+        raise ValueError(f"a gradient of shape {dy.shape} does not fit an input of shape {shape}")
+    axes = tuple(range(extra)) + tuple(
+        extra + k for k, (n, m) in enumerate(zip(shape, tail, strict=True)) if n == 1 and m != 1
+    )
+    return np.add.reduce(dy, axis=axes).reshape(shape) if axes else dy.reshape(shape)

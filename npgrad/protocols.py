@@ -1,0 +1,84 @@
+"""NumPy's own functions on tensors: `np.tanh(t)`, `np.concatenate([t, u])`, `array * t` (NEP 13 and NEP 18).
+
+A function of `npgrad.functions` answers for the NumPy function of the same name. What has no gradient by nature
+(comparisons, argmax, shape) gives NumPy results. Everything else is an error that names the function: never a silent zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from npgrad import functions as F
+from npgrad.tensor import Tensor, raw
+
+__all__ = ["dispatch_function", "dispatch_ufunc", "supported"]
+
+_SPELLED_OTHERWISE = {
+    np.subtract: "sub",
+    np.multiply: "mul",
+    np.divide: "div",
+    np.negative: "neg",
+    np.power: "pow",
+    np.absolute: "abs",
+}
+_WITHOUT_GRADIENT = (
+    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
+    np.isnan, np.isinf, np.isfinite, np.signbit,
+    np.argmax, np.argmin, np.argsort, np.shape, np.ndim, np.size, np.array_equal, np.allclose, np.isclose,
+    np.count_nonzero, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.array_repr, np.array_str,
+    np.iscomplexobj, np.isrealobj, np.may_share_memory, np.shares_memory,
+)  # fmt: skip
+
+
+def _table() -> dict[Any, Callable[..., Tensor]]:
+    table = {f: getattr(F, name) for f, name in _SPELLED_OTHERWISE.items() if hasattr(F, name)}
+    for name in F.__all__:
+        namesake = getattr(np, name, None)
+        if callable(namesake) and not isinstance(namesake, type):
+            table.setdefault(namesake, getattr(F, name))
+    return table
+
+
+supported: dict[Any, Callable[..., Tensor]] = _table()
+"""NumPy function or ufunc -> the npgrad function that differentiates it."""
+
+
+def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """NEP 13: called by NumPy when a ufunc meets a tensor. Raises TypeError for what has no rule."""
+    if method == "__call__" and ufunc in _WITHOUT_GRADIENT:
+        return getattr(ufunc, method)(*[raw(x) for x in inputs], **options)
+    rule = supported.get(ufunc)
+    if method != "__call__" or rule is None:
+        refuse(ufunc.__name__ + ("" if method == "__call__" else f".{method}"))
+    if options:
+        refuse_options(ufunc.__name__, options)
+    return rule(*inputs)
+
+
+def dispatch_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """NEP 18: called by NumPy when one of its functions meets a tensor. Raises TypeError for what has no rule."""
+    if function in _WITHOUT_GRADIENT:
+        return function(*[raw(x) for x in args], **{name: raw(x) for name, x in kwargs.items()})
+    rule = supported.get(function)
+    if rule is None:
+        refuse(function.__name__)
+    for name in ("out", "dtype", "where", "initial", "casting"):
+        if name in kwargs and kwargs[name] is not None:
+            refuse_options(function.__name__, {name: kwargs[name]})
+    return rule(*args, **{name: x for name, x in kwargs.items() if name not in ("out", "dtype")})
+
+
+def refuse(name: str) -> NoReturn:
+    raise TypeError(
+        f"np.{name} has no gradient rule in npgrad. Compose it from supported functions (npgrad.functions), "
+        "write an npgrad.Function for it, or leave the graph on purpose: np."
+        f"{name}(t.numpy())."
+    )
+
+
+def refuse_options(name: str, options: dict[str, Any]) -> NoReturn:
+    given = ", ".join(f"{key}=" for key in options)
+    raise TypeError(f"np.{name} on a tensor does not take {given}; call it without, on tensors of the dtype you want.")

@@ -1,0 +1,155 @@
+"""The backward sweep: from a result to the leaves, each node once, youngest first."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from npgrad.function import Function, unbroadcast
+from npgrad.tensor import Array, Tensor
+
+__all__ = ["sweep"]
+
+_by_age = attrgetter("age")
+_FREED = (
+    "the graph below {} was already freed by an earlier backward(). "
+    "Call backward(retain_graph=True) the first time, or run the forward pass again."
+)
+
+
+def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
+    """Propagate `dy`, the derivative of the loss with respect to root's result, to every leaf below `root`.
+
+    A node is always younger than the nodes that made its inputs, so decreasing age is a topological order: when a node is
+    reached, all the contributions to its `dy` have been added. Nothing recurses, so depth is limited by memory alone.
+    """
+    order = reachable(root)
+    for node in order:
+        node.verify()
+    order.sort(key=_by_age, reverse=True)
+    pending: dict[Function, Array] = {root: dy}
+    owned: set[Function] = set()
+    del dy
+    for node in order:
+        received = pending.pop(node, None)
+        edges = node.edges
+        assert edges is not None
+        if received is not None:
+            if node.hooks is not None or node.retained is not None:
+                received = observe(node, received)
+            gradients = node.backward(received)
+            if not isinstance(gradients, tuple):
+                gradients = (gradients,)
+            if len(gradients) != len(edges):
+                raise_count(node, len(gradients), len(edges))
+        else:
+            gradients = (None,) * len(edges)
+        if not retain_graph:
+            node.release()
+        for k, edge in enumerate(edges):
+            if edge is None:
+                continue
+            # Read by index: a loop variable per gradient would be one more reference to the array (see `deliver`).
+            if gradients[k] is None:
+                continue
+            if isinstance(edge, Tensor):
+                deliver(edge, fit(gradients[k], edge._data, node, k), shared=getrefcount(gradients[k]) > 2)
+                continue
+            g = gradients[k]
+            if type(g) is not np.ndarray or g.shape != edge.shape or g.dtype != edge.dtype:
+                g = fit(g, edge, node, k)
+            first = pending.get(edge)
+            if first is None:
+                pending[edge] = g
+            elif edge in owned:
+                np.add(first, g, out=first)
+            else:
+                # The first array may also be somebody else's dy: it is copied before it is added to.
+                pending[edge] = np.asarray(first + g)
+                owned.add(edge)
+        gradients = None
+
+
+def reachable(root: Function) -> list[Function]:
+    """Every node below and including `root`, in no particular order; raises if part of the graph is gone."""
+    seen = {root}
+    stack = [root]
+    found = []
+    while stack:
+        node = stack.pop()
+        found.append(node)
+        if node.edges is None:
+            raise RuntimeError(_FREED.format(node.describe()))
+        for edge in node.edges:
+            if edge is not None and not isinstance(edge, Tensor) and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    return found
+
+
+def fit(g: Any, like: Any, node: Function, k: int) -> Array:
+    """`g` in exactly the shape and dtype of input k, un-broadcast if need be; raises if it cannot be."""
+    g = np.asarray(g)
+    if g.shape != like.shape:
+        try:
+            g = unbroadcast(g, like.shape)
+        except ValueError as error:
+            raise RuntimeError(
+                f"backward of {node.describe()} returned for input {k} {error}. "
+                "It must return the input's shape, or one the input broadcasts to."
+            ) from None
+    if g.dtype != like.dtype:
+        if g.dtype.kind == "c" and like.dtype.kind != "c":
+            g = g.real
+        g = g.astype(like.dtype)
+    return g
+
+
+def deliver(leaf: Tensor, g: Array, shared: bool) -> None:
+    """Add `g` to the gradient of a leaf; take the array itself if nobody else can see it."""
+    if leaf._hooks:
+        g = run_hooks(leaf._hooks, g, leaf.shape)
+        shared = True
+    if leaf.grad is not None:
+        leaf.grad = np.asarray(leaf.grad + g)
+    elif shared or g.base is not None or not g.flags.writeable:
+        leaf.grad = g.copy()
+    else:
+        leaf.grad = g
+
+
+def observe(node: Function, dy: Array) -> Array:
+    """Run the hooks of an intermediate and keep its gradient if it asked for that."""
+    if node.hooks:
+        dy = run_hooks(node.hooks, dy, node.shape)
+    tensor = node.retained() if node.retained is not None else None
+    if tensor is not None:
+        tensor.grad = dy.copy() if tensor.grad is None else np.asarray(tensor.grad + dy)
+    return dy
+
+
+def run_hooks(hooks: list[Any], g: Array, shape: tuple[int, ...]) -> Array:
+    """Show `g` (read-only) to each hook; a hook that returns an array replaces it."""
+    for hook in list(hooks):
+        view = g.view()
+        view.flags.writeable = False
+        replacement = hook(view)
+        if replacement is not None:
+            replacement = np.asarray(replacement)
+            if replacement.shape != shape:
+                raise RuntimeError(
+                    f"a hook returned a gradient of shape {replacement.shape} for a tensor of shape {shape}. "
+                    "Return an array of the tensor's shape, or None to leave the gradient as it is."
+                )
+            g = replacement.astype(g.dtype)
+    return g
+
+
+def raise_count(node: Function, got: int, wanted: int) -> None:
+    raise RuntimeError(
+        f"backward of {node.describe()} returned {got} gradient{'s' * (got != 1)} for {wanted} "
+        f"input{'s' * (wanted != 1)}. Return one per positional argument of forward, None where there is none."
+    )

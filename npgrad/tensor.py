@@ -1,0 +1,407 @@
+"""Tensor: an array, its gradient, and the Function that made it."""
+
+from __future__ import annotations
+
+import html
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn, SupportsIndex
+from weakref import ref
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npgrad.mode import MODE
+
+__all__ = ["Array", "Tensor", "TensorLike"]
+
+Array = NDArray[Any]
+Hook = Callable[[Array], "Array | None"]
+Axis = int | tuple[int, ...] | None
+
+
+class Tensor:
+    """A NumPy array that remembers how it was made, so that `backward()` can differentiate through its history.
+
+    `Tensor(data, requires_grad=False)` copies `data` (anything NumPy can turn into a numeric array) and keeps its dtype.
+    A tensor made by you is a *leaf*: `backward()` adds to its `grad`, a NumPy array of the same shape and dtype. A tensor
+    made by an operation is an intermediate: read-only, and without a `grad` unless `retain_grad()` asked for it.
+
+    Raises TypeError if `data` is not numeric, or if a gradient is asked for numbers that have none (integers, booleans).
+    """
+
+    # Class-level defaults: an intermediate sets only what differs, which keeps the making of one cheap.
+    _data: Array
+    _node: Function | None = None
+    _hooks: list[Hook] | None = None
+    _version: int = 0
+    _fingerprint: int | None = None
+    requires_grad: bool = False
+    grad: Array | None = None
+    __hash__ = object.__hash__
+
+    def __init__(self, data: TensorLike, requires_grad: bool = False) -> None:
+        self._data = as_array(data._data if isinstance(data, Tensor) else data, copy=True)
+        if requires_grad:
+            kind = self._data.dtype.kind
+            if kind not in "fc":
+                raise TypeError(
+                    f"only floating-point tensors can require a gradient; got {self._data.dtype}. Write 1.0 for 1, "
+                    "or convert with .astype(np.float32)."
+                )
+            if kind == "c" and not MODE.get().holomorphic:
+                raise TypeError(
+                    "complex tensors require a gradient only for verification, inside `with npgrad.holomorphic():`, "
+                    "because npgrad's rules are holomorphic (no conjugation). Keep real and imaginary parts apart."
+                )
+            self.requires_grad = True
+
+    # -- the array -----------------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Array:
+        """The array. A leaf's may be changed in place (`p.data += …`); an intermediate's is read-only.
+
+        Changing a leaf between forward and backward makes that backward() raise, never silently wrong.
+        """
+        if self._node is not None:
+            return self.numpy()
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(self._data)
+        return self._data
+
+    @data.setter
+    def data(self, value: TensorLike) -> None:
+        if self._node is not None:
+            raise RuntimeError(
+                f"this tensor was computed ({type(self._node).__name__}); only leaves can be assigned to. "
+                "Use detach() to get a leaf with the same values."
+            )
+        new = value._data if isinstance(value, Tensor) else np.asarray(value)
+        if new is not self._data:
+            if new.shape != self.shape:
+                raise ValueError(f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one.")
+            self._data[...] = new
+        self._version += 1
+        self._fingerprint = None
+
+    def numpy(self) -> Array:
+        """The values as a read-only array without a copy (with one for a tensor whose memory a replay will reuse)."""
+        view = self._data.copy() if self._node is not None and self._node.taped else self._data.view()
+        view.flags.writeable = False
+        return view
+
+    def item(self) -> Any:
+        """The one value of a tensor of size 1, as a Python number."""
+        if self._data.size != 1:
+            raise ValueError(f"item() needs a tensor of exactly one element; this one has shape {self.shape}.")
+        return self._data.item()
+
+    def detach(self) -> Tensor:
+        """A leaf with a copy of the values, cut from the graph."""
+        return Tensor(self._data)
+
+    def copy(self) -> Tensor:
+        """An independent leaf: copies of the values and of the gradient. Raises RuntimeError on an intermediate."""
+        if self._node is not None:
+            raise RuntimeError(
+                f"a tensor computed by {type(self._node).__name__} cannot be copied or pickled with its graph. "
+                "Use detach() for its values."
+            )
+        new = type(self).__new__(type(self))
+        new.__dict__.update({k: v for k, v in vars(self).items() if k not in ("_hooks", "_version", "_fingerprint")})
+        new._data = self._data.copy()
+        new.grad = None if self.grad is None else self.grad.copy()
+        return new
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        memo[id(self)] = new = self.copy()
+        return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self.copy())
+
+    def _observe(self) -> int:
+        """The version of a leaf whose array was handed out: it rises when the bytes have changed."""
+        now = fingerprint(self._data)
+        if now != self._fingerprint:
+            self._fingerprint = now
+            self._version += 1
+        return self._version
+
+    # -- the gradient --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this tensor was made by you and not by an operation."""
+        return self._node is None
+
+    def backward(
+        self, grad: TensorLike | None = None, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
+        """Add the derivative of this tensor to the `grad` of every leaf it was computed from.
+
+        `grad` is the derivative of the final loss with respect to this tensor, of its shape; it may be left out when this
+        tensor has one element, and is 1 then. Unless `retain_graph`, what the forward pass saved is freed on the way.
+
+        Raises RuntimeError if nothing requires a gradient, if the graph was freed, or if an array it needs has changed.
+        """
+        if create_graph:
+            raise NotImplementedError(
+                "npgrad does not differentiate backward passes (create_graph). "
+                "For exact second derivatives use npgrad.hvp(f, inputs, vectors)."
+            )
+        if not self.requires_grad:
+            raise RuntimeError(
+                "backward() on a tensor that does not require a gradient: none of its inputs had requires_grad=True, "
+                "or it was computed under no_grad()."
+            )
+        if grad is None:
+            if self._data.size != 1:
+                raise RuntimeError(
+                    f"backward() without an argument needs a scalar; this tensor has shape {self.shape}. "
+                    "Reduce it first (.sum(), .mean()) or pass the derivative with respect to it: backward(dy)."
+                )
+            dy = np.ones_like(self._data)
+        else:
+            dy = as_array(grad._data if isinstance(grad, Tensor) else grad)
+            if dy.shape != self.shape:
+                raise ValueError(f"backward() got a gradient of shape {dy.shape} for a tensor of shape {self.shape}.")
+            if dy.dtype != self.dtype:
+                dy = dy.astype(self.dtype)
+        node = self._node
+        if node is None:
+            deliver(self, dy, shared=True)
+            return
+        tape = MODE.get().tape
+        if tape is not None:
+            tape.backward(node, dy, retain_graph)
+        else:
+            sweep(node, dy, retain_graph)
+
+    def retain_grad(self) -> None:
+        """Ask an intermediate to keep its gradient in `grad` as leaves do."""
+        if self._node is not None:
+            self._node.retained = ref(self)
+
+    def register_hook(self, hook: Hook) -> Callable[[], None]:
+        """Call `hook(gradient)` whenever the gradient of this tensor is known; returns a function that removes it.
+
+        The gradient is a read-only array, to be copied if kept. If the hook returns an array, that replaces the gradient.
+        Raises RuntimeError if this tensor does not require a gradient.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("a hook on a tensor that does not require a gradient would never be called.")
+        owner = self if self._node is None else self._node
+        hooks = _hooks_of(owner)
+        hooks.append(hook)
+        return lambda: hooks.remove(hook) if hook in hooks else None
+
+    # -- description ---------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        return self._data.size
+
+    def _facts(self) -> str:
+        facts = f"shape={self.shape}, dtype={self.dtype}"
+        if self._node is not None:
+            return f"{facts}, made by {type(self._node).__name__}"
+        return f"{facts}, requires_grad=True" if self.requires_grad else facts
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        values = np.array2string(self._data, prefix=name + "(", separator=", ", threshold=60, edgeitems=3, precision=4)
+        return f"{name}({values}, {self._facts()})"
+
+    def _repr_html_(self) -> str:
+        values = html.escape(np.array2string(self._data, threshold=200, precision=4))
+        return f"<div><code>{type(self).__name__}</code> {html.escape(self._facts())}<pre>{values}</pre></div>"
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[k] for k in range(len(self._data)))
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    # -- NumPy ---------------------------------------------------------------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.requires_grad:
+            raise TypeError(
+                "turning a tensor that requires a gradient into an array would drop the gradient silently. "
+                "Say so with .numpy() or .detach(), or use the npgrad function of the same name."
+            )
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return protocols.dispatch_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return protocols.dispatch_function(function, args, kwargs)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "tensors are not written in place, because the graph may still need the old values. "
+            "Use npgrad.where(mask, new, old), or change a leaf's array: t.data[index] = value."
+        )
+
+    # -- operations: the functions of npgrad.functions under their usual spellings ---------------------------------------
+
+    def __add__(self, other: TensorLike) -> Tensor:
+        return F.Add.apply(self, other)
+
+    def __radd__(self, other: TensorLike) -> Tensor:
+        return F.Add.apply(other, self)
+
+    def __sub__(self, other: TensorLike) -> Tensor:
+        return F.Sub.apply(self, other)
+
+    def __rsub__(self, other: TensorLike) -> Tensor:
+        return F.Sub.apply(other, self)
+
+    def __mul__(self, other: TensorLike) -> Tensor:
+        return F.Mul.apply(self, other)
+
+    def __rmul__(self, other: TensorLike) -> Tensor:
+        return F.Mul.apply(other, self)
+
+    def __truediv__(self, other: TensorLike) -> Tensor:
+        return F.Div.apply(self, other)
+
+    def __rtruediv__(self, other: TensorLike) -> Tensor:
+        return F.Div.apply(other, self)
+
+    def __pow__(self, other: TensorLike) -> Tensor:
+        return F.Pow.apply(self, other)
+
+    def __rpow__(self, other: TensorLike) -> Tensor:
+        return F.Pow.apply(other, self)
+
+    def __matmul__(self, other: TensorLike) -> Tensor:
+        return F.MatMul.apply(self, other)
+
+    def __rmatmul__(self, other: TensorLike) -> Tensor:
+        return F.MatMul.apply(other, self)
+
+    def __neg__(self) -> Tensor:
+        return F.Neg.apply(self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return F.abs(self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return F.getitem(self, index)
+
+    def __eq__(self, other: object) -> Any:
+        return self._data == raw(other)
+
+    def __ne__(self, other: object) -> Any:
+        return self._data != raw(other)
+
+    def __lt__(self, other: TensorLike) -> Any:
+        return self._data < raw(other)
+
+    def __le__(self, other: TensorLike) -> Any:
+        return self._data <= raw(other)
+
+    def __gt__(self, other: TensorLike) -> Any:
+        return self._data > raw(other)
+
+    def __ge__(self, other: TensorLike) -> Any:
+        return self._data >= raw(other)
+
+    @property
+    def T(self) -> Tensor:
+        return F.transpose(self)
+
+    def exp(self) -> Tensor:
+        return F.exp(self)
+
+    def log(self) -> Tensor:
+        return F.log(self)
+
+    def sqrt(self) -> Tensor:
+        return F.sqrt(self)
+
+    def tanh(self) -> Tensor:
+        return F.tanh(self)
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return F.sum(self, axis, keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return F.mean(self, axis, keepdims)
+
+    def var(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        return F.var(self, axis, ddof, keepdims)
+
+    def std(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        return F.std(self, axis, ddof, keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return F.max(self, axis, keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return F.min(self, axis, keepdims)
+
+    def reshape(self, *shape: int | Sequence[int]) -> Tensor:
+        return F.reshape(self, shape[0] if len(shape) == 1 else shape)  # type: ignore[arg-type]
+
+    def transpose(self, *axes: SupportsIndex | Sequence[int]) -> Tensor:
+        return F.transpose(self, axes[0] if len(axes) == 1 else axes or None)  # type: ignore[arg-type]
+
+
+TensorLike = Tensor | Array | Sequence[Any] | complex
+"""What operations accept: a tensor, an array, a nested sequence of numbers or a number."""
+
+
+def raw(x: Any) -> Any:
+    """The array of a tensor; anything else as it is."""
+    return x._data if isinstance(x, Tensor) else x
+
+
+def fingerprint(a: Array) -> int:
+    """A checksum of the bytes of `a`."""
+    return zlib.crc32(np.ascontiguousarray(a).view(np.uint8).data if a.size else b"")
+
+
+def _hooks_of(owner: Tensor | Function) -> list[Hook]:
+    if isinstance(owner, Tensor):
+        owner._hooks = owner._hooks if owner._hooks is not None else []
+        return owner._hooks
+    owner.hooks = owner.hooks if owner.hooks is not None else []
+    return owner.hooks
+
+
+# At the bottom because functions are made of tensors and tensors have functions as operators.
+from npgrad import functions as F  # noqa: E402
+from npgrad import protocols  # noqa: E402
+from npgrad.function import Function, as_array  # noqa: E402
+from npgrad.sweep import deliver, sweep  # noqa: E402
