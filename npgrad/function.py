@@ -115,6 +115,8 @@ class Function:
                 arrays.append(x)
             else:
                 arrays.append(as_array(x, copy=tracked))
+        if mode.holomorphic:
+            arrays = promote(arrays)
         return cls.record(inputs, arrays, options, tracked)
 
     @classmethod
@@ -199,6 +201,13 @@ def as_array(x: Any, copy: bool = False) -> Array:
         kind = type(x).__name__
         raise TypeError(f"npgrad computes with numbers; got {kind} of dtype {a.dtype}. Convert it to a numeric array.")
     return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
+
+
+def promote(arrays: list[Any]) -> list[Any]:
+    """All floating arrays made complex if one of them is, so that a rule may work in place on any of them."""
+    if not any(isinstance(a, np.ndarray) and a.dtype.kind == "c" for a in arrays):
+        return arrays
+    return [a.astype(np.complex128) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in arrays]
 
 
 def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:

@@ -65,7 +65,8 @@ def holomorphic() -> Iterator[None]:
     Every rule of npgrad is written without conjugation, so on complex numbers it computes the holomorphic derivative
     f'(z), not the conjugated gradient that an optimiser of a real loss over complex parameters would need. That is what
     makes Im f(x + ih)/h and exact Hessian-vector products possible (Squire & Trapp 1998, "Using complex variables to
-    estimate derivatives of real functions").
+    estimate derivatives of real functions"). Where one floating operand of an operation is complex, the others are made
+    complex too.
     """
     with _switch(holomorphic=True):
         yield

@@ -1,10 +1,8 @@
 """Every differentiable function, one family a file, the derivation above the code it derives."""
 
-from npgrad.functions import (
-    arithmetic,
-)
 from npgrad.functions.arithmetic import *  # noqa: F403
+from npgrad.functions.batch_norm import *  # noqa: F403
+from npgrad.functions.matmul import *  # noqa: F403
 
-__all__ = [
-    *arithmetic.__all__,
-]
+# Some families are named after their function (matmul, batch_norm): the function is what the name means here.
+__all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_")]

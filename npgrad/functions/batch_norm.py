@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.functions.matrix_sums import column_sum
+from npgrad.functions.shape import moveaxis, reshape
+from npgrad.tensor import Array, Tensor, TensorLike, raw
 
 __all__ = ["BatchNorm", "BatchNormInference", "batch_norm"]
 
@@ -63,16 +65,25 @@ class BatchNorm(Function):
     dgamma: Array
     dbeta: Array
 
-    def forward(self, x: Array, gamma: Array, beta: Array, eps: float = 1e-5, ddof: int = 0) -> Array:
+    def forward(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        *,
+        eps: float = 1e-5,
+        ddof: int = 0,
+        running: tuple[Array | None, Array | None, float] = (None, None, 0.0),
+    ) -> Array:
         n = len(x)
         self.n, self.m, self.gamma = n, n - ddof, gamma
         xc = np.subtract(x, x[0], out=self.xhat)
-        self.mu = np.add.reduce(xc, axis=0, out=self.mu)
+        self.mu = column_sum(xc, out=self.mu)
         self.mu /= n
         np.subtract(xc, self.mu, out=xc)  # (2)
         self.mu += x[0]  # (1)
         y = np.multiply(xc, xc, out=self.y)
-        self.var = np.add.reduce(y, axis=0, out=self.var)
+        self.var = column_sum(y, out=self.var)
         self.var /= self.m  # (3)
         self.rstd = np.add(self.var, eps, out=self.rstd)
         np.sqrt(self.rstd, out=self.rstd)
@@ -80,15 +91,120 @@ class BatchNorm(Function):
         self.xhat = np.multiply(xc, self.rstd, out=xc)  # (5)
         self.y = np.multiply(self.xhat, gamma, out=y)
         self.y += beta  # (6)
+        self.track(*running)
         return self.y
+
+    def track(self, running_mean: Array | None, running_var: Array | None, momentum: float) -> None:
+        """Move the running statistics towards this batch's; the running variance always takes the unbiased one."""
+        if running_mean is not None:
+            running_mean *= 1 - momentum
+            running_mean += momentum * self.mu.real
+        if running_var is not None:
+            running_var *= 1 - momentum
+            running_var += (momentum * self.m / (self.n - 1)) * self.var.real
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
         xhat = self.xhat
-        self.dbeta = np.add.reduce(dy, axis=0, out=self.dbeta)  # (7)
+        self.dbeta = column_sum(dy, out=self.dbeta)  # (7)
         dx = np.multiply(dy, xhat, out=self.dx)
-        self.dgamma = np.add.reduce(dx, axis=0, out=self.dgamma)  # (8)
+        self.dgamma = column_sum(dx, out=self.dgamma)  # (8)
         np.multiply(xhat, self.dgamma / self.m, out=dx)
         np.subtract(dy, dx, out=dx)
         dx -= self.dbeta / self.n
         self.dx = np.multiply(dx, self.gamma * self.rstd, out=dx)  # (9)
         return self.dx, self.dgamma, self.dbeta
+
+
+class BatchNormInference(Function):
+    """Normalise with given statistics: in evaluation, batch normalisation is a fixed affine map of each channel.
+
+    Symbols
+        x[i,k]        input
+        gamma[k]      scale
+        beta[k]       shift
+        mu[k]         running mean, a constant here
+        var[k] > 0    running variance, a constant here
+        eps = 1e-3    as in training
+    Forward
+        (1) rstd[k] = (var[k] + eps)**(-1/2)
+        (2) y[i,k]  = (x[i,k] - mu[k])*rstd[k]*gamma[k] + beta[k]
+    Backward
+        (3) dbeta[k]  = sum(i, dy[i,k])
+        (4) dgamma[k] = sum(i, dy[i,k]*(x[i,k] - mu[k])*rstd[k])
+        (5) dx[i,k]   = dy[i,k]*gamma[k]*rstd[k]
+    Notes
+        Nothing is averaged over the batch, so the rows no longer know of each other: compare (5) with the two terms that
+        training subtracts.
+    """
+
+    xhat: Array
+    y: Array
+    dx: Array
+
+    def forward(self, x: Array, gamma: Array, beta: Array, *, mu: Array, var: Array, eps: float = 1e-5) -> Array:
+        self.gamma = gamma
+        self.rstd = (1.0 / np.sqrt(var + eps)).astype(x.dtype, copy=False)  # (1)
+        self.xhat = np.subtract(x, mu.astype(x.dtype, copy=False), out=self.xhat)
+        self.xhat *= self.rstd
+        self.y = np.multiply(self.xhat, gamma, out=self.y)
+        self.y += beta  # (2)
+        return self.y
+
+    def backward(self, dy: Array) -> tuple[Array, Array | None, Array | None]:
+        dbeta = column_sum(dy) if self.needs[2] else None  # (3)
+        dgamma = column_sum(dy * self.xhat) if self.needs[1] else None  # (4)
+        self.dx = np.multiply(dy, self.gamma * self.rstd, out=self.dx)  # (5)
+        return self.dx, dgamma, dbeta
+
+
+def batch_norm(
+    x: TensorLike,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    weight: TensorLike | None = None,
+    bias: TensorLike | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    ddof: int = 0,
+) -> Tensor:
+    """Batch normalisation of x (N, C) or (N, C, L…), each channel over all its other axes.
+
+    In training the batch's own statistics normalise, and the running ones (NumPy arrays of shape (C,), changed in place)
+    move towards them: running = (1 - momentum)·running + momentum·batch. The biased variance normalises, the unbiased one
+    enters running_var, as in PyTorch; `ddof=1` uses the unbiased one in both places, as the makemore lecture does.
+    In evaluation the running statistics normalise. No gradient touches them.
+
+    Raises ValueError if x has no channel axis, a parameter does not have C entries, training has fewer than two rows per
+    channel, or evaluation has no running statistics. Source: Ioffe & Szegedy 2015, algorithms 1 and 2.
+    """
+    x = x if isinstance(x, Tensor) else Tensor(x)
+    if x.ndim < 2:
+        raise ValueError(f"batch_norm takes x of shape (N, C) or (N, C, L…); got {x.shape}. Add the missing axis.")
+    channels = x.shape[1]
+    named = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    for name, value in named.items():
+        if value is not None and np.shape(raw(value)) != (channels,):
+            raise ValueError(
+                f"batch_norm got {name} of shape {np.shape(raw(value))} for x of shape {x.shape}; "
+                f"it needs one entry for each of the {channels} channels: shape ({channels},)."
+            )
+    dtype = x.dtype
+    gamma: TensorLike = np.ones(channels, dtype) if weight is None else weight
+    beta: TensorLike = np.zeros(channels, dtype) if bias is None else bias
+    rows = x if x.ndim == 2 else reshape(moveaxis(x, 1, -1), (-1, channels))
+    if training:
+        n = rows.shape[0]
+        if n < 2:
+            raise ValueError(
+                f"batch_norm in training got {n} row{'s' * (n != 1)} per channel, and a mean and variance of so few say "
+                "nothing: the result would always be beta. Use a larger batch, or eval() to use the running statistics."
+            )
+        y = BatchNorm.apply(rows, gamma, beta, eps=eps, ddof=ddof, running=(running_mean, running_var, momentum))
+    elif running_mean is None or running_var is None:
+        raise ValueError("batch_norm in evaluation needs running_mean and running_var; pass them, or training=True.")
+    else:
+        y = BatchNormInference.apply(rows, gamma, beta, mu=running_mean, var=running_var, eps=eps)
+    if x.ndim == 2:
+        return y
+    return moveaxis(reshape(y, (x.shape[0], *x.shape[2:], channels)), -1, 1)

@@ -1,0 +1,366 @@
+"""Losses: cross-entropy (class indices or class probabilities), negative log-likelihood, squared error, logistic loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from npgrad.function import Function
+from npgrad.functions.matrix_sums import row_sum
+from npgrad.functions.shape import moveaxis, reshape
+from npgrad.tensor import Array, Tensor, TensorLike, raw
+
+__all__ = [
+    "BCEWithLogits",
+    "CrossEntropy",
+    "MSELoss",
+    "NLLLoss",
+    "SoftCrossEntropy",
+    "bce_with_logits",
+    "cross_entropy",
+    "mse_loss",
+    "nll_loss",
+]
+
+
+class CrossEntropy(Function):
+    """Softmax and negative log-likelihood in one: the surprise of z's softmax at the classes t.
+
+    Case: mean over the batch
+    Symbols
+        z[i,c]      logits: row i, class c
+        t[i] in c   the true class of row i
+        n = size(i)
+        C = size(c)
+    Forward
+        (1) e[i,c]    = exp(z[i,c] - max(c, z[i,c]))
+        (2) total[i]  = sum(c, e[i,c])
+        (3) losses[i] = log(total[i]) - (z[i,t[i]] - max(c, z[i,c]))
+                      = -log(exp(z[i,t[i]])/sum(c, exp(z[i,c])))
+        (4) loss      = sum(i, losses[i])/n
+    Backward
+        (a) dlosses[i] = dloss/n
+        (b) dtotal[i]  = dlosses[i]/total[i]
+        (5) dz[i,c]    = dlosses[i]*(e[i,c]/total[i] - delta(c, t[i]))
+                       = dlosses[i]*(exp(z[i,c])/sum(j, exp(z[i,j])) - delta(c, t[i]))
+
+    Case: label smoothing, sum over the batch
+    Symbols
+        z[i,c]      logits
+        t[i] in c   the true class of row i
+        C = size(c)
+        label_smoothing = 0.2   share of the target spread evenly over all classes
+        reduction = "sum"
+    Forward
+        (1) e[i,c]    = exp(z[i,c] - max(c, z[i,c]))
+        (2) total[i]  = sum(c, e[i,c])
+        (a) q[i,c]    = (1 - label_smoothing)*delta(c, t[i]) + label_smoothing/C
+        (3) losses[i] = -sum(c, q[i,c]*(z[i,c] - max(j, z[i,j]) - log(total[i])))
+        (4) loss      = sum(i, losses[i])
+    Backward
+        (5) dz[i,c] = dloss*(e[i,c]/total[i] - q[i,c])
+
+    Notes
+        p - onehot, the most welcome cancellation of the subject: the softmax's own derivative p(onehot - p) meets the
+        logarithm's 1/p. Each row of dz sums to zero: a probability can only be taken from the other classes.
+
+        The maximum of the row is subtracted before exp, which changes nothing in exact arithmetic, lets no exp overflow,
+        and is exact at logits of ±1e4. The maximum needs no gradient: its contributions cancel in (3).
+
+        Rows whose class is `ignore_index` count neither in the sum nor in n.
+    """
+
+    e: Array
+    total: Array
+    dz: Array
+
+    def forward(
+        self,
+        z: Array,
+        t: Array,
+        *,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+    ) -> Array:
+        n, C = z.shape
+        self.kept = None
+        if ignore_index is not None:
+            self.kept = t != ignore_index
+            t = np.where(self.kept, t, 0)
+        # Seen as unsigned, a negative class is a very large one: one comparison checks both ends.
+        if int(t.view(np.uint64).max()) >= C:
+            raise IndexError(f"cross_entropy got a target class of {_stray(t, C)}; with {C} logits it must be 0 to {C - 1}.")
+        self.reduction, self.label_smoothing = reduction, label_smoothing
+        e = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=self.e)
+        self.at = np.arange(0, n * C, C)
+        self.at += t
+        shifted = e.take(self.at)
+        smooth = row_sum(e) if label_smoothing else 0.0
+        self.e = np.exp(e, out=e)  # (1)
+        self.total = row_sum(e, out=self.total)  # (2)
+        losses = np.log(self.total)
+        losses -= (1 - label_smoothing) * shifted + label_smoothing / C * smooth if label_smoothing else shifted  # (3)
+        self.n = n
+        if self.kept is not None:
+            self.n = int(np.count_nonzero(self.kept))
+            losses[~self.kept] = 0
+        if reduction == "none":
+            return losses
+        return losses.sum() / self.n if reduction == "mean" else losses.sum()  # (4)
+
+    def backward(self, dloss: Array) -> tuple[Array, None]:
+        dlosses = np.broadcast_to(dloss / self.n if self.reduction == "mean" else dloss, self.total.shape)
+        if self.kept is not None:
+            dlosses = dlosses * self.kept
+        dz = np.multiply(self.e, (dlosses / self.total)[:, None], out=self.dz)
+        if self.label_smoothing:
+            dz -= (dlosses * (self.label_smoothing / dz.shape[1]))[:, None]
+            dlosses = dlosses * (1 - self.label_smoothing)
+        dz.reshape(-1)[self.at] -= dlosses
+        self.dz = dz  # (5)
+        return dz, None
+
+
+class SoftCrossEntropy(Function):
+    """Cross-entropy between the softmax of z and given class probabilities q.
+
+    Symbols
+        z[i,c]        logits
+        q[i,c] > 0    target probabilities (rows need not sum to one)
+    Forward
+        (1) logp[i,c] = z[i,c] - log(sum(j, exp(z[i,j])))
+        (2) losses[i] = -sum(c, q[i,c]*logp[i,c])
+    Backward
+        (a) dlogp[i,c] = -dlosses[i]*q[i,c]
+        (3) dz[i,c]    = dlosses[i]*(exp(logp[i,c])*sum(j, q[i,j]) - q[i,c])
+        (4) dq[i,c]    = -dlosses[i]*logp[i,c]
+    Notes
+        With q one-hot this is `CrossEntropy`. logp is computed after subtracting the row's maximum.
+    """
+
+    logp: Array
+
+    def forward(self, z: Array, q: Array) -> Array:
+        self.q = q
+        shifted = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=self.logp)
+        self.logp = np.subtract(shifted, np.log(row_sum(np.exp(shifted)))[:, None], out=shifted)  # (1)
+        return -row_sum(q * self.logp)  # (2)
+
+    def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
+        dlosses = dlosses[:, None]
+        dz = dq = None
+        if self.needs[0]:
+            dz = dlosses * (np.exp(self.logp) * row_sum(self.q)[:, None] - self.q)  # (3)
+        if self.needs[1]:
+            dq = -dlosses * self.logp  # (4)
+        return dz, dq
+
+
+class NLLLoss(Function):
+    """The negative of the entry of logp at each row's class.
+
+    Symbols
+        logp[i,c]   log-probabilities
+        t[i] in c   the true class of row i
+    Forward
+        (1) losses[i] = -logp[i,t[i]]
+    Backward
+        (2) dlogp[i,c] = -dlosses[i]*delta(c, t[i])
+    """
+
+    def forward(self, logp: Array, t: Array) -> Array:
+        n, C = logp.shape
+        if int(t.view(np.uint64).max()) >= C:
+            raise IndexError(f"nll_loss got a target class of {_stray(t, C)}; with {C} classes it must be 0 to {C - 1}.")
+        self.shape_in, self.rows, self.t = logp.shape, np.arange(n), t
+        return -logp[self.rows, t]  # (1)
+
+    def backward(self, dlosses: Array) -> tuple[Array, None]:
+        dlogp = np.zeros(self.shape_in, dlosses.dtype)
+        dlogp[self.rows, self.t] = -dlosses  # (2)
+        return dlogp, None
+
+
+class MSELoss(Function):
+    """The mean of squared differences.
+
+    Symbols
+        a[i,k]    prediction
+        b[i,k]    target
+        n = size(i)*size(k)
+    Forward
+        (1) r[i,k] = a[i,k] - b[i,k]
+        (2) loss   = sum((i,k), r[i,k]**2)/n
+    Backward
+        (3) da[i,k] = dloss*2*r[i,k]/n
+        (4) db[i,k] = -da[i,k]
+    """
+
+    r: Array
+    da: Array
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.r = np.subtract(a, b, out=self.r)  # (1)
+        self.n = np.size(self.r)
+        return np.add.reduce(np.square(self.r), axis=None) / self.n  # (2)
+
+    def backward(self, dloss: Array) -> tuple[Array, Array | None]:
+        self.da = np.multiply(self.r, dloss * (2.0 / self.n), out=self.da)  # (3)
+        return self.da, -self.da if self.needs[1] else None  # (4)
+
+
+class BCEWithLogits(Function):
+    """Binary cross-entropy of the sigmoid of z against q, without ever forming the sigmoid's logarithm.
+
+    Symbols
+        z[i]    logits
+        q[i]    target probabilities
+    Forward
+        (1) losses[i] = maximum(z[i], 0) - z[i]*q[i] + log1p(exp(-abs(z[i])))
+                      = -q[i]*log(sigmoid(z[i])) - (1 - q[i])*log(sigmoid(-z[i]))
+    Backward
+        (2) dz[i] = dlosses[i]*(sigmoid(z[i]) - q[i])
+        (3) dq[i] = -dlosses[i]*z[i]
+    Notes
+        The first form of (1) has only exponentials of negative numbers: nothing overflows at ±1e4.
+    """
+
+    def forward(self, z: Array, q: Array) -> Array:
+        self.z, self.q = z, q
+        positive = np.real(z) > 0
+        size = np.where(positive, z, -z)
+        return np.where(positive, z, 0) - z * q + np.log1p(np.exp(-size))  # (1)
+
+    def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
+        dz = dq = None
+        if self.needs[0]:
+            dz = dlosses * (0.5 * (1 + np.tanh(0.5 * self.z)) - self.q)  # (2)
+        if self.needs[1]:
+            dq = -dlosses * self.z  # (3)
+        return dz, dq
+
+
+def cross_entropy(
+    logits: TensorLike,
+    target: TensorLike,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy of softmax(logits) against `target`, in nats; 0 is certainty in the truth, ln C is a uniform guess.
+
+    logits are (N, C) or (N, C, d…), classes on axis 1. `target` holds integer classes, (N,) or (N, d…), or floating-point
+    class probabilities of the logits' shape. `reduction` is "mean" (over what is not ignored), "sum" or "none".
+
+    Raises IndexError for a class out of range, TypeError for integer probabilities or float classes, ValueError for shapes
+    that do not fit, an empty batch, an unknown reduction, or label_smoothing outside [0, 1].
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'reduction must be "mean", "sum" or "none"; got {reduction!r}.')
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing is a share between 0 and 1; got {label_smoothing}.")
+    z = logits if isinstance(logits, Tensor) else Tensor(logits)
+    t = raw(target)
+    if not isinstance(t, np.ndarray):
+        t = np.asarray(t)
+    shape = z._data.shape
+    if len(shape) < 2:
+        raise ValueError(f"cross_entropy takes logits of shape (N, C) or (N, C, d…); got {shape}. Add the batch axis.")
+    if z._data.size == 0:
+        raise ValueError(f"cross_entropy of an empty batch (logits of shape {shape}) is undefined: the mean of nothing.")
+    places = (shape[0], *shape[2:]) if len(shape) > 2 else shape[:1]
+    if t.dtype.kind == "f" or t.dtype.kind == "c":
+        if t.shape != shape:
+            hint = " Classes are integers: convert with .astype(np.int64)." if t.shape == places else ""
+            raise TypeError(
+                f"cross_entropy got floating-point targets of shape {t.shape} for logits of shape {shape}; class "
+                f"probabilities must have the logits' shape.{hint}"
+            )
+        q: TensorLike = target
+        if label_smoothing:
+            q = (target if isinstance(target, Tensor) else t) * (1 - label_smoothing) + label_smoothing / shape[1]
+        losses = SoftCrossEntropy.apply(_rows(z), _rows(q if isinstance(q, Tensor) else Tensor(q)))
+        if reduction == "none":
+            return losses if len(shape) == 2 else reshape(losses, places)
+        return losses.mean() if reduction == "mean" else losses.sum()
+    if t.shape != places:
+        raise ValueError(
+            f"cross_entropy got targets of shape {t.shape} for logits of shape {shape}; it needs one class per row: {places}."
+        )
+    options: dict[str, Any] = {}
+    if reduction != "mean":
+        options["reduction"] = reduction
+    if label_smoothing:
+        options["label_smoothing"] = label_smoothing
+    if ignore_index is not None:
+        options["ignore_index"] = ignore_index
+    loss = CrossEntropy.apply(_rows(z), _classes(t), **options)
+    return reshape(loss, places) if reduction == "none" and len(shape) > 2 else loss
+
+
+def nll_loss(
+    log_probabilities: TensorLike, target: TensorLike, ignore_index: int | None = None, reduction: str = "mean"
+) -> Tensor:
+    """Minus the log-probability of the true class: log_probabilities (N, C), target (N,) integers.
+
+    Raises as `cross_entropy` does.
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'reduction must be "mean", "sum" or "none"; got {reduction!r}.')
+    logp = log_probabilities if isinstance(log_probabilities, Tensor) else Tensor(log_probabilities)
+    t = np.asarray(raw(target))
+    if logp.ndim != 2 or t.shape != logp.shape[:1]:
+        raise ValueError(f"nll_loss takes log-probabilities (N, C) and targets (N,); got {logp.shape} and {t.shape}.")
+    if t.dtype.kind not in "iu":
+        raise TypeError(f"nll_loss takes integer classes; got {t.dtype}. Convert with .astype(np.int64).")
+    if logp.size == 0:
+        raise ValueError(f"nll_loss of an empty batch (shape {logp.shape}) is undefined: the mean of nothing.")
+    kept = np.ones(t.shape, bool) if ignore_index is None else t != ignore_index
+    losses = NLLLoss.apply(logp, _classes(np.where(kept, t, 0)))
+    if ignore_index is not None:
+        losses = losses * kept
+    if reduction == "none":
+        return losses
+    return losses.sum() / float(np.count_nonzero(kept)) if reduction == "mean" else losses.sum()
+
+
+def mse_loss(prediction: TensorLike, target: TensorLike) -> Tensor:
+    """The mean of (prediction - target)². Raises ValueError unless both have the same shape."""
+    a, b = np.shape(raw(prediction)), np.shape(raw(target))
+    if a != b:
+        raise ValueError(f"mse_loss compares equal shapes; got {a} and {b}, and broadcasting would average nonsense.")
+    return MSELoss.apply(prediction, target)
+
+
+def bce_with_logits(logits: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """Binary cross-entropy of sigmoid(logits) against probabilities `target` of the same shape, in nats.
+
+    Raises ValueError for different shapes or an unknown reduction.
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'reduction must be "mean", "sum" or "none"; got {reduction!r}.')
+    a, b = np.shape(raw(logits)), np.shape(raw(target))
+    if a != b:
+        raise ValueError(f"bce_with_logits compares equal shapes; got {a} and {b}.")
+    losses = BCEWithLogits.apply(logits, target)
+    if reduction == "none":
+        return losses
+    return losses.mean() if reduction == "mean" else losses.sum()
+
+
+def _rows(x: Tensor) -> Tensor:
+    """(N, C, d…) as (N·d…, C)."""
+    return x if x._data.ndim == 2 else reshape(moveaxis(x, 1, -1), (-1, x.shape[1]))
+
+
+def _classes(t: Array) -> Array:
+    if t.dtype.kind not in "iu":
+        raise TypeError(f"class targets are integers; got {t.dtype}. Convert with .astype(np.int64).")
+    return np.ascontiguousarray(t, dtype=np.int64).reshape(-1)
+
+
+def _stray(t: Array, classes: int) -> int:
+    """The first entry that is no class."""
+    return int(t[(t < 0) | (t >= classes)][0])

@@ -1,0 +1,166 @@
+"""Matrix products: `matmul` in all its ranks, and the fused affine map `linear`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from npgrad.function import Function
+from npgrad.functions.matrix_sums import column_sum
+from npgrad.tensor import Array, Tensor, TensorLike
+
+__all__ = ["Linear", "MatMul", "linear", "matmul"]
+
+
+class MatMul(Function):
+    """y = a @ b, with NumPy's rules for vectors and stacks of matrices.
+
+    Each entry a[i,j] meets every b[j,k] once, on the way to y[i,k]: its derivative collects them all, which is again a
+    matrix product. The transposes need no memorising: they are the only way in which the shapes fit.
+
+    Case: matrix times matrix
+    Symbols
+        a[i,j]    left factor
+        b[j,k]    right factor
+    Forward
+        (1) y[i,k] = sum(j, a[i,j]*b[j,k])
+    Backward
+        (2) da[i,j] = sum(k, dy[i,k]*b[j,k])
+        (3) db[j,k] = sum(i, a[i,j]*dy[i,k])
+
+    Case: stack of matrices times one matrix
+    Symbols
+        a[s,i,j]    a stack of left factors
+        b[j,k]      right factor, shared by the whole stack
+    Forward
+        (1) y[s,i,k] = sum(j, a[s,i,j]*b[j,k])
+    Backward
+        (2) da[s,i,j] = sum(k, dy[s,i,k]*b[j,k])
+        (3) db[j,k]   = sum((s,i), a[s,i,j]*dy[s,i,k])
+
+    Case: matrix times vector
+    Symbols
+        a[i,j]    left factor
+        b[j]      right factor, a column without its axis
+    Forward
+        (1) y[i] = sum(j, a[i,j]*b[j])
+    Backward
+        (2) da[i,j] = dy[i]*b[j]
+        (3) db[j]   = sum(i, a[i,j]*dy[i])
+
+    Case: vector times matrix
+    Symbols
+        a[j]      left factor, a row without its axis
+        b[j,k]    right factor
+    Forward
+        (1) y[k] = sum(j, a[j]*b[j,k])
+    Backward
+        (2) da[j]   = sum(k, dy[k]*b[j,k])
+        (3) db[j,k] = a[j]*dy[k]
+
+    Case: vector times vector
+    Symbols
+        a[j]    left factor
+        b[j]    right factor
+    Forward
+        (1) y = sum(j, a[j]*b[j])
+    Backward
+        (2) da[j] = dy*b[j]
+        (3) db[j] = a[j]*dy
+
+    Notes
+        A vector is a matrix with one axis of length 1 left out; the code puts that axis back, so that one rule serves all
+        ranks. Where one factor is shared by a stack, its gradient is one product over all rows of the stack together,
+        not a product per member and a sum.
+    """
+
+    y: Array
+    da: Array
+    db: Array
+
+    def forward(self, a: Array, b: Array) -> Array:
+        if np.ndim(a) == 0 or np.ndim(b) == 0:
+            raise ValueError(
+                f"matmul takes vectors and matrices; got operands of shape {np.shape(a)} and {np.shape(b)}. "
+                "Use * to multiply by a number."
+            )
+        self.a, self.b = a, b
+        self.y = np.matmul(a, b, out=self.y)  # (1)
+        return self.y
+
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
+        a, b = self.a, self.b
+        dy = np.asarray(dy)
+        if b.ndim == 1:
+            b, dy = b[:, None], dy[..., None]
+        if a.ndim == 1:
+            a, dy = a[None, :], dy[..., None, :]
+        if self.needs[0]:
+            self.da = np.matmul(dy, b.swapaxes(-1, -2), out=self.da)  # (2)
+        if self.needs[1]:
+            if a.ndim > 2 and b.ndim == 2:
+                a, dy = a.reshape(-1, a.shape[-1]), dy.reshape(-1, dy.shape[-1])
+            self.db = np.matmul(a.swapaxes(-1, -2), dy, out=self.db)  # (3)
+        da = self.da if self.a.ndim > 1 or self.da is None else self.da[..., 0, :]
+        db = self.db if self.b.ndim > 1 or self.db is None else self.db[..., 0]
+        return da, db
+
+
+class Linear(Function):
+    """y = x @ W + b in one node: rows of x are examples, W is (fan_in, fan_out), b is (fan_out,) or absent.
+
+    Symbols
+        x[i,j]    example i, input feature j
+        W[j,k]    weight from input j to output k
+        b[k]      bias
+    Forward
+        (1) y[i,k] = sum(j, x[i,j]*W[j,k]) + b[k]
+    Backward
+        (2) db[k]   = sum(i, dy[i,k])
+        (3) dW[j,k] = sum(i, x[i,j]*dy[i,k])
+        (4) dx[i,j] = sum(k, dy[i,k]*W[j,k])
+    Notes
+        Every example uses the same W and b, so their gradients sum over the examples. Further axes of x in front are
+        further examples.
+    """
+
+    y: Array
+    dx: Array
+    dW: Array
+    db: Array
+
+    def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
+        if x.ndim < 1 or W.ndim != 2 or x.shape[-1] != W.shape[0] or (b is not None and b.shape != W.shape[1:]):
+            raise ValueError(
+                f"linear got x of shape {x.shape}, W of shape {W.shape}, b of shape {None if b is None else b.shape}; "
+                "it takes x (…, fan_in), W (fan_in, fan_out) and b (fan_out,)."
+            )
+        self.x, self.W, self.b = x, W, b
+        self.y = np.matmul(x, W, out=self.y)
+        if b is not None:
+            self.y += b  # (1)
+        return self.y
+
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:
+        x, W = self.x, self.W
+        if self.needs[0]:
+            self.dx = np.matmul(dy, W.T, out=self.dx)  # (4)
+        if x.ndim != 2:
+            x, dy = x.reshape(-1, W.shape[0]), dy.reshape(-1, W.shape[1])
+        if self.needs[1]:
+            self.dW = np.matmul(x.T, dy, out=self.dW)  # (3)
+        if self.b is not None and self.needs[2]:
+            self.db = column_sum(dy, out=self.db)  # (2)
+        return self.dx, self.dW, self.db
+
+
+def matmul(a: TensorLike, b: TensorLike) -> Tensor:
+    """The matrix product a @ b, with NumPy's rules for 1-D operands and for broadcasting stacks of matrices.
+
+    Raises ValueError if an operand is a number, or the shapes do not fit.
+    """
+    return MatMul.apply(a, b)
+
+
+def linear(x: TensorLike, W: TensorLike, b: TensorLike | None = None) -> Tensor:
+    """x @ W + b, for x (…, fan_in), W (fan_in, fan_out) and b (fan_out,) or None. Raises ValueError on other shapes."""
+    return Linear.apply(x, W) if b is None else Linear.apply(x, W, b)
