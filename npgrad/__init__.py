@@ -4,5 +4,6 @@ from npgrad.tensor import Tensor  # first: tensors and functions know each other
 from npgrad.function import Function
 from npgrad.mode import enable_grad, holomorphic, is_grad_enabled, no_grad
 from npgrad.functions import *  # noqa: F403
+from npgrad.replay import replay
 
 __version__ = "0.1.0"

@@ -117,11 +117,13 @@ class Function:
                 arrays.append(as_array(x, copy=tracked))
         if mode.holomorphic:
             arrays = promote(arrays)
-        return cls.record(inputs, arrays, options, tracked)
+        return cls.record(inputs, arrays, options, tracked)[0]
 
     @classmethod
-    def record(cls, inputs: tuple[Any, ...], arrays: list[Any], options: dict[str, Any], tracked: bool) -> Tensor:
-        """Make the node, run it on `arrays`, and return its result as a tensor (linked to the node if `tracked`)."""
+    def record(
+        cls, inputs: tuple[Any, ...], arrays: list[Any], options: dict[str, Any], tracked: bool
+    ) -> tuple[Tensor, Function]:
+        """Make the node and run it on `arrays`: its result as a tensor (linked to the node if `tracked`), and the node."""
         node = cls()
         if tracked:
             node.link(inputs)
@@ -135,7 +137,14 @@ class Function:
             node.dtype = y.dtype
             out._node = node
             out.requires_grad = True
-        return out
+        return out, node
+
+    def own_buffers(self) -> None:
+        """Make 0-d results, which NumPy returns as scalars, arrays that can be written into."""
+        for name in self.buffers:
+            value = getattr(self, name)
+            if isinstance(value, np.generic):
+                setattr(self, name, np.asarray(value))
 
     def link(self, inputs: tuple[Any, ...]) -> None:
         """Remember where the inputs came from, and which version of each leaf was used."""

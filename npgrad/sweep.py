@@ -28,7 +28,8 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
     """
     order = reachable(root)
     for node in order:
-        node.verify()
+        if node.leaves:
+            node.verify()
     order.sort(key=_by_age, reverse=True)
     pending: dict[Function, Array] = {root: dy}
     owned: set[Function] = set()
@@ -47,7 +48,9 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
                 raise_count(node, len(gradients), len(edges))
         else:
             gradients = (None,) * len(edges)
-        if not retain_graph:
+        if node.taped:
+            node.own_buffers()
+        elif not retain_graph:
             node.release()
         for k, edge in enumerate(edges):
             if edge is None:
@@ -124,7 +127,7 @@ def deliver(leaf: Tensor, g: Array, shared: bool) -> None:
 def observe(node: Function, dy: Array) -> Array:
     """Run the hooks of an intermediate and keep its gradient if it asked for that."""
     if node.hooks:
-        dy = run_hooks(node.hooks, dy, node.shape)
+        dy = run_hooks(node.hooks, dy.copy() if node.taped else dy, node.shape)
     tensor = node.retained() if node.retained is not None else None
     if tensor is not None:
         tensor.grad = dy.copy() if tensor.grad is None else np.asarray(tensor.grad + dy)

@@ -80,7 +80,9 @@ class Tensor:
         new = value._data if isinstance(value, Tensor) else np.asarray(value)
         if new is not self._data:
             if new.shape != self.shape:
-                raise ValueError(f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one.")
+                raise ValueError(
+                    f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one."
+                )
             self._data[...] = new
         self._version += 1
         self._fingerprint = None
@@ -138,9 +140,7 @@ class Tensor:
         """Whether this tensor was made by you and not by an operation."""
         return self._node is None
 
-    def backward(
-        self, grad: TensorLike | None = None, retain_graph: bool = False, create_graph: bool = False
-    ) -> None:
+    def backward(self, grad: TensorLike | None = None, retain_graph: bool = False, create_graph: bool = False) -> None:
         """Add the derivative of this tensor to the `grad` of every leaf it was computed from.
 
         `grad` is the derivative of the final loss with respect to this tensor, of its shape; it may be left out when this

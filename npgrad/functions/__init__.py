@@ -2,6 +2,7 @@
 
 from npgrad.functions.arithmetic import *  # noqa: F403
 from npgrad.functions.batch_norm import *  # noqa: F403
+from npgrad.functions.loss import *  # noqa: F403
 from npgrad.functions.matmul import *  # noqa: F403
 
 # Some families are named after their function (matmul, batch_norm): the function is what the name means here.

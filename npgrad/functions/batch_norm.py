@@ -73,7 +73,9 @@ class BatchNorm(Function):
         *,
         eps: float = 1e-5,
         ddof: int = 0,
-        running: tuple[Array | None, Array | None, float] = (None, None, 0.0),
+        running_mean: Array | None = None,
+        running_var: Array | None = None,
+        momentum: float = 0.1,
     ) -> Array:
         n = len(x)
         self.n, self.m, self.gamma = n, n - ddof, gamma
@@ -91,7 +93,7 @@ class BatchNorm(Function):
         self.xhat = np.multiply(xc, self.rstd, out=xc)  # (5)
         self.y = np.multiply(self.xhat, gamma, out=y)
         self.y += beta  # (6)
-        self.track(*running)
+        self.track(running_mean, running_var, momentum)
         return self.y
 
     def track(self, running_mean: Array | None, running_var: Array | None, momentum: float) -> None:
@@ -200,7 +202,16 @@ def batch_norm(
                 f"batch_norm in training got {n} row{'s' * (n != 1)} per channel, and a mean and variance of so few say "
                 "nothing: the result would always be beta. Use a larger batch, or eval() to use the running statistics."
             )
-        y = BatchNorm.apply(rows, gamma, beta, eps=eps, ddof=ddof, running=(running_mean, running_var, momentum))
+        y = BatchNorm.apply(
+            rows,
+            gamma,
+            beta,
+            eps=eps,
+            ddof=ddof,
+            running_mean=running_mean,
+            running_var=running_var,
+            momentum=momentum,
+        )
     elif running_mean is None or running_var is None:
         raise ValueError("batch_norm in evaluation needs running_mean and running_var; pass them, or training=True.")
     else:

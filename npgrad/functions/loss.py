@@ -91,7 +91,9 @@ class CrossEntropy(Function):
             t = np.where(self.kept, t, 0)
         # Seen as unsigned, a negative class is a very large one: one comparison checks both ends.
         if int(t.view(np.uint64).max()) >= C:
-            raise IndexError(f"cross_entropy got a target class of {_stray(t, C)}; with {C} logits it must be 0 to {C - 1}.")
+            raise IndexError(
+                f"cross_entropy got a target class of {_stray(t, C)}; with {C} logits it must be 0 to {C - 1}."
+            )
         self.reduction, self.label_smoothing = reduction, label_smoothing
         e = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=self.e)
         self.at = np.arange(0, n * C, C)
@@ -173,7 +175,9 @@ class NLLLoss(Function):
     def forward(self, logp: Array, t: Array) -> Array:
         n, C = logp.shape
         if int(t.view(np.uint64).max()) >= C:
-            raise IndexError(f"nll_loss got a target class of {_stray(t, C)}; with {C} classes it must be 0 to {C - 1}.")
+            raise IndexError(
+                f"nll_loss got a target class of {_stray(t, C)}; with {C} classes it must be 0 to {C - 1}."
+            )
         self.shape_in, self.rows, self.t = logp.shape, np.arange(n), t
         return -logp[self.rows, t]  # (1)
 
@@ -269,7 +273,9 @@ def cross_entropy(
     if len(shape) < 2:
         raise ValueError(f"cross_entropy takes logits of shape (N, C) or (N, C, d…); got {shape}. Add the batch axis.")
     if z._data.size == 0:
-        raise ValueError(f"cross_entropy of an empty batch (logits of shape {shape}) is undefined: the mean of nothing.")
+        raise ValueError(
+            f"cross_entropy of an empty batch (logits of shape {shape}) is undefined: the mean of nothing."
+        )
     places = (shape[0], *shape[2:]) if len(shape) > 2 else shape[:1]
     if t.dtype.kind == "f" or t.dtype.kind == "c":
         if t.shape != shape:

@@ -163,4 +163,4 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
 
 def linear(x: TensorLike, W: TensorLike, b: TensorLike | None = None) -> Tensor:
     """x @ W + b, for x (…, fan_in), W (fan_in, fan_out) and b (fan_out,) or None. Raises ValueError on other shapes."""
-    return Linear.apply(x, W) if b is None else Linear.apply(x, W, b)
+    return Linear.apply(x, W, b)

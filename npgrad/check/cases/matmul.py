@@ -35,4 +35,4 @@ def linear(rng: np.random.Generator) -> Case:
 @case("Linear")
 def without_bias(rng: np.random.Generator) -> Case:
     i, j, k = (int(n) for n in rng.integers(1, 6, size=3))
-    return Case((rng.normal(size=(i, j)), rng.normal(size=(j, k))), torch=lambda torch, x, W: x @ W)
+    return Case((rng.normal(size=(i, j)), rng.normal(size=(j, k)), None), torch=lambda torch, x, W, b: x @ W)
