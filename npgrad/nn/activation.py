@@ -1,0 +1,81 @@
+"""Nonlinearities as modules, for use in `Sequential`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from npgrad import functions as F
+from npgrad.nn.module import Module
+from npgrad.tensor import Tensor
+
+__all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "SiLU", "Sigmoid", "Tanh"]
+
+
+class Tanh(Module):
+    """tanh x: gain 5/3."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.tanh(x)
+
+
+class Sigmoid(Module):
+    """1/(1 + exp(−x))."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.sigmoid(x)
+
+
+class ReLU(Module):
+    """max(x, 0): gain √2; the derivative at 0 is 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x)
+
+
+class LeakyReLU(Module):
+    """x for x > 0, negative_slope·x otherwise."""
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = negative_slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, self.negative_slope)
+
+    def extra_repr(self) -> str:
+        return f"{self.negative_slope:g}"
+
+
+class ELU(Module):
+    """x for x > 0, alpha·(exp(x) − 1) otherwise (Clevert et al. 2016, arXiv:1511.07289)."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.elu(x, self.alpha)
+
+    def extra_repr(self) -> str:
+        return f"{self.alpha:g}"
+
+
+class GELU(Module):
+    """x·Φ(x), Φ the normal distribution function; `approximate="tanh"` for the approximation by tanh.
+
+    Source: Hendrycks & Gimpel 2016, arXiv:1606.08415.
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate: Any = approximate
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.gelu(x, self.approximate)
+
+    def extra_repr(self) -> str:
+        return "" if self.approximate == "none" else f"approximate={self.approximate!r}"
+
+
+class SiLU(Module):
+    """x·sigmoid(x) (Elfwing et al. 2017, arXiv:1702.03118)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.silu(x)
