@@ -53,7 +53,7 @@ class ModuleList(Module):
 
 
 class Sequential(ModuleList):
-    """`Sequential(f, g, h)(x)` is h(g(f(x))); also a list: `len`, iteration, `net[2]`, `net[:-1]` (modules are shared)."""
+    """`Sequential(f, g, h)(x)` is h(g(f(x))); also a list: `len`, iteration, `net[2]`, `net[:-1]` (shared modules)."""
 
     def __init__(self, *modules: Module) -> None:
         super().__init__(modules)

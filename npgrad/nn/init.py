@@ -179,8 +179,8 @@ def orthogonal(
     """gain times a random matrix with orthonormal rows or columns, whichever are fewer.
 
     More than two axes are treated as the matrix (shape[0], product of the others). The distribution is uniform over all
-    such matrices (Mezzadri 2007: the QR decomposition of a normal matrix, with the signs of R's diagonal). Source: Saxe,
-    McClelland & Ganguli 2014 (arXiv:1312.6120).
+    such matrices (Mezzadri 2007: the QR decomposition of a normal matrix, with the signs of R's diagonal). Source:
+    Saxe, McClelland & Ganguli 2014 (arXiv:1312.6120).
 
     Raises ValueError below two axes.
     """

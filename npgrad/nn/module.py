@@ -207,7 +207,7 @@ class Module:
     # -- hooks ---------------------------------------------------------------------------------------------------------
 
     def register_forward_hook(self, hook: ForwardHook) -> Remover:
-        """Call `hook(module, inputs, output)` after every forward pass; what it returns, if not None, replaces the output.
+        """Call `hook(module, inputs, output)` after every forward pass; a result that is not None replaces the output.
 
         `inputs` is the tuple of positional inputs. Returns a function that removes the hook.
         """
