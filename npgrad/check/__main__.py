@@ -1,0 +1,61 @@
+"""python -m npgrad.check: the certificate, the conventions and the mutants on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+EXAMPLES = """examples:
+  python -m npgrad.check                     every function against every oracle
+  python -m npgrad.check tanh batch_norm     some functions, by either of their names
+  python -m npgrad.check --conventions       what npgrad does where mathematics leaves a choice, verified now
+  python -m npgrad.check --mutants           wrong rules on purpose: does the check notice each of them?"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 if everything passed, 1 if something failed, 2 if the request was not understood."""
+    parser = argparse.ArgumentParser(
+        prog="python -m npgrad.check",
+        description="Check the gradients of npgrad against complex steps, central differences and PyTorch (if installed).",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("functions", nargs="*", help="functions to check, e.g. tanh or BatchNorm (default: all)")
+    parser.add_argument("--cases", type=int, default=20, metavar="N", help="random cases per function (default 20)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed the cases are drawn from (default 0)")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--conventions", action="store_true", help="print and verify the numerical conventions")
+    choice.add_argument("--mutants", action="store_true", help="run the catalogue of wrong rules; survivors fail")
+    asked = parser.parse_args(arguments)
+    if asked.cases < 1:
+        parser.error(f"--cases must be at least 1; got {asked.cases}.")
+    if asked.seed < 0:
+        parser.error(f"--seed must not be negative; got {asked.seed}.")
+
+    # Imported here so that --help answers at once.
+    from npgrad.check import certificate, conventions, mutants
+    from npgrad.function import registry
+
+    try:
+        names = certificate.select(asked.functions) if asked.functions else list(registry)
+    except KeyError as error:
+        print(error.args[0], file=sys.stderr)
+        return 2
+    if asked.conventions:
+        lines = conventions.table()
+    elif asked.mutants:
+        lines = mutants.table(asked.functions and names, asked.seed)
+    else:
+        lines = certificate.table(certificate.certify_all(names, asked.cases, asked.seed))
+    last = ""
+    try:
+        for last in lines:
+            print(last, flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0 if last.startswith("PASS") else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

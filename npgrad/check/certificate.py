@@ -1,0 +1,185 @@
+"""The certificate: every registered Function, on random cases, against every oracle."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import npgrad.check.cases  # noqa: F401  (registers the cases)
+from npgrad.check.case import CASES, Case
+from npgrad.check.errors import GradientError
+from npgrad.check.gradcheck import COMPLEX, DIFFERENCES, TORCH, gradcheck
+from npgrad.function import Function, registry
+from npgrad.tensor import Array
+
+__all__ = ["Line", "certify", "certify_all", "draw", "select", "torch_module"]
+
+
+@dataclass
+class Line:
+    """What was found about one Function."""
+
+    name: str
+    cases: int = 0
+    errors: dict[str, float] = field(default_factory=dict)
+    failure: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.failure is None
+
+
+def torch_module() -> Any:
+    """PyTorch, or None where it is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    import torch
+
+    return torch
+
+
+def draw(name: str, count: int, seed: int = 0) -> Iterator[tuple[int, int, Case]]:
+    """`count` cases of the Function called `name`, its builders taking turns: (builder, draw, case).
+
+    A case depends on its name, builder, number and the seed alone, so a failure can be drawn again by itself.
+    """
+    builders = CASES[name]
+    for n in range(count):
+        which = n % len(builders)
+        yield which, n, builders[which](np.random.default_rng([seed, zlib.crc32(name.encode()), which, n]))
+
+
+def certify(name: str, count: int = 20, seed: int = 0, entries: int = 6, torch: Any = None) -> Line:
+    """Check one Function on `count` cases and on no fewer than two of each of its builders; stop at the first failure."""
+    line = Line(name)
+    if not CASES.get(name):
+        line.failure = "no cases: add a builder to npgrad/check/cases"
+        return line
+    for which, n, case in draw(name, max(count, 2 * len(CASES[name])), seed):
+        try:
+            report = gradcheck(call(registry[name], case), variable(case), seed=n, entries=entries, torch=reference(case, torch))
+        except Exception as error:
+            kind = "" if isinstance(error, GradientError) else f"{type(error).__name__}: "
+            shapes = ", ".join(str(x.shape) if isinstance(x, np.ndarray) else repr(x) for x in case.inputs)
+            options = "".join(f", {key}={value!r}" for key, value in case.options.items())
+            builder = CASES[name][which].__name__
+            line.failure = f"{kind}{error} Case: builder {builder}, draw {n}, seed {seed}: {name}({shapes}{options})"
+            return line
+        line.cases += 1
+        for oracle, value in report.errors.items():
+            line.errors[oracle] = max(line.errors.get(oracle, 0.0), value)
+    return line
+
+
+def certify_all(names: list[str], count: int = 20, seed: int = 0) -> Iterator[Line]:
+    """One line after the other, as they are found."""
+    torch = torch_module()
+    for name in names:
+        yield certify(name, count, seed, torch=torch)
+
+
+def differentiable(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
+
+
+def variable(case: Case) -> list[Array]:
+    return [x for x in case.inputs if differentiable(x)]
+
+
+def call(cls: type[Function], case: Case) -> Any:
+    """The case as a function of its floating-point inputs alone."""
+
+    def f(*tensors: Any) -> Any:
+        given = iter(tensors)
+        return cls.apply(*[next(given) if differentiable(x) else x for x in case.inputs], **case.options)
+
+    return f
+
+
+def reference(case: Case, torch: Any) -> Any:
+    """The same, computed by torch; None if torch or the counterpart is missing."""
+    if torch is None or case.torch is None:
+        return None
+
+    def f(*tensors: Any) -> Any:
+        given = iter(tensors)
+        fixed = [torch.tensor(x) if isinstance(x, np.ndarray) else x for x in case.inputs]
+        assert case.torch is not None
+        return case.torch(torch, *[next(given) if differentiable(x) else y for x, y in zip(case.inputs, fixed, strict=True)])
+
+    return f
+
+
+def select(asked: list[str]) -> list[str]:
+    """Names of Functions for what the user typed: class names, or public functions such as batch_norm.
+
+    Raises KeyError, with a sentence that offers close matches, for a name that is neither.
+    """
+    functions: dict[str, list[str]] = {}
+    for name, cls in registry.items():
+        functions.setdefault(snake(name), []).append(name)
+        module = importlib.import_module(cls.__module__)
+        for public in getattr(module, "__all__", ()):
+            if public[:1].islower() and uses(getattr(module, public), name):
+                functions.setdefault(public, []).append(name)
+    out: list[str] = []
+    for name in asked:
+        found = [name] if name in registry else functions.get(name)
+        if found is None:
+            close = difflib.get_close_matches(name, [*registry, *functions], n=3, cutoff=0.5)
+            hint = f" Did you mean {', '.join(close)}?" if close else " Without names, all functions are checked."
+            raise KeyError(f"npgrad has no function called {name!r}.{hint}")
+        out += [f for f in found if f not in out]
+    return out
+
+
+def uses(function: Any, name: str) -> bool:
+    """Whether the code of a public function refers to the Function called `name`."""
+    code = getattr(function, "__code__", None)
+    return code is not None and name in code.co_names
+
+
+def snake(name: str) -> str:
+    """BatchNorm -> batch_norm."""
+    return "".join("_" + c.lower() if c.isupper() and k else c.lower() for k, c in enumerate(name))
+
+
+def table(lines: Iterator[Line]) -> Iterator[str]:
+    """The certificate as text of 80 columns, line by line, ending with the verdict."""
+    torch = torch_module()
+    version = f"torch {torch.__version__}" if torch is not None else "torch is not installed"
+    yield f"npgrad certificate: numpy {np.__version__}, {version}"
+    yield ""
+    yield f"{'function':<24}{'cases':>6}  {'complex step':>13}  {'differences':>12}  {'torch':>13}"
+    yield "-" * 80
+    done: list[Line] = []
+    for line in lines:
+        done.append(line)
+        third = number(line.errors.get(TORCH)) if torch is not None else "not installed"
+        verdict = "ok" if line.passed else "FAIL"
+        yield (
+            f"{line.name:<24}{line.cases:>6}  {number(line.errors.get(COMPLEX)):>13}  "
+            f"{number(line.errors.get(DIFFERENCES)):>12}  {third:>13}  {verdict:>4}"
+        )
+    yield "-" * 80
+    worst = {o: max((x.errors[o] for x in done if o in x.errors), default=None) for o in (COMPLEX, DIFFERENCES, TORCH)}
+    yield (
+        f"{f'{len(done)} functions, largest error':<24}{sum(x.cases for x in done):>6}"[:80].ljust(30)
+        + f"  {number(worst[COMPLEX]):>13}  {number(worst[DIFFERENCES]):>12}  {number(worst[TORCH]):>13}"
+    )
+    bad = [line for line in done if not line.passed]
+    for line in bad:
+        yield ""
+        yield f"{line.name}: {line.failure}"
+    yield ""
+    yield f"FAIL: {len(bad)} of {len(done)} functions" if bad else f"PASS: {len(done)} functions"
+
+
+def number(x: float | None) -> str:
+    return "—" if x is None else f"{x:.1e}"
