@@ -1,0 +1,236 @@
+"""Indexing: slices, gathers, embeddings. What was read once gets its gradient back, what was read often the sum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from npgrad.function import Function
+from npgrad.tensor import Array, Tensor, TensorLike, raw
+
+__all__ = ["Embedding", "GetItem", "Slice", "TakeAlongAxis", "embedding", "getitem", "take_along_axis"]
+
+
+class Slice(Function):
+    """Basic indexing, x[key] by integers, slices, None and Ellipsis: each value is read at most once; a view.
+
+    Symbols
+        x[i,k]     input
+        key = 1    the index; here an integer, which picks a row
+    Forward
+        (1) y[k] = x[1,k]
+    Backward
+        (2) dx[i,k] = delta(i, 1)*dy[k]
+    Notes
+        What was not read had no influence: its gradient is zero. A slice reads several rows, each once, so dy is
+        written to where they are, and nothing needs adding.
+    """
+
+    dx: Array
+
+    def forward(self, x: Array, key: Any) -> Array:
+        self.key, self.x_shape = key, x.shape
+        y: Array = x[key]  # (1)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        self.dx = zeros(self.x_shape, dy, self.dx)
+        self.dx[self.key] = dy  # (2)
+        return self.dx
+
+
+class GetItem(Function):
+    """Indexing by arrays, x[index]: a gather. A value read several times has several gradients, which add up.
+
+    Symbols
+        x[i,k]           input
+        index[j] in i    the rows to read; they may repeat, and may stand among slices in a longer index
+    Forward
+        (1) y[j,k] = x[index[j],k]
+    Backward
+        (2) dx[i,k] = sum(j, delta(i, index[j])*dy[j,k])
+    Notes
+        The trap is dx[index] += dy, which reads, adds and writes each place once however often it is named, and so
+        loses all but the last of the duplicates.
+
+        `key` is the whole index, with `ARRAY` standing for each array; without it the arrays are the whole index.
+    """
+
+    dx: Array
+
+    def forward(self, x: Array, *index: Array, key: tuple[Any, ...] | None = None) -> Array:
+        if key is None:
+            self.key: tuple[Any, ...] = index
+        else:
+            arrays = iter(index)
+            self.key = tuple([next(arrays) if item is ARRAY else item for item in key])
+        self.x_shape, self.count = x.shape, len(index)
+        return x[self.key]  # (1)
+
+    def backward(self, dy: Array) -> tuple[Array | None, ...]:
+        self.dx = zeros(self.x_shape, dy, self.dx)
+        places = np.arange(self.dx.size).reshape(self.x_shape)[self.key]
+        np.add.at(self.dx.reshape(-1), places.reshape(-1), dy.reshape(-1))  # (2)
+        return self.dx, *(None,) * self.count
+
+
+class TakeAlongAxis(Function):
+    """One value (or several) per position along an axis, such as the log-probability of each row's target.
+
+    Symbols
+        x[i,k]               input
+        indices[i,j] in k    which entries of row i to read
+        axis = 1             the axis along which indices count
+    Forward
+        (1) y[i,j] = x[i,indices[i,j]]
+    Backward
+        (2) dx[i,k] = sum(j, delta(k, indices[i,j])*dy[i,j])
+    """
+
+    dx: Array
+
+    def forward(self, x: Array, indices: Array, axis: int = -1) -> Array:
+        axis = normalize_axis_index(axis, x.ndim)
+        grid = np.ogrid[tuple([slice(n) for n in indices.shape])]
+        self.key = (*grid[:axis], indices, *grid[axis + 1 :])
+        self.x_shape = x.shape
+        return np.take_along_axis(x, indices, axis)  # (1)
+
+    def backward(self, dy: Array) -> tuple[Array, None]:
+        self.dx = zeros(self.x_shape, dy, self.dx)
+        np.add.at(self.dx, self.key, dy)  # (2)
+        return self.dx, None
+
+
+class Embedding(Function):
+    """Rows of a table: row i of the result is the vector of token indices[i].
+
+    Symbols
+        E[v,c]             the table: one row per token of the vocabulary
+        indices[i] in v    tokens; they may repeat
+    Forward
+        (1) y[i,c] = E[indices[i],c]
+                   = sum(v, delta(v, indices[i])*E[v,c])
+    Backward
+        (2) dE[v,c] = sum(i, delta(v, indices[i])*dy[i,c])
+    Notes
+        The second form of (1) has one-hot rows: an embedding is a product with a matrix of zeros and ones, and (2) is
+        the product with its transpose. Neither is computed that way. Adding each number to its place in the flattened
+        table (`np.add.at` has a fast loop for one dimension) costs as much as the product at the lecture's size (27
+        tokens, 10 features, 96 rows) and a tenth of it with 1000 tokens; and the product would spread one NaN in dy over
+        the whole table. Sorting the tokens to add whole segments (`np.add.reduceat`) was slower than either.
+    """
+
+    y: Array
+    dE: Array
+
+    def forward(self, E: Array, indices: Array) -> Array:
+        if E.ndim != 2:
+            raise ValueError(f"embedding needs a table of shape (vocabulary, features); got shape {E.shape}.")
+        check_indices(indices, len(E))
+        self.E_shape, self.indices = E.shape, indices
+        # With any other mode than "raise" (the indices are known to be good) NumPy writes to `out` without a copy.
+        self.y = np.take(E, indices, 0, self.y, "clip")  # (1)
+        return self.y
+
+    def backward(self, dy: Array) -> tuple[Array, None]:
+        self.dE = zeros(self.E_shape, dy, self.dE)
+        width = self.E_shape[1]
+        places = self.indices.reshape(-1, 1) * np.intp(width) + np.arange(width)
+        np.add.at(self.dE.reshape(-1), places.reshape(-1), dy.reshape(-1))  # (2)
+        return self.dE, None
+
+
+class _Array:
+    """Stands in an index for an array that is passed separately."""
+
+    def __repr__(self) -> str:
+        return "ARRAY"
+
+
+ARRAY = _Array()
+_BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+
+
+def zeros(shape: tuple[int, ...], like: Array, out: Array | None) -> Array:
+    """Zeros of the dtype of `like`, in the memory of `out` if there is one."""
+    if out is None:
+        return np.zeros(shape, like.dtype)
+    out.fill(0)
+    return out
+
+
+def check_indices(indices: Array, size: int) -> None:
+    """Raise TypeError unless `indices` are integers, IndexError unless all are in 0 … size - 1."""
+    kind = indices.dtype.kind
+    if kind not in "iu":
+        raise TypeError(
+            f"embedding indices must be integers; got {indices.dtype}. Convert them with .astype(np.int64)."
+        )
+    if indices.size == 0:
+        return
+    # Seen as unsigned a negative number is huge, so that one maximum finds both kinds of mistake.
+    unsigned = indices.view(f"u{indices.itemsize}") if kind == "i" else indices
+    if np.maximum.reduce(unsigned, axis=None) >= size:
+        wrong = indices[unsigned >= size].reshape(-1)[0]
+        raise IndexError(
+            f"embedding index {wrong} is outside the vocabulary of {size} (0 to {size - 1}). "
+            "Check that the data was encoded with the vocabulary the table was made for."
+        )
+
+
+def getitem(x: TensorLike, index: Any) -> Tensor:
+    """x[index] for integers, slices, None, Ellipsis, and boolean or integer arrays, in any combination NumPy takes.
+
+    Raises IndexError where NumPy does.
+    """
+    key = index if type(index) is tuple else (index,)
+    for item in key:
+        if type(item) not in _BASIC:
+            return _gather(x, key)
+    return Slice.apply(x, key=key)
+
+
+def _gather(x: TensorLike, key: tuple[Any, ...]) -> Tensor:
+    """Indexing with arrays: they become inputs, so that a replay sees them change."""
+    arrays: list[Any] = []
+    pattern: list[Any] = []
+    for item in key:
+        if type(item) not in _BASIC and np.ndim(array := _as_index(item)) + (array.dtype.kind == "b"):
+            arrays.append(array)
+            pattern.append(ARRAY)
+        else:
+            pattern.append(item if type(item) in _BASIC else int(item))
+    if not arrays:
+        return Slice.apply(x, key=tuple(pattern))
+    return GetItem.apply(x, *arrays, key=None if len(arrays) == len(pattern) else tuple(pattern))
+
+
+def _as_index(item: Any) -> Array:
+    array = np.asarray(raw(item))
+    if array.size == 0 and not isinstance(item, Tensor | np.ndarray):
+        array = array.astype(np.intp)
+    if array.dtype.kind not in "biu":
+        raise IndexError(
+            f"an index must be made of integers or booleans; got {type(item).__name__} of dtype {array.dtype}. "
+            "Convert it with .astype(np.int64)."
+        )
+    return array
+
+
+def take_along_axis(x: TensorLike, indices: TensorLike, axis: int = -1) -> Tensor:
+    """x[…, indices[…, j, …], …] along `axis`: `indices` has the dimensions of x and says which entries to read there.
+
+    Raises IndexError if an index is out of range, or not an integer; ValueError if the dimensions differ.
+    """
+    return TakeAlongAxis.apply(x, indices, axis=axis)
+
+
+def embedding(weight: TensorLike, indices: TensorLike) -> Tensor:
+    """The rows `indices` of `weight` (vocabulary, features), in the shape of `indices` with the features as last axis.
+
+    Raises IndexError for an index that is negative or beyond the vocabulary, TypeError for one that is not an integer.
+    """
+    return Embedding.apply(weight, indices)

@@ -1,0 +1,316 @@
+"""Reductions: sum, mean, var, std, prod and cumsum, over any axes, with NumPy's names and options.
+
+Results are kept with the reduced axes at length 1: in that shape a result, or its gradient, broadcasts against the input.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from npgrad.function import Function
+from npgrad.tensor import Array, Axis, Tensor, TensorLike
+
+__all__ = [
+    "CumSum",
+    "Mean",
+    "Prod",
+    "Std",
+    "Sum",
+    "Var",
+    "cumsum",
+    "mean",
+    "prod",
+    "std",
+    "sum",
+    "var",
+]
+
+
+class Sum(Function):
+    """The sum over some axes.
+
+    Every summand enters with factor 1, so each gets the gradient of the sum: a copy of it, held as a view.
+
+    Symbols
+        x[i,k]       input
+        axis = -1    the axis or axes to sum over; None means all
+    Forward
+        (1) y[i] = sum(k, x[i,k])
+    Backward
+        (2) dx[i,k] = dy[i]
+    """
+
+    y: Array
+
+    def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+        self.y = np.add.reduce(x, axis, out=self.y, keepdims=True)  # (1)
+        self.x_shape = np.shape(x)
+        return without(self.y, axis, keepdims)
+
+    def backward(self, dy: Array) -> Array:
+        return np.broadcast_to(dy.reshape(self.y.shape), self.x_shape)  # (2)
+
+
+class Mean(Function):
+    """The mean over some axes.
+
+    Symbols
+        x[i,k]         input
+        axis = -1      the axis or axes to average over; None means all
+        n = size(k)    numbers averaged
+    Forward
+        (1) y[i] = sum(k, x[i,k])/n
+    Backward
+        (2) dx[i,k] = dy[i]/n
+    Notes
+        As for NumPy, the mean of nothing is nan with a RuntimeWarning.
+    """
+
+    y: Array
+
+    def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+        total = np.add.reduce(x, axis, keepdims=True)
+        self.x_shape = np.shape(x)
+        self.n = reduced_size(self.x_shape, total.shape)
+        if self.n == 0:
+            warnings.warn("mean of an empty slice", RuntimeWarning, stacklevel=2)
+        self.y = np.divide(total, self.n, out=self.y)  # (1)
+        return without(self.y, axis, keepdims)
+
+    def backward(self, dy: Array) -> Array:
+        share = dy / self.n if self.n else dy
+        return np.broadcast_to(share.reshape(self.y.shape), self.x_shape)  # (2)
+
+
+class Var(Function):
+    """The variance over some axes: the mean square distance from the mean.
+
+    Symbols
+        x[i,k]         input
+        axis = -1      the axis or axes to reduce; None means all
+        ddof = 1       0 divides by n (biased), 1 by n - 1 (unbiased)
+        n = size(k)    numbers per variance
+        m = n - ddof   divisor
+    Forward
+        (1) mu[i]   = sum(k, x[i,k])/n
+                    = x[i,0] + sum(k, x[i,k] - x[i,0])/n
+        (2) xc[i,k] = x[i,k] - mu[i]
+        (3) y[i]    = sum(k, xc[i,k]**2)/m
+    Backward
+        (a) dxc[i,k] = dy[i]*2*xc[i,k]/m
+        (b) dmu[i]   = -sum(k, dxc[i,k])
+                     = 0
+        (4) dx[i,k]  = dxc[i,k] + dmu[i]/n
+                     = dy[i]*2*xc[i,k]/m
+    Notes
+        (b) vanishes because deviations from the mean sum to zero: the mean is where the sum of squares is smallest, so
+        moving it a little changes nothing.
+
+        The second form of (1) subtracts the first number before summing. The differences of nearby numbers are exact,
+        so float32 data far from zero keeps its variance, and a constant has variance exactly 0.
+    """
+
+    xc: Array
+    dx: Array
+    y: Array
+
+    def forward(self, x: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
+        x = floating(x)
+        self.xc, n = deviations(x, axis, self.xc)  # (1) (2)
+        self.m = divisor(n, ddof)
+        self.dx = np.multiply(self.xc, self.xc, out=self.dx)
+        self.y = np.divide(np.add.reduce(self.dx, axis, keepdims=True), self.m, out=self.y)  # (3)
+        return without(self.y, axis, keepdims)
+
+    def backward(self, dy: Array) -> Array:
+        factor = np.divide(dy.reshape(self.y.shape) * 2.0, self.m)
+        self.dx = np.multiply(self.xc, factor, out=self.dx)  # (4)
+        return self.dx
+
+
+class Std(Function):
+    """The standard deviation over some axes: the root of the variance.
+
+    Symbols
+        x[i,k]         input
+        axis = -1      the axis or axes to reduce; None means all
+        ddof = 1       0 divides by n (biased), 1 by n - 1 (unbiased)
+        n = size(k)    numbers per deviation
+        m = n - ddof   divisor
+    Forward
+        (1) mu[i]   = sum(k, x[i,k])/n
+        (2) xc[i,k] = x[i,k] - mu[i]
+        (3) v[i]    = sum(k, xc[i,k]**2)/m
+        (4) y[i]    = sqrt(v[i])
+    Backward
+        (a) dv[i]    = dy[i]/(2*y[i])
+        (b) dxc[i,k] = dv[i]*2*xc[i,k]/m
+        (c) dmu[i]   = -sum(k, dxc[i,k])
+                     = 0
+        (5) dx[i,k]  = dxc[i,k] + dmu[i]/n
+                     = dy[i]*xc[i,k]/(m*y[i])
+    Notes
+        Where the input is constant, y = 0 and (5) is 0/0: the deviation has a kink there, as |x| has at 0. The gradient
+        is declared to be 0, the smallest of those between the one-sided ones.
+    """
+
+    xc: Array
+    dx: Array
+    y: Array
+
+    def forward(self, x: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
+        x = floating(x)
+        self.xc, n = deviations(x, axis, self.xc)  # (1) (2)
+        self.m = divisor(n, ddof)
+        self.dx = np.multiply(self.xc, self.xc, out=self.dx)
+        v = np.divide(np.add.reduce(self.dx, axis, keepdims=True), self.m)  # (3)
+        self.y = np.sqrt(v, out=self.y)  # (4)
+        return without(self.y, axis, keepdims)
+
+    def backward(self, dy: Array) -> Array:
+        y = self.y
+        varies = y.real != 0
+        factor = np.divide(dy.reshape(y.shape), y * self.m, out=np.zeros(y.shape, y.dtype), where=varies)
+        self.dx = np.multiply(self.xc, factor, out=self.dx)  # (5)
+        return self.dx
+
+
+class Prod(Function):
+    """The product over some axes.
+
+    Symbols
+        x[i,k]       input
+        axis = -1    the axis or axes to multiply over; None means all
+    Forward
+        (1) y[i] = prod(k, x[i,k])
+    Backward
+        (2) left[i,k]  = prod(j, where(j < k, x[i,j], 1))
+        (3) right[i,k] = prod(j, where(j > k, x[i,j], 1))
+        (4) dx[i,k]    = dy[i]*prod(j, where(j == k, 1, x[i,j]))
+                       = dy[i]*left[i,k]*right[i,k]
+    Notes
+        The derivative by one factor is the product of the others. Away from zeros that is y/x, but dividing fails
+        exactly where the answer is interesting: with one zero, its own derivative is the product of the rest. Products
+        running from the left and from the right give all of them in one pass each, and divide by nothing.
+    """
+
+    y: Array
+
+    def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+        self.x = np.asarray(x)
+        self.y = np.multiply.reduce(x, axis, out=self.y, keepdims=True)  # (1)
+        return without(self.y, axis, keepdims)
+
+    def backward(self, dy: Array) -> Array:
+        # Axes of length 1 count as reduced: a product over them is itself.
+        shape, kept = self.x.shape, self.y.shape
+        order = sorted(range(len(shape)), key=lambda a: kept[a] == 1)
+        moved = self.x.transpose(order)
+        x = moved.reshape([n for n in kept if n != 1] + [reduced_size(shape, kept)])
+        left, right = np.ones_like(x), np.ones_like(x)
+        np.multiply.accumulate(x[..., :-1], -1, out=left[..., 1:])  # (2)
+        np.multiply.accumulate(x[..., :0:-1], -1, out=right[..., -2::-1])  # (3)
+        dx = left * right * dy.reshape([*x.shape[:-1], 1])  # (4)
+        return dx.reshape(moved.shape).transpose(np.argsort(order))
+
+
+class CumSum(Function):
+    """Running sums along an axis.
+
+    Symbols
+        x[i,k]       input
+        axis = -1    the axis to run along; None means over all values, flattened
+    Forward
+        (1) y[i,k] = sum(j, (j <= k)*x[i,j])
+    Backward
+        (2) dx[i,j] = sum(k, (j <= k)*dy[i,k])
+    Notes
+        x[i,j] is part of every running sum from j on; so (2) is a running sum from the other end.
+    """
+
+    y: Array
+    dx: Array
+
+    def forward(self, x: Array, axis: int | None = None) -> Array:
+        self.x_shape = np.shape(x)
+        self.axis = axis
+        self.y = np.cumsum(x, axis, None, self.y)  # (1)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        self.dx = np.cumsum(np.flip(dy, self.axis), self.axis, None, self.dx)  # (2)
+        return np.flip(self.dx, self.axis).reshape(self.x_shape)
+
+
+def without(y: Array, axis: Axis, keepdims: bool) -> Array:
+    """A result with its reduced axes kept, in the shape that was asked for."""
+    if keepdims is True:
+        return y
+    if not isinstance(keepdims, bool | np.bool):
+        raise TypeError(f"keepdims must be True or False; got {keepdims!r}. NumPy's dtype argument is not supported.")
+    return y if keepdims else y.squeeze(axis)
+
+
+def reduced_size(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
+    """How many numbers are reduced to one."""
+    return math.prod([n for n, k in zip(shape, kept, strict=True) if k == 1])
+
+
+def floating(x: Any) -> Array:
+    """x as an array of floating-point numbers."""
+    a = np.asarray(x)
+    return a if a.dtype.kind in "fc" else a.astype(np.float64)
+
+
+def divisor(n: int, ddof: float) -> float:
+    """n - ddof, and as NumPy: 0 with a RuntimeWarning if that is negative."""
+    if n <= ddof:
+        warnings.warn(f"variance of {n} numbers with ddof={ddof}: no degrees of freedom", RuntimeWarning, stacklevel=3)
+        return 0.0
+    return n - ddof
+
+
+def deviations(x: Array, axis: Axis, out: Array | None) -> tuple[Array, int]:
+    """x minus its mean over the reduced axes (computed relative to the first number of each group), and the group's size."""
+    axes = range(x.ndim) if axis is None or x.ndim == 0 else normalize_axis_tuple(axis, x.ndim)
+    n = math.prod([x.shape[a] for a in axes])
+    first = x[tuple([slice(0, 1) if a in axes else slice(None) for a in range(x.ndim)])]
+    xc = np.subtract(x, first, out=out)
+    if n:
+        xc -= np.add.reduce(xc, axis, keepdims=True) / n
+    return xc, n
+
+
+def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The sum of x over `axis` (an axis, several, or all); of nothing 0."""
+    return Sum.apply(x, axis=axis, keepdims=keepdims)
+
+
+def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The mean of x over `axis` (an axis, several, or all); of nothing nan, with a RuntimeWarning."""
+    return Mean.apply(x, axis=axis, keepdims=keepdims)
+
+
+def var(x: TensorLike, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+    """The variance of x over `axis`: the sum of squared deviations divided by n - ddof."""
+    return Var.apply(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def std(x: TensorLike, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+    """The standard deviation of x over `axis`; its gradient is 0 where x is constant."""
+    return Std.apply(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The product of x over `axis`; of nothing 1. The gradient is right with zeros among the factors."""
+    return Prod.apply(x, axis=axis, keepdims=keepdims)
+
+
+def cumsum(x: TensorLike, axis: int | None = None) -> Tensor:
+    """The running sums of x along `axis` (None: of all its values, in row-major order)."""
+    return CumSum.apply(x, axis=axis)
