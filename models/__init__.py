@@ -1,0 +1,32 @@
+"""Networks to read and to train: `models.build("mlp", vocab_size=27, context=3, rng=rng, stage="kaiming")`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from models.deep_mlp import DeepMLP
+from models.mlp import MLP
+from npgrad import nn
+
+__all__ = ["MODELS", "build"]
+
+MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "deep_mlp": DeepMLP}
+"""Every model by name. Each takes vocab_size, context and rng, and has the attributes vocab_size and context."""
+
+
+def build(name: str, *, vocab_size: int, context: int, rng: np.random.Generator, **options: Any) -> nn.Module:
+    """The model called `name`, its first weights drawn from `rng`; options are those of the model's class.
+
+    Raises ValueError for a name or an option that does not exist, naming those that do.
+    """
+    if name not in MODELS:
+        raise ValueError(f"there is no model {name!r}; the models are {', '.join(MODELS)}.")
+    known = [k for k in inspect.signature(MODELS[name]).parameters if k not in ("vocab_size", "context", "rng")]
+    unknown = [k for k in options if k not in known]
+    if unknown:
+        raise ValueError(f"model {name!r} has no option {unknown[0]!r}; its options are {', '.join(known)}.")
+    return MODELS[name](vocab_size=vocab_size, context=context, rng=rng, **options)

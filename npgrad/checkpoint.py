@@ -1,0 +1,188 @@
+"""Checkpoints: the state of a run in one file, written all or not at all, read back exactly or refused.
+
+    save("run.ckpt", {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "batches": batches.state(),
+                      "step": step, "config": asdict(config), "data": corpus.digest})
+    state = load("run.ckpt")
+
+What is saved is a tree: dictionaries, lists and tuples of arrays, tensors, numbers, strings and None. It comes back
+equal to the bit, with the same types (tensors as arrays). There is no pickle, so a file from a stranger cannot run code.
+
+The file, all integers little-endian:
+
+    8 bytes    \\x89npgrad\\n
+    uint32     format version
+    uint64     size of the whole file
+    32 bytes   SHA-256 of all bytes but these
+    uint64     size of the header
+    header     JSON: the tree, with numbers for its arrays, and dtype and shape of each array
+    arrays     their bytes in C order, one after the other
+
+Equal trees give equal files, so the digest that `save` returns compares two runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import secrets
+import struct
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from npgrad.tensor import Array, Tensor
+
+__all__ = ["CheckpointError", "load", "save"]
+
+MAGIC = b"\x89npgrad\n"
+VERSION = 1
+# Magic, version, size of the file; SHA-256; size of the header.
+_FRONT = struct.Struct("<8sIQ")
+_SHA = slice(_FRONT.size, _FRONT.size + 32)
+_HEADER_SIZE = struct.Struct("<Q")
+_START = _SHA.stop + _HEADER_SIZE.size
+
+
+class CheckpointError(ValueError):
+    """A file that is not a whole, unharmed checkpoint of a format known here; the message says in one sentence why."""
+
+
+def save(path: str | PathLike[str], state: Any) -> str:
+    """Write `state` to `path` and return the SHA-256 of the file, as `sha256sum` prints it.
+
+    Atomic: the bytes go to a temporary file in the same directory, reach the disk, and only then replace the old file.
+    A process killed at any moment, or a full disk, leaves the old file or the new one, never half of one.
+
+    Raises TypeError naming the place of anything in `state` that cannot be saved, OSError if writing fails.
+    """
+    arrays: list[Array] = []
+    tree = _encode(state, "state", arrays)
+    kinds = [{"dtype": a.dtype.str, "shape": list(a.shape)} for a in arrays]
+    header = json.dumps({"tree": tree, "arrays": kinds}, separators=(",", ":")).encode()
+    content = [_HEADER_SIZE.pack(len(header)), header, *(a.tobytes() for a in arrays)]
+    front = _FRONT.pack(MAGIC, VERSION, _SHA.stop + sum(map(len, content)))
+    sha = hashlib.sha256(front)
+    for part in content:
+        sha.update(part)
+    parts = [front, sha.digest(), *content]
+    _replace(Path(path), parts)
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part)
+    return whole.hexdigest()
+
+
+def load(path: str | PathLike[str]) -> Any:
+    """The state that was saved in `path`.
+
+    Raises CheckpointError if the file is truncated, changed, something else, or of another format version; OSError if
+    it cannot be read.
+    """
+    content = Path(path).read_bytes()
+    if not content.startswith(MAGIC[: len(content)]) or not content:
+        raise CheckpointError(f"{path} is not an npgrad checkpoint.")
+    if len(content) < _START:
+        raise CheckpointError(f"{path} is truncated: it ends after {len(content)} bytes.")
+    _, version, size = _FRONT.unpack_from(content)
+    if version != VERSION:
+        raise CheckpointError(
+            f"{path} has checkpoint format {version}, and this npgrad reads format {VERSION} only"
+            + (": use a newer npgrad." if version > VERSION else ".")
+        )
+    if len(content) < size:
+        raise CheckpointError(f"{path} is truncated: {len(content)} of its {size} bytes are there.")
+    view = memoryview(content)
+    sha = hashlib.sha256(view[: _SHA.start])
+    sha.update(view[_SHA.stop :])
+    if sha.digest() != content[_SHA]:
+        raise CheckpointError(f"{path} is damaged: its bytes do not match their checksum.")
+    try:
+        (header_size,) = _HEADER_SIZE.unpack_from(content, _SHA.stop)
+        header = json.loads(content[_START : _START + header_size])
+        arrays = []
+        place = _START + header_size
+        for kind in header["arrays"]:
+            dtype, shape = np.dtype(kind["dtype"]), kind["shape"]
+            count = math.prod(shape)
+            arrays.append(np.frombuffer(content, dtype, count, place).reshape(shape).copy())
+            place += count * dtype.itemsize
+        return _decode(header["tree"], arrays)
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+        # The checksum is right, so nobody's disk did this: the file was made by something else than `save`.
+        raise CheckpointError(f"{path} has a correct checksum and content that npgrad never writes.") from None
+
+
+def _encode(x: Any, where: str, arrays: list[Array]) -> Any:
+    """`x` as JSON can hold it: arrays by their place in `arrays`, dictionaries and tuples tagged."""
+    if x is None or type(x) in (bool, int, float, str):
+        return x
+    if isinstance(x, Tensor):
+        x = x.numpy()
+    if isinstance(x, np.ndarray | np.generic):
+        if x.dtype.kind not in "biufc":
+            raise TypeError(f"{where} is an array of dtype {x.dtype}: only numbers and booleans can be saved.")
+        arrays.append(np.asarray(x))
+        return {"scalar" if isinstance(x, np.generic) else "array": len(arrays) - 1}
+    if type(x) is list:
+        return [_encode(item, f"{where}[{k}]", arrays) for k, item in enumerate(x)]
+    if type(x) is tuple:
+        return {"tuple": [_encode(item, f"{where}[{k}]", arrays) for k, item in enumerate(x)]}
+    if type(x) is dict:
+        for key in x:
+            if key is not None and type(key) not in (bool, int, float, str):
+                raise TypeError(
+                    f"{where} has a key of type {type(key).__name__}: only strings and numbers can be saved."
+                )
+        values = [_encode(value, f"{where}[{key!r}]", arrays) for key, value in x.items()]
+        if all(type(key) is str for key in x):
+            return {"dict": dict(zip(x, values, strict=True))}
+        # JSON would turn other keys into strings.
+        return {"items": [[key, value] for key, value in zip(x, values, strict=True)]}
+    advice = "save its bit_generator.state" if isinstance(x, np.random.Generator) else "save what it is made of"
+    raise TypeError(f"{where} is a {type(x).__name__}, which a checkpoint cannot hold: {advice}.")
+
+
+def _decode(x: Any, arrays: list[Array]) -> Any:
+    if type(x) is list:
+        return [_decode(item, arrays) for item in x]
+    if type(x) is not dict:
+        return x
+    ((tag, content),) = x.items()
+    if tag == "array":
+        return arrays[content]
+    if tag == "scalar":
+        return arrays[content][()]
+    if tag == "tuple":
+        return tuple([_decode(item, arrays) for item in content])
+    if tag == "dict":
+        return {key: _decode(value, arrays) for key, value in content.items()}
+    if tag == "items":
+        return {key: _decode(value, arrays) for key, value in content}
+    raise ValueError(tag)
+
+
+def _replace(path: Path, parts: list[bytes]) -> None:
+    """Make `parts` the content of `path` in one step that survives a crash of the process or of the machine."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    # The new name is on the disk only when the directory is; where directories cannot be opened, the system does it.
+    if hasattr(os, "O_DIRECTORY"):
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
