@@ -1,14 +1,16 @@
-"""Modules made of modules."""
+"""What holds a network together: modules made of modules, and Flatten between them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import prod
 from typing import Self, overload
 
+from npgrad import functions as F
 from npgrad.nn.module import Module, Parameter
 from npgrad.tensor import Tensor
 
-__all__ = ["ModuleList", "Sequential"]
+__all__ = ["Flatten", "ModuleList", "Sequential"]
 
 
 class ModuleList(Module):
@@ -62,3 +64,19 @@ class Sequential(ModuleList):
         for layer in self._layers:
             x = layer(x)
         return x
+
+
+class Flatten(Module):
+    """Merge all axes from `start_dim` on into one: (32, 3, 10) becomes (32, 30)."""
+
+    def __init__(self, start_dim: int = 1) -> None:
+        self.start_dim = start_dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape, k = x.shape, self.start_dim
+        if not -len(shape) <= k < len(shape):
+            raise ValueError(f"Flatten(start_dim={k}) got an input of shape {shape}, which has no such axis.")
+        return F.reshape(x, (*shape[:k], prod(shape[k:])))
+
+    def extra_repr(self) -> str:
+        return "" if self.start_dim == 1 else f"start_dim={self.start_dim}"
