@@ -1,0 +1,513 @@
+"""Executing a derivation: every displayed line against the others, the complex-step truth and the code.
+
+For each case of a docstring, on random inputs drawn as Symbols says:
+
+- every member of a chain has the value of its left-hand side;
+- every d<name> in Backward, for a variable or input `name` of Forward, is the derivative of the loss sum(dy*y) by it:
+  earlier lines are frozen, later ones evaluated at name + i·h (Squire & Trapp 1998), so nothing cancels;
+- the code's `forward` gives the last forward value, its `backward` the gradients of the inputs;
+- the variable of each numbered equation holds, when the code line with that number is done, the equation's value;
+- numbers in code and docstring match one to one, and every symbol is a variable of the code.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npgrad.explain.evaluate import Scope, Variable
+from npgrad.explain.notation import Case, Equation, Symbol
+from npgrad.explain.source import Subject, subject_of, watch
+from npgrad.explain.syntax import DerivationError, Index, Node, Ref, walk
+from npgrad.function import Function, unbroadcast
+
+__all__ = ["TOLERANCE", "Check", "Report", "Trial", "verify"]
+
+Array = NDArray[Any]
+
+TOLERANCE = 1e-9
+"""Two things that should be equal may differ by this, relative to their largest entry."""
+
+STEP = 1e-20
+FLOOR = 1e-3
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: what was compared, where it stands, how far apart the two were."""
+
+    kind: str
+    """chain, adjoint, output, gradient, code, tag, symbol or error."""
+    case: str
+    label: str
+    line: int
+    error: float
+    message: str
+
+    @property
+    def ok(self) -> bool:
+        return self.error <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `verify` found for one subject."""
+
+    name: str
+    path: str
+    checks: tuple[Check, ...]
+    drawn: int
+    """How many sets of random inputs each case was tried on."""
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """One failure per kind and line: the worst."""
+        worst: dict[tuple[str, str, str, int], Check] = {}
+        for check in self.checks:
+            key = check.kind, check.case, check.label, check.line
+            if not check.ok and (key not in worst or not check.error <= worst[key].error):
+                worst[key] = check
+        return tuple(worst.values())
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
+
+    def worst(self, kind: str | None = None, label: str | None = None, case: str | None = None) -> float:
+        """The largest error among the checks of a kind, of an equation; nan if there are none."""
+        errors = [
+            c.error
+            for c in self.checks
+            if kind in (None, c.kind) and label in (None, c.label) and case in (None, c.case)
+        ]
+        return max(errors, default=math.nan)
+
+    def __str__(self) -> str:
+        equations = len({(c.case, c.label) for c in self.checks if c.kind in ("chain", "define")})
+        if self.ok:
+            return f"{self.name}: OK, {equations} equations, largest difference {self.worst():.0e}"
+        lines = [f"{self.name}: {len(self.failures)} of its checks failed"]
+        for check in self.failures:
+            where = f"{self.path}:{check.line}" + (f" [{check.case}]" if check.case else "")
+            lines.append(f"  {where} {check.message}")
+        return "\n".join(lines)
+
+
+def verify(thing: Any, seed: int = 0, draws: int = 3, largest: int = 4) -> Report:
+    """Check the derivation of a Function class (or of a `Subject`) on `draws` sets of random inputs.
+
+    Sizes of indices are drawn between 2 and `largest`, different for different letters as far as they go. What cannot
+    be read or evaluated is reported as a check of kind "error", not raised.
+    """
+    try:
+        subject = thing if isinstance(thing, Subject) else subject_of(thing)
+    except DerivationError as error:
+        failed = Check("error", "", "", error.line, math.inf, str(error))
+        return Report(getattr(thing, "__name__", str(thing)), "", (failed,), 0)
+    checks = list(bookkeeping(subject))
+    for case in subject.derivation.cases:
+        for k in range(draws):
+            try:
+                checks += Trial(subject, case, (seed, k), largest).check()
+            except DerivationError as error:
+                checks.append(Check("error", case.name, "", error.line, math.inf, error.pointed))
+                break
+    return Report(subject.name, subject.path, tuple(checks), draws)
+
+
+# -- numbers and names -------------------------------------------------------------------------------------------------
+
+
+def bookkeeping(subject: Subject) -> Iterator[Check]:
+    """Numbers in code against numbers in the docstring; symbols against variables."""
+    derivation = subject.derivation
+    tagged = {label for s in subject.statements for label in s.labels}
+    seen: set[str] = set()
+    for case in derivation.cases:
+        for equation in case.equations:
+            if equation.coded and equation.label not in tagged:
+                yield Check(
+                    "tag", case.name, equation.label, equation.at[0], math.inf,
+                    f"equation {equation.number} has no line of code: no comment says '# {equation.number}'",
+                )  # fmt: skip
+            seen.add(equation.label)
+    for statement in subject.statements:
+        if any(p.own and p.file == statement.file and p.start <= statement.line <= p.end for p in subject.pieces):
+            for label in statement.labels:
+                found = label in seen
+                yield Check(
+                    "tag", "", label, statement.line, 0.0 if found else math.inf,
+                    f"the comment '# ({label})' names an equation that the docstring does not have",
+                )  # fmt: skip
+    for case in derivation.cases:
+        for name, at in variable_names(case):
+            found = name in subject.variables
+            yield Check(
+                "symbol", case.name, "", at[0], 0.0 if found else math.inf,
+                f"{name!r} is no parameter, variable or attribute of the code, so a reader cannot find it there",
+            )  # fmt: skip
+
+
+def variable_names(case: Case) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The names of a case that the code must have: what is given, what numbered lines compute, what backward gets.
+
+    The result of forward and the gradients that backward returns need no names; what follows from sizes is shorthand.
+    """
+    arrays = {s.name for s in case.symbols if s.kind == "array"}
+    for symbol in case.symbols:
+        if symbol.kind == "array" or (symbol.kind == "constant" and not derived(symbol.value)):
+            yield symbol.name, symbol.at
+    for equation in case.equations:
+        if equation.coded and equation.defines and equation.name != case.output and equation.name[1:] not in arrays:
+            yield equation.name, equation.at
+    if case.adjoints:
+        yield f"d{case.output}", case.adjoints[0].at
+
+
+def derived(value: Any) -> bool:
+    return isinstance(value, Node)
+
+
+# -- drawing -----------------------------------------------------------------------------------------------------------
+
+
+def letters_of(case: Case) -> list[str]:
+    """Index letters that Symbols gives sizes to, in order of appearance."""
+    found: dict[str, None] = {}
+    for symbol in case.symbols:
+        nodes = [*symbol.axes, *([symbol.domain[1]] if symbol.domain and symbol.domain[0] == "index" else [])]
+        for node in nodes:
+            for part in walk(node):
+                if isinstance(part, Index):
+                    found[part.name] = None
+    return list(found)
+
+
+def draw_sizes(case: Case, rng: np.random.Generator, largest: int) -> dict[str, int]:
+    """Sizes from 2 up, distinct as long as there are few letters, so that a swapped index does not fit."""
+    declared = {s.name for s in case.symbols if s.kind == "size"}
+    letters = [letter for letter in letters_of(case) if letter not in declared]
+    if len(letters) > 4:
+        return {letter: int(rng.integers(2, min(largest, 3) + 1)) for letter in letters}
+    pool = list(range(2, max(largest, 2) + 1)) + ([5] if len(letters) == 4 and largest >= 4 else [])
+    pool = pool * (1 + len(letters) // len(pool))
+    return dict(zip(letters, (int(n) for n in rng.permutation(pool)), strict=False))
+
+
+def evaluate_value(value: Any, scope: Scope) -> Any:
+    """A constant of Symbols as a Python object."""
+    if isinstance(value, Node):
+        return scope.value(value, {}).data.item()
+    if isinstance(value, tuple | list):
+        return type(value)(evaluate_value(part, scope) for part in value)
+    if isinstance(value, slice):
+        return slice(*(evaluate_value(part, scope) for part in (value.start, value.stop, value.step)))
+    return value
+
+
+def axis_length(axis: Node, scope: Scope) -> int:
+    """How long an axis must be for every place that its index expression names."""
+    if isinstance(axis, Index):
+        return scope.sizes[axis.name]
+    letters = {part.name: scope.sizes[part.name] for part in walk(axis) if isinstance(part, Index)}
+    return int(np.max(scope.value(axis, letters).data)) + 1
+
+
+def draw_array(symbol: Symbol, shape: tuple[int, ...], scope: Scope, rng: np.random.Generator) -> Array:
+    kind: str
+    bound: Any
+    kind, bound = symbol.domain or ("", None)
+    if kind == "index":
+        high = scope.sizes[bound.name] if isinstance(bound, Index) else evaluate_value(bound, scope)
+        return np.asarray(rng.integers(0, high, size=shape))
+    if kind == "choice":
+        return np.asarray(np.array(bound)[rng.integers(0, len(bound), size=shape)])
+    if kind == "away":
+        return np.asarray(rng.uniform(0.2, 2.0, size=shape) * rng.choice([-1.0, 1.0], size=shape))
+    if kind == "interval":
+        low, high = bound
+        if math.isinf(high):
+            return np.asarray(low + rng.uniform(0.3, 2.0, size=shape))
+        if math.isinf(low):
+            return np.asarray(high - rng.uniform(0.3, 2.0, size=shape))
+        margin = 0.03 * (high - low)
+        return np.asarray(rng.uniform(low + margin, high - margin, size=shape))
+    return np.asarray(rng.normal(size=shape))
+
+
+# -- one trial ---------------------------------------------------------------------------------------------------------
+
+
+def difference(a: Array, b: Array) -> float:
+    """The largest difference, relative to the largest entry; entries smaller than 1e-3 count as 1e-3."""
+    if a.shape != b.shape:
+        return math.inf
+    if a.size == 0:
+        return 0.0
+    gap = float(np.max(np.abs(a - b)))
+    scale = max(float(np.max(np.abs(a))), float(np.max(np.abs(b))), FLOOR)
+    return gap / scale if math.isfinite(gap) and math.isfinite(scale) else math.inf
+
+
+@dataclass
+class Run:
+    """What the code did with the drawn inputs."""
+
+    output: Array
+    gradients: dict[str, Array | None]
+    seen: dict[str, list[Any]]
+    node: Any
+
+
+@dataclass
+class Trial:
+    """One case on one set of random inputs: the code is run once, the equations as often as asked (mutants)."""
+
+    subject: Subject
+    case: Case
+    seed: Sequence[int]
+    largest: int = 4
+    scope: Scope = field(init=False)
+    run: Run = field(init=False)
+    truths: dict[str, Array] = field(init=False, default_factory=dict)
+    given: list[str] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng(list(self.seed))
+        source = self.subject.derivation.source
+        self.scope = Scope({}, draw_sizes(self.case, rng, self.largest), source)
+        self.constants: dict[str, Any] = {}
+        for symbol in self.case.symbols:
+            if symbol.kind == "array":
+                continue
+            value = evaluate_value(symbol.value, self.scope)
+            if symbol.kind == "size":
+                self.scope.sizes[symbol.name] = value
+                continue
+            self.constants[symbol.name] = value
+            if isinstance(value, int | float | complex):
+                self.scope.variables[symbol.name] = Variable(np.asarray(value))
+        parameters = inspect.signature(self.subject.thing.forward).parameters
+        starred = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
+        arrays: dict[str, Array] = {}
+        kept: list[Symbol] = []
+        for symbol in self.case.symbols:
+            if symbol.kind == "array":
+                if symbol.name not in parameters and not starred:
+                    kept.append(symbol)
+                    continue
+                shape = tuple(axis_length(axis, self.scope) for axis in symbol.axes)
+                arrays[symbol.name] = draw_array(symbol, shape, self.scope, rng)
+        self.arrays = arrays
+        self.scope.variables.update({name: Variable(a) for name, a in arrays.items()})
+        self.dy: Array = np.zeros(())
+        self.run = self.execute(arrays, rng)
+        for symbol in kept:
+            value = getattr(self.run.node, symbol.name, None)
+            if value is None:
+                raise DerivationError(
+                    f"{symbol.name!r} is neither a parameter of forward nor an attribute it leaves", symbol.at, source
+                )
+            shape = tuple(axis_length(axis, self.scope) for axis in symbol.axes)
+            self.scope.variables[symbol.name] = Variable(np.asarray(value).reshape(shape))
+
+    def execute(self, arrays: dict[str, Array], rng: np.random.Generator) -> Run:
+        """Run the code, watching the lines that carry numbers."""
+        cls: type[Function] = self.subject.thing
+        parameters = [p for name, p in inspect.signature(cls.forward).parameters.items() if name != "self"]
+        names = {p.name for p in parameters}
+        last = max(
+            (k for k, p in enumerate(parameters) if p.name in arrays and p.kind is not p.KEYWORD_ONLY), default=-1
+        )
+        inputs: list[str | None] = []
+        args: list[Any] = []
+        options: dict[str, Any] = {}
+        for k, p in enumerate(parameters):
+            if p.kind is p.VAR_POSITIONAL:
+                extra = [name for name in arrays if name == p.name or name not in names]
+                inputs += extra
+                args += [arrays[name] for name in extra]
+            elif p.kind is p.VAR_KEYWORD:
+                continue
+            elif p.kind is not p.KEYWORD_ONLY and k <= last:
+                inputs.append(p.name if p.name in arrays else None)
+                args.append(arrays.get(p.name, self.constants.get(p.name, p.default)))
+            elif p.name in arrays or p.name in self.constants:
+                options[p.name] = arrays.get(p.name, self.constants.get(p.name))
+        differentiable = [name is not None and arrays[name].dtype.kind == "f" for name in inputs]
+        self.given = [name for name, wanted in zip(inputs, differentiable, strict=True) if name and wanted]
+        node = cls()
+        node.needs = tuple(differentiable)
+        labels = {e.label: e.name for e in self.case.equations if e.name}
+        copies = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+
+        def call() -> tuple[Array, Any]:
+            y = np.asarray(node.forward(*copies, **options))
+            result = y.copy()
+            node.shape, node.dtype = y.shape, y.dtype
+            self.dy = np.asarray(rng.normal(size=y.shape))
+            return result, node.backward(self.dy.copy()) if any(differentiable) else ()
+
+        try:
+            (y, gradients), seen = watch(self.subject, labels, call)
+        except Exception as error:
+            raise DerivationError(
+                f"the code fails on inputs drawn by Symbols: {type(error).__name__}: {error}",
+                self.case.symbols[0].at if self.case.symbols else (0, 0),
+                self.scope.source,
+            ) from error
+        if not isinstance(gradients, tuple):
+            gradients = (gradients,)
+        found: dict[str, Array | None] = {}
+        for k, name in enumerate(inputs):
+            if name is not None and differentiable[k]:
+                g = gradients[k] if k < len(gradients) else None
+                found[name] = None if g is None else np.array(unbroadcast(np.asarray(g), arrays[name].shape))
+        return Run(y, found, seen, node)
+
+    # -- checking ------------------------------------------------------------------------------------------------------
+
+    def check(self, case: Case | None = None, stop: bool = False) -> list[Check]:
+        """All numeric checks of `case` (a mutant of this trial's own, if given); `stop` ends at the first failure."""
+        found: list[Check] = []
+        for check in self.checks(case or self.case):
+            found.append(check)
+            if stop and not check.ok:
+                break
+        return found
+
+    def checks(self, case: Case) -> Iterator[Check]:
+        mutated = case.forward is not self.case.forward
+        scope = self.scope.copy()
+        scope.shapes = {case.output: self.run.output.shape}
+        for equation in case.steps:
+            yield from self.chain(equation, scope, case)
+            yield from self.code(equation, scope, case)
+            if equation.defines and equation.name == case.output:
+                yield self.compare(
+                    "output", case, equation, scope.variables[equation.name].data, self.run.output,
+                    f"{equation.number} is not what the code's forward returns",
+                )  # fmt: skip
+        before = set(scope.variables)
+        scope.shapes.update({f"d{name}": scope.variables[name].shape for name in before})
+        scope.variables[f"d{case.output}"] = Variable(self.dy)
+        forward = scope.copy()
+        derived: set[str] = set()
+        for equation in case.adjoints:
+            yield from self.chain(equation, scope, case)
+            name = equation.name[1:] if equation.name.startswith("d") else ""
+            if equation.defines and name in before:
+                derived.add(name)
+                truth = self.truth(name, case, forward, mutated)
+                value = scope.variables[equation.name].data
+                yield self.compare(
+                    "adjoint", case, equation, value, truth,
+                    f"{equation.number} {equation.name} is not the derivative of the loss with respect to {name}",
+                )  # fmt: skip
+                if name in self.run.gradients:
+                    g = self.run.gradients[name]
+                    yield self.compare(
+                        "gradient", case, equation, value, np.zeros(value.shape) if g is None else g,
+                        f"{equation.number} {equation.name} is not what the code's backward returns for {name}",
+                    )  # fmt: skip
+            yield from self.code(equation, scope, case)
+        for name in self.given:
+            if name not in derived:
+                line = case.equations[-1].at[0]
+                yield Check("adjoint", case.name, "", line, math.inf, f"Backward does not derive d{name}")
+
+    def compare(
+        self, kind: str, case: Case, equation: Equation, a: Array, b: Array, message: str, row: int = 0
+    ) -> Check:
+        error = difference(a, b)
+        if a.shape != b.shape:
+            message += f" (shapes {a.shape} and {b.shape})"
+        elif error > TOLERANCE:
+            message += f" (difference {error:.1e})"
+        return Check(kind, case.name, equation.label, row or equation.at[0], error, message)
+
+    def chain(self, equation: Equation, scope: Scope, case: Case) -> Iterator[Check]:
+        """Evaluate an equation into `scope`, and compare its members."""
+        sizes = scope.extents(equation)
+        members = [scope.variable(scope.value(m, sizes), equation.letters, sizes) for m in equation.members]
+        if equation.defines:
+            scope.variables[equation.name] = members[0]
+            first = members[0].data
+            finite = bool(np.all(np.isfinite(first)))
+            yield Check(
+                "define", case.name, equation.label, equation.rows[0], 0.0 if finite else math.inf,
+                f"{equation.number} has values that are not finite",
+            )  # fmt: skip
+            rest = list(zip(members[1:], equation.rows[1:], strict=True))
+        else:
+            first = scope.variable(scope.value(equation.lhs, sizes), equation.letters, sizes).data
+            rest = list(zip(members, equation.rows, strict=True))
+        for member, row in rest:
+            yield self.compare(
+                "chain",
+                case,
+                equation,
+                member.data,
+                first,
+                f"{equation.number} is not equal to its left-hand side here",
+                row,
+            )
+
+    def code(self, equation: Equation, scope: Scope, case: Case) -> Iterator[Check]:
+        """The variable of the code, at the line that carries the equation's number."""
+        copies = self.run.seen.get(equation.label)
+        if not copies or not equation.name or equation.name not in scope.variables:
+            return
+        wanted = scope.variables[equation.name].data
+        held = copies[-1]
+        if held.size == wanted.size and squeezed(held.shape) == squeezed(wanted.shape):
+            yield self.compare(
+                "code", case, equation, wanted, held.reshape(wanted.shape),
+                f"{equation.number} is not what {equation.name} holds after the code line with that number",
+            )  # fmt: skip
+
+    def truth(self, name: str, case: Case, forward: Scope, mutated: bool) -> Array:
+        """The derivative of sum(dy*y) with respect to a forward variable, by complex step through the later lines."""
+        if not mutated and name in self.truths:
+            return self.truths[name]
+        value = forward.variables[name].data
+        n = value.size
+        steps = np.zeros((n, n), complex)
+        np.fill_diagonal(steps, 1j * STEP)
+        scope = forward.copy(**{name: Variable(value + steps.reshape(n, *value.shape), batched=True)})
+        start = next((k + 1 for k, e in enumerate(case.steps) if e.defines and e.name == name), 0)
+        changed = {name}
+        for equation in case.steps[start:]:
+            if equation.defines and changed & {
+                part.name for part in walk(equation.members[0]) if isinstance(part, Ref)
+            }:
+                scope.variables[equation.name] = scope.define(equation)
+                changed.add(equation.name)
+        y = scope.variables[case.output]
+        if not y.batched:
+            truth = np.zeros(value.shape) if name != case.output else self.dy
+        else:
+            slope = y.data.imag / STEP
+            truth = np.sum(slope * self.dy, axis=tuple(range(1, slope.ndim))).reshape(value.shape)
+        if not mutated:
+            self.truths[name] = truth
+        return truth
+
+
+def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n != 1)
+
+
+def with_equation(case: Case, old: Equation, new: Equation) -> Case:
+    """`case` with one equation replaced; sections without it stay the same object."""
+
+    def swap(items: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(new if item is old else item for item in items) if any(item is old for item in items) else items
+
+    return replace(case, forward=swap(case.forward), backward=swap(case.backward))
