@@ -15,6 +15,7 @@ from npgrad.functions.matmul import *  # noqa: F403
 from npgrad.functions.pool import *  # noqa: F403
 from npgrad.functions.reduction import *  # noqa: F403
 from npgrad.functions.shape import *  # noqa: F403
+from npgrad.functions.softmax import *  # noqa: F403
 
 # Some families are named after their function (matmul, batch_norm): the function is what the name means here.
 __all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_")]

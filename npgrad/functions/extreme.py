@@ -36,7 +36,7 @@ class Max(Function):
 
     def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
         self.x = np.asarray(x)
-        self.best = np.maximum.reduce(self.x.real, axis, None, self.best, True)  # (1)
+        self.best = np.maximum.reduce(self.x.real, axis, out=self.best, keepdims=True)  # (1)
         y = self.best if self.x.dtype.kind != "c" else mean_of_tied(self.x, self.best)
         return without(y, axis, keepdims)
 
@@ -69,7 +69,7 @@ class Min(Function):
 
     def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
         self.x = np.asarray(x)
-        self.best = np.minimum.reduce(self.x.real, axis, None, self.best, True)  # (1)
+        self.best = np.minimum.reduce(self.x.real, axis, out=self.best, keepdims=True)  # (1)
         y = self.best if self.x.dtype.kind != "c" else mean_of_tied(self.x, self.best)
         return without(y, axis, keepdims)
 

@@ -119,8 +119,8 @@ class Embedding(Function):
         The second form of (1) has one-hot rows: an embedding is a product with a matrix of zeros and ones, and (2) is
         the product with its transpose. Neither is computed that way. Adding each number to its place in the flattened
         table (`np.add.at` has a fast loop for one dimension) costs as much as the product at the lecture's size (27
-        tokens, 10 features, 96 rows) and a tenth of it with 1000 tokens; and the product would spread one NaN in dy over
-        the whole table. Sorting the tokens to add whole segments (`np.add.reduceat`) was slower than either.
+        tokens, 10 features, 96 rows) and a tenth of it with 1000 tokens; and the product would spread one NaN in dy
+        over the whole table. Sorting the tokens to add whole segments (`np.add.reduceat`) was slower than either.
     """
 
     y: Array

@@ -1,6 +1,7 @@
 """Reductions: sum, mean, var, std, prod and cumsum, over any axes, with NumPy's names and options.
 
-Results are kept with the reduced axes at length 1: in that shape a result, or its gradient, broadcasts against the input.
+Results are kept with the reduced axes at length 1: in that shape a result, or its gradient, broadcasts against the
+input.
 """
 
 from __future__ import annotations
@@ -276,7 +277,7 @@ def divisor(n: int, ddof: float) -> float:
 
 
 def deviations(x: Array, axis: Axis, out: Array | None) -> tuple[Array, int]:
-    """x minus its mean over the reduced axes (computed relative to the first number of each group), and the group's size."""
+    """x minus its mean over the reduced axes, computed relative to the first number of each group; and a group's size."""
     axes = range(x.ndim) if axis is None or x.ndim == 0 else normalize_axis_tuple(axis, x.ndim)
     n = math.prod([x.shape[a] for a in axes])
     first = x[tuple([slice(0, 1) if a in axes else slice(None) for a in range(x.ndim)])]

@@ -1,0 +1,122 @@
+"""Softmax and its logarithm."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from npgrad.function import Function
+from npgrad.functions.extreme import shifted
+from npgrad.functions.reduction import floating
+from npgrad.tensor import Array, Tensor, TensorLike
+
+__all__ = ["LogSoftmax", "Softmax", "log_softmax", "softmax"]
+
+
+class Softmax(Function):
+    """exp(x) scaled to sum to 1 along an axis: probabilities from scores.
+
+    Symbols
+        x[i,k]       scores
+        axis = -1    the axis along which the result sums to 1
+    Forward
+        (1) best[i] = max(k, x[i,k])
+        (2) e[i,k]  = exp(x[i,k] - best[i])
+        (3) s[i]    = sum(k, e[i,k])
+        (4) y[i,k]  = e[i,k]/s[i]
+                    = exp(x[i,k])/sum(j, exp(x[i,j]))
+    Backward
+        (a) ds[i]    = -sum(k, dy[i,k]*e[i,k])/s[i]**2
+                     = -sum(k, dy[i,k]*y[i,k])/s[i]
+        (b) de[i,k]  = dy[i,k]/s[i] + ds[i]
+        (c) dbest[i] = -sum(k, de[i,k]*e[i,k])
+                     = 0
+        (5) dx[i,k]  = de[i,k]*e[i,k]
+                     = sum(j, dy[i,j]*y[i,j]*(delta(j,k) - y[i,k]))
+                     = y[i,k]*(dy[i,k] - sum(j, dy[i,j]*y[i,j]))
+    Notes
+        The largest e is 1, so neither can exp overflow nor s vanish. By (c) the shift has no influence on the result:
+        adding a constant to all scores changes nothing, which is also why the dx of a row sum to zero.
+
+        The middle form of (5) holds the Jacobian dy[j]/dx[k] = y[j]*(delta(j,k) - y[k]); it is never stored.
+
+        One score of +inf has probability 1; several share it. Scores of nothing but -inf have no limit, and give nan.
+    """
+
+    y: Array
+    dx: Array
+
+    def forward(self, x: Array, axis: int = -1) -> Array:
+        x = floating(x)
+        self.axis = axis
+        best = np.maximum.reduce(x.real, axis, keepdims=True)  # (1)
+        z = shifted(x, best, self.y)
+        e = np.exp(z, out=self.y)  # (2)
+        s = np.add.reduce(e, axis, keepdims=True)  # (3)
+        self.y = np.divide(e, s, out=self.y)  # (4)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        self.dx = np.multiply(dy, self.y, out=self.dx)
+        along = np.add.reduce(self.dx, self.axis, keepdims=True)
+        np.subtract(dy, along, out=self.dx)
+        self.dx *= self.y  # (5)
+        return self.dx
+
+
+class LogSoftmax(Function):
+    """The logarithm of the softmax, computed without forming it: log-probabilities from scores.
+
+    Symbols
+        x[i,k]       scores
+        axis = -1    the axis along which exp of the result sums to 1
+    Forward
+        (1) best[i] = max(k, x[i,k])
+        (2) z[i,k]  = x[i,k] - best[i]
+        (3) e[i,k]  = exp(z[i,k])
+        (4) s[i]    = sum(k, e[i,k])
+        (5) y[i,k]  = z[i,k] - log(s[i])
+                    = log(exp(x[i,k])/sum(j, exp(x[i,j])))
+    Backward
+        (a) ds[i]    = -sum(k, dy[i,k])/s[i]
+        (b) de[i,k]  = ds[i]
+        (c) dz[i,k]  = dy[i,k] + de[i,k]*e[i,k]
+        (d) dbest[i] = -sum(k, dz[i,k])
+                     = 0
+        (6) dx[i,k]  = dz[i,k]
+                     = dy[i,k] - e[i,k]/s[i]*sum(j, dy[i,j])
+                     = dy[i,k] - exp(y[i,k])*sum(j, dy[i,j])
+    Notes
+        log(softmax(x)) would be log(0) where a score lies far below the best; (5) is exact there.
+
+        The second form of (6) reuses the e of the forward pass: no exp is taken twice.
+    """
+
+    y: Array
+    e: Array
+    dx: Array
+
+    def forward(self, x: Array, axis: int = -1) -> Array:
+        x = floating(x)
+        self.axis = axis
+        best = np.maximum.reduce(x.real, axis, keepdims=True)  # (1)
+        z = shifted(x, best, self.y)  # (2)
+        self.e = np.exp(z, out=self.e)  # (3)
+        self.s = np.add.reduce(self.e, axis, keepdims=True)  # (4)
+        self.y = np.subtract(z, np.log(self.s), out=self.y)  # (5)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        along = np.add.reduce(dy, self.axis, keepdims=True)
+        self.dx = np.multiply(self.e, along / self.s, out=self.dx)
+        self.dx = np.subtract(dy, self.dx, out=self.dx)  # (6)
+        return self.dx
+
+
+def softmax(x: TensorLike, axis: int = -1) -> Tensor:
+    """exp(x)/sum(exp(x)) along `axis`, exact however large the scores. Raises ValueError along an empty axis."""
+    return Softmax.apply(x, axis=axis)
+
+
+def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
+    """log(softmax(x)) along `axis`, exact however large the scores. Raises ValueError along an empty axis."""
+    return LogSoftmax.apply(x, axis=axis)
