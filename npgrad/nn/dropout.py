@@ -16,7 +16,9 @@ class Dropout(Module):
     """In training, set each entry to 0 with probability `p` and divide the others by 1 − p; in evaluation do nothing.
 
     The division keeps the expected value, so evaluation needs no correction. `rng` is kept and advanced by every
-    training pass. Source: Srivastava et al. 2014. Raises TypeError without a generator, ValueError if p is not in [0, 1].
+    training pass. Source: Srivastava et al. 2014.
+
+    Raises TypeError without a generator, ValueError if p is not in [0, 1].
     """
 
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | None = None) -> None:
