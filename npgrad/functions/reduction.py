@@ -98,21 +98,21 @@ class Var(Function):
         n = size(k)    numbers per variance
         m = n - ddof   divisor
     Forward
-        (1) mu[i]   = sum(k, x[i,k])/n
+        (a) mu[i]   = sum(k, x[i,k])/n
                     = x[i,0] + sum(k, x[i,k] - x[i,0])/n
-        (2) xc[i,k] = x[i,k] - mu[i]
-        (3) y[i]    = sum(k, xc[i,k]**2)/m
+        (1) xc[i,k] = x[i,k] - mu[i]
+        (2) y[i]    = sum(k, xc[i,k]**2)/m
     Backward
-        (a) dxc[i,k] = dy[i]*2*xc[i,k]/m
-        (b) dmu[i]   = -sum(k, dxc[i,k])
+        (b) dxc[i,k] = dy[i]*2*xc[i,k]/m
+        (c) dmu[i]   = -sum(k, dxc[i,k])
                      = 0
-        (4) dx[i,k]  = dxc[i,k] + dmu[i]/n
+        (3) dx[i,k]  = dxc[i,k] + dmu[i]/n
                      = dy[i]*2*xc[i,k]/m
     Notes
-        (b) vanishes because deviations from the mean sum to zero: the mean is where the sum of squares is smallest, so
+        (c) vanishes because deviations from the mean sum to zero: the mean is where the sum of squares is smallest, so
         moving it a little changes nothing.
 
-        The second form of (1) subtracts the first number before summing. The differences of nearby numbers are exact,
+        The second form of (a) subtracts the first number before summing. The differences of nearby numbers are exact,
         so float32 data far from zero keeps its variance, and a constant has variance exactly 0.
     """
 
@@ -122,15 +122,15 @@ class Var(Function):
 
     def forward(self, x: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
         x = floating(x)
-        self.xc, n = deviations(x, axis, self.xc)  # (1) (2)
+        self.xc, n = deviations(x, axis, self.xc)  # (1)
         self.m = divisor(n, ddof)
         self.dx = np.multiply(self.xc, self.xc, out=self.dx)
-        self.y = np.divide(np.add.reduce(self.dx, axis, keepdims=True), self.m, out=self.y)  # (3)
+        self.y = np.divide(np.add.reduce(self.dx, axis, keepdims=True), self.m, out=self.y)  # (2)
         return without(self.y, axis, keepdims)
 
     def backward(self, dy: Array) -> Array:
         factor = np.divide(dy.reshape(self.y.shape) * 2.0, self.m)
-        self.dx = np.multiply(self.xc, factor, out=self.dx)  # (4)
+        self.dx = np.multiply(self.xc, factor, out=self.dx)  # (3)
         return self.dx
 
 
@@ -144,20 +144,20 @@ class Std(Function):
         n = size(k)    numbers per deviation
         m = n - ddof   divisor
     Forward
-        (1) mu[i]   = sum(k, x[i,k])/n
-        (2) xc[i,k] = x[i,k] - mu[i]
-        (3) v[i]    = sum(k, xc[i,k]**2)/m
-        (4) y[i]    = sqrt(v[i])
+        (a) mu[i]   = sum(k, x[i,k])/n
+        (1) xc[i,k] = x[i,k] - mu[i]
+        (2) v[i]    = sum(k, xc[i,k]**2)/m
+        (3) y[i]    = sqrt(v[i])
     Backward
-        (a) dv[i]    = dy[i]/(2*y[i])
-        (b) dxc[i,k] = dv[i]*2*xc[i,k]/m
-        (c) dmu[i]   = -sum(k, dxc[i,k])
+        (b) dv[i]    = dy[i]/(2*y[i])
+        (c) dxc[i,k] = dv[i]*2*xc[i,k]/m
+        (d) dmu[i]   = -sum(k, dxc[i,k])
                      = 0
-        (5) dx[i,k]  = dxc[i,k] + dmu[i]/n
+        (4) dx[i,k]  = dxc[i,k] + dmu[i]/n
                      = dy[i]*xc[i,k]/(m*y[i])
     Notes
-        Where the input is constant, y = 0 and (5) is 0/0: the deviation has a kink there, as |x| has at 0. The gradient
-        is declared to be 0, the smallest of those between the one-sided ones.
+        Where the input is constant, y = 0 and (4) is 0/0: the deviation has a kink there, as |x| has at 0. The gradient
+        is declared to be 0, the subgradient of least norm.
     """
 
     xc: Array
@@ -166,18 +166,18 @@ class Std(Function):
 
     def forward(self, x: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
         x = floating(x)
-        self.xc, n = deviations(x, axis, self.xc)  # (1) (2)
+        self.xc, n = deviations(x, axis, self.xc)  # (1)
         self.m = divisor(n, ddof)
         self.dx = np.multiply(self.xc, self.xc, out=self.dx)
-        v = np.divide(np.add.reduce(self.dx, axis, keepdims=True), self.m)  # (3)
-        self.y = np.sqrt(v, out=self.y)  # (4)
+        v = np.divide(np.add.reduce(self.dx, axis, keepdims=True), self.m)  # (2)
+        self.y = np.sqrt(v, out=self.y)  # (3)
         return without(self.y, axis, keepdims)
 
     def backward(self, dy: Array) -> Array:
         y = self.y
         varies = y.real != 0
         factor = np.divide(dy.reshape(y.shape), y * self.m, out=np.zeros(y.shape, y.dtype), where=varies)
-        self.dx = np.multiply(self.xc, factor, out=self.dx)  # (5)
+        self.dx = np.multiply(self.xc, factor, out=self.dx)  # (4)
         return self.dx
 
 
@@ -244,8 +244,10 @@ class CumSum(Function):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = np.cumsum(np.flip(dy, self.axis), self.axis, None, self.dx)  # (2)
-        return np.flip(self.dx, self.axis).reshape(self.x_shape)
+        if self.dx is None:
+            self.dx = np.empty(dy.shape, dy.dtype)
+        np.cumsum(np.flip(dy, self.axis), self.axis, None, np.flip(self.dx, self.axis))  # (2)
+        return self.dx.reshape(self.x_shape)
 
 
 def without(y: Array, axis: Axis, keepdims: bool) -> Array:
@@ -277,7 +279,7 @@ def divisor(n: int, ddof: float) -> float:
 
 
 def deviations(x: Array, axis: Axis, out: Array | None) -> tuple[Array, int]:
-    """x minus its mean over the reduced axes, computed relative to the first number of each group; and a group's size."""
+    """x minus its mean over the reduced axes, found relative to the first number of each group; and its length."""
     axes = range(x.ndim) if axis is None or x.ndim == 0 else normalize_axis_tuple(axis, x.ndim)
     n = math.prod([x.shape[a] for a in axes])
     first = x[tuple([slice(0, 1) if a in axes else slice(None) for a in range(x.ndim)])]
