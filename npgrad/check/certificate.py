@@ -109,7 +109,7 @@ def reference(case: Case, torch: Any) -> Any:
 
     def f(*tensors: Any) -> Any:
         given = iter(tensors)
-        fixed = [torch.tensor(x) if isinstance(x, np.ndarray) else x for x in case.inputs]
+        fixed = [torch.tensor(x) if isinstance(x, np.ndarray | np.generic) else x for x in case.inputs]
         assert case.torch is not None
         return case.torch(torch, *[next(given) if differentiable(x) else y for x, y in zip(case.inputs, fixed, strict=True)])
 

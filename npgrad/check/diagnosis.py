@@ -37,8 +37,9 @@ def likely_cause(e: Evidence) -> str:
 
 
 def same(e: Evidence, a: Array, b: Array) -> bool:
-    known = ~np.isnan(e.want)
-    return bool(np.all(np.abs(a - b)[known] <= np.maximum(1e3 * e.tolerance, 1e-6 * np.max(np.abs(e.want[known])))))
+    gap = np.abs(a - b)
+    limit = max(1e3 * e.tolerance, 1e-6 * float(np.nanmax(np.abs(e.want))))
+    return bool(np.all((gap <= limit) | np.isnan(gap)))
 
 
 def constant(e: Evidence, ratio: Array, weight: Array) -> float | None:

@@ -121,11 +121,13 @@ def check_input(
 ) -> None:
     """Compare the gradient of input k along several directions with the oracles."""
     x = point.values[k]
+    if not np.all(np.isfinite(g)):
+        raise GradientError(explain(point, k, g, dys, middle, oracles[0], float(np.max(np.abs(g[np.isfinite(g)]), initial=1.0))))
     with np.errstate(all="ignore"):
         loss = sum(float(np.sum(np.abs(dy * y))) for dy, y in zip(dys, middle, strict=True))
     # Cancellation in f leaves errors that are small against what f could change by, not against its derivative.
     scale = 1e-3 * loss / max(1.0, float(np.max(np.abs(x)))) if np.isfinite(loss) else 0.0
-    scale = max(scale, float(np.max(np.abs(g))), 1e-300)
+    scale = max(scale, float(np.max(np.abs(g))))
     found: list[tuple[dict[str, float], float, float, int | None]] = []
     for v, i in directions(x, entries, rng):
         seen: dict[str, float] = {}
@@ -136,8 +138,12 @@ def check_input(
             scale = max(scale, float(sum(np.sum(np.abs(t)) for t in terms))) if i is not None else scale
         mine = float(np.sum(g * v))
         # Along a dense direction many terms add up, and so does their rounding.
-        found.append((seen, mine, 1.0 if i is not None else max(1.0, float(np.sum(np.abs(g * v))) / scale), i))
-    for seen, mine, weight, i in found:
+        found.append((seen, mine, 1.0 if i is not None else float(np.sum(np.abs(g * v))), i))
+    # A gradient that vanishes up to rounding (the cross-entropy of one class) is measured by dy, the size of its terms.
+    unit = max((float(np.max(np.abs(dy), initial=0.0)) for dy in dys), default=0.0)
+    scale = scale if scale > 1e-15 * unit else max(unit, 1e-300)
+    for seen, mine, terms_size, i in found:
+        weight = 1.0 if i is not None else max(1.0, terms_size / scale)
         if COMPLEX in seen and not abs(seen[COMPLEX] - seen[DIFFERENCES]) <= 1e-6 * scale * weight:
             raise NotHolomorphicError(
                 f"the function checked is not holomorphic in input {k}{place(x, i)}: the complex step says "
@@ -239,7 +245,9 @@ def check_torch(
         want = np.zeros(g.shape) if t.grad is None else t.grad.numpy()
         loss = sum(float(np.sum(np.abs(dy * y))) for dy, y in zip(dys, middle, strict=True))
         floor = 1e-3 * loss / max(1.0, float(np.max(np.abs(point.values[k]))))
-        scale = max(float(np.max(np.abs(want))), floor, 1e-300)
+        scale = max(float(np.max(np.abs(want))), floor)
+        unit = max((float(np.max(np.abs(dy), initial=0.0)) for dy in dys), default=0.0)
+        scale = scale if scale > 1e-15 * unit else max(unit, 1e-300)
         error = float(np.max(np.abs(g - want))) / scale
         report.compared[TORCH] += g.size
         if not error <= TOLERANCE[TORCH]:

@@ -1,0 +1,44 @@
+"""Hypothesis profiles, the seed of the run, and torch: optional at home, mandatory under CI."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("dev", max_examples=20, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=SLOW)
+settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=SLOW, print_blob=True)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if CI else "dev")
+settings.load_profile(PROFILE)
+
+SEED = int(os.environ.get("NPGRAD_SEED", "0"))
+"""Where the random cases of the suite start: another seed gives another suite."""
+
+
+def pytest_report_header() -> str:
+    return f"hypothesis profile {PROFILE}, NPGRAD_SEED={SEED}, torch {'found' if find_spec('torch') else 'not installed'}"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(SEED)
+
+
+@pytest.fixture(scope="session")
+def torch() -> Any:
+    """PyTorch. Without it the tests that compare with it are skipped, and under CI they fail."""
+    if find_spec("torch") is None:
+        if CI:
+            pytest.fail("torch is not installed: under CI nothing may be skipped. Install the `test` extra.")
+        pytest.skip("torch is not installed")
+    import torch
+
+    torch.set_num_threads(1)
+    return torch
