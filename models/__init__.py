@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from models.character_model import CharacterModel
 from models.deep_mlp import DeepMLP
 from models.mlp import MLP
-from npgrad import nn
 
-__all__ = ["MODELS", "build"]
+__all__ = ["MODELS", "CharacterModel", "build"]
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "deep_mlp": DeepMLP}
-"""Every model by name. Each takes vocab_size, context and rng, and has the attributes vocab_size and context."""
+MODELS: dict[str, Callable[..., CharacterModel]] = {"mlp": MLP, "deep_mlp": DeepMLP}
+"""Every model by name. To add one, put its class here."""
 
 
-def build(name: str, *, vocab_size: int, context: int, rng: np.random.Generator, **options: Any) -> nn.Module:
+def build(name: str, *, vocab_size: int, context: int, rng: np.random.Generator, **options: Any) -> CharacterModel:
     """The model called `name`, its first weights drawn from `rng`; options are those of the model's class.
 
     Raises ValueError for a name or an option that does not exist, naming those that do.

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from models.character_model import CharacterModel
 from npgrad import Tensor, nn
 
 __all__ = ["ACTIVATIONS", "NORMS", "DeepMLP"]
@@ -36,7 +37,7 @@ GAINS = {"elu": 1.2452, "gelu": 1.5335, "silu": 1.6766}
 """Gains for the nonlinearities f that PyTorch's table leaves out: 1/√E[f(z)²], z ~ N(0, 1)."""
 
 
-class DeepMLP(nn.Module):
+class DeepMLP(CharacterModel):
     """Logits of the next character, shape (N, vocab_size), for contexts of shape (N, context).
 
     `depth` counts the linear layers. Their weights are N(0, 1)·gain/√fan_in (without the root if not `fan_in`);

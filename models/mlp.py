@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from models.character_model import CharacterModel
 from npgrad import Tensor, nn
 
 __all__ = ["MLP", "STAGES"]
@@ -51,7 +52,7 @@ STAGES = {
 }
 
 
-class MLP(nn.Module):
+class MLP(CharacterModel):
     """Logits of the next character, shape (N, vocab_size), for contexts of shape (N, context).
 
     `stage` is a key of STAGES; `hidden_scale` and `output_scale` replace the stage's factors of W1 and W2. The numbers

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import npgrad
+from models.character_model import CharacterModel
 from npgrad import Tensor, nn, optim
 from npgrad.data import BOUNDARY, Batches, DataError, Indices, Vocabulary
 from npgrad.functions import cross_entropy
@@ -105,8 +106,9 @@ def fit(
 ) -> NDArray[np.float32]:
     """Train `model` in place on examples x (N, context) and y (N,); return the loss of each step, before its update.
 
-    `on_step(step, loss)` is called after each update and ends training by returning True. To resume a run, pass the
-    step to `start` from, and the optimiser and the batches in the state they had there.
+    The learning rate is `config.lr_at(step)` for all parameters. `on_step(step, loss)` is called after each update and
+    ends training by returning True. To resume a run, pass the step to `start` from, and optimiser and batches as they
+    were there.
     """
     optimizer = make_optimizer(model, config) if optimizer is None else optimizer
     if batches is None:
@@ -125,9 +127,7 @@ def fit(
     lr = math.nan
     for step in range(start, config.steps):
         if lr != config.lr_at(step):
-            lr = config.lr_at(step)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
+            optimizer.lr = lr = config.lr_at(step)
         loss = update(*next(batches)).item()
         losses[step - start] = loss
         if on_step is not None and on_step(step, loss):
@@ -157,7 +157,7 @@ def evaluate(model: nn.Module, x: Indices, y: Indices, chunk: int = 8192) -> flo
 
 
 def sample(
-    model: nn.Module,
+    model: CharacterModel,
     vocabulary: Vocabulary,
     n: int,
     rng: np.random.Generator,
@@ -184,7 +184,7 @@ def sample(
     words = np.zeros((n, model.context + max(max_length, len(begin)) + 1), dtype=np.intp)
     first = model.context + len(begin)
     words[:, model.context : first] = begin
-    unfinished = np.arange(n)
+    unfinished: Indices = np.arange(n)
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -192,7 +192,8 @@ def sample(
             for k in range(first, model.context + max_length):
                 logits = model(words[unfinished, k - model.context : k]).numpy()
                 noise = rng.gumbel(size=logits.shape)
-                words[unfinished, k] = chosen = np.argmax(logits + temperature * noise, axis=1)
+                chosen: Indices = np.argmax(logits + temperature * noise, axis=1)
+                words[unfinished, k] = chosen
                 unfinished = unfinished[chosen != 0]
                 if not len(unfinished):
                     break

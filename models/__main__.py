@@ -1,0 +1,348 @@
+"""Train a model, sample from it, evaluate it: `python -m models train|sample|eval --help`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import inspect
+import math
+import os
+import signal
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import numpy as np
+
+import models
+from models.deep_mlp import ACTIVATIONS, NORMS
+from models.mlp import STAGES
+from models.runs import FILE, Run
+from models.training import OPTIMIZERS, TrainConfig, evaluate, generators, sample
+from npgrad import data, nn
+from npgrad.checkpoint import CheckpointError
+from npgrad.data import DataError
+
+BAD_INPUT = 2
+
+TRAIN_EPILOG = f"""\
+examples:
+  python -m models train --out runs/mlp                            the lecture's network with batch normalisation
+  python -m models train --model mlp --stage original --out runs/original
+  python -m models train --model deep_mlp --depth 8 --norm none --steps 20000 --out runs/deep
+  python -m models train --data my-words.txt --context 5 --out runs/mine
+  python -m models train --out runs/mlp --resume                   continue after Ctrl-C or a crash
+
+Ctrl-C saves and stops. A resumed run ends with the same digest as one that was never interrupted; its settings
+are those it began with and need not be repeated. The run is one file, {FILE}, in the directory of --out.
+"""
+SAMPLE_EPILOG = """\
+examples:
+  python -m models sample runs/mlp -n 5
+  python -m models sample runs/mlp --prompt em --temperature 0.7
+"""
+EVAL_EPILOG = """\
+examples:
+  python -m models eval runs/mlp
+  python -m models eval runs/mlp --data other-words.txt
+"""
+
+
+class Refused(Exception):
+    """Input that cannot be worked with; the message is one sentence for the user."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence, and which leaves options that are not given out of its result."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            argument_default=argparse.SUPPRESS,
+            allow_abbrev=False,
+            **options,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message}; see {self.prog} --help.\n")
+
+
+TRAIN_DEFAULTS = {"data": "data/names.txt", "model": "mlp", "context": 3, "checkpoint_every": 10_000}
+
+
+def parser() -> Parser:
+    config = TrainConfig()
+    main = Parser(prog="python -m models", description="Character-level language models on lists of words.")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    train = commands.add_parser(
+        "train", help="train a model on a word list", description="Train a model on a word list.", epilog=TRAIN_EPILOG
+    )
+    train.add_argument(
+        "--out", metavar="DIR", required=True, help="directory of the run; must not exist yet, or --resume"
+    )
+    train.add_argument("--resume", action="store_true", default=False, help="continue the run in --out")
+    train.add_argument("--data", metavar="FILE", help="UTF-8 text, one word a line (default: data/names.txt)")
+    train.add_argument("--seed", type=int, help=f"fixes everything random (default: {config.seed})")
+    train.add_argument("--checkpoint-every", type=int, metavar="STEPS", help="steps between two saves (default: 10000)")
+
+    how = train.add_argument_group("training")
+    how.add_argument("--steps", type=int, help=f"minibatches to train on (default: {config.steps})")
+    how.add_argument("--batch-size", type=int, help=f"examples in a minibatch (default: {config.batch_size})")
+    how.add_argument("--lr", type=float, help=f"learning rate (default: {config.lr})")
+    how.add_argument(
+        "--lr-decay-at", type=float, metavar="FRACTION",
+        help=f"part of the steps after which the learning rate drops (default: {config.lr_decay_at})",
+    )  # fmt: skip
+    how.add_argument("--lr-decay", type=float, metavar="FACTOR", help=f"by this factor (default: {config.lr_decay})")
+    how.add_argument("--optimizer", choices=OPTIMIZERS, help=f"(default: {config.optimizer})")
+    how.add_argument("--momentum", type=float, help=f"momentum of sgd (default: {config.momentum:g})")
+    how.add_argument("--weight-decay", type=float, help=f"(default: {config.weight_decay:g})")
+
+    what = train.add_argument_group("model")
+    what.add_argument("--model", choices=list(models.MODELS), help="(default: mlp)")
+    what.add_argument("--context", type=int, help="characters the model sees (default: 3)")
+    what.add_argument("--embedding", type=int, help="numbers per character (default: 10)")
+    what.add_argument("--hidden", type=int, help="units of a hidden layer (default: mlp 200, deep_mlp 100)")
+    what.add_argument("--stage", choices=list(STAGES), help="mlp: how weights are initialised (default: batchnorm)")
+    what.add_argument("--depth", type=int, help="deep_mlp: number of linear layers (default: 6)")
+    what.add_argument("--activation", choices=list(ACTIVATIONS), help="deep_mlp: nonlinearity (default: tanh)")
+    what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
+    what.add_argument("--norm", choices=NORMS, help="deep_mlp: normalisation (default: batch)")
+
+    draw = commands.add_parser(
+        "sample", help="print words drawn from a trained model",
+        description="Print words drawn from a trained model, one a line.", epilog=SAMPLE_EPILOG,
+    )  # fmt: skip
+    draw.add_argument("run", metavar="DIR", help="directory of a run")
+    draw.add_argument("-n", type=int, default=20, metavar="N", help="how many (default: 20)")
+    draw.add_argument(
+        "--temperature", type=float, default=1.0, metavar="T",
+        help="below 1 the likely becomes likelier; 0 always takes the likeliest character (default: 1)",
+    )  # fmt: skip
+    draw.add_argument("--prompt", default="", metavar="TEXT", help="what every word begins with (default: nothing)")
+    draw.add_argument("--max-length", type=int, default=64, help="words are cut at this length (default: 64)")
+    draw.add_argument("--seed", type=int, default=None, help="(default: follows from the run's own seed)")
+
+    measure = commands.add_parser(
+        "eval", help="print the losses of a trained model",
+        description="Print the mean cross-entropy of a trained model on the three parts of its data.",
+        epilog=EVAL_EPILOG,
+    )  # fmt: skip
+    measure.add_argument("run", metavar="DIR", help="directory of a run")
+    measure.add_argument("--data", metavar="FILE", default=None, help="another word list (default: the run's own)")
+    return main
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "norm")
+SETTINGS = tuple(field.name for field in fields(TrainConfig))
+
+
+def train(arguments: dict[str, Any]) -> int:
+    out = Path(arguments["out"])
+    every = arguments.get("checkpoint_every", TRAIN_DEFAULTS["checkpoint_every"])
+    if every < 1:
+        raise Refused(f"--checkpoint-every must be 1 or more steps; got {every}.")
+    run = resume(out, arguments) if arguments["resume"] else begin(out, arguments)
+    normalised = any(isinstance(module, nn.BatchNorm1d) for module in run.model.modules())
+    if run.config.batch_size < 2 and normalised:
+        raise Refused("batch normalisation needs minibatches of 2 or more: one example has no variance.")
+    digest = run.save(out)
+    # Overflow on the way to an infinite loss is told by the loss.
+    with Interrupt() as interrupt, Progress(run) as progress, np.errstate(over="ignore", invalid="ignore"):
+        while run.step < run.config.steps and not interrupt.number:
+            run.advance(every, lambda step, loss: progress(step, loss) or interrupt.number != 0)
+            if progress.diverged:
+                break
+            digest = run.save(out)
+            progress.saved()
+    if progress.diverged:
+        print(
+            f"the loss became {run.losses[-1]} at step {run.step - 1}: begin again with a learning rate below "
+            f"{run.config.lr}.",
+            file=sys.stderr,
+        )
+        return 1
+    if interrupt.number:
+        print(
+            f"stopped at step {run.step} of {run.config.steps}; saved in {out}, continue with --resume.",
+            file=sys.stderr,
+        )
+        return 128 + interrupt.number
+    corpus = read(run.state["data"]["path"], run.state["context"], run.vocabulary)
+    print(f"{run.state['model']} after {run.step} steps, saved in {out}")
+    report(run, corpus)
+    print(f"digest {digest}")
+    return 0
+
+
+def begin(out: Path, arguments: dict[str, Any]) -> Run:
+    """A new run in a directory that this makes."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise Refused(f"{out} already exists: continue it with --resume, or choose another --out.")
+    path, context = (arguments.get(key, TRAIN_DEFAULTS[key]) for key in ("data", "context"))
+    config = TrainConfig(**{key: value for key, value in arguments.items() if key in SETTINGS})
+    model = arguments.get("model", TRAIN_DEFAULTS["model"])
+    # The options not given are recorded too: a run must not change when a default does.
+    defaults = inspect.signature(models.MODELS[model]).parameters
+    options = {key: defaults[key].default for key in OPTIONS if key in defaults}
+    options.update((key, value) for key, value in arguments.items() if key in OPTIONS)
+    corpus = read(path, context)
+    run = Run.start(model, options, path, corpus, context, config)
+    out.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def resume(out: Path, arguments: dict[str, Any]) -> Run:
+    """The run in `out`, which must be the one that the arguments, where given, describe."""
+    run = Run.load(out)
+    state = run.state
+    recorded = {**state["config"], **state["options"], "model": state["model"], "context": state["context"]}
+    for key in (*SETTINGS, *OPTIONS, "model", "context"):
+        if key in arguments and arguments[key] != recorded.get(key):
+            flag = "--" + key.replace("_", "-")
+            begun = f"with {flag} {recorded[key]}, not {arguments[key]}" if key in recorded else f"without {flag}"
+            raise Refused(f"{out} was begun {begun}: resume it without {flag}.")
+    path = arguments.get("data", state["data"]["path"])
+    for leftover in out.glob(f".{FILE}.*.tmp"):
+        leftover.unlink()
+    run.feed(read(path, state["context"]))
+    return run
+
+
+def draw(arguments: dict[str, Any]) -> int:
+    run = Run.load(Path(arguments["run"]))
+    seed = arguments["seed"]
+    if seed is not None and seed < 0:
+        raise Refused(f"the seed must be 0 or more; got {seed}.")
+    if arguments["max_length"] < 1:
+        raise Refused(f"--max-length must be 1 or more; got {arguments['max_length']}.")
+    rng = generators(run.config.seed).sampling if seed is None else np.random.default_rng(seed)
+    words = sample(
+        run.model, run.vocabulary, arguments["n"], rng,
+        arguments["temperature"], arguments["prompt"], arguments["max_length"],
+    )  # fmt: skip
+    print("".join(f"{word}\n" for word in words), end="")
+    return 0
+
+
+def measure(arguments: dict[str, Any]) -> int:
+    run = Run.load(Path(arguments["run"]))
+    path = arguments["data"] or run.state["data"]["path"]
+    corpus = read(path, run.state["context"], run.vocabulary)
+    note = "" if corpus.digest == run.state["data"]["digest"] else ", not the data it was trained on"
+    print(f"{run.state['model']} after {run.step} of {run.config.steps} steps, on {path}{note}")
+    report(run, corpus)
+    return 0
+
+
+def read(path: str, context: int, vocabulary: data.Vocabulary | None = None) -> data.Corpus:
+    try:
+        return data.load(path, context, vocabulary)
+    except OSError as error:
+        raise Refused(f"cannot read the data {path}: {error.strerror}.") from None
+
+
+def report(run: Run, corpus: data.Corpus) -> None:
+    """Print loss and size of the three parts of the data."""
+    for name, part in (("train", corpus.train), ("val", corpus.val), ("test", corpus.test)):
+        loss = f"{evaluate(run.model, *part):.4f}" if len(part.y) else "none"
+        print(f"{name:<6}{loss:>8}   {len(part.y)} examples")
+
+
+# -- while it trains ---------------------------------------------------------------------------------------------------
+
+
+class Interrupt:
+    """Inside, SIGINT and SIGTERM only set `number`, so that a step is never cut in two; a second one acts as usual."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, Any] = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        signal.signal(number, self._before[number])
+
+    def __enter__(self) -> Interrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+class Progress:
+    """A bar with loss and rate on a terminal, or else a line for each save; notices a loss that is no number."""
+
+    interval = 0.1
+
+    def __init__(self, run: Run) -> None:
+        self.diverged = False
+        self._bar: Any = None
+        self._step, self._steps = run.step, run.config.steps
+        self._mean = self._next = 0.0
+        if sys.stderr.isatty():
+            with contextlib.suppress(ImportError):
+                from tqdm import tqdm  # type: ignore[import-untyped]
+
+                self._bar = tqdm(total=self._steps, initial=run.step, unit="step", unit_scale=True, mininterval=0)
+
+    def __call__(self, step: int, loss: float) -> bool:
+        self._step = step + 1
+        # A running mean: the loss of one minibatch says little.
+        self._mean += 0.01 * (loss - self._mean) if self._mean else loss
+        if self._bar is not None:
+            now = time.monotonic()
+            if now >= self._next:
+                self._next = now + self.interval
+                self._show()
+        self.diverged = not math.isfinite(loss)
+        return self.diverged
+
+    def _show(self) -> None:
+        self._bar.set_postfix_str(f"loss {self._mean:.4f}", refresh=False)
+        self._bar.update(self._step - self._bar.n)
+
+    def saved(self) -> None:
+        if self._bar is None:
+            print(f"step {self._step} of {self._steps}, loss {self._mean:.4f}", file=sys.stderr)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._show()
+            self._bar.close()
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = vars(parser().parse_args(argv))
+    try:
+        return {"train": train, "sample": draw, "eval": measure}[arguments["command"]](arguments)
+    except (Refused, DataError, CheckpointError, ValueError) as error:
+        message = str(error)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; there is nobody left to flush to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}." if error.filename else f"{error}."
+    except MemoryError:
+        message = "there is not enough memory for a model or a batch of this size."
+    print(f"python -m models {arguments['command']}: {message}", file=sys.stderr)
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

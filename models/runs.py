@@ -1,0 +1,136 @@
+"""A training run on disk: everything needed to continue it exactly, or to use what it has learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import models
+from models.training import TrainConfig, fit, generators, make_optimizer
+from npgrad import checkpoint, data
+from npgrad.checkpoint import CheckpointError
+
+__all__ = ["FILE", "Run"]
+
+FILE = "checkpoint.npgrad"
+KIND = "a run of python -m models train"
+
+
+class Run:
+    """A model in training: `Run.start` or `Run.load` one, `advance` it, `save` it.
+
+    Whatever happens between two saves, a run loaded from the last one goes on to the same bytes as a run that was never
+    interrupted (on the same machine with the same number of BLAS threads).
+    """
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+        """The parts that never change: model, options, context, characters, data, config."""
+        self.config = TrainConfig(**state["config"])
+        self.vocabulary = data.Vocabulary(state["characters"][1:])
+        self.model = models.build(
+            state["model"],
+            vocab_size=len(self.vocabulary),
+            context=state["context"],
+            rng=generators(self.config.seed).init,
+            **state["options"],
+        )
+        self.optimizer = make_optimizer(self.model, self.config)
+        self.batches: data.Batches | None = None
+        self.losses: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+
+    @property
+    def step(self) -> int:
+        """How many steps have been taken."""
+        return len(self.losses)
+
+    @classmethod
+    def start(
+        cls, model: str, options: dict[str, Any], path: str, corpus: data.Corpus, context: int, config: TrainConfig
+    ) -> Run:
+        """A new run at step 0. Raises ValueError for a model or options that do not exist."""
+        run = cls(
+            {
+                "kind": KIND,
+                "model": model,
+                "options": options,
+                "context": context,
+                "characters": corpus.vocabulary.characters,
+                "data": {"path": path, "digest": corpus.digest},
+                "config": asdict(config),
+            }
+        )
+        run.feed(corpus)
+        return run
+
+    @classmethod
+    def load(cls, directory: Path) -> Run:
+        """The run saved in `directory`, ready to sample from and to evaluate; `feed` it to train on.
+
+        Raises CheckpointError if there is none that can be used.
+        """
+        path = directory / FILE if directory.is_dir() else directory
+        if not path.exists():
+            raise CheckpointError(f"{directory} holds no training run: there is no {path}.")
+        state = checkpoint.load(path)
+        if not isinstance(state, dict) or state.get("kind") != KIND:
+            raise CheckpointError(f"{path} is a checkpoint, but not of {KIND}.")
+        try:
+            run = cls(
+                {key: value for key, value in state.items() if key not in ("progress", "parameters", "optimizer")}
+            )
+            run.model.load_state_dict(state["parameters"])
+            run.optimizer.load_state_dict(state["optimizer"])
+            run.losses = state["progress"]["losses"]
+            run._stream = state["progress"]["batches"]
+        except (KeyError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise CheckpointError(f"{path} does not fit the models of this version: {reason}.") from None
+        return run
+
+    _stream: dict[str, Any] | None = None
+
+    def feed(self, corpus: data.Corpus) -> None:
+        """Train on this corpus from here on. Raises CheckpointError if it is not the one the run began with."""
+        if corpus.digest != self.state["data"]["digest"]:
+            raise CheckpointError(
+                f"the data are not those the run began with: their digest is {corpus.digest[:12]}… "
+                f"and was {self.state['data']['digest'][:12]}…."
+            )
+        self.batches = data.Batches(*corpus.train, self.config.batch_size, generators(self.config.seed).batches)
+        if self._stream is not None:
+            self.batches.restore(self._stream)
+
+    def advance(self, steps: int, on_step: Callable[[int, float], bool | None]) -> None:
+        """Take up to `steps` steps, fewer if the run is complete before or `on_step(step, loss)` returns True."""
+        assert self.batches is not None, "feed the run first"
+        end = self.step + steps
+        losses = fit(
+            self.model,
+            self.batches.x,
+            self.batches.y,
+            self.config,
+            start=self.step,
+            optimizer=self.optimizer,
+            batches=self.batches,
+            on_step=lambda step, loss: on_step(step, loss) or step + 1 == end,
+        )
+        self.losses = np.concatenate([self.losses, losses])
+
+    def save(self, directory: Path) -> str:
+        """Save the run and return the digest of the file; equal runs have equal digests."""
+        assert self.batches is not None, "feed the run first"
+        return checkpoint.save(
+            directory / FILE,
+            {
+                **self.state,
+                "parameters": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "progress": {"losses": self.losses, "batches": self.batches.state()},
+            },
+        )
