@@ -1,13 +1,14 @@
 """Every differentiable function, one family a file, the derivation above the code it derives."""
 
+from npgrad.functions.activation import *  # noqa: F403
 from npgrad.functions.arithmetic import *  # noqa: F403
-from npgrad.functions.elementwise import *  # noqa: F403
 from npgrad.functions.batch_norm import *  # noqa: F403
 from npgrad.functions.conv import *  # noqa: F403
 from npgrad.functions.dropout import *  # noqa: F403
 from npgrad.functions.einsum import *  # noqa: F403
-from npgrad.functions.group_norm import *  # noqa: F403
+from npgrad.functions.elementwise import *  # noqa: F403
 from npgrad.functions.extreme import *  # noqa: F403
+from npgrad.functions.group_norm import *  # noqa: F403
 from npgrad.functions.indexing import *  # noqa: F403
 from npgrad.functions.layer_norm import *  # noqa: F403
 from npgrad.functions.loss import *  # noqa: F403

@@ -1,0 +1,58 @@
+"""Cases for npgrad.functions.elementwise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from npgrad.check.case import Case, case
+from npgrad.check.cases.arithmetic import away_from_zero, shape_of
+
+
+@case("Exp")
+def exp(rng: np.random.Generator) -> Case:
+    return Case((rng.normal(size=shape_of(rng)),), torch=lambda torch, x: torch.exp(x))
+
+
+@case("Log")
+def log(rng: np.random.Generator) -> Case:
+    return Case((rng.uniform(0.1, 5.0, size=shape_of(rng)),), torch=lambda torch, x: torch.log(x))
+
+
+@case("Log1p")
+def log1p(rng: np.random.Generator) -> Case:
+    return Case((rng.uniform(-0.9, 3.0, size=shape_of(rng)),), torch=lambda torch, x: torch.log1p(x))
+
+
+@case("Log1p")
+def log1p_near_zero(rng: np.random.Generator) -> Case:
+    return Case((rng.normal(scale=1e-3, size=shape_of(rng)),), torch=lambda torch, x: torch.log1p(x))
+
+
+@case("Expm1")
+def expm1(rng: np.random.Generator) -> Case:
+    return Case((rng.normal(size=shape_of(rng)),), torch=lambda torch, x: torch.expm1(x))
+
+
+@case("Expm1")
+def expm1_near_zero(rng: np.random.Generator) -> Case:
+    return Case((rng.normal(scale=1e-3, size=shape_of(rng)),), torch=lambda torch, x: torch.expm1(x))
+
+
+@case("Sqrt")
+def sqrt(rng: np.random.Generator) -> Case:
+    return Case((rng.uniform(0.1, 5.0, size=shape_of(rng)),), torch=lambda torch, x: torch.sqrt(x))
+
+
+@case("Abs")
+def abs(rng: np.random.Generator) -> Case:
+    return Case((away_from_zero(rng, shape_of(rng), 0.01),), torch=lambda torch, x: torch.abs(x))
+
+
+@case("Sin")
+def sin(rng: np.random.Generator) -> Case:
+    return Case((rng.normal(scale=2.0, size=shape_of(rng)),), torch=lambda torch, x: torch.sin(x))
+
+
+@case("Cos")
+def cos(rng: np.random.Generator) -> Case:
+    return Case((rng.normal(scale=2.0, size=shape_of(rng)),), torch=lambda torch, x: torch.cos(x))

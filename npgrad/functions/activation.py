@@ -1,0 +1,435 @@
+"""Activation functions: tanh sigmoid relu leaky_relu elu gelu silu softplus."""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+
+import numpy as np
+
+from npgrad.function import Function
+from npgrad.functions.error_function import erfc
+from npgrad.tensor import Array, Tensor, TensorLike
+
+__all__ = [
+    "Elu", "Gelu", "GeluTanh", "LeakyRelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh",
+    "elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh",
+]  # fmt: skip
+
+# Beyond this the normal density underflows, and a tanh is 1.
+_SATURATED = 40.0
+_K = sqrt(2.0 / pi)
+_C = 0.044715
+
+
+class Tanh(Function):
+    """t = tanh(x), the squashing function of the lecture's networks.
+
+    Symbols
+        x[i]    pre-activation
+    Forward
+        (1) t[i] = tanh(x[i])
+                 = (exp(x[i]) - exp(-x[i]))/(exp(x[i]) + exp(-x[i]))
+    Backward
+        (a) 1 - t[i]**2 = 1/cosh(x[i])**2
+        (2) dx[i] = dt[i]/cosh(x[i])**2
+                  = dt[i]*(1 - t[i]**2)
+    Notes
+        The quotient rule on the second form of (1), with s = sinh and c = cosh: (s/c)' = (c*c - s*s)/c**2 = 1 - t**2.
+        The derivative needs the output only, so the input is not kept.
+
+        The factor 1 - t**2 is at most 1: tanh can only weaken a gradient. Where a unit saturates it removes it:
+
+            t          0       0.5     0.9     0.99      0.999     1
+            1 - t**2   1       0.75    0.19    0.0199    0.002     0
+
+        A unit that sits at |t| > 0.99 on every example of the data hardly learns any more: it is dead.
+    """
+
+    t: Array
+    dx: Array
+
+    def forward(self, x: Array) -> Array:
+        self.t = np.tanh(x, out=self.t)  # (1)
+        return self.t
+
+    def backward(self, dt: Array) -> Array:
+        self.dx = dx = np.asarray(np.square(self.t, out=self.dx))
+        np.subtract(1.0, dx, out=dx)
+        np.multiply(dx, dt, out=dx)  # (2)
+        return dx
+
+
+class Sigmoid(Function):
+    """s = 1/(1 + exp(-x)), a probability from a log-odds.
+
+    Symbols
+        x[i]    log-odds
+    Forward
+        (1) s[i] = 1/(1 + exp(-x[i]))
+                 = (1 + tanh(x[i]/2))/2
+    Backward
+        (a) 1 - s[i] = exp(-x[i])*s[i]
+        (2) dx[i] = ds[i]*exp(-x[i])/(1 + exp(-x[i]))**2
+                  = ds[i]*s[i]*(1 - s[i])
+    Notes
+        The factor s*(1 - s) is at most 1/4, at x = 0: every sigmoid on the way divides a gradient by four or more.
+
+        At x = -1e4, exp(-x) overflows to infinity and 1/(1 + infinity) = 0 is right; only the warning is switched off.
+        The second form of (1) cannot overflow, but it rounds to 0 at x = -40 where the first one gives 4e-18.
+    """
+
+    s: Array
+    dx: Array
+
+    def forward(self, x: Array) -> Array:
+        self.s = logistic(x, out=self.s)  # (1)
+        return self.s
+
+    def backward(self, ds: Array) -> Array:
+        self.dx = dx = np.asarray(np.subtract(1.0, self.s, out=self.dx))
+        np.multiply(dx, self.s, out=dx)
+        np.multiply(dx, ds, out=dx)  # (2)
+        return dx
+
+
+class Relu(Function):
+    """y = max(x, 0), the rectifier.
+
+    Symbols
+        x[i] != 0    pre-activation
+    Forward
+        (1) y[i] = maximum(x[i], 0)
+    Backward
+        (2) dx[i] = dy[i]*(x[i] > 0)
+                  = dy[i]*sign(y[i])
+    Notes
+        At the kink x = 0 any slope from 0 to 1 would do; 0 is the convention. The second form of (2) says so, needs the
+        output only, and answers nan where x was nan, while the comparison would hide it as a 0.
+    """
+
+    y: Array
+    slope: Array
+    dx: Array
+
+    def forward(self, x: Array) -> Array:
+        self.y = np.maximum(x, 0, out=self.y)
+        if self.y.dtype.kind == "c":
+            self.y = np.where(x.real <= 0, 0, x)  # (1)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        self.slope = np.sign(self.y.real, out=self.slope)
+        self.dx = np.multiply(dy, self.slope, out=self.dx)  # (2)
+        return self.dx
+
+
+class LeakyRelu(Function):
+    """y = x where x > 0, negative_slope*x elsewhere.
+
+    Symbols
+        x[i] != 0                pre-activation
+        negative_slope = 0.02    slope on the left
+    Forward
+        (1) y[i] = where(x[i] > 0, x[i], negative_slope*x[i])
+    Backward
+        (2) dx[i] = dy[i]*where(x[i] > 0, 1, negative_slope)
+    Notes
+        At x = 0 the slope is that of the left side, as for relu, which is the case negative_slope = 0. The slope at nan
+        is nan.
+    """
+
+    y: Array
+    slope: Array
+    dx: Array
+
+    def forward(self, x: Array, negative_slope: float = 0.01) -> Array:
+        self.x, self.negative_slope = x, negative_slope
+        self.y = y = np.asarray(np.multiply(x, negative_slope, out=self.y))
+        np.copyto(y, x, where=x.real > 0)  # (1)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        self.slope = slope = np.asarray(np.sign(self.x.real, out=self.slope))
+        np.copyto(slope, self.negative_slope, where=slope <= 0)
+        self.dx = np.multiply(dy, slope, out=self.dx)  # (2)
+        return self.dx
+
+
+class Elu(Function):
+    """y = x where x > 0, alpha*(exp(x) - 1) elsewhere (Clevert et al. 2015, arXiv:1511.07289, equation 15).
+
+    Symbols
+        x[i] != 0      pre-activation
+        alpha = 1.5    minus the limit on the left
+    Forward
+        (1) n[i] = minimum(x[i], 0)
+        (2) y[i] = where(x[i] > 0, x[i], alpha*expm1(n[i]))
+    Backward
+        (3) dx[i] = dy[i]*where(x[i] > 0, 1, alpha + y[i])
+                  = dy[i]*where(x[i] > 0, 1, alpha*exp(n[i]))
+    Notes
+        The detour over n keeps exp from overflowing where its value is not wanted. The first form of (3) would save an
+        exp, but alpha + y cancels to 0 where the unit is saturated. At x = 0 the slope is that of the left side, alpha.
+    """
+
+    n: Array
+    y: Array
+    dx: Array
+
+    def forward(self, x: Array, alpha: float = 1.0) -> Array:
+        self.x, self.alpha = x, alpha
+        self.n = np.minimum(x, 0.0, out=self.n)
+        if self.n.dtype.kind == "c":
+            self.n = np.where(x.real > 0, 0.0, x)  # (1)
+        self.y = y = np.asarray(np.expm1(self.n, out=self.y))
+        np.multiply(y, alpha, out=y)
+        np.copyto(y, x, where=x.real > 0)  # (2)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        self.dx = dx = np.asarray(np.exp(self.n, out=self.dx))
+        np.multiply(dx, self.alpha, out=dx)
+        np.copyto(dx, 1.0, where=self.x.real > 0)
+        np.multiply(dx, dy, out=dx)  # (3)
+        return dx
+
+
+class Gelu(Function):
+    """y = x*cdf(x), with the normal distribution function (Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2).
+
+    Symbols
+        x[i]                   pre-activation
+        pi = 3.141592653589793
+    Forward
+        (1) cdf[i] = (1 + erf(x[i]/sqrt(2)))/2
+        (2) y[i]   = x[i]*cdf[i]
+    Backward
+        (a) dcdf[i] = dy[i]*x[i]
+        (3) pdf[i]  = exp(-x[i]**2/2)/sqrt(2*pi)
+        (4) dx[i]   = dy[i]*cdf[i] + dcdf[i]*pdf[i]
+                    = dy[i]*(cdf[i] + x[i]*pdf[i])
+    Notes
+        x reaches y in two ways, as the factor of (2) and through cdf, and (4) has a term for each. The derivative of cdf
+        is the normal density (3), by the definition of erf as an integral.
+
+        The code computes (1) as erfc(-x/sqrt(2))/2, which does not cancel at negative x, and holds x within ±40, beyond
+        which cdf and pdf have long reached their limits: so that minus infinity gives 0 and not infinity times 0.
+    """
+
+    cdf: Array
+    y: Array
+    dx: Array
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        self.cdf = cdf = erfc(np.multiply(x, -sqrt(0.5)))
+        np.multiply(cdf, 0.5, out=cdf)  # (1)
+        self.y = y = np.asarray(np.maximum(x, -_SATURATED, out=self.y))
+        np.multiply(y, cdf, out=y)  # (2)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        x = np.clip(self.x, -_SATURATED, _SATURATED)
+        self.dx = dx = np.asarray(np.square(x, out=self.dx))
+        np.multiply(dx, -0.5, out=dx)
+        np.exp(dx, out=dx)
+        np.multiply(dx, (2 * pi) ** -0.5, out=dx)  # (3)
+        np.multiply(dx, x, out=dx)
+        np.add(dx, self.cdf, out=dx)
+        np.multiply(dx, dy, out=dx)  # (4)
+        return dx
+
+
+class GeluTanh(Function):
+    """The approximation of gelu by a tanh (Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2).
+
+    Symbols
+        x[i]                      pre-activation
+        k = 0.7978845608028654    sqrt(2/pi)
+        c = 0.044715              fitted
+    Forward
+        (1) u[i] = k*(x[i] + c*x[i]**3)
+        (2) t[i] = tanh(u[i])
+        (3) y[i] = x[i]*(1 + t[i])/2
+    Backward
+        (a) dt[i] = dy[i]*x[i]/2
+        (b) du[i] = dt[i]*(1 - t[i]**2)
+        (4) dx[i] = dy[i]*(1 + t[i])/2 + du[i]*k*(1 + 3*c*x[i]**2)
+                  = dy[i]*(1 + t[i])/2*(1 + (1 - t[i])*k*x[i]*(1 + 3*c*x[i]**2))
+    Notes
+        x is held within ±40, beyond which t is ±1 exactly, so that minus infinity gives 0 and not infinity times 0.
+    """
+
+    x: Array
+    t: Array
+    y: Array
+    dx: Array
+
+    def forward(self, x: Array) -> Array:
+        self.x = np.clip(x, -_SATURATED, _SATURATED, out=self.x)
+        self.t = t = np.asarray(np.square(self.x, out=self.t))
+        np.multiply(t, _C, out=t)
+        np.add(t, 1.0, out=t)
+        np.multiply(t, self.x, out=t)
+        np.multiply(t, _K, out=t)  # (1)
+        np.tanh(t, out=t)  # (2)
+        self.y = y = np.asarray(np.maximum(x, -_SATURATED, out=self.y))
+        np.multiply(y, 0.5 + 0.5 * t, out=y)  # (3)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        x, t = self.x, self.t
+        self.dx = dx = np.asarray(np.square(x, out=self.dx))
+        np.multiply(dx, 3.0 * _C, out=dx)
+        np.add(dx, 1.0, out=dx)
+        np.multiply(dx, x, out=dx)
+        np.multiply(dx, _K, out=dx)
+        np.multiply(dx, 1.0 - t, out=dx)
+        np.add(dx, 1.0, out=dx)
+        np.multiply(dx, 0.5 + 0.5 * t, out=dx)
+        np.multiply(dx, dy, out=dx)  # (4)
+        return dx
+
+
+class Silu(Function):
+    """y = x*s with s = sigmoid(x), also called swish (Hendrycks & Gimpel 2016, arXiv:1606.08415, section 3.3).
+
+    Symbols
+        x[i]    pre-activation
+    Forward
+        (1) s[i] = sigmoid(x[i])
+        (2) y[i] = x[i]*s[i]
+    Backward
+        (a) ds[i] = dy[i]*x[i]
+        (b) dx[i] = dy[i]*s[i] + ds[i]*s[i]*(1 - s[i])
+        (3) dx[i] = dy[i]*s[i]*(1 + x[i]*(1 - s[i]))
+                  = dy[i]*(s[i] + y[i]*(1 - s[i]))
+    Notes
+        x is held above -1000 in (2) and y below 1000 in (3), where s is 0 or 1 exactly: so that infinity times 0 does
+        not spoil the limits, silu(-infinity) = 0 and the slope 1 at +infinity.
+    """
+
+    s: Array
+    y: Array
+    rest: Array
+    dx: Array
+
+    def forward(self, x: Array) -> Array:
+        self.s = logistic(x, out=self.s)  # (1)
+        self.y = y = np.asarray(np.maximum(x, -1000.0, out=self.y))
+        np.multiply(y, self.s, out=y)  # (2)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        self.rest = np.subtract(1.0, self.s, out=self.rest)
+        self.dx = dx = np.asarray(np.minimum(self.y, 1000.0, out=self.dx))
+        np.multiply(dx, self.rest, out=dx)
+        np.add(dx, self.s, out=dx)
+        np.multiply(dx, dy, out=dx)  # (3)
+        return dx
+
+
+class Softplus(Function):
+    """y = log(1 + exp(x)), a smooth maximum of x and 0.
+
+    Symbols
+        x[i]    pre-activation
+    Forward
+        (1) m[i] = abs(x[i])
+        (2) y[i] = log(1 + exp(x[i]))
+                 = maximum(x[i], 0) + log1p(exp(-m[i]))
+    Backward
+        (3) dx[i] = dy[i]*exp(x[i])/(1 + exp(x[i]))
+                  = dy[i]*sigmoid(x[i])
+                  = -dy[i]*expm1(-y[i])
+    Notes
+        The second form of (2) splits off what would overflow: for x > 0, log(1 + exp(x)) = x + log(exp(-x) + 1). The
+        last form of (3) needs the output only: 1 + exp(x) = exp(y), so the sigmoid 1 - 1/(1 + exp(x)) is 1 - exp(-y).
+    """
+
+    m: Array
+    y: Array
+    dx: Array
+
+    def forward(self, x: Array) -> Array:
+        self.m = m = np.asarray(np.multiply(x, 1.0, out=self.m))
+        self.y = y = np.asarray(np.maximum(m, 0.0, out=self.y))
+        if m.dtype.kind == "c":
+            # By the real part, and at 0 both on the same side: their kinks cancel.
+            m, y = np.where(x.real < 0, -x, x), np.where(x.real < 0, 0.0, x)
+        else:
+            np.abs(m, out=m)  # (1)
+        np.negative(m, out=m)
+        np.exp(m, out=m)
+        np.log1p(m, out=m)
+        self.y = np.add(y, m, out=y)  # (2)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        self.dx = dx = np.asarray(np.negative(self.y, out=self.dx))
+        np.expm1(dx, out=dx)
+        np.negative(dx, out=dx)
+        np.multiply(dx, dy, out=dx)  # (3)
+        return dx
+
+
+def logistic(x: Array, out: Array | None = None) -> Array:
+    """1/(1 + exp(-x)), right at both infinities and without a warning."""
+    if np.iscomplexobj(x):
+        # A complex infinity divides to nan, so here the exponential must not grow: exp(-abs(x)), by the real part.
+        right = x.real >= 0
+        e = np.exp(np.where(right, -x, x))
+        return np.asarray(np.where(right, 1.0, e) / (1.0 + e))
+    s = np.asarray(np.multiply(x, -1.0, out=out))
+    with np.errstate(over="ignore"):
+        np.exp(s, out=s)
+    np.add(s, 1.0, out=s)
+    np.divide(1.0, s, out=s)
+    return s
+
+
+def tanh(x: TensorLike) -> Tensor:
+    """The hyperbolic tangent, elementwise."""
+    return Tanh.apply(x)
+
+
+def sigmoid(x: TensorLike) -> Tensor:
+    """1/(1 + exp(-x)), elementwise, without overflow."""
+    return Sigmoid.apply(x)
+
+
+def relu(x: TensorLike) -> Tensor:
+    """max(x, 0), elementwise; the gradient at 0 is 0."""
+    return Relu.apply(x)
+
+
+def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor:
+    """x where x > 0, negative_slope*x elsewhere; the gradient at 0 is `negative_slope`."""
+    return LeakyRelu.apply(x, negative_slope=negative_slope) if negative_slope else Relu.apply(x)
+
+
+def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, alpha*(exp(x) - 1) elsewhere; the gradient at 0 is `alpha`."""
+    return Elu.apply(x, alpha=alpha)
+
+
+def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
+    """x times the normal distribution function of x, elementwise; `approximate="tanh"` replaces that by a tanh.
+
+    Raises ValueError if `approximate` is neither "none" nor "tanh".
+    """
+    if approximate == "none":
+        return Gelu.apply(x)
+    if approximate == "tanh":
+        return GeluTanh.apply(x)
+    raise ValueError(f'gelu got approximate={approximate!r}. Say "none" (exact, by the error function) or "tanh".')
+
+
+def silu(x: TensorLike) -> Tensor:
+    """x*sigmoid(x), elementwise."""
+    return Silu.apply(x)
+
+
+def softplus(x: TensorLike) -> Tensor:
+    """log(1 + exp(x)), elementwise, without overflow."""
+    return Softplus.apply(x)
