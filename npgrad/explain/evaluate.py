@@ -109,6 +109,7 @@ _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "minimum": lambda a, b: np.where(real(a) <= real(b), a, b),
     "where": lambda c, a, b: np.where(real(c) != 0, a, b),
 }
+_REDUCED: dict[str, Callable[..., Any]] = {"sum": np.sum, "mean": np.mean, "prod": np.prod}
 _COMPARISONS: dict[str, Callable[..., Any]] = {
     "<": np.less,
     "<=": np.less_equal,
@@ -292,8 +293,7 @@ class Scope:
             best = np.argmax(real(data), axis=axis) if kind == "max" else np.argmin(real(data), axis=axis)
             place = np.expand_dims(best, axis)
             return Value(rest, np.take_along_axis(data, place, axis).squeeze(axis))
-        function = {"sum": np.sum, "mean": np.mean, "prod": np.prod}[kind]
-        return Value(rest, np.asarray(function(data, axis=axis)))
+        return Value(rest, np.asarray(_REDUCED[kind](data, axis=axis)))
 
     def element(self, node: Ref, sizes: Mapping[str, int]) -> Value:
         variable = self.variables.get(node.name)
@@ -341,8 +341,8 @@ class Scope:
                     raise self.fail("an index must be an integer", index)
                 grid = grid.astype(int)
             held = (grid >= 0) & (grid < n)
-            if isinstance(index, Number | Neg) and not np.all(held):
-                raise self.fail(f"there is no place {int(grid)} on an axis of {n}", index)
+            if not place.axes and not np.all(held):
+                raise self.fail(f"there is no place {grid.item()} on an axis of {n}", index)
             inside = inside & held
             grids.append(np.clip(grid, 0, max(n - 1, 0)))
         shape = np.broadcast_shapes(*(g.shape for g in grids))

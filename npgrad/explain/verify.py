@@ -277,6 +277,9 @@ class Trial:
     run: Run = field(init=False)
     truths: dict[str, Array] = field(init=False, default_factory=dict)
     given: list[str] = field(init=False, default_factory=list)
+    final: Scope = field(init=False)
+    """Every variable of the case, once `check` has run."""
+    reached: Scope = field(init=False)
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(list(self.seed))
@@ -373,37 +376,57 @@ class Trial:
 
     # -- checking ------------------------------------------------------------------------------------------------------
 
-    def check(self, case: Case | None = None, stop: bool = False) -> list[Check]:
-        """All numeric checks of `case` (a mutant of this trial's own, if given); `stop` ends at the first failure."""
-        found: list[Check] = []
-        for check in self.checks(case or self.case):
-            found.append(check)
-            if stop and not check.ok:
-                break
+    def check(self) -> list[Check]:
+        """All numeric checks of the case."""
+        found = list(self.checks(self.case))
+        self.final = self.reached
         return found
 
-    def checks(self, case: Case) -> Iterator[Check]:
+    def mutant(self, old: Equation, new: Equation) -> Check | None:
+        """The first check that fails when `old` is replaced by `new`; None if all pass. Needs `check` to have run.
+
+        Lines that do not depend on the changed one keep their values; those that do are evaluated and checked again.
+        """
+        checks = self.checks(with_equation(self.case, old, new), since=new)
+        return next((check for check in checks if not check.ok), None)
+
+    def checks(self, case: Case, since: Equation | None = None) -> Iterator[Check]:
         mutated = case.forward is not self.case.forward
-        scope = self.scope.copy()
+        scope = self.scope.copy() if since is None else self.final.copy()
+        changed: set[str] = set()
+
+        def affected(equation: Equation) -> bool:
+            if since is None or equation is since:
+                return True
+            return any(isinstance(p, Ref) and p.name in changed for m in equation.members for p in walk(m))
+
         scope.shapes = {case.output: self.run.output.shape}
         for equation in case.steps:
+            if not affected(equation):
+                continue
             yield from self.chain(equation, scope, case)
             yield from self.code(equation, scope, case)
-            if equation.defines and equation.name == case.output:
-                yield self.compare(
-                    "output", case, equation, scope.variables[equation.name].data, self.run.output,
-                    f"{equation.number} is not what the code's forward returns",
-                )  # fmt: skip
-        before = set(scope.variables)
+            if equation.defines:
+                changed.add(equation.name)
+                if equation.name == case.output:
+                    yield self.compare(
+                        "output", case, equation, scope.variables[equation.name].data, self.run.output,
+                        f"{equation.number} is not what the code's forward returns",
+                    )  # fmt: skip
+        before = {s.name for s in case.symbols if s.name in scope.variables} | {e.name for e in case.steps if e.defines}
         scope.shapes.update({f"d{name}": scope.variables[name].shape for name in before})
         scope.variables[f"d{case.output}"] = Variable(self.dy)
         forward = scope.copy()
         derived: set[str] = set()
         for equation in case.adjoints:
+            name = equation.name[1:] if equation.name.startswith("d") and equation.defines else ""
+            derived.add(name)
+            if not affected(equation) and not mutated:
+                continue
             yield from self.chain(equation, scope, case)
-            name = equation.name[1:] if equation.name.startswith("d") else ""
-            if equation.defines and name in before:
-                derived.add(name)
+            if equation.defines:
+                changed.add(equation.name)
+            if name in before:
                 truth = self.truth(name, case, forward, mutated)
                 value = scope.variables[equation.name].data
                 yield self.compare(
@@ -421,6 +444,7 @@ class Trial:
             if name not in derived:
                 line = case.equations[-1].at[0]
                 yield Check("adjoint", case.name, "", line, math.inf, f"Backward does not derive d{name}")
+        self.reached = scope
 
     def compare(
         self, kind: str, case: Case, equation: Equation, a: Array, b: Array, message: str, row: int = 0
