@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Slice(Function):
     dx: Array
 
     def forward(self, x: Array, key: Any) -> Array:
+        x = np.asarray(x)
         self.key, self.x_shape = key, x.shape
         y: Array = x[key]  # (1)
         return y
@@ -61,19 +63,33 @@ class GetItem(Function):
     dx: Array
 
     def forward(self, x: Array, *index: Array, key: tuple[Any, ...] | None = None) -> Array:
+        x = np.asarray(x)
         if key is None:
             self.key: tuple[Any, ...] = index
         else:
             arrays = iter(index)
             self.key = tuple([next(arrays) if item is ARRAY else item for item in key])
-        self.x_shape, self.count = x.shape, len(index)
-        return x[self.key]  # (1)
+        self.x_shape, self.index = x.shape, index
+        y: Array = x[self.key]  # (1)
+        return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         self.dx = zeros(self.x_shape, dy, self.dx)
-        places = np.arange(self.dx.size).reshape(self.x_shape)[self.key]
-        np.add.at(self.dx.reshape(-1), places.reshape(-1), dy.reshape(-1))  # (2)
-        return self.dx, *(None,) * self.count
+        if all(array.dtype.kind == "b" for array in self.index):
+            # A mask names no place twice.
+            self.dx[self.key] = dy
+        else:
+            add_at(self.dx, self.places(), dy)  # (2)
+        return self.dx, *(None,) * len(self.index)
+
+    def places(self) -> Array:
+        """Where in the flattened input each number of the result was read."""
+        if len(self.index) == len(self.key) and all(array.dtype.kind != "b" for array in self.index):
+            # Integers alone read whole rows; numbering these spares numbering every element of the input.
+            rows = np.ravel_multi_index(self.key, self.x_shape[: len(self.key)], mode="wrap")
+            return places_of_rows(rows, math.prod(self.x_shape[len(self.key) :]))
+        places: Array = np.arange(math.prod(self.x_shape)).reshape(self.x_shape)[self.key]
+        return places
 
 
 class TakeAlongAxis(Function):
@@ -92,15 +108,17 @@ class TakeAlongAxis(Function):
     dx: Array
 
     def forward(self, x: Array, indices: Array, axis: int = -1) -> Array:
-        axis = normalize_axis_index(axis, x.ndim)
-        grid = np.ogrid[tuple([slice(n) for n in indices.shape])]
-        self.key = (*grid[:axis], indices, *grid[axis + 1 :])
-        self.x_shape = x.shape
-        return np.take_along_axis(x, indices, axis)  # (1)
+        x = np.asarray(x)
+        y = np.take_along_axis(x, indices, axis)  # (1)
+        self.x_shape, self.indices, self.axis = x.shape, indices, normalize_axis_index(axis, x.ndim)
+        return y
 
     def backward(self, dy: Array) -> tuple[Array, None]:
         self.dx = zeros(self.x_shape, dy, self.dx)
-        np.add.at(self.dx, self.key, dy)  # (2)
+        if dy.size:
+            key: list[Any] = list(np.ogrid[tuple([slice(n) for n in self.x_shape])])
+            key[self.axis] = self.indices
+            add_at(self.dx, np.ravel_multi_index(key, self.x_shape, mode="wrap"), dy)  # (2)
         return self.dx, None
 
 
@@ -127,6 +145,7 @@ class Embedding(Function):
     dE: Array
 
     def forward(self, E: Array, indices: Array) -> Array:
+        indices = np.asarray(indices)
         if E.ndim != 2:
             raise ValueError(f"embedding needs a table of shape (vocabulary, features); got shape {E.shape}.")
         check_indices(indices, len(E))
@@ -137,9 +156,7 @@ class Embedding(Function):
 
     def backward(self, dy: Array) -> tuple[Array, None]:
         self.dE = zeros(self.E_shape, dy, self.dE)
-        width = self.E_shape[1]
-        places = self.indices.reshape(-1, 1) * np.intp(width) + np.arange(width)
-        np.add.at(self.dE.reshape(-1), places.reshape(-1), dy.reshape(-1))  # (2)
+        add_at(self.dE, places_of_rows(self.indices, self.E_shape[1]), dy)  # (2)
         return self.dE, None
 
 
@@ -160,6 +177,18 @@ def zeros(shape: tuple[int, ...], like: Array, out: Array | None) -> Array:
         return np.zeros(shape, like.dtype)
     out.fill(0)
     return out
+
+
+def places_of_rows(rows: Array, width: int) -> Array:
+    """The places that the numbers of these rows have in the flattened table, row after row."""
+    if width == 1:
+        return rows
+    return rows.reshape(-1, 1) * np.intp(width) + np.arange(width)
+
+
+def add_at(total: Array, places: Array, dy: Array) -> None:
+    """Add each number of dy to its place in the flattened `total`; places may repeat."""
+    np.add.at(total.reshape(-1), places.reshape(-1), dy.reshape(-1))
 
 
 def check_indices(indices: Array, size: int) -> None:
