@@ -25,7 +25,8 @@ def clip_grad_norm(parameters: Tensor | Iterable[Tensor], max_norm: float, error
     at_least_zero("clip_grad_norm", "max_norm", max_norm)
     listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     owners = [p for p in listed if p.grad is not None]
-    norm = math.hypot(*[_norm(p.grad) for p in owners if p.grad is not None])
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        norm = math.hypot(*[_norm(p.grad) for p in owners if p.grad is not None])
     if not math.isfinite(norm) and error_if_nonfinite:
         raise RuntimeError(
             f"the norm of the gradients is {norm}, so they cannot be clipped. Look for the first operation that "
