@@ -57,8 +57,8 @@ def central_difference(point: Point, k: int, v: Array, middle: list[Array]) -> t
                 jump = np.abs(2 * near - far / 2) / h
                 rounding = 64 * np.finfo(float).eps * np.abs(f0) / h
                 size = (np.abs(inner) + np.abs(outer)) / h
-                # `<=` is False for nan, which a point outside the domain gives. Constant infinities are no kink.
-                fine = (jump <= _JUMP * size + rounding) | ((at[1][j] == f0) & (at[-1][j] == f0))
+                # `<=` is False for nan, which a point outside the domain gives.
+                fine = jump <= _JUMP * size + rounding
                 if (before := jumps[j]) is not None:
                     fine |= jump <= before / 100
                 jumps[j] = jump

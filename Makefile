@@ -1,0 +1,47 @@
+# make help lists the targets. Everything is installed into .venv in this directory, once: a stamp file remembers it.
+PYTHON ?= python3
+BIN := .venv/bin
+TESTS ?= tests
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test smoke check site bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+run: .venv/experiments ## train the lecture's five stages and write results/report.html
+	$(BIN)/python -m experiments run stages
+
+test: .venv/test ## the whole suite
+	$(BIN)/python -m pytest -n 2 -q $(TESTS)
+
+smoke: .venv/test ## a handful of tests over every part, in seconds
+	$(BIN)/python -m pytest -q -m smoke tests
+
+check: .venv/experiments ## the certificate: every gradient against every oracle
+	$(BIN)/python -m npgrad.check
+
+site: .venv/experiments ## the derivations as pages, in site/
+	$(BIN)/python -m npgrad.explain --site site
+
+bench: .venv/test ## npgrad beside the same step written by hand
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what make made: environment, caches, results
+	rm -rf .venv .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist site results runs *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- the environment ---------------------------------------------------------------------------------------------------
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "npgrad needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+# One stamp for each set of extras; installing one set does not undo another.
+.venv/experiments .venv/test .venv/dev: .venv/%: setup.cfg pyproject.toml | .venv/python
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,181 @@
+"""NumPy's own functions on tensors: the npgrad function of the same name, gradient included, or an error with a name."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+import npgrad
+from npgrad import Tensor
+from npgrad.protocols import supported
+
+RNG = np.random.default_rng(0)
+A = RNG.uniform(0.2, 0.8, size=(3, 4))
+B = RNG.uniform(0.9, 1.6, size=(3, 4))
+SQUARE = RNG.normal(size=(4, 4))
+
+CALLS: dict[str, tuple[Any, ...]] = {
+    "matmul": (A, SQUARE),
+    "concatenate": ([A, B],),
+    "stack": ([A, B],),
+    "split": (A, 2, 1),
+    "where": (A > 0.5, A, B),
+    "clip": (A, 0.3, 0.6),
+    "reshape": (A, (4, 3)),
+    "swapaxes": (A, 0, 1),
+    "moveaxis": (A, 0, 1),
+    "expand_dims": (A, 1),
+    "squeeze": (A[:, None],),
+    "broadcast_to": (A, (2, 3, 4)),
+    "pad": (A, 1),
+    "flip": (A, 1),
+    "take_along_axis": (A, np.argsort(A, axis=1), 1),
+    "einsum": ("ij,kj->ik", A, B),
+    "cumsum": (A, 1),
+    "dot": (A, SQUARE),
+    "outer": (A[0], B[1]),
+    "take": (A, np.array([0, 2, 2]), 0),
+    "repeat": (A, 2, 0),
+    "tile": (A, 2),
+    "roll": (A, 1, 0),
+}
+"""Arguments for the functions that do not simply take one or two arrays."""
+
+
+def as_tensors(x: Any) -> Any:
+    if isinstance(x, list):
+        return [as_tensors(e) for e in x]
+    return Tensor(x, requires_grad=True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+
+
+def tensors_in(arguments: Any) -> list[Tensor]:
+    out: list[Tensor] = []
+    for x in arguments:
+        out += tensors_in(x) if isinstance(x, list) else [x] if isinstance(x, Tensor) else []
+    return out
+
+
+def arguments_of(f: Any) -> tuple[Any, ...]:
+    name = f.__name__
+    if name in CALLS:
+        return CALLS[name]
+    return (A, B)[: f.nin] if isinstance(f, np.ufunc) else (A,)
+
+
+def outcome(f: Any, arguments: Any) -> tuple[list[np.ndarray], list[Any]]:
+    """Values and gradients of f, the cotangents drawn from the shapes of the values."""
+    given = [as_tensors(x) for x in arguments]
+    result = f(*given)
+    ys = list(result) if isinstance(result, tuple | list) else [result]
+    for k, y in enumerate(ys):
+        assert isinstance(y, Tensor)
+        y.backward(np.random.default_rng(k).normal(size=y.shape), retain_graph=True)
+    return [y.numpy() for y in ys], [t.grad for t in tensors_in(given)]
+
+
+@pytest.mark.parametrize("function", list(supported), ids=lambda f: f.__name__)
+def test_numpys_function_is_ours(function: Any) -> None:
+    arguments = arguments_of(function)
+    theirs, grads = outcome(function, arguments)
+    ours, grads2 = outcome(supported[function], arguments)
+    plain = function(*arguments)
+    for a, b, c in zip(theirs, ours, plain if isinstance(plain, tuple | list) else [plain], strict=True):
+        assert np.array_equal(a, b) and np.allclose(a, c, rtol=1e-13) and a.shape == np.shape(c)
+    for g, h in zip(grads, grads2, strict=True):
+        assert g is not None and np.array_equal(g, h)
+
+
+def test_every_function_numpy_has_a_name_for_is_answered() -> None:
+    for name in ("add subtract multiply divide negative power matmul exp log log1p expm1 sqrt absolute sin cos tanh "
+                 "maximum minimum clip where sum mean var std max min prod cumsum reshape transpose swapaxes squeeze "
+                 "expand_dims broadcast_to concatenate stack split pad flip take_along_axis einsum").split():  # fmt: skip
+        assert getattr(np, name) in supported, f"np.{name} is not answered"
+
+
+KEYWORDS: list[tuple[Any, dict[str, Any]]] = [
+    (np.sum, {"axis": 0}),
+    (np.sum, {"axis": (0, 1), "keepdims": True}),
+    (np.mean, {"axis": -1, "keepdims": True}),
+    (np.var, {"axis": 0, "ddof": 1}),
+    (np.std, {"axis": 1, "ddof": 1, "keepdims": True}),
+    (np.max, {"axis": 1}),
+    (np.min, {"axis": 0, "keepdims": True}),
+    (np.prod, {"axis": 1}),
+    (np.cumsum, {"axis": 0}),
+    (np.squeeze, {"axis": None}),
+    (np.transpose, {"axes": (1, 0)}),
+    (np.flip, {"axis": 0}),
+]
+
+
+@pytest.mark.parametrize(("function", "options"), KEYWORDS, ids=lambda x: getattr(x, "__name__", None))
+def test_numpys_keywords(function: Any, options: Any) -> None:
+    x = Tensor(A, requires_grad=True)
+    y = function(x, **options)
+    assert isinstance(y, Tensor) and np.allclose(y.numpy(), function(A, **options), rtol=1e-13)
+    assert y.shape == np.shape(function(A, **options))
+
+
+def test_joining_functions_take_lists_of_both() -> None:
+    x = Tensor(A, requires_grad=True)
+    for f, options in ((np.concatenate, {"axis": 1}), (np.stack, {"axis": 0})):
+        y = f([B, x, A], **options)
+        assert isinstance(y, Tensor) and np.array_equal(y.numpy(), f([B, A, A], **options))
+        x.grad = None
+        y.sum().backward()
+        assert np.array_equal(x.grad, np.ones_like(A))
+
+
+@pytest.mark.parametrize("operation", ["+", "-", "*", "/", "**", "@"])
+def test_arrays_on_the_left_make_tensors(operation: str) -> None:
+    x = Tensor(SQUARE + 5, requires_grad=True)
+    y = eval(f"a {operation} x", {"a": np.abs(SQUARE) + 0.5, "x": x})
+    assert isinstance(y, Tensor) and y.shape == (4, 4) and y.requires_grad
+    z = eval(f"a {operation} x", {"a": np.float64(2.0), "x": x}) if operation != "@" else y
+    assert isinstance(z, Tensor) and z.shape == (4, 4)
+
+
+@pytest.mark.parametrize("name", ["linalg.inv", "linalg.svd", "fft.fft", "interp", "median", "sort", "cross", "unique"])
+def test_unsupported_functions_name_themselves(name: str) -> None:
+    function: Any = np
+    for part in name.split("."):
+        function = getattr(function, part)
+    if function in supported:
+        return
+    x = Tensor(SQUARE, requires_grad=True)
+    arguments = (x, x[0], x[1]) if name == "interp" else (x, x) if name == "cross" else (x,)
+    with pytest.raises(TypeError, match=rf"np\.\w*{name.rsplit('.', maxsplit=1)[-1]}.* has no gradient rule"):
+        function(*arguments)
+
+
+def test_no_numpy_function_gives_silent_nonsense() -> None:
+    """Whatever in NumPy accepts one array either differentiates, answers without a gradient by nature, or raises."""
+    x = Tensor(SQUARE + 5.0, requires_grad=True)
+    harmless = {"array_repr", "array_str", "array2string"}
+    for name in sorted(dir(np)):
+        function = getattr(np, name)
+        if name.startswith("_") or not callable(function) or isinstance(function, type) or name in harmless:
+            continue
+        if not isinstance(function, np.ufunc) and not hasattr(function, "__wrapped__") and not inspect.isbuiltin(function):
+            continue
+        try:
+            result = function(x)
+        except Exception:
+            continue
+        if isinstance(result, Tensor) and result.requires_grad:
+            continue
+        kinds = {np.asarray(r).dtype.kind for r in (result if isinstance(result, tuple | list) else [result])}
+        constant = {"zeros_like", "ones_like", "empty_like", "full_like"}
+        assert kinds <= set("biuUSO") or name in constant, f"np.{name} dropped the gradient: {result!r}"
+
+
+def test_comparisons_and_indices_give_arrays() -> None:
+    x = Tensor(A, requires_grad=True)
+    assert np.array_equal(np.argmax(x, axis=1), np.argmax(A, axis=1))
+    assert np.array_equal(np.greater(x, 0.5), A > 0.5) and np.array_equal(np.isnan(x), np.isnan(A))
+    assert np.shape(x) == (3, 4) and np.ndim(x) == 2 and np.size(x) == 12
+    assert np.zeros_like(x).shape == (3, 4) and np.allclose(x, A)
+    assert npgrad.Tensor(A).shape == np.shape(A)
