@@ -1,0 +1,43 @@
+"""Cases for npgrad.functions.conv."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from npgrad.check.case import Case, case
+
+
+def drawn(rng: np.random.Generator, axes: int, bias: bool, plain: bool = False) -> Case:
+    """A case over `axes` spatial axes; stride and padding are random, and integers instead of tuples if `plain`."""
+    items, channels, filters = (int(n) for n in rng.integers(1, 4, size=3))
+    kernel = tuple(int(n) for n in rng.integers(1, 4, size=axes))
+    stride: Any = tuple(int(n) for n in rng.integers(1, 4, size=axes))
+    padding: Any = tuple(int(n) for n in rng.integers(0, 3, size=axes))
+    if plain:
+        stride, padding = stride[0], padding[0]
+    # Sizes at which the last window ends before the input does are among them.
+    spatial = tuple(k + int(n) for k, n in zip(kernel, rng.integers(0, 4, size=axes), strict=True))
+
+    def reference(torch: Any, x: Any, W: Any, b: Any) -> Any:
+        convolve = torch.nn.functional.conv1d if axes == 1 else torch.nn.functional.conv2d
+        return convolve(x, W, b, stride=stride, padding=padding)
+
+    x, W = rng.normal(size=(items, channels, *spatial)), rng.normal(size=(filters, channels, *kernel))
+    return Case((x, W, rng.normal(size=filters) if bias else None), {"stride": stride, "padding": padding}, reference)
+
+
+@case("Conv")
+def one_axis(rng: np.random.Generator) -> Case:
+    return drawn(rng, 1, True, plain=True)
+
+
+@case("Conv")
+def two_axes(rng: np.random.Generator) -> Case:
+    return drawn(rng, 2, True)
+
+
+@case("Conv")
+def without_bias(rng: np.random.Generator) -> Case:
+    return drawn(rng, int(rng.integers(1, 3)), False, plain=True)

@@ -1,0 +1,174 @@
+"""Layer normalisation: batch normalisation turned by a quarter (Ba, Kiros & Hinton 2016, arXiv:1607.06450)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from npgrad.function import Function
+from npgrad.functions.matrix_sums import column_sum, row_sum
+from npgrad.tensor import Array, Tensor, TensorLike, raw
+
+__all__ = ["LayerNorm", "layer_norm"]
+
+
+class LayerNorm(Function):
+    """Normalise each row over its features, then scale by gamma and shift by beta, feature by feature.
+
+    Batch normalisation takes its statistics down a column, over the items of a batch; layer normalisation takes them
+    along a row, over the features of one item. So items do not influence each other, training and evaluation are the
+    same, and a batch of one is as good as any. One difference shows in the backward pass: gamma and beta belong to the
+    columns and the statistics to the rows, so gamma can no longer be taken out of the sums of the closed form.
+
+    Symbols
+        x[i,k]         input: item i, feature k
+        gamma[k]       scale
+        beta[k]        shift
+        eps = 1e-3     keeps the division finite where an item does not vary
+        n = size(k)    features
+    Forward
+        (1) mu[i]     = sum(k, x[i,k])/n
+                      = x[i,0] + sum(k, x[i,k] - x[i,0])/n
+        (2) xc[i,k]   = x[i,k] - mu[i]
+        (3) var[i]    = sum(k, xc[i,k]**2)/n
+        (4) rstd[i]   = (var[i] + eps)**(-1/2)
+        (5) xhat[i,k] = xc[i,k]*rstd[i]
+        (6) y[i,k]    = gamma[k]*xhat[i,k] + beta[k]
+    Backward
+        (7) dbeta[k]   = sum(i, dy[i,k])
+        (8) dgamma[k]  = sum(i, dy[i,k]*xhat[i,k])
+        (a) dxhat[i,k] = dy[i,k]*gamma[k]
+        (b) drstd[i]   = sum(k, dxhat[i,k]*xc[i,k])
+        (c) dvar[i]    = drstd[i]*(-1/2)*(var[i] + eps)**(-3/2)
+                       = -drstd[i]*rstd[i]**3/2
+        (d) dxc[i,k]   = dxhat[i,k]*rstd[i] + dvar[i]*2*xc[i,k]/n
+        (e) dmu[i]     = -sum(k, dxc[i,k])
+                       = -rstd[i]*sum(k, dxhat[i,k])
+        (9)  along_one[i]  = sum(k, dy[i,k]*gamma[k])/n
+        (10) along_xhat[i] = sum(k, dy[i,k]*gamma[k]*xhat[i,k])/n
+        (11) dx[i,k] = dxc[i,k] + dmu[i]/n
+                     = rstd[i]*(dxhat[i,k] - sum(j, dxhat[i,j])/n - xhat[i,k]*sum(j, dxhat[i,j]*xhat[i,j])/n)
+                     = rstd[i]*(dy[i,k]*gamma[k] - along_one[i] - xhat[i,k]*along_xhat[i])
+    Notes
+        The second form of (1) subtracts the row's first entry before summing: the differences of nearby numbers are
+        exact, so float32 data at offset 1e6 keeps its relative accuracy, which the plain sum loses.
+
+        From (d) to the second form of (e): the xc of a row sum to zero, so the variance path adds nothing to dmu.
+
+        The closed form (11), geometrically: the gradient of each row loses its component along the constant vector
+        (along_one) and its component along xhat (along_xhat), because moving a row along either changes nothing in its
+        normalised output. (9) and (10) are products of a matrix with the vector gamma, which is how the code takes
+        them.
+
+        A row of one feature, or of equal features, is normalised to 0: the output is beta and dx is 0.
+    """
+
+    mu: Array
+    var: Array
+    rstd: Array
+    xhat: Array
+    y: Array
+    t: Array
+    dx: Array
+    dgamma: Array
+    dbeta: Array
+
+    def forward(
+        self, x: Array, gamma: Array | None = None, beta: Array | None = None, eps: float = 1e-5, ndim: int = 1
+    ) -> Array:
+        """`ndim` counts the axes, from the last, that make up the features."""
+        self.x_shape, self.features = x.shape, x.shape[x.ndim - ndim :]
+        n = self.n = prod(self.features)
+        x = x.reshape(prod(x.shape[: x.ndim - ndim]), n)
+        self.gamma = None if gamma is None else gamma.reshape(n)
+        if self.y is None:
+            # Of the dtype that NumPy gives inputs of different ones together, which that of x may be too narrow for.
+            self.y = np.empty(x.shape, np.result_type(*[a for a in (x, gamma, beta) if a is not None]))
+        xc = np.subtract(x, x[:, :1], out=self.xhat)
+        mu = self.mu = row_sum(xc, out=self.mu)
+        mu /= n
+        np.subtract(xc, mu[:, None], out=xc)  # (2)
+        mu += x[:, 0]  # (1)
+        var = self.var = np.einsum("ik,ik->i", xc, xc, out=self.var)
+        var /= n  # (3)
+        rstd = self.rstd = np.add(var, eps, out=self.rstd)
+        np.sqrt(rstd, out=rstd)
+        np.divide(1.0, rstd, out=rstd)  # (4)
+        self.xhat = np.multiply(xc, rstd[:, None], out=xc)  # (5)
+        y = np.multiply(self.xhat, 1.0 if self.gamma is None else self.gamma, out=self.y)
+        if beta is not None:
+            y += beta.reshape(n)  # (6)
+        return y.reshape(self.x_shape)
+
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:
+        xhat, n = self.xhat, self.n
+        dy = dy.reshape(xhat.shape)
+        if self.needs[2]:
+            self.dbeta = column_sum(dy, out=self.dbeta)  # (7)
+        if self.needs[0] or self.needs[1]:
+            self.t = np.multiply(dy, xhat, out=self.t)
+        if self.needs[1]:
+            self.dgamma = column_sum(self.t, out=self.dgamma)  # (8)
+        if self.needs[0]:
+            gamma = np.ones(n, dy.dtype) if self.gamma is None else self.gamma
+            along_one = dy.dot(gamma) / n  # (9)
+            along_xhat = self.t.dot(gamma) / n  # (10)
+            dx = self.dx = np.multiply(dy, gamma, out=self.dx)
+            np.multiply(xhat, along_xhat[:, None], out=self.t)
+            dx -= self.t
+            dx -= along_one[:, None]
+            dx *= self.rstd[:, None]  # (11)
+        return shaped(self.dx, self.x_shape), shaped(self.dgamma, self.features), shaped(self.dbeta, self.features)
+
+
+def shaped(a: Array | None, shape: tuple[int, ...]) -> Array | None:
+    """`a` in `shape`: itself where it can be, since only an array that is no view can be handed over without a copy."""
+    return a if a is None or a.shape == shape else a.reshape(shape)
+
+
+def layer_norm(
+    x: TensorLike,
+    normalized_shape: int | Sequence[int],
+    weight: TensorLike | None = None,
+    bias: TensorLike | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise `x` over its last axes, whose lengths are `normalized_shape`, then scale by weight and shift by bias.
+
+    The variance is the biased one. `weight` and `bias` have the shape `normalized_shape` (or are left out); the result
+    has the shape of `x`. Source: Ba, Kiros & Hinton 2016, arXiv:1607.06450, equation 3. Signature as in PyTorch.
+
+    Raises ValueError if the last axes of `x` are not `normalized_shape`, if weight or bias have another shape, or if
+    there are no features; TypeError if `x` holds integers.
+    """
+    features = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(int(n) for n in normalized_shape)
+    x = check_input("layer_norm", x)
+    if not features or prod(features) == 0:
+        raise ValueError(
+            f"layer_norm over normalized_shape={normalized_shape} has no features to normalise. "
+            "Name the lengths of the last axes, for instance x.shape[-1]."
+        )
+    if np.shape(raw(x))[-len(features) :] != features:
+        raise ValueError(
+            f"layer_norm got an input of shape {np.shape(raw(x))}, whose last axes are not "
+            f"normalized_shape={normalized_shape}. Pass the lengths of the axes to normalise over."
+        )
+    for name, parameter in (("weight", weight), ("bias", bias)):
+        if parameter is not None and np.shape(raw(parameter)) != features:
+            raise ValueError(
+                f"layer_norm got a {name} of shape {np.shape(raw(parameter))} for normalized_shape={normalized_shape}. "
+                f"Give {name} the shape {features}, or leave it out."
+            )
+    return LayerNorm.apply(x, weight, bias, eps=eps, ndim=len(features))
+
+
+def check_input(function: str, x: TensorLike) -> Tensor | Array:
+    """`x` as a tensor or an array; raises TypeError if it holds integers, which cannot be normalised in place."""
+    x = x if isinstance(x, Tensor) else np.asarray(x)
+    if x.dtype.kind in "biu":
+        raise TypeError(
+            f"{function} normalises floating-point numbers; got {x.dtype}. Convert with .astype(np.float32) first."
+        )
+    return x
