@@ -261,7 +261,7 @@ class Module:
     def __repr__(self) -> str:
         total = sum(p.size for p in self.parameters())
         frozen = sum(p.size for p in self.parameters() if not p.requires_grad)
-        rows = list(_rows(self, "", 0))
+        rows = list(_rows(self, "", 0, set()))
         rows[-1] = (rows[-1][0], total)
         width = max(len(text) for text, _ in rows) + 2
         digits = max(len(f"{count:,}") for _, count in rows if count is not None)
@@ -285,22 +285,29 @@ def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _rows(module: Module, label: str, depth: int) -> Iterator[tuple[str, int | None]]:
-    """(text, number of parameters or None) for each line of the description of `module`."""
+def _rows(module: Module, label: str, depth: int, seen: set[int]) -> Iterator[tuple[str, int | None]]:
+    """(text, number of parameters or None) for each line of the description; what was shown before counts no more."""
     indent = "  " * depth
     head = f"{indent}{label}{type(module).__name__}"
+    if id(module) in seen:
+        yield f"{head}, shared: see above", None
+        return
+    seen.add(id(module))
     options = module.extra_repr()
     members = list(module._members())
-    own = [item for _, item in members if isinstance(item, Parameter)]
+    new = {id(p): p for _, p in members if isinstance(p, Parameter) and id(p) not in seen}
+    seen.update(new)
     shown = [(key, item) for key, item in members if isinstance(item, Module) or not options]
+    count = sum(p.size for p in new.values()) or None
     if not shown:
-        count = sum(p.size for p in own)
-        yield f"{head}({options})", count or None
+        yield f"{head}({options})", count
         return
-    yield f"{head}({options}", sum(p.size for p in own) if options and own else None
+    yield f"{head}({options}", count if options else None
     for key, item in shown:
         if isinstance(item, Module):
-            yield from _rows(item, f"({key}): ", depth + 1)
+            yield from _rows(item, f"({key}): ", depth + 1, seen)
         else:
-            yield f"{indent}  ({key}): {type(item).__name__} {item.shape} {item.dtype}", item.size
+            size = item.size if new.pop(id(item), None) is not None else None
+            shared = "" if size is not None else ", shared: see above"
+            yield f"{indent}  ({key}): {type(item).__name__} {item.shape} {item.dtype}{shared}", size
     yield f"{indent})", None
