@@ -52,6 +52,7 @@ _age = count()
 _new_tensor = Tensor.__new__
 # Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
 _WEAK = frozenset({float, int, bool, complex, type(None)})
+_YES = (True,)
 
 
 class Function:
@@ -65,7 +66,8 @@ class Function:
 
     needs: tuple[bool, ...] = ()
     # For every input: the node that made it, the leaf tensor itself, or None; None as a whole once the graph is freed.
-    edges: tuple[Function | Tensor | None, ...] | None = ()
+    edges: list[Function | Tensor | None] | None = None
+    # The leaves among the inputs (with a gradient or not), each with the version of its array that was used.
     leaves: tuple[tuple[Tensor, int], ...] = ()
     age: int
     shape: tuple[int, ...]
@@ -73,12 +75,16 @@ class Function:
     hooks: list[Hook] | None = None
     retained: ReferenceType[Tensor] | None = None
     taped: bool = False
+    # During a sweep: the sum of the gradients that have arrived so far.
+    arriving: Array | None = None
+    arriving_is_sum: bool = False
+    # The line of the user's code, as (code, instruction): resolving it to text waits until an error asks.
     origin: tuple[CodeType, int] | None = None
     buffers: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        declared = {name for name, kind in inspect.get_annotations(cls).items() if "Array" in str(kind)}
+        declared = {name for name, kind in inspect.get_annotations(cls).items() if "array" in str(kind).lower()}
         cls.buffers = cls.buffers | declared
         for name in declared - set(vars(cls)):
             setattr(cls, name, None)
@@ -99,45 +105,63 @@ class Function:
         not tensors are copied when the graph keeps them, so that changing them afterwards cannot falsify a gradient.
         """
         mode = MODE.get()
-        if mode.tape is not None:
-            return mode.tape.apply(cls, inputs, options, mode)
-        tracked = False
-        if mode.grad:
-            for x in inputs:
-                if isinstance(x, Tensor) and x.requires_grad:
-                    tracked = True
-                    break
+        tape = mode.tape
+        if tape is not None:
+            known = tape.rerun(cls, inputs, options, mode)
+            if known is not None:
+                return known
         arrays: list[Any] = []
+        edges: list[Function | Tensor | None] = []
+        leaves: tuple[tuple[Tensor, int], ...] = ()
+        tracked = plain = False
         for x in inputs:
             if isinstance(x, Tensor):
                 arrays.append(x._data)
+                if x._node is not None:
+                    edges.append(x._node)
+                    tracked = True
+                    continue
+                leaves = (*leaves, (x, x._version if x._fingerprint is None else x._observe()))
+                if x.requires_grad:
+                    edges.append(x)
+                    tracked = True
+                    continue
             elif type(x) in _WEAK:
                 arrays.append(x)
             else:
-                arrays.append(as_array(x, copy=tracked))
+                arrays.append(as_array(x))
+                plain = True
+            edges.append(None)
+        tracked = tracked and mode.grad
+        if tracked and plain:
+            arrays = [a if isinstance(x, Tensor) or type(x) in _WEAK else a.copy() for x, a in zip(inputs, arrays)]
         if mode.holomorphic:
             arrays = promote(arrays)
-        return cls.record(inputs, arrays, options, tracked)[0]
 
-    @classmethod
-    def record(
-        cls, inputs: tuple[Any, ...], arrays: list[Any], options: dict[str, Any], tracked: bool
-    ) -> tuple[Tensor, Function]:
-        """Make the node and run it on `arrays`: its result as a tensor (linked to the node if `tracked`), and the node."""
         node = cls()
         if tracked:
-            node.link(inputs)
+            node.needs = _YES if len(edges) == 1 else tuple([edge is not None for edge in edges])
         y = node.forward(*arrays, **options)
         if type(y) is not np.ndarray:
             y = np.asarray(y)
         out = _new_tensor(Tensor)
         out._data = y
         if tracked:
+            node.edges = edges
+            if leaves:
+                node.leaves = leaves
+            node.age = next(_age)
             node.shape = y.shape
             node.dtype = y.dtype
+            frame = sys._getframe(1)
+            while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+                frame = frame.f_back
+            node.origin = (frame.f_code, frame.f_lasti)
             out._node = node
             out.requires_grad = True
-        return out, node
+        if tape is not None:
+            tape.add(cls, inputs, arrays, options, node, out)
+        return out
 
     def own_buffers(self) -> None:
         """Make 0-d results, which NumPy returns as scalars, arrays that can be written into."""
@@ -145,28 +169,6 @@ class Function:
             value = getattr(self, name)
             if isinstance(value, np.generic):
                 setattr(self, name, np.asarray(value))
-
-    def link(self, inputs: tuple[Any, ...]) -> None:
-        """Remember where the inputs came from, and which version of each leaf was used."""
-        edges: list[Function | Tensor | None] = []
-        leaves: list[tuple[Tensor, int]] = []
-        for x in inputs:
-            if not isinstance(x, Tensor):
-                edges.append(None)
-            elif x._node is not None:
-                edges.append(x._node)
-            else:
-                edges.append(x if x.requires_grad else None)
-                leaves.append((x, x._version if x._fingerprint is None else x._observe()))
-        self.edges = tuple(edges)
-        self.needs = tuple([edge is not None for edge in edges])
-        self.leaves = tuple(leaves)
-        self.age = next(_age)
-        # The line of the user's code, kept as (code, instruction): resolving it to text waits until an error asks.
-        frame = sys._getframe(2)
-        while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
-            frame = frame.f_back
-        self.origin = (frame.f_code, frame.f_lasti)
 
     def verify(self) -> None:
         """Raise if a leaf this node read has been changed since."""
@@ -179,10 +181,9 @@ class Function:
 
     def release(self) -> None:
         """Let go of everything the forward pass saved."""
-        keep = self.shape, self.dtype, self.origin, self.age
+        shape, origin = self.shape, self.origin
         self.__dict__.clear()
-        self.shape, self.dtype, self.origin, self.age = keep
-        self.edges = None
+        self.shape, self.origin = shape, origin
 
     def describe(self) -> str:
         """Function, shape of the result and the line of the user's code: the 'where' of every error message."""

@@ -29,7 +29,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from npgrad.function import _WEAK, Function, as_array, promote
+from npgrad.function import _WEAK, Function, as_array
 from npgrad.mode import MODE, Mode
 from npgrad.sweep import deliver, fit, observe, raise_count, reachable, sweep
 from npgrad.tensor import Array, Tensor
@@ -142,33 +142,43 @@ class Tape:
         del self.entries[k:]
         self.routes.clear()
 
-    def apply(self, cls: type[Function], inputs: tuple[Any, ...], options: dict[str, Any], mode: Mode) -> Tensor:
-        """`Function.apply` under a tape: run the recorded node again if it fits, else record from here on."""
+    def rerun(
+        self, cls: type[Function], inputs: tuple[Any, ...], options: dict[str, Any], mode: Mode
+    ) -> Tensor | None:
+        """Run the next recorded node again if this operation is the one it recorded; None if it has to be made."""
         k = self.position
         self.position = k + 1
-        if k < len(self.entries):
-            entry = self.entries[k]
-            arrays = self.match(entry, cls, inputs, options, mode)
-            if arrays is not None:
-                node, out = entry.node, entry.out
-                y = node.forward(*arrays, **options)
-                if y is out._data:
-                    return out
-                y = np.asarray(y)
-                if y.shape == out._data.shape and y.dtype == out._data.dtype:
-                    out._data = y
-                    return out
-            self.forget(k)
+        if k == len(self.entries):
+            return None
+        entry = self.entries[k]
+        arrays = self.match(entry, cls, inputs, options, mode)
+        if arrays is not None:
+            out = entry.out
+            y = entry.node.forward(*arrays, **options)
+            if y is out._data:
+                return out
+            y = np.asarray(y)
+            if y.shape == out._data.shape and y.dtype == out._data.dtype:
+                out._data = y
+                return out
+        self.forget(k)
+        return None
+
+    def add(
+        self,
+        cls: type[Function],
+        inputs: tuple[Any, ...],
+        arrays: list[Any],
+        options: dict[str, Any],
+        node: Function,
+        out: Tensor,
+    ) -> None:
+        """Record an operation that was just made."""
         self.faithful = False
-        tracked = mode.grad and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
-        arrays = [
-            x._data if isinstance(x, Tensor) else x if type(x) in _WEAK else as_array(x, copy=tracked) for x in inputs
-        ]
-        out, node = cls.record(inputs, promote(arrays) if mode.holomorphic else arrays, options, tracked)
         node.taped = True
         node.own_buffers()
         entry = Entry(cls, inputs, options, node, out)
-        if tracked:
+        if entry.grad:
             # The graph keeps its own copy of an array that is not a tensor's, in the same memory every time.
             entry.kept = {k: a for k, (x, a) in enumerate(zip(inputs, arrays, strict=True)) if is_raw(x)}
         self.entries.append(entry)
@@ -176,7 +186,6 @@ class Tape:
         for x in entry.inputs:
             if isinstance(x, Tensor) and id(x) in self.makers:
                 self.makers[id(x)].holders += 1
-        return out
 
     def match(
         self, entry: Entry, cls: type[Function], inputs: tuple[Any, ...], options: dict[str, Any], mode: Mode

@@ -30,50 +30,59 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
     for node in order:
         if node.leaves:
             node.verify()
-    order.sort(key=_by_age, reverse=True)
-    pending: dict[Function, Array] = {root: dy}
-    owned: set[Function] = set()
-    del dy
-    for node in order:
-        received = pending.pop(node, None)
+    order.sort(key=_by_age)
+    root.arriving = dy
+    del dy, root, node
+    while order:
+        node = order.pop()
+        received = node.arriving
         edges = node.edges
         assert edges is not None
+        for_leaves: list[tuple[Tensor, Array]] | None = None
         if received is not None:
             if node.hooks is not None or node.retained is not None:
                 received = observe(node, received)
             gradients = node.backward(received)
-            if not isinstance(gradients, tuple):
+            if type(gradients) is not tuple:
                 gradients = (gradients,)
             if len(gradients) != len(edges):
                 raise_count(node, len(gradients), len(edges))
-        else:
-            gradients = (None,) * len(edges)
-        if node.taped:
-            node.own_buffers()
-        elif not retain_graph:
+            for k, edge in enumerate(edges):
+                if edge is None:
+                    continue
+                g = gradients[k]
+                if g is None:
+                    continue
+                if isinstance(edge, Tensor):
+                    item = (edge, fit(g, edge._data, node, k))
+                    for_leaves = [item] if for_leaves is None else [*for_leaves, item]
+                    del item
+                    continue
+                if type(g) is not np.ndarray or g.shape != edge.shape or g.dtype != edge.dtype:
+                    g = fit(g, edge, node, k)
+                first = edge.arriving
+                if first is None:
+                    edge.arriving = g
+                elif edge.arriving_is_sum:
+                    np.add(first, g, out=first)
+                else:
+                    # The first array may also be somebody else's dy: it is copied before it is added to.
+                    edge.arriving = np.asarray(first + g)
+                    edge.arriving_is_sum = True
+            gradients = g = None
+        if retain_graph or node.taped:
+            node.arriving = None
+            node.arriving_is_sum = False
+            if node.taped:
+                node.own_buffers()
+        elif getrefcount(node) > 2:
             node.release()
-        for k, edge in enumerate(edges):
-            if edge is None:
-                continue
-            # Read by index: a loop variable per gradient would be one more reference to the array (see `deliver`).
-            if gradients[k] is None:
-                continue
-            if isinstance(edge, Tensor):
-                deliver(edge, fit(gradients[k], edge._data, node, k), shared=getrefcount(gradients[k]) > 2)
-                continue
-            g = gradients[k]
-            if type(g) is not np.ndarray or g.shape != edge.shape or g.dtype != edge.dtype:
-                g = fit(g, edge, node, k)
-            first = pending.get(edge)
-            if first is None:
-                pending[edge] = g
-            elif edge in owned:
-                np.add(first, g, out=first)
-            else:
-                # The first array may also be somebody else's dy: it is copied before it is added to.
-                pending[edge] = np.asarray(first + g)
-                owned.add(edge)
-        gradients = None
+        # The node and what it kept are gone by now, unless somebody still needs them.
+        node = edges = edge = received = None  # type: ignore[assignment]
+        while for_leaves:
+            leaf, g = for_leaves.pop(0)
+            deliver(leaf, g, shared=getrefcount(g) > 2)
+            g = None
 
 
 def reachable(root: Function) -> list[Function]:
