@@ -15,6 +15,7 @@ from npgrad.functions.loss import *  # noqa: F403
 from npgrad.functions.matmul import *  # noqa: F403
 from npgrad.functions.pool import *  # noqa: F403
 from npgrad.functions.reduction import *  # noqa: F403
+from npgrad.functions.selection import *  # noqa: F403
 from npgrad.functions.shape import *  # noqa: F403
 from npgrad.functions.softmax import *  # noqa: F403
 

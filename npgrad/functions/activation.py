@@ -17,8 +17,6 @@ __all__ = [
 
 # Beyond this the normal density underflows, and a tanh is 1.
 _SATURATED = 40.0
-_K = sqrt(2.0 / pi)
-_C = 0.044715
 
 
 class Tanh(Function):
@@ -198,8 +196,7 @@ class Gelu(Function):
     """y = x*cdf(x), with the normal distribution function (Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2).
 
     Symbols
-        x[i]                   pre-activation
-        pi = 3.141592653589793
+        x[i]    pre-activation
     Forward
         (1) cdf[i] = (1 + erf(x[i]/sqrt(2)))/2
         (2) y[i]   = x[i]*cdf[i]
@@ -209,8 +206,8 @@ class Gelu(Function):
         (4) dx[i]   = dy[i]*cdf[i] + dcdf[i]*pdf[i]
                     = dy[i]*(cdf[i] + x[i]*pdf[i])
     Notes
-        x reaches y in two ways, as the factor of (2) and through cdf, and (4) has a term for each. The derivative of cdf
-        is the normal density (3), by the definition of erf as an integral.
+        x reaches y in two ways, as the factor of (2) and through cdf, and (4) has a term for each. The derivative of
+        cdf is the normal density (3), by the definition of erf as an integral.
 
         The code computes (1) as erfc(-x/sqrt(2))/2, which does not cancel at negative x, and holds x within ±40, beyond
         which cdf and pdf have long reached their limits: so that minus infinity gives 0 and not infinity times 0.
@@ -230,11 +227,11 @@ class Gelu(Function):
 
     def backward(self, dy: Array) -> Array:
         x = np.clip(self.x, -_SATURATED, _SATURATED)
-        self.dx = dx = np.asarray(np.square(x, out=self.dx))
-        np.multiply(dx, -0.5, out=dx)
-        np.exp(dx, out=dx)
-        np.multiply(dx, (2 * pi) ** -0.5, out=dx)  # (3)
-        np.multiply(dx, x, out=dx)
+        pdf = np.asarray(np.square(x, out=self.dx))
+        np.multiply(pdf, -0.5, out=pdf)
+        np.exp(pdf, out=pdf)
+        np.multiply(pdf, (2 * pi) ** -0.5, out=pdf)  # (3)
+        self.dx = dx = np.multiply(pdf, x, out=pdf)
         np.add(dx, self.cdf, out=dx)
         np.multiply(dx, dy, out=dx)  # (4)
         return dx
@@ -244,18 +241,17 @@ class GeluTanh(Function):
     """The approximation of gelu by a tanh (Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2).
 
     Symbols
-        x[i]                      pre-activation
-        k = 0.7978845608028654    sqrt(2/pi)
-        c = 0.044715              fitted
+        x[i]            pre-activation
+        k = 0.044715    fitted
     Forward
-        (1) u[i] = k*(x[i] + c*x[i]**3)
+        (1) u[i] = sqrt(2/pi)*(x[i] + k*x[i]**3)
         (2) t[i] = tanh(u[i])
         (3) y[i] = x[i]*(1 + t[i])/2
     Backward
         (a) dt[i] = dy[i]*x[i]/2
         (b) du[i] = dt[i]*(1 - t[i]**2)
-        (4) dx[i] = dy[i]*(1 + t[i])/2 + du[i]*k*(1 + 3*c*x[i]**2)
-                  = dy[i]*(1 + t[i])/2*(1 + (1 - t[i])*k*x[i]*(1 + 3*c*x[i]**2))
+        (4) dx[i] = dy[i]*(1 + t[i])/2 + du[i]*sqrt(2/pi)*(1 + 3*k*x[i]**2)
+                  = dy[i]*(1 + t[i])/2*(1 + (1 - t[i])*sqrt(2/pi)*x[i]*(1 + 3*k*x[i]**2))
     Notes
         x is held within ±40, beyond which t is ±1 exactly, so that minus infinity gives 0 and not infinity times 0.
     """
@@ -266,24 +262,25 @@ class GeluTanh(Function):
     dx: Array
 
     def forward(self, x: Array) -> Array:
+        k = 0.044715
         self.x = np.clip(x, -_SATURATED, _SATURATED, out=self.x)
-        self.t = t = np.asarray(np.square(self.x, out=self.t))
-        np.multiply(t, _C, out=t)
-        np.add(t, 1.0, out=t)
-        np.multiply(t, self.x, out=t)
-        np.multiply(t, _K, out=t)  # (1)
-        np.tanh(t, out=t)  # (2)
+        self.t = u = np.asarray(np.square(self.x, out=self.t))
+        np.multiply(u, k, out=u)
+        np.add(u, 1.0, out=u)
+        np.multiply(u, self.x, out=u)
+        np.multiply(u, sqrt(2.0 / pi), out=u)  # (1)
+        t = np.tanh(u, out=u)  # (2)
         self.y = y = np.asarray(np.maximum(x, -_SATURATED, out=self.y))
         np.multiply(y, 0.5 + 0.5 * t, out=y)  # (3)
         return y
 
     def backward(self, dy: Array) -> Array:
-        x, t = self.x, self.t
+        x, t, k = self.x, self.t, 0.044715
         self.dx = dx = np.asarray(np.square(x, out=self.dx))
-        np.multiply(dx, 3.0 * _C, out=dx)
+        np.multiply(dx, 3.0 * k, out=dx)
         np.add(dx, 1.0, out=dx)
         np.multiply(dx, x, out=dx)
-        np.multiply(dx, _K, out=dx)
+        np.multiply(dx, sqrt(2.0 / pi), out=dx)
         np.multiply(dx, 1.0 - t, out=dx)
         np.add(dx, 1.0, out=dx)
         np.multiply(dx, 0.5 + 0.5 * t, out=dx)

@@ -16,6 +16,7 @@ from npgrad.check.cases import (
     matmul,
     pool,
     reduction,
+    selection,
     shape,
     softmax,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "matmul",
     "pool",
     "reduction",
+    "selection",
     "shape",
     "softmax",
 ]
