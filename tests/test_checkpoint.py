@@ -1,0 +1,195 @@
+"""Checkpoints come back to the bit, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from npgrad import Tensor
+from npgrad.checkpoint import CheckpointError, load, save
+
+arrays = hnp.arrays(
+    st.sampled_from(["f4", "f8", ">f8", "c16", "i8", "u1", "?"]), hnp.array_shapes(min_dims=0, max_dims=3, min_side=0)
+)
+numbers = st.integers() | st.floats() | st.booleans() | st.none() | st.text()
+trees = st.recursive(
+    numbers | arrays | st.floats(width=32).map(np.float32),
+    lambda below: (
+        st.lists(below, max_size=4)
+        | st.lists(below, max_size=4).map(tuple)
+        | st.dictionaries(st.text(), below, max_size=4)
+        | st.dictionaries(st.integers() | st.text(), below, max_size=4)
+    ),
+    max_leaves=12,
+)
+STATE = {"weights": np.arange(6.0).reshape(2, 3), "step": 7}
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal in type, dtype and every bit."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray | np.generic):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    return a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("checkpoint") / "state"
+
+
+@given(trees)
+def test_what_is_saved_comes_back(path: Path, tree: Any) -> None:
+    sha = save(path, tree)
+    assert same(load(path), tree)
+    assert sha == hashlib.sha256(path.read_bytes()).hexdigest() == save(path, tree)
+
+
+@pytest.mark.parametrize("kind", ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"])
+def test_generators_go_on_where_they_were(path: Path, kind: str) -> None:
+    rng = np.random.Generator(getattr(np.random, kind)(3))
+    rng.standard_normal(5)
+    save(path, rng.bit_generator.state)
+    other = np.random.Generator(getattr(np.random, kind)(0))
+    other.bit_generator.state = load(path)
+    assert np.array_equal(rng.standard_normal(9), other.standard_normal(9))
+
+
+def test_tensors_layouts_and_fresh_memory(path: Path) -> None:
+    array = np.arange(12.0).reshape(3, 4)
+    save(path, [Tensor(array, requires_grad=True), array.T, array[::-2], np.broadcast_to(1.0, (2, 2))])
+    loaded = load(path)
+    for found, wanted in zip(loaded, [array, array.T, array[::-2], np.ones((2, 2))], strict=True):
+        assert np.array_equal(found, wanted)
+        found += 1
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"a": [1, {2}]}, "state['a'][1] is a set"),
+        ({"rng": np.random.default_rng(0)}, "state['rng'] is a Generator, which a checkpoint cannot hold: save its"),
+        ({"a": np.array(["x"])}, "state['a'] is an array of dtype <U1"),
+        ({(1, 2): 3}, "state has a key of type tuple"),
+    ],
+)
+def test_what_cannot_be_saved_is_named(path: Path, state: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(message)):
+        save(path, state)
+
+
+# -- harm --------------------------------------------------------------------------------------------------------------
+
+
+@given(st.data())
+def test_any_flipped_bit_is_noticed(path: Path, data: st.DataObject) -> None:
+    save(path, STATE)
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError):
+        load(path)
+
+
+@given(st.data())
+def test_any_missing_or_additional_bytes_are_noticed(path: Path, data: st.DataObject) -> None:
+    save(path, STATE)
+    content = path.read_bytes()
+    length = data.draw(st.integers(0, len(content) + 3).filter(lambda n: n != len(content)))
+    path.write_bytes((content + b"\0\0\0")[:length])
+    with pytest.raises(CheckpointError):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: b"", "is not an npgrad checkpoint"),
+        (lambda content: b"hello, world", "is not an npgrad checkpoint"),
+        (lambda content: pickle.dumps(STATE), "is not an npgrad checkpoint"),
+        (lambda content: content[:30], "is truncated: it ends after 30 bytes"),
+        (lambda content: content[:-5], "is truncated"),
+        (lambda content: content[:-1] + b"?", "is damaged: its bytes do not match their checksum"),
+        (
+            lambda content: content[:8] + b"\x02" + content[9:],
+            "has checkpoint format 2, and this npgrad reads format 1",
+        ),
+    ],
+)
+def test_refusals_are_one_sentence(path: Path, change: Any, message: str) -> None:
+    save(path, STATE)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load(path)
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+def test_a_forged_checksum_is_no_way_in(path: Path) -> None:
+    save(path, STATE)
+    for old, new in ((b'"f8"', b'"O8"'), (b'"<f8"', b'"|O8"'), (b"[2,3]", b"[9,9]"), (b'"dict"', b'"dcit"')):
+        content = path.read_bytes().replace(old, new)
+        content = content[:20] + hashlib.sha256(content[:20] + content[52:]).digest() + content[52:]
+        forged = path.with_name("forged")
+        forged.write_bytes(content)
+        if content != path.read_bytes():
+            with pytest.raises(CheckpointError, match="content that npgrad never writes"):
+                load(forged)
+
+
+# -- atomicity ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failed_save_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    path = tmp_path / "state"
+    save(path, STATE)
+
+    def fail(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(OSError, match="No space left"):
+        save(path, {"other": np.zeros(1000)})
+    monkeypatch.undo()
+    assert same(load(path), STATE)
+    assert os.listdir(tmp_path) == ["state"]
+
+
+def test_a_killed_save_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    code = (
+        "import sys, numpy as np\nfrom npgrad.checkpoint import save\nk = 0\n"
+        "while True:\n    save(sys.argv[1], [k, np.full(200_000, k)])\n    k += 1\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)])
+    deadline = time.monotonic() + 30
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    for pause in (0.0, 0.013, 0.0217):
+        time.sleep(pause)
+        k, array = load(path)
+        assert (array == k).all()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    k, array = load(path)
+    assert (array == k).all()
