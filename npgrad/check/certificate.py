@@ -15,10 +15,14 @@ import npgrad.check.cases  # noqa: F401  (registers the cases)
 from npgrad.check.case import CASES, Case
 from npgrad.check.errors import GradientError
 from npgrad.check.gradcheck import COMPLEX, DIFFERENCES, TORCH, gradcheck
+from npgrad.check.second_derivative import hvpcheck
 from npgrad.function import Function, registry
 from npgrad.tensor import Array
 
-__all__ = ["Line", "certify", "certify_all", "draw", "select", "torch_module"]
+__all__ = ["HVP", "Line", "certify", "certify_all", "draw", "select", "torch_module"]
+
+
+HVP = "hvp"
 
 
 @dataclass
@@ -63,7 +67,9 @@ def certify(name: str, count: int = 20, seed: int = 0, entries: int = 6, torch: 
         return line
     for which, n, case in draw(name, max(count, 2 * len(CASES[name])), seed):
         try:
-            report = gradcheck(call(registry[name], case), variable(case), seed=n, entries=entries, torch=reference(case, torch))
+            f, inputs = call(registry[name], case), variable(case)
+            errors = gradcheck(f, inputs, seed=n, entries=entries, torch=reference(case, torch)).errors
+            errors[HVP] = hvpcheck(f, inputs, seed=n)
         except Exception as error:
             kind = "" if isinstance(error, GradientError) else f"{type(error).__name__}: "
             shapes = ", ".join(str(x.shape) if isinstance(x, np.ndarray) else repr(x) for x in case.inputs)
@@ -72,7 +78,7 @@ def certify(name: str, count: int = 20, seed: int = 0, entries: int = 6, torch: 
             line.failure = f"{kind}{error} Case: builder {builder}, draw {n}, seed {seed}: {name}({shapes}{options})"
             return line
         line.cases += 1
-        for oracle, value in report.errors.items():
+        for oracle, value in errors.items():
             line.errors[oracle] = max(line.errors.get(oracle, 0.0), value)
     return line
 
@@ -151,34 +157,39 @@ def snake(name: str) -> str:
 
 
 def table(lines: Iterator[Line]) -> Iterator[str]:
-    """The certificate as text of 80 columns, line by line, ending with the verdict."""
+    """The certificate as text of 80 columns, line by line, ending with the verdict.
+
+    The numbers are the largest errors relative to the size of the gradient, against each oracle; `hvp` compares the second
+    derivative through backward with differences of the gradient.
+    """
     torch = torch_module()
     version = f"torch {torch.__version__}" if torch is not None else "torch is not installed"
     yield f"npgrad certificate: numpy {np.__version__}, {version}"
     yield ""
-    yield f"{'function':<24}{'cases':>6}  {'complex step':>13}  {'differences':>12}  {'torch':>13}"
+    yield f"{'function':<20}{'cases':>6}{'complex step':>14}{'differences':>13}{'torch':>14}{'hvp':>8}"
     yield "-" * 80
     done: list[Line] = []
     for line in lines:
         done.append(line)
-        third = number(line.errors.get(TORCH)) if torch is not None else "not installed"
         verdict = "ok" if line.passed else "FAIL"
-        yield (
-            f"{line.name:<24}{line.cases:>6}  {number(line.errors.get(COMPLEX)):>13}  "
-            f"{number(line.errors.get(DIFFERENCES)):>12}  {third:>13}  {verdict:>4}"
-        )
+        yield row(line.name, line.cases, line.errors, torch is not None) + f"{verdict:>5}"
     yield "-" * 80
-    worst = {o: max((x.errors[o] for x in done if o in x.errors), default=None) for o in (COMPLEX, DIFFERENCES, TORCH)}
-    yield (
-        f"{f'{len(done)} functions, largest error':<24}{sum(x.cases for x in done):>6}"[:80].ljust(30)
-        + f"  {number(worst[COMPLEX]):>13}  {number(worst[DIFFERENCES]):>12}  {number(worst[TORCH]):>13}"
-    )
+    worst = {o: max(line.errors[o] for line in done if o in line.errors) for o in {o for x in done for o in x.errors}}
+    yield row("largest error", sum(line.cases for line in done), worst, torch is not None)
     bad = [line for line in done if not line.passed]
     for line in bad:
         yield ""
         yield f"{line.name}: {line.failure}"
     yield ""
     yield f"FAIL: {len(bad)} of {len(done)} functions" if bad else f"PASS: {len(done)} functions"
+
+
+def row(name: str, cases: int, errors: dict[str, float], with_torch: bool) -> str:
+    third = number(errors.get(TORCH)) if with_torch else "not installed"
+    return (
+        f"{name:<20}{cases:>6}{number(errors.get(COMPLEX)):>14}{number(errors.get(DIFFERENCES)):>13}"
+        f"{third:>14}{number(errors.get(HVP)):>8}"
+    )
 
 
 def number(x: float | None) -> str:
