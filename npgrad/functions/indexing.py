@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from npgrad.function import Function
+from npgrad.functions.shape import watched
 from npgrad.tensor import Array, Tensor, TensorLike, raw
 
 __all__ = ["Embedding", "GetItem", "Slice", "TakeAlongAxis", "embedding", "getitem", "take_along_axis"]
@@ -34,8 +36,7 @@ class Slice(Function):
     def forward(self, x: Array, key: Any) -> Array:
         x = np.asarray(x)
         self.key, self.x_shape = key, x.shape
-        y: Array = x[key]  # (1)
-        return y
+        return watched(x[key], self.needs)  # (1)
 
     def backward(self, dy: Array) -> Array:
         self.dx = zeros(self.x_shape, dy, self.dx)
@@ -151,7 +152,7 @@ class Embedding(Function):
         check_indices(indices, len(E))
         self.E_shape, self.indices = E.shape, indices
         # With any other mode than "raise" (the indices are known to be good) NumPy writes to `out` without a copy.
-        self.y = np.take(E, indices, 0, self.y, "clip")  # (1)
+        self.y = E.take(indices, 0, self.y, "clip")  # (1)
         return self.y
 
     def backward(self, dy: Array) -> tuple[Array, None]:
@@ -191,6 +192,17 @@ def add_at(total: Array, places: Array, dy: Array) -> None:
     np.add.at(total.reshape(-1), places.reshape(-1), dy.reshape(-1))
 
 
+_UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
+
+
+@lru_cache(maxsize=8)
+def _places(rows: int, columns: int) -> Array:
+    """Where the entries of a table are when it is flattened."""
+    places = np.arange(rows * columns).reshape(rows, columns)
+    places.flags.writeable = False
+    return places
+
+
 def check_indices(indices: Array, size: int) -> None:
     """Raise TypeError unless `indices` are integers, IndexError unless all are in 0 … size - 1."""
     kind = indices.dtype.kind
@@ -201,7 +213,7 @@ def check_indices(indices: Array, size: int) -> None:
     if indices.size == 0:
         return
     # Seen as unsigned a negative number is huge, so that one maximum finds both kinds of mistake.
-    unsigned = indices.view(f"u{indices.itemsize}") if kind == "i" else indices
+    unsigned = indices.view(_UNSIGNED[indices.itemsize]) if kind == "i" else indices
     if np.maximum.reduce(unsigned, axis=None) >= size:
         wrong = indices[unsigned >= size].reshape(-1)[0]
         raise IndexError(

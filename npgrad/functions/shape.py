@@ -59,7 +59,7 @@ class Reshape(Function):
 
     def forward(self, x: Array, shape: Any) -> Array:
         self.x_shape = np.shape(x)
-        return np.reshape(x, shape)  # (1)
+        return watched(np.reshape(x, shape), self.needs)  # (1)
 
     def backward(self, dy: Array) -> Array:
         return dy.reshape(self.x_shape)  # (2)
@@ -81,7 +81,7 @@ class Transpose(Function):
 
     def forward(self, x: Array, axes: Sequence[int] | None = None) -> Array:
         self.axes = axes
-        return np.transpose(x, axes)  # (1)
+        return watched(np.transpose(x, axes), self.needs)  # (1)
 
     def backward(self, dy: Array) -> Array:
         if self.axes is None:
@@ -108,7 +108,7 @@ class BroadcastTo(Function):
     """
 
     def forward(self, x: Array, shape: Any) -> Array:
-        return np.broadcast_to(x, shape)  # (1)
+        return watched(np.broadcast_to(x, shape), self.needs)  # (1)
 
     def backward(self, dy: Array) -> Array:
         return dy  # (2)
@@ -223,10 +223,15 @@ class Flip(Function):
 
     def forward(self, x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
         self.axis = axis
-        return np.flip(x, axis)  # (1)
+        return watched(np.flip(x, axis), self.needs)  # (1)
 
     def backward(self, dy: Array) -> Array:
         return np.flip(dy, self.axis)  # (2)
+
+
+def watched(view: Array, needs: tuple[bool, ...]) -> Array:
+    """The view itself if a graph watches its origin for changes; otherwise a copy, which later changes cannot reach."""
+    return view if needs else view.copy()
 
 
 def reshape(x: TensorLike, shape: int | Sequence[int]) -> Tensor:
