@@ -62,7 +62,8 @@ What `verify` checks is listed in `npgrad.explain.verify`; that a wrong line can
 """
 
 from npgrad.explain.notation import Derivation, parse
+from npgrad.explain.step import Walk, step
 from npgrad.explain.syntax import DerivationError
 from npgrad.explain.verify import Report, verify
 
-__all__ = ["Derivation", "DerivationError", "Report", "parse", "verify"]
+__all__ = ["Derivation", "DerivationError", "Report", "Walk", "parse", "step", "verify"]

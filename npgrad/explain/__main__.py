@@ -1,26 +1,103 @@
-"""`python -m npgrad.explain`: read and check the derivations."""
+"""`python -m npgrad.explain`: read the derivations, run them, check them, make pages of them."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Iterable
 
+from npgrad.explain.order import UnknownName, find, things
+from npgrad.explain.terminal import Style, listing, page, run, trace
 from npgrad.explain.verify import verify
-from npgrad.function import registry
+
+_EPILOG = """\
+examples:
+  python -m npgrad.explain                      what there is, in an order of reading
+  python -m npgrad.explain batch_norm           derivation and code, side by side if there is room
+  python -m npgrad.explain batch_norm --run     how far each line is from the complex-step truth
+  python -m npgrad.explain batch_norm --trace   every array of a 3 by 2 example
+  python -m npgrad.explain --step               a backward pass, node by node
+  python -m npgrad.explain --check              verify everything; exit code 1 if anything fails
+  python -m npgrad.explain --html site/         pages to read in a browser
+
+The notation is described in help(npgrad.explain).
+"""
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m npgrad.explain", description="Derivations that run.")
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--check", action="store_true", help="execute the derivations and compare them with the code")
+    parser = argparse.ArgumentParser(
+        prog="python -m npgrad.explain",
+        description="Derivations that run: every backward rule, derived by hand, executed line by line.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a function, such as tanh, or a lesson, such as adam")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--run", action="store_true", help="differences on random inputs, line by line")
+    ways.add_argument("--trace", action="store_true", help="every intermediate array of a small example")
+    ways.add_argument("--step", action="store_true", help="walk through the backward pass of a small network")
+    ways.add_argument("--check", action="store_true", help="verify; the exit code says whether all holds")
+    ways.add_argument(
+        "--mutants", action="store_true", help="spoil every equation in every place, count what is noticed"
+    )
+    ways.add_argument("--html", metavar="DIRECTORY", help="write the derivations as a static site")
+    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default 0)")
     arguments = parser.parse_args(argv)
-    failed = 0
-    for name in arguments.names or list(registry):
-        report = verify(registry[name])
-        print(report)
-        failed += not report.ok
+    try:
+        chosen = [find(name) for name in arguments.names]
+    except UnknownName as error:
+        print(error, file=sys.stderr)
+        return 2
+    every = list(things().values())
+    style = Style()
+    if arguments.html:
+        from npgrad.explain.site import build
+
+        return build(arguments.html)
+    if arguments.step:
+        from npgrad.explain.step import example
+
+        return show(example())
+    if arguments.check:
+        reports = [verify(thing, arguments.seed) for thing in chosen or every]
+        show(str(report) for report in reports)
+        return 0 if all(report.ok for report in reports) else 1
+    if arguments.mutants:
+        from npgrad.explain.mutants import summary, tally
+
+        outcomes = [tally(thing, arguments.seed) for thing in chosen or every]
+        print(summary(outcomes))
+        return 0 if all(not outcome.survivors for outcome in outcomes) else 1
+    if not chosen and (arguments.run or arguments.trace):
+        parser.error("name what to show: for example `batch_norm --run`")
+    failed = False
+    for thing in chosen:
+        if arguments.run:
+            lines, report = run(thing, style, arguments.seed)
+            failed |= not report.ok
+            show(lines)
+        else:
+            show(trace(thing, style, arguments.seed) if arguments.trace else page(thing, style))
+    if not chosen:
+        show(listing(style))
     return 1 if failed else 0
 
 
+def show(lines: Iterable[str]) -> int:
+    for line in lines:
+        print(line)
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)

@@ -273,6 +273,8 @@ class Trial:
     case: Case
     seed: Sequence[int]
     largest: int = 4
+    sizes: dict[str, int] | None = None
+    """Sizes of the index letters, instead of random ones."""
     scope: Scope = field(init=False)
     run: Run = field(init=False)
     truths: dict[str, Array] = field(init=False, default_factory=dict)
@@ -284,7 +286,7 @@ class Trial:
     def __post_init__(self) -> None:
         rng = np.random.default_rng(list(self.seed))
         source = self.subject.derivation.source
-        self.scope = Scope({}, draw_sizes(self.case, rng, self.largest), source)
+        self.scope = Scope({}, dict(self.sizes or draw_sizes(self.case, rng, self.largest)), source)
         self.constants: dict[str, Any] = {}
         for symbol in self.case.symbols:
             if symbol.kind == "array":
