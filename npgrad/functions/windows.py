@@ -61,7 +61,7 @@ class Windows:
 
 def windows(function: str, shape: tuple[int, ...], kernel: Extent, stride: Extent, padding: Extent) -> Windows:
     """The windows of a kernel on an input of `shape`; computed once for every combination."""
-    hashable = [value if isinstance(value, int | np.integer) else tuple(value) for value in (kernel, stride, padding)]
+    hashable = [tuple(value) if isinstance(value, Sequence) else value for value in (kernel, stride, padding)]
     return _cached(function, shape, *hashable)
 
 

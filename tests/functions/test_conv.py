@@ -1,0 +1,139 @@
+"""conv1d, conv2d: against a loop over windows, gradients by the transpose, awkward geometry, and errors."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import npgrad
+from npgrad import Tensor
+from tests.strategies import LAYOUTS, arrays, layouts
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> dict[str, Any]:
+    """Sizes of a two-dimensional convolution, of kernels larger than the unpadded input too."""
+    pair = lambda low, high: draw(st.tuples(st.integers(low, high), st.integers(low, high)))  # noqa: E731
+    kernel, padding = pair(1, 4), pair(0, 2)
+    spatial = tuple(max(1, k - 2 * p) + n for k, p, n in zip(kernel, padding, pair(0, 4), strict=True))
+    items, channels, filters = (draw(st.integers(1, 3)) for _ in range(3))
+    return {
+        "x": (items, channels, *spatial),
+        "W": (filters, channels, *kernel),
+        "stride": pair(1, 4),
+        "padding": padding,
+    }
+
+
+def naive(x: np.ndarray, W: np.ndarray, b: np.ndarray, stride: tuple[int, int], padding: tuple[int, int]) -> np.ndarray:
+    x = np.pad(x, ((0, 0), (0, 0), *[(p, p) for p in padding]))
+    kernel = W.shape[2:]
+    counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
+    y = np.empty((len(x), len(W), *counts))
+    for p, q in product(*map(range, counts)):
+        window = x[:, :, p * stride[0] : p * stride[0] + kernel[0], q * stride[1] : q * stride[1] + kernel[1]]
+        y[:, :, p, q] = (window[:, None] * W).sum(axis=(2, 3, 4)) + b
+    return y
+
+
+@given(st.data(), geometries())
+def test_window_by_window(data: Any, g: dict[str, Any]) -> None:
+    x, W, b = data.draw(arrays(g["x"])), data.draw(arrays(g["W"])), data.draw(arrays(g["W"][:1]))
+    y = npgrad.conv2d(x, W, b, stride=g["stride"], padding=g["padding"]).numpy()
+    assert np.allclose(y, naive(x, W, b, g["stride"], g["padding"]), atol=1e-12)
+
+
+@given(st.data(), geometries())
+def test_the_gradients_are_the_transpose_of_a_bilinear_map(data: Any, g: dict[str, Any]) -> None:
+    options = {"stride": g["stride"], "padding": g["padding"]}
+    x = Tensor(data.draw(arrays(g["x"])), requires_grad=True)
+    W = Tensor(data.draw(arrays(g["W"])), requires_grad=True)
+    b = Tensor(data.draw(arrays(g["W"][:1])), requires_grad=True)
+    y = npgrad.conv2d(x, W, b, **options)
+    dy = data.draw(arrays(y.shape))
+    y.backward(dy)
+    u, v = data.draw(arrays(g["x"])), data.draw(arrays(g["W"]))
+    nothing = np.zeros(g["W"][0])
+    assert np.isclose(np.sum(x.grad * u), np.sum(dy * naive(u, W.numpy(), nothing, **options)), atol=1e-9)
+    assert np.isclose(np.sum(W.grad * v), np.sum(dy * naive(x.numpy(), v, nothing, **options)), atol=1e-9)
+    assert np.allclose(b.grad, dy.sum(axis=(0, 2, 3)), atol=1e-12)
+
+
+@given(st.data(), st.integers(1, 3), st.integers(1, 4), st.integers(0, 4), st.integers(1, 3), st.integers(0, 2))
+def test_one_axis_is_two_with_a_row_of_one(
+    data: Any, channels: int, kernel: int, more: int, stride: int, padding: int
+) -> None:
+    x, W = data.draw(arrays((2, channels, kernel + more))), data.draw(arrays((3, channels, kernel)))
+    line = npgrad.conv1d(x, W, stride=stride, padding=padding).numpy()
+    plane = npgrad.conv2d(x[:, :, None], W[:, :, None], stride=(1, stride), padding=(0, padding)).numpy()
+    assert np.array_equal(line, plane[:, :, 0])
+
+
+@given(st.data(), layouts, st.sampled_from([np.float32, np.float64]))
+def test_the_dtype_stays(data: Any, layout: str, dtype: Any) -> None:
+    x = Tensor(LAYOUTS[layout](data.draw(arrays((2, 2, 4, 3), dtype))), requires_grad=True)
+    W = Tensor(data.draw(arrays((3, 2, 2, 2), dtype)), requires_grad=True)
+    y = npgrad.conv2d(x, W, padding=1)
+    y.backward(np.ones(y.shape))
+    assert y.dtype == x.grad.dtype == W.grad.dtype == dtype
+
+
+def test_lists_and_numpy_integers_are_as_good_as_tuples() -> None:
+    x, W = np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2))
+    expected = npgrad.conv2d(x, W, stride=(2, 2), padding=(1, 1)).numpy()
+    assert np.array_equal(npgrad.conv2d(x, W, stride=[2, 2], padding=np.int64(1)).numpy(), expected)
+
+
+def test_a_batch_of_none() -> None:
+    x, W = Tensor(np.zeros((0, 2, 5)), requires_grad=True), Tensor(np.ones((3, 2, 2)), requires_grad=True)
+    y = npgrad.conv1d(x, W)
+    y.backward(np.zeros(y.shape))
+    assert y.shape == (0, 3, 4)
+    assert np.array_equal(W.grad, np.zeros((3, 2, 2)))
+
+
+def test_backward_twice_through_a_retained_graph_adds_the_same_again() -> None:
+    rng = np.random.default_rng(0)
+    x, W = Tensor(rng.normal(size=(2, 2, 5, 5)), requires_grad=True), Tensor(rng.normal(size=(3, 2, 3, 3)), True)
+    y = npgrad.conv2d(x, W, padding=1)
+    dy = rng.normal(size=y.shape)
+    y.backward(dy, retain_graph=True)
+    once = x.grad.copy(), W.grad.copy()
+    y.backward(dy)
+    assert np.array_equal(x.grad, 2 * once[0])
+    assert np.array_equal(W.grad, 2 * once[1])
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "options", "words"),
+    [
+        ("conv2d", ((2, 3, 4), (1, 3, 2, 2)), {}, "takes an input of shape (N, C, H, W)"),
+        ("conv1d", ((2, 3, 4), (1, 3, 2, 2)), {}, "a weight of shape (F, C, k); got (2, 3, 4) and (1, 3, 2, 2)"),
+        (
+            "conv2d",
+            ((2, 3, 4, 4), (1, 2, 2, 2)),
+            {},
+            "an input with 3 channels (shape (2, 3, 4, 4)) and a weight for 2",
+        ),
+        ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2), (1,)), {}, "bias of shape (1,) for 5 output channels"),
+        ("conv2d", ((2, 3, 4, 4), (5, 3, 5, 2)), {}, "kernel of shape (5, 2), larger than its input"),
+        (
+            "conv2d",
+            ((2, 3, 4, 4), (5, 3, 2, 2)),
+            {"stride": 0},
+            "stride=0. Pass an integer of at least 1, or 2 of them",
+        ),
+        ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"stride": (1, 2, 3)}, "stride=(1, 2, 3)"),
+        ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": -1}, "padding=-1. Pass an integer of at least 0"),
+        ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": 0.5}, "padding=0.5"),
+    ],
+)
+def test_errors_name_the_shapes(function: str, arguments: Any, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        getattr(npgrad, function)(*[np.zeros(shape) for shape in arguments], **options)
+    assert words in str(raised.value)

@@ -1,0 +1,127 @@
+"""max_pool2d, avg_pool2d: against a loop over windows, ties, overlaps, and errors."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import npgrad
+from npgrad import Tensor
+from tests.strategies import arrays
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> tuple[tuple[int, ...], dict[str, Any]]:
+    pair = lambda low, high: draw(st.tuples(st.integers(low, high), st.integers(low, high)))  # noqa: E731
+    kernel = pair(1, 4)
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    spatial = tuple(k + n for k, n in zip(kernel, pair(0, 5), strict=True))
+    options = {"kernel_size": kernel, "stride": draw(st.none() | st.just(pair(1, 4))), "padding": padding}
+    return (draw(st.integers(1, 2)), draw(st.integers(1, 3)), *spatial), options
+
+
+def windows(shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any) -> Any:
+    """For every output place, the slices of the padded input that its window covers."""
+    stride = kernel_size if stride is None else stride
+    padded = [n + 2 * p for n, p in zip(shape[2:], padding, strict=True)]
+    counts = [(n - k) // s + 1 for n, k, s in zip(padded, kernel_size, stride, strict=True)]
+    for place in product(*map(range, counts)):
+        yield place, tuple(slice(p * s, p * s + k) for p, s, k in zip(place, stride, kernel_size, strict=True))
+
+
+def frame(x: np.ndarray, padding: Any, fill: float) -> np.ndarray:
+    return np.pad(x, ((0, 0), (0, 0), *[(p, p) for p in padding]), constant_values=fill)
+
+
+def crop(x: np.ndarray, padding: Any) -> np.ndarray:
+    return x[(..., *[slice(p, n - p) for p, n in zip(padding, x.shape[2:], strict=True)])]
+
+
+@given(st.data(), geometries(), st.booleans())
+def test_maxima_window_by_window(data: Any, geometry: Any, ties: bool) -> None:
+    shape, options = geometry
+    values = data.draw(arrays(shape))
+    values = np.round(values) if ties else values
+    x = Tensor(values, requires_grad=True)
+    y = npgrad.max_pool2d(x, **options)
+    dy = data.draw(arrays(y.shape))
+    y.backward(dy)
+    padded = frame(values, options["padding"], -np.inf)
+    dx = np.zeros_like(padded)
+    for place, window in windows(shape, **options):
+        part = padded[(..., *window)]
+        largest = part.max(axis=(2, 3), keepdims=True)
+        assert np.array_equal(y.numpy()[(..., *place)], largest[:, :, 0, 0])
+        share = (part == largest) / (part == largest).sum(axis=(2, 3), keepdims=True)
+        dx[(..., *window)] += share * dy[(..., *place)][:, :, None, None]
+    assert np.allclose(x.grad, crop(dx, options["padding"]), atol=1e-12)
+
+
+@given(st.data(), geometries())
+def test_means_window_by_window(data: Any, geometry: Any) -> None:
+    shape, options = geometry
+    values = data.draw(arrays(shape))
+    x = Tensor(values, requires_grad=True)
+    y = npgrad.avg_pool2d(x, **options)
+    dy = data.draw(arrays(y.shape))
+    y.backward(dy)
+    padded = frame(values, options["padding"], 0)
+    dx = np.zeros_like(padded)
+    for place, window in windows(shape, **options):
+        part = padded[(..., *window)]
+        assert np.allclose(y.numpy()[(..., *place)], part.mean(axis=(2, 3)), atol=1e-12)
+        dx[(..., *window)] += dy[(..., *place)][:, :, None, None] / part[0, 0].size
+    assert np.allclose(x.grad, crop(dx, options["padding"]), atol=1e-12)
+
+
+def test_equal_maxima_share_the_gradient_equally() -> None:
+    x = Tensor(np.array([[[[1.0, 3.0], [3.0, 3.0]]]]), requires_grad=True)
+    npgrad.max_pool2d(x, 2).backward([[[[6.0]]]])
+    assert np.array_equal(x.grad, [[[[0, 2], [2, 2]]]])
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, np.inf])
+def test_values_that_are_no_numbers_pass_without_a_warning(value: float) -> None:
+    x = Tensor(np.full((1, 1, 2, 2), value), requires_grad=True)
+    y = npgrad.max_pool2d(x, 2)
+    assert np.array_equal(y.numpy(), [[[[value]]]], equal_nan=True)
+    y.backward([[[[1.0]]]])
+    assert np.array_equal(x.grad, np.full((1, 1, 2, 2), 0.25))
+
+
+def test_one_nan_is_the_maximum_of_its_window_alone() -> None:
+    x = np.arange(8.0).reshape(1, 1, 2, 4)
+    x[0, 0, 0, 0] = np.nan
+    assert np.array_equal(npgrad.max_pool2d(x, 2).numpy(), [[[[np.nan, 7]]]], equal_nan=True)
+
+
+@pytest.mark.parametrize("pool", [npgrad.max_pool2d, npgrad.avg_pool2d])
+def test_single_precision_and_a_batch_of_none(pool: Any) -> None:
+    x = Tensor(np.zeros((0, 2, 4, 4), np.float32), requires_grad=True)
+    y = pool(x, 2)
+    y.backward(np.zeros(y.shape))
+    assert y.shape == (0, 2, 2, 2)
+    assert y.dtype == x.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("pool", [npgrad.max_pool2d, npgrad.avg_pool2d])
+@pytest.mark.parametrize(
+    ("x", "options", "error", "words"),
+    [
+        (np.zeros((3, 4, 4)), {"kernel_size": 2}, ValueError, "(N, C, H, W); got (3, 4, 4)"),
+        (np.zeros((1, 1, 4, 4)), {"kernel_size": 5}, ValueError, "larger than its input of shape (1, 1, 4, 4)"),
+        (np.zeros((1, 1, 4, 4)), {"kernel_size": 0}, ValueError, "kernel_size=0"),
+        (np.zeros((1, 1, 4, 4)), {"kernel_size": 2, "stride": -1}, ValueError, "stride=-1"),
+        (np.zeros((1, 1, 4, 4)), {"kernel_size": 2, "padding": 2}, ValueError, "Pad by at most half the kernel"),
+        (np.zeros((1, 1, 4, 4), int), {"kernel_size": 2}, TypeError, "pools floating-point numbers; got int64"),
+    ],
+)
+def test_errors_name_the_numbers(pool: Any, x: Any, options: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error) as raised:
+        pool(x, **options)
+    assert words in str(raised.value)
