@@ -126,9 +126,9 @@ class Vocabulary:
         if not (boundary | (self._codes[found] == codes)).all():
             unseen = sorted(set(text) - set(self.characters))
             more = f" and {len(unseen) - 10} more" if len(unseen) > 10 else ""
-            raise DataError(
-                f"not among the characters seen at training time: {', '.join(map(repr, unseen[:10]))}{more}."
-            )
+            listed = ", ".join(map(repr, unseen[:10])) + more
+            subject = f"the characters {listed} were" if len(unseen) > 1 else f"the character {listed} was"
+            raise DataError(f"{subject} not seen at training time.")
         return np.where(boundary, 0, found + 1).astype(np.intp, copy=False)
 
     def decode(self, indices: Iterable[int]) -> str:
@@ -198,6 +198,7 @@ def load(path: str | PathLike[str], context: int = 3, vocabulary: Vocabulary | N
     """
     words = read_words(path)
     known = Vocabulary(words) if vocabulary is None else vocabulary
+    known.encode("".join(sorted(set("".join(words)))))  # all that is unseen in one message, not that of one part
     train, val, test = (windows(part, known, context) for part in split(words))
     return Corpus(known, train, val, test, digest(words))
 

@@ -1,0 +1,305 @@
+"""`python -m models`: what it prints, what it refuses, and that nothing it is killed by costs more than time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.__main__ import main
+from models.runs import FILE, Run
+from npgrad import checkpoint
+
+ROOT = Path(__file__).parents[2]
+WORDS = ["emma", "olivia", "ava", "sophia", "isabella", "mia", "noah", "liam", "mason", "jacob", "ana", "eva", "elias"]
+TINY = ["--hidden", "8", "--embedding", "3", "--batch-size", "8"]
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("data") / "words.txt"
+    path.write_text("\n".join(WORDS))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, words: str) -> str:
+    out = str(tmp_path_factory.mktemp("runs") / "mlp")
+    assert main(["train", "--data", words, "--out", out, "--steps", "60", *TINY]) == 0
+    return out
+
+
+def finish(arguments: list[str]) -> int:
+    """The exit code, however it is given."""
+    try:
+        return main(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+def digest_of(out: str) -> str:
+    return hashlib.sha256((Path(out) / FILE).read_bytes()).hexdigest()
+
+
+@pytest.mark.smoke
+def test_train_sample_eval(tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "new" / "run")
+    assert main(["train", "--data", words, "--out", out, "--steps", "50", "--checkpoint-every", "20", *TINY]) == 0
+    printed = capsys.readouterr()
+    assert f"digest {digest_of(out)}" in printed.out
+    losses = re.findall(r"^(train|val|test) +(\d\.\d{4}) +(\d+) examples$", printed.out, re.MULTILINE)
+    assert [name for name, *_ in losses] == ["train", "val", "test"]
+    assert [line.split(",")[0] for line in printed.err.splitlines()] == [f"step {k} of 50" for k in (20, 40, 50)]
+    assert os.listdir(out) == [FILE]
+
+    assert main(["eval", out]) == 0
+    assert (
+        re.findall(r"^(train|val|test) +(\d\.\d{4}) +(\d+) examples$", capsys.readouterr().out, re.MULTILINE) == losses
+    )
+
+    draws = []
+    for extra in ([], [], ["--seed", "1"], ["--prompt", "em", "--temperature", "0.5"], ["--max-length", "2"]):
+        assert main(["sample", out, "-n", "7", *extra]) == 0
+        draws.append(capsys.readouterr().out.splitlines())
+    assert all(len(lines) == 7 for lines in draws)
+    assert draws[0] == draws[1] != draws[2]
+    assert all(line.startswith("em") for line in draws[3]) and all(len(line) <= 2 for line in draws[4])
+
+
+@pytest.mark.parametrize("model", [["--model", "mlp", "--stage", "kaiming"],
+                                   ["--model", "deep_mlp", "--depth", "3", "--norm", "layer", "--activation", "relu"],
+                                   ["--optimizer", "adamw", "--weight-decay", "0.1", "--context", "5"]])  # fmt: skip
+def test_a_run_stopped_anywhere_ends_the_same(
+    tmp_path: Path, words: str, model: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["train", "--data", words, "--steps", "40", "--seed", "7", *TINY, *model]
+    whole, parts = str(tmp_path / "whole"), str(tmp_path / "parts")
+    assert main([*command, "--out", whole]) == 0
+
+    advance = Run.advance
+
+    def interrupted(self: Run, steps: int, on_step: Any) -> None:
+        def act(step: int, loss: float) -> bool:
+            if step % 15 == 14:
+                os.kill(os.getpid(), signal.SIGINT)
+            return bool(on_step(step, loss))
+
+        advance(self, steps, act)
+
+    monkeypatch.setattr(Run, "advance", interrupted)
+    assert main([*command, "--out", parts]) == 130
+    assert "stopped at step 15 of 40; saved in" in capsys.readouterr().err
+    assert main([*command, "--out", parts, "--resume"]) == 130
+    monkeypatch.undo()
+    (Path(parts) / f".{FILE}.dead.tmp").write_bytes(b"half")
+    assert main(["train", "--out", parts, "--resume"]) == 0
+    assert digest_of(parts) == digest_of(whole)
+    assert os.listdir(parts) == [FILE]
+    # Resuming a finished run changes nothing.
+    assert main(["train", "--out", parts, "--resume", "--steps", "40"]) == 0
+    assert digest_of(parts) == digest_of(whole)
+
+
+def test_a_killed_run_resumes_to_the_same_digest(tmp_path: Path, words: str) -> None:
+    command = [sys.executable, "-m", "models", "train", "--data", words, "--checkpoint-every", "100", *TINY]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    options: dict[str, Any] = {"cwd": ROOT, "env": environment, "text": True, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([*command, "--steps", "1500", "--out", str(killed)], stderr=subprocess.PIPE, **options)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("step 100 of 1500")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert Run.load(killed).step < 1500
+    lines = [
+        subprocess.run(
+            [*command, "--steps", "1500", "--out", str(out), *extra], check=True, **options
+        ).stdout.splitlines()
+        for out, extra in ((killed, ["--resume"]), (whole, []))
+    ]
+    assert lines[0][-1] == lines[1][-1] == f"digest {digest_of(str(whole))}"
+
+
+def test_an_interrupt_from_the_terminal(tmp_path: Path, words: str) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "models", "train", "--data", words, "--out", str(out), *TINY]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not (out / FILE).exists():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert re.fullmatch(
+        rf"(step .*\n)*stopped at step \d+ of 200000; saved in {out}, continue with --resume\.\n", errors
+    ), errors
+    assert Run.load(out).step > 0
+
+
+def test_the_help_is_worth_reading(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("train", "sample", "eval"):
+        assert finish([command, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert "examples:" in text and "default" in text and "==SUPPRESS==" not in text
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+def refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert finish(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.search(message, printed.err), printed.err
+    assert printed.err.count("\n") == 1 and "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--data", "none.txt"], "cannot read the data none.txt: No such file or directory"),
+        (["--data", "."], r"cannot read the data \.: Is a directory"),
+        (["--steps", "-5"], "number of steps must be 0 or more; got -5"),
+        (["--steps", "many"], "argument --steps: invalid int value: 'many'"),
+        (["--batch-size", "0"], "batch size must be 1 or more"),
+        (["--batch-size", "1"], "batch normalisation needs minibatches of 2 or more"),
+        (["--lr", "nan"], "learning rate must be a finite number"),
+        (["--lr", "-1"], "learning rate must be a finite number"),
+        (["--context", "0"], "context must be 1 or more characters; got 0"),
+        (["--hidden", "0"], "at least 1"),
+        (["--model", "rnn"], r"argument --model: invalid choice: 'rnn'"),
+        (["--depth", "3"], "model 'mlp' has no option 'depth'"),
+        (["--model", "deep_mlp", "--depth", "0"], "depth of 1 or more"),
+        (["--checkpoint-every", "0"], "--checkpoint-every must be 1 or more"),
+        (["--seed", "-1"], "seed must be 0 or more"),
+        (["--hidden", "1000000000000"], "not enough memory"),
+        (["--optimizer", "adam", "--momentum", "0.5"], "momentum is an option of sgd"),
+        (["--resume"], "holds no training run"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_training_that_cannot_be(
+    tmp_path: Path, words: str, extra: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    refused(["train", "--data", words, "--out", str(out), *extra], message, capsys)
+    assert not out.exists() or not any(out.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "contains no words"),
+        (b"emma", "one word only"),
+        (b"\xff\x00\x01", "is not UTF-8 text"),
+        (b"a.b\nc\n", r"the word 'a\.b' contains '\.'"),
+    ],
+)
+def test_data_that_cannot_be(tmp_path: Path, content: bytes, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "words.txt"
+    path.write_bytes(content)
+    refused(["train", "--data", str(path), "--out", str(tmp_path / "run")], message, capsys)
+
+
+def test_directories_that_cannot_be(
+    tmp_path: Path, words: str, run: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused(["train"], "the following arguments are required: --out", capsys)
+    refused(["train", "--data", words, "--out", run], "already exists: continue it with --resume, or choose", capsys)
+    refused(["train", "--data", words, "--out", words], "already exists", capsys)
+    refused(["train", "--data", words, "--out", f"{words}/below"], "Not a directory", capsys)
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "run"))
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    refused(["train", "--data", words, "--out", str(tmp_path / "run")], "run: Permission denied", capsys)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--lr", "0.2"], r"begun with --lr 0\.1, not 0\.2: resume it without --lr"),
+        (["--model", "deep_mlp"], "begun with --model mlp, not deep_mlp"),
+        (["--stage", "kaiming"], "begun with --stage batchnorm, not kaiming"),
+        (["--depth", "3"], "begun without --depth"),
+        (["--steps", "61"], "begun with --steps 60, not 61"),
+        (["--context", "4"], "begun with --context 3, not 4"),
+        (["--data", str(ROOT / "data" / "names.txt")], "the data are not those the run began with"),
+    ],
+)
+def test_resuming_something_else(run: str, extra: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = digest_of(run)
+    refused(["train", "--out", run, "--resume", *extra], message, capsys)
+    assert digest_of(run) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["sample", "--temperature", "-1"], "temperature must be a finite number, 0 or more; got -1"),
+        (["sample", "--temperature", "hot"], "argument --temperature: invalid float value"),
+        (["sample", "--temperature", "nan"], "temperature must be a finite number"),
+        (["sample", "-n", "-3"], "number of words must be 0 or more; got -3"),
+        (["sample", "--prompt", "Ém"], "the character 'É' was not seen at training time"),
+        (["sample", "--prompt", "e.m"], "marks the end of words"),
+        (["sample", "--max-length", "0"], "--max-length must be 1 or more"),
+        (["sample", "--seed", "-1"], "seed must be 0 or more"),
+        (["eval", "--data", "none.txt"], "cannot read the data none.txt"),
+    ],
+)
+def test_uses_that_cannot_be(run: str, command: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    refused([*command, run], message, capsys)
+
+
+def test_checkpoints_that_cannot_be_used(tmp_path: Path, run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    state = checkpoint.load(Path(run) / FILE)
+    path = tmp_path / FILE
+    refused(["sample", str(tmp_path)], "holds no training run", capsys)
+    refused(["eval", str(tmp_path / "none")], "holds no training run", capsys)
+    for content, message in (
+        (b"emma", "is not an npgrad checkpoint"),
+        ((Path(run) / FILE).read_bytes()[:-1], "is truncated"),
+    ):
+        path.write_bytes(content)
+        refused(["sample", str(tmp_path)], message, capsys)
+    for other, message in (
+        ([np.zeros(3)], "is a checkpoint, but not of a run"),
+        ({"step": 3}, "is a checkpoint, but not of a run"),
+        ({**state, "model": "rnn"}, "does not fit the models of this version: there is no model 'rnn'"),
+        ({**state, "options": {"hidden": 9}}, "does not fit the models of this version: this state does not fit MLP"),
+        ({key: state[key] for key in state if key != "config"}, "does not fit the models of this version"),
+    ):
+        checkpoint.save(path, other)
+        refused(["sample", str(tmp_path)], message, capsys)
+
+
+def test_data_that_moved_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "words.txt", str(tmp_path / "run")
+    path.write_text("\n".join(WORDS))
+    assert main(["train", "--data", str(path), "--out", out, "--steps", "3", *TINY]) == 0
+    moved = path.rename(tmp_path / "moved.txt")
+    refused(["eval", out], "cannot read the data", capsys)
+    assert main(["eval", out, "--data", str(moved)]) == 0
+    moved.write_text("emma\nolivia\n")
+    assert main(["eval", out, "--data", str(moved)]) == 0
+    assert "not the data it was trained on" in capsys.readouterr().out
+    moved.write_text("quincy\nzoe\n" * 5)
+    refused(["eval", out, "--data", str(moved)], "the characters 'q', 'u', 'y', 'z' were not seen", capsys)
+
+
+def test_a_loss_that_is_no_number(tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "--data", words, "--out", str(tmp_path / "run"), "--stage", "original", "--lr", "1e38", *TINY]
+    assert main(command) == 1
+    assert re.search(r"the loss became (nan|inf) at step \d+: begin again with a learning", capsys.readouterr().err)
