@@ -1,0 +1,215 @@
+"""python -m experiments: list the lessons, run them, show what was found, write the report."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from experiments import report, runner
+from experiments.experiment import Budget, Experiment, Mistake, Plan, discover
+from experiments.runner import Interrupted, Outcome
+from experiments.store import Store
+from experiments.tables import plain, verdicts
+
+EXAMPLES = """\
+examples:
+  python -m experiments run stages --quick            a first look, in under a minute
+  python -m experiments run stages                    at the lecture's length
+  python -m experiments run stages --set lr=0.2       change one thing
+  python -m experiments run stages --set stage=kaiming,batchnorm --seeds 3
+  python -m experiments run --all                     every lesson; what is there already is not run again
+  python -m experiments show results stages           the tables again
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Mistake(f"{message}; {self.prog} --help shows what there is.")
+
+
+def main(arguments: Sequence[str] | None = None, lessons: Path | None = None) -> int:
+    """Returns the exit code: 0, 1 if a run failed, 2 for bad input, 130 after Ctrl-C."""
+    try:
+        options = _parser().parse_args(arguments)
+        known = discover(lessons) if lessons else discover()
+        return int(options.command(options, known))
+    except Mistake as mistake:
+        print(f"experiments: {mistake}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m experiments",
+        description="The lessons of the lecture: train, draw, and compare with what the documents say.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="list | run | report | show", parser_class=_Parser)
+
+    command = commands.add_parser("list", help="the lessons, in reading order")
+    command.set_defaults(command=_list)
+
+    command = commands.add_parser("run", help="run lessons, print their tables and write the report")
+    command.add_argument("names", nargs="*", metavar="NAME", help="lessons by name")
+    command.add_argument("--all", action="store_true", help="every lesson")
+    budget = command.add_mutually_exclusive_group()
+    budget.add_argument("--quick", action="store_true", help="much shorter, and marked as such")
+    budget.add_argument("--full", action="store_true", help="several seeds at the lecture's length")
+    command.add_argument("--seeds", type=_positive, metavar="N", help="repeat every run for the seeds 0 to N - 1")
+    command.add_argument("--jobs", type=_positive, metavar="N", help="runs at a time (default: one a core)")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the lesson"
+    )
+    command.add_argument("--fresh", action="store_true", help="run again what is there already")
+    command.add_argument(
+        "--scheduler", metavar="ADDRESS", help="run on the workers of a Dask scheduler, tcp://host:8786"
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="where results go (default: results)"
+    )
+    command.set_defaults(command=_run)
+
+    command = commands.add_parser("report", help="draw the pictures and write report.html again, from what is stored")
+    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=Path("results"))
+    command.set_defaults(command=_report)
+
+    command = commands.add_parser("show", help="print the tables and verdicts of a lesson again")
+    command.add_argument("directory", type=Path, metavar="DIR")
+    command.add_argument("name", metavar="NAME")
+    command.set_defaults(command=_show)
+    return parser
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more; got {text!r}")
+    return number
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+
+def _list(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
+    width = max(map(len, known), default=0)
+    for name, lesson in known.items():
+        print(f"{name:{width}}  {lesson.title}")
+        settings = (f"{key}={getattr(lesson.module.Config(), key)}" for key in lesson.hints if key != "seed")
+        swept = {key for grid in lesson.grids for key in grid}
+        print(
+            f"{'':{width}}  {len(lesson.plan().runs)} runs over {', '.join(sorted(swept))}; {len(lesson.claims)} claims"
+        )
+        print(f"{'':{width}}  --set {' '.join(settings)}\n")
+    return 0
+
+
+def _run(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
+    if options.all == bool(options.names):
+        raise Mistake(f"name the lessons to run, or say --all; there are {', '.join(known)}.")
+    chosen = list(known.values()) if options.all else [_find(name, known) for name in dict.fromkeys(options.names)]
+    budget: Budget = "quick" if options.quick else "full" if options.full else "default"
+    store = Store(options.out)
+    plans = [lesson.plan(budget, options.seeds, changes) for lesson, changes in _changes(options.set, chosen)]
+    for plan in plans:
+        store.write_plan(plan)
+        if plan.remark:
+            print(f"{plan.experiment.name}: {plan.remark}", file=sys.stderr)
+    workers = runner.processes if not options.scheduler else lambda jobs: runner.dask(options.scheduler)
+    runs = [run for plan in plans for run in plan.runs]
+    try:
+        outcome = runner.execute(runs, store, workers=workers, jobs=options.jobs, fresh=options.fresh)
+    except Interrupted as stopped:
+        _note_failures(store, plans, stopped.outcome)
+        have = len(stopped.outcome.done) + len(stopped.outcome.kept)
+        print(
+            f"\nstopped: {have} of {len(runs)} runs are kept in {options.out}; the same command does the rest",
+            file=sys.stderr,
+        )
+        return 130
+    _note_failures(store, plans, outcome)
+    report.draw([plan.experiment for plan in plans], store, options.jobs)
+    for plan in plans:
+        _print(report.read(plan.experiment, store))
+    page = report.write(store, store.lessons(known))
+    print(f"report: {page}")
+    for run in runs:
+        if run.key in outcome.failed:
+            print(f"experiments: {run.title} failed: {outcome.failed[run.key]}", file=sys.stderr)
+    return 1 if outcome.failed else 0
+
+
+def _report(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
+    store = Store(options.directory)
+    lessons = store.lessons(known)
+    if not lessons:
+        raise Mistake(f"{options.directory} holds no results: python -m experiments run makes some.")
+    report.draw(lessons, store)
+    print(report.write(store, lessons))
+    return 0
+
+
+def _show(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
+    _print(report.read(_find(options.name, known), Store(options.directory)))
+    return 0
+
+
+def _print(reading: report.Reading) -> None:
+    print(f"\n{reading.lesson.title}")
+    for remark in (reading.plan["remark"], *(f"changed: {k} = {v}" for k, v in reading.plan["changes"].items())):
+        if remark:
+            print(f"  {remark}")
+    print()
+    for table in reading.tables:
+        print(f"{plain(table)}\n")
+    for problem in reading.problems:
+        print(f"! {problem}")
+    if reading.judged:
+        print(f"{verdicts(reading.judged)}\n")
+
+
+def _find(name: str, known: dict[str, Experiment]) -> Experiment:
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
+        raise Mistake(f"there is no lesson called {name!r}: {hint}")
+    return known[name]
+
+
+def _changes(pairs: Sequence[str], chosen: Sequence[Experiment]) -> list[tuple[Experiment, dict[str, str]]]:
+    """What each lesson is to change. A setting may be unknown to some of several lessons, not to all of them."""
+    changes: dict[str, str] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key.strip():
+            raise Mistake(f"--set takes KEY=VALUE; got {pair!r}.")
+        changes[key.strip()] = value
+    told = [(lesson, {k: v for k, v in changes.items() if k in lesson.hints}) for lesson in chosen]
+    for key in changes:
+        if not any(key in own for _, own in told):
+            chosen[0].plan(changes={key: changes[key]})  # raises, with the settings there are
+    return told
+
+
+def _note_failures(store: Store, plans: Sequence[Plan], outcome: Outcome) -> None:
+    for plan in plans:
+        failures = {run.key: outcome.failed[run.key] for run in plan.runs if run.key in outcome.failed}
+        store.write_plan(plan, failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,442 @@
+"""What a lesson is: one file in `experiments/lessons/`, read from top to bottom.
+
+    \"\"\"Title of the lesson.\"\"\"                     the first line of the docstring
+
+    ORDER = 2                                      its place in the reading order
+    QUESTION = "…"                                 what is asked,
+    EXPECTATION = "…"                              and what the lecture leads one to expect
+
+    @dataclass(frozen=True)
+    class Config:                                  one run; every field can be changed with --set field=value
+        gain: float = 5 / 3
+        steps: int = 20_000
+        data: str = "data/names.txt"               (optional) a word list: its contents are part of the configuration
+        seed: int = 0                              (required) each run is repeated for seeds 0, 1, …
+
+    SWEEP = {"gain": (0.5, 1.0, 5 / 3, 3.0)}       the runs: every combination of these fields
+    QUICK = {"steps": 500}                         what --quick changes: fields of Config, or values of the sweep
+    FULL = {}                                      what --full changes
+    SEEDS = {"default": 3}                         seeds a budget; otherwise quick 1, default 1, full 5
+
+    def run(config, progress) -> Result: ...       one run, in a process of its own; progress(step, of) now and then
+    def measure(records) -> dict: ...              quantity → its values, one a seed
+    CLAIMS = [Claim(…), …]                         what the documents say about those quantities
+    def tables(records) -> list[Table]: ...        (optional) tables for the terminal and the report
+    def plot(records): ...                         yields Pictures
+    def portrait(record): ...                      (optional) yields Pictures of one run alone
+    NEXT = ["…"]                                   what to try next
+
+`measure`, `tables` and `plot` see what was stored and nothing else: they never run a model. `SWEEP` may also be a
+list of such dictionaries, when the runs are not one grid. `cost(config)` (optional) estimates how long a run takes
+relative to others, for the time left; without it, the field `steps`.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import importlib.util
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from experiments.claims import Claim
+from npgrad import __version__, data
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from experiments.store import Record, Records
+
+__all__ = ["Budget", "Experiment", "Mistake", "Picture", "Plan", "Result", "Run", "Table", "discover", "load"]
+
+Budget = Literal["quick", "default", "full"]
+LESSONS = Path(__file__).parent / "lessons"
+ROOT = Path(__file__).parent.parent
+
+
+class Mistake(Exception):
+    """Something the caller asked for cannot be done; the message is one sentence that says what and why."""
+
+
+@dataclass
+class Result:
+    """What one run found out. A lesson's pictures, tables and verdicts are made from this alone."""
+
+    summary: dict[str, Any] = field(default_factory=dict)
+    """Numbers, strings and lists of them, by name → summary.json"""
+    series: dict[str, Sequence[float] | np.ndarray] = field(default_factory=dict)
+    """Columns of equal length, the first usually `step` → metrics.csv"""
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    """Anything else → arrays.npz"""
+
+
+@dataclass
+class Picture:
+    """A figure with the sentence that goes under it (and is read out where it cannot be seen)."""
+
+    name: str
+    figure: Figure
+    caption: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells are text: a lesson decides how many digits mean something. The first column names the row."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One configuration of one lesson, with the key that identifies its result."""
+
+    lesson: str
+    file: Path
+    label: str
+    config: Any
+    key: str
+    cost: float
+    digest: str | None = None
+
+    @property
+    def seed(self) -> int:
+        return int(self.config.seed)
+
+    @property
+    def title(self) -> str:
+        return f"{self.lesson}: {self.label}, seed {self.seed}"
+
+    @property
+    def folder(self) -> str:
+        readable = "".join(c if c.isalnum() or c in ".=" else "-" for c in self.label)[:80]
+        return f"{readable}-seed{self.seed}-{self.key[:10]}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of one lesson under a budget and the caller's changes."""
+
+    experiment: Experiment
+    budget: Budget
+    seeds: int
+    changes: Mapping[str, str]
+    runs: list[Run]
+
+    @property
+    def command(self) -> str:
+        """What to type to get this plan again."""
+        words = ["python -m experiments run", self.experiment.name]
+        words += [f"--{self.budget}"] if self.budget != "default" else []
+        words += [f"--seeds {self.seeds}"] if self.seeds != self.experiment.seeds[self.budget] else []
+        words += [f"--set {key}={_quoted(value)}" for key, value in self.changes.items()]
+        return " ".join(words)
+
+    @property
+    def remark(self) -> str:
+        """How this plan differs from the lesson as it is meant to be read; empty if it does not."""
+        if self.budget != "quick":
+            return ""
+        lesson = self.experiment
+        shorter = []
+        for key, value in lesson.quick.items():
+            usual = lesson.usual(key)
+            if isinstance(value, (list, tuple)):
+                shorter.append(f"{key} {', '.join(map(_text, value))} only")
+            elif key not in self.changes:
+                shorter.append(f"{_text(value)} {key} instead of {_text(usual)}")
+        return f"quick look: {'; '.join(shorter)}" if shorter else ""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A lesson file, read and checked."""
+
+    name: str
+    file: Path
+    module: ModuleType = field(repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("ORDER", "QUESTION", "EXPECTATION", "Config", "SWEEP", "run", "measure", "plot"):
+            if not hasattr(self.module, name):
+                raise Mistake(f"{self.file} is not a lesson: it does not define {name}.")
+        if not (is_dataclass(self.module.Config) and "seed" in self.hints):
+            raise Mistake(f"{self.file}: Config must be a dataclass with a field `seed`.")
+        swept = [key for grid in self.grids for key in grid]
+        for key in itertools.chain(swept, self.quick, self.full):
+            if key not in self.hints:
+                raise Mistake(f"{self.file}: {key} is in a sweep or a budget, but not a field of Config.")
+        if len({claim.id for claim in self.claims}) < len(self.claims):
+            raise Mistake(f"{self.file}: two claims have the same id.")
+
+    # -- what the file says --------------------------------------------------------------------------------------------
+
+    @property
+    def title(self) -> str:
+        return (self.module.__doc__ or self.name).strip().splitlines()[0].rstrip(".")
+
+    @property
+    def order(self) -> float:
+        return float(self.module.ORDER)
+
+    @property
+    def question(self) -> str:
+        return str(self.module.QUESTION)
+
+    @property
+    def expectation(self) -> str:
+        return str(self.module.EXPECTATION)
+
+    @property
+    def next(self) -> Sequence[str]:
+        return getattr(self.module, "NEXT", ())
+
+    @property
+    def claims(self) -> Sequence[Claim]:
+        return getattr(self.module, "CLAIMS", ())
+
+    @property
+    def quick(self) -> Mapping[str, Any]:
+        return getattr(self.module, "QUICK", {})
+
+    @property
+    def full(self) -> Mapping[str, Any]:
+        return getattr(self.module, "FULL", {})
+
+    @property
+    def seeds(self) -> Mapping[str, int]:
+        return {"quick": 1, "default": 1, "full": 5} | getattr(self.module, "SEEDS", {})
+
+    @property
+    def grids(self) -> list[Mapping[str, Sequence[Any]]]:
+        sweep = self.module.SWEEP
+        return [sweep] if isinstance(sweep, Mapping) else list(sweep)
+
+    @cached_property
+    def hints(self) -> dict[str, Any]:
+        known = get_type_hints(self.module.Config)
+        return {entry.name: known[entry.name] for entry in fields(self.module.Config)}
+
+    def usual(self, key: str) -> Any:
+        """What a field is at the default budget: the values of the sweep, or the default of Config."""
+        for grid in self.grids:
+            if key in grid:
+                return grid[key]
+        return getattr(self.module.Config(), key)
+
+    def run(self, config: Any, progress: Callable[..., None]) -> Result:
+        result = self.module.run(config, progress)
+        if not isinstance(result, Result):
+            raise TypeError(f"run() of {self.name} must return a Result; got {type(result).__name__}.")
+        return result
+
+    def measure(self, records: Records) -> dict[str, np.ndarray]:
+        return {name: np.atleast_1d(np.asarray(v, dtype=float)) for name, v in self.module.measure(records).items()}
+
+    def plot(self, records: Records) -> Iterator[Picture]:
+        yield from self.module.plot(records)
+
+    def portrait(self, record: Record) -> Iterator[Picture]:
+        if hasattr(self.module, "portrait"):
+            yield from self.module.portrait(record)
+
+    def tables(self, records: Records) -> Sequence[Table]:
+        return self.module.tables(records) if hasattr(self.module, "tables") else ()
+
+    # -- the runs ------------------------------------------------------------------------------------------------------
+
+    def plan(
+        self, budget: Budget = "default", seeds: int | None = None, changes: Mapping[str, str] | None = None
+    ) -> Plan:
+        """The runs under a budget, with some fields changed: `changes` maps fields to values as typed.
+
+        A field that the lesson sweeps over takes its values from the change, one or several separated by commas.
+
+        Raises Mistake for a field that does not exist, a value that cannot be read and data that cannot be used.
+        """
+        changes = dict(changes or {})
+        values: dict[str, Any] = dict({"quick": self.quick, "default": {}, "full": self.full}[budget])
+        swept = {key for grid in self.grids for key in grid}
+        for key, text in changes.items():
+            if key == "seed":
+                raise Mistake("seed cannot be set: --seeds N runs the seeds 0 to N - 1.")
+            if key not in self.hints:
+                close = difflib.get_close_matches(key, self.hints, 1)
+                hint = (
+                    f"did you mean {close[0]}?"
+                    if close
+                    else f"it has {', '.join(k for k in self.hints if k != 'seed')}."
+                )
+                raise Mistake(f"{self.name} has no setting {key!r}: {hint}")
+            if key in swept:
+                values[key] = tuple(_read(key, part, self.hints[key]) for part in text.split(","))
+            else:
+                values[key] = _read(key, text, self.hints[key])
+
+        count = self.seeds[budget] if seeds is None else seeds
+        runs: dict[str, Run] = {}
+        for grid in self.grids:
+            axes = {key: values.get(key, usual) for key, usual in grid.items()}
+            fixed = {key: value for key, value in values.items() if key not in swept}
+            for combination in itertools.product(*axes.values()):
+                chosen = dict(zip(axes, combination, strict=True))
+                label = _label(chosen)
+                for seed in range(count):
+                    try:
+                        config = self.module.Config(**fixed, **chosen, seed=seed)
+                    except ValueError as error:
+                        raise Mistake(f"{self.name} cannot run with {label}: {error}") from None
+                    run = self._run(label, config)
+                    runs.setdefault(run.key, run)
+        return Plan(self, budget, count, changes, list(runs.values()))
+
+    def _run(self, label: str, config: Any) -> Run:
+        settings = asdict(config)
+        digest = None
+        if "data" in settings:
+            settings["data"] = digest = _digest(config.data)
+        content = {"lesson": self.name, "config": settings, "code": self.code, "npgrad": __version__}
+        key = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+        estimate = getattr(self.module, "cost", lambda config: getattr(config, "steps", 1))
+        return Run(self.name, self.file, label, config, key, max(float(estimate(config)), 1e-9), digest)
+
+    @cached_property
+    def code(self) -> str:
+        """A digest of what `run` depends on in this file: editing a caption or a plot leaves the results valid."""
+        source = ast.parse(self.file.read_text(encoding="utf-8"))
+        defined: dict[str, list[ast.stmt]] = {}
+        for statement in source.body:
+            for name in _binds(statement):
+                defined.setdefault(name, []).append(statement)
+        reached: dict[str, None] = {}
+        waiting = ["run", "Config"]
+        while waiting:
+            name = waiting.pop()
+            if name in reached or name not in defined:
+                continue
+            reached[name] = None
+            waiting += [n.id for s in defined[name] for n in ast.walk(s) if isinstance(n, ast.Name)]
+        kept = [s for s in source.body if any(name in reached for name in _binds(s))]
+        for node in itertools.chain.from_iterable(map(ast.walk, kept)):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and len(body) > 1 and isinstance(body[0], ast.Expr):
+                constant = body[0].value
+                if isinstance(constant, ast.Constant) and isinstance(constant.value, str):
+                    del body[0]
+        return hashlib.sha256("\n".join(map(ast.dump, kept)).encode()).hexdigest()
+
+
+# -- finding lessons ---------------------------------------------------------------------------------------------------
+
+
+def load(file: Path) -> Experiment:
+    """The lesson in a file. A file of the package is imported under its own name, any other under the file's."""
+    name = file.stem
+    qualified = f"experiments.lessons.{name}" if file.parent == LESSONS else f"lesson_{name}"
+    module = sys.modules.get(qualified)
+    if module is None or Path(str(module.__file__)) != file:
+        spec = importlib.util.spec_from_file_location(qualified, file)
+        if spec is None or spec.loader is None or not file.is_file():
+            raise Mistake(f"there is no lesson in {file}.")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[qualified] = module  # before it runs: dataclasses look their module up
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[qualified]
+            raise
+    return Experiment(name, file, module)
+
+
+def discover(directory: Path = LESSONS) -> dict[str, Experiment]:
+    """All lessons of a directory by name, in reading order."""
+    found = [load(file) for file in sorted(directory.glob("*.py")) if not file.name.startswith("_")]
+    return {lesson.name: lesson for lesson in sorted(found, key=lambda lesson: (lesson.order, lesson.name))}
+
+
+# -- small parts -------------------------------------------------------------------------------------------------------
+
+
+def locate(path: str) -> Path:
+    """A data file as named from here or, failing that, from the top of the checkout."""
+    here = Path(path).expanduser()
+    return here if here.exists() or here.is_absolute() else ROOT / path
+
+
+def _digest(path: str) -> str:
+    try:
+        return data.digest(data.read_words(locate(path)))
+    except data.DataError as error:
+        raise Mistake(str(error)) from None
+    except OSError as error:
+        raise Mistake(f"the data file {path} cannot be read: {error.strerror}.") from None
+
+
+def _read(key: str, text: str, kind: Any) -> Any:
+    text = text.strip()
+    kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    for one in kinds:
+        if one is type(None) and text.lower() == "none":
+            return None
+        if get_origin(one) is Literal and text in get_args(one):
+            return text
+        if get_origin(one) is tuple:
+            return tuple(_read(key, part, get_args(one)[0]) for part in text.split(","))
+        if one is bool and text.lower() in ("true", "yes", "1", "false", "no", "0"):
+            return text.lower() in ("true", "yes", "1")
+        try:
+            if one is int and float(text.replace("_", "")) == int(float(text.replace("_", ""))):
+                return int(float(text.replace("_", "")))
+            if one is float:
+                top, _, bottom = text.replace("_", "").partition("/")
+                return float(top) / float(bottom) if bottom else float(top)
+        except (ValueError, OverflowError, ZeroDivisionError):
+            continue
+        if one is str:
+            return text
+    names = {int: "a whole number", float: "a number", bool: "true or false"}
+    wanted = " or ".join(
+        ", ".join(map(str, get_args(one))) if get_origin(one) is Literal else names.get(one, "none") for one in kinds
+    )
+    raise Mistake(f"{key} cannot be {text!r}: it takes {wanted}.")
+
+
+def _label(chosen: Mapping[str, Any]) -> str:
+    if len(chosen) == 1 and isinstance(only := next(iter(chosen.values())), str):
+        return only
+    return " ".join(f"{key}={_text(value)}" for key, value in chosen.items()) or "run"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
+
+
+def _quoted(value: str) -> str:
+    return value if all(c.isalnum() or c in "._,-/+" for c in value) else "'" + value.replace("'", "'\\''") + "'"
+
+
+def _binds(statement: ast.stmt) -> Iterable[str]:
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        return [statement.name]
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return [(alias.asname or alias.name).partition(".")[0] for alias in statement.names]
+    if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        return [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+    return []

@@ -1,0 +1,283 @@
+"""Results on disk: what a run leaves behind, and how plots, tables and verdicts get at it.
+
+    results/stages/plan.json                            the runs last asked for, and how
+    results/stages/runs/kaiming-seed0-1f00ba2c3d/
+        config.json                                     configuration, data digest, versions, BLAS, threads, git state
+        summary.json  metrics.csv  arrays.npz           what the run found out
+        figures/                                        pictures of this run alone, if its lesson draws any
+    results/stages/figures/                             SVG and PNG, light and dark
+    results/report.html
+
+The name of a run's folder ends in a digest of everything its result depends on: a changed configuration goes to a
+folder of its own, and changing back finds the old result. A folder appears complete or not at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+import npgrad
+from experiments.experiment import ROOT, Experiment, Mistake, Plan, Result, Run
+
+__all__ = ["Record", "Records", "Store", "environment"]
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Record:
+    """The stored result of one run."""
+
+    folder: Path
+    label: str
+    seed: int
+    config: SimpleNamespace
+    """The fields of the lesson's Config, by name."""
+    about: Mapping[str, Any] = field(repr=False)
+    """All of config.json: versions, threads, data digest, seconds taken."""
+
+    @functools.cached_property
+    def summary(self) -> dict[str, Any]:
+        loaded = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
+        return {name: math.nan if value is None else value for name, value in loaded.items()}
+
+    @functools.cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        with np.load(self.folder / "arrays.npz", allow_pickle=False) as archive:
+            return dict(archive)
+
+    @functools.cached_property
+    def series(self) -> dict[str, np.ndarray]:
+        with (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+        if not rows:
+            return {}
+        columns = zip(*rows[1:], strict=True) if len(rows) > 1 else [()] * len(rows[0])
+        return {name: np.array(column, dtype=float) for name, column in zip(rows[0], columns, strict=True)}
+
+
+class Records(Sequence[Record]):
+    """Results of one lesson, in the order of its plan."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = list(records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, k: Any) -> Any:
+        return Records(self._records[k]) if isinstance(k, slice) else self._records[k]
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records)
+
+    def where(self, **settings: Any) -> Records:
+        """Those whose configuration has these values: `records.where(stage="kaiming", seed=0)`."""
+        return Records([r for r in self if all(getattr(r.config, k) == v for k, v in settings.items())])
+
+    def by(self, key: str) -> dict[Any, Records]:
+        """Grouped by a field of the configuration, in order of first appearance."""
+        values = dict.fromkeys(_hashable(getattr(r.config, key)) for r in self)
+        return {v: Records([r for r in self if _hashable(getattr(r.config, key)) == v]) for v in values}
+
+    def values(self, name: str, **settings: Any) -> np.ndarray:
+        """A number of the summary from every record that has it: one a seed, if `settings` picks one run."""
+        chosen = self.where(**settings) if settings else self
+        return np.array([r.summary[name] for r in chosen if name in r.summary], dtype=float)
+
+    def mean(self, name: str, **settings: Any) -> float:
+        values = self.values(name, **settings)
+        return float(values.mean()) if values.size else math.nan
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+class Store:
+    """A directory of results. Raises Mistake if it cannot be written or what is in it cannot be read."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def lesson(self, name: str) -> Path:
+        return self.directory / name
+
+    def folder(self, run: Run) -> Path:
+        return self.lesson(run.lesson) / "runs" / run.folder
+
+    def has(self, run: Run) -> bool:
+        return (self.folder(run) / "config.json").is_file()
+
+    def save(self, run: Run, result: Result, environment: Mapping[str, Any], seconds: float) -> Path:
+        """Write the folder of a run; whoever looks sees all of it or nothing."""
+        columns = {name: np.asarray(column, dtype=float).ravel() for name, column in result.series.items()}
+        if len({len(column) for column in columns.values()}) > 1:
+            lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
+            raise ValueError(f"the series of {run.title} differ in length: {lengths}.")
+        about = {
+            "lesson": run.lesson,
+            "label": run.label,
+            "seed": run.seed,
+            "config": asdict(run.config),
+            "key": run.key,
+            "data_digest": run.digest,
+            **environment,
+            "seconds": round(seconds, 2),
+        }
+        final = self.folder(run)
+        self.make(final.parent)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=final.parent))
+        try:
+            partial.chmod(0o755)
+            _write_json(partial / "config.json", about)
+            _write_json(partial / "summary.json", result.summary)
+            with (partial / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                if columns:
+                    writer.writerow(columns)
+                    writer.writerows([f"{v:.9g}" for v in row] for row in zip(*columns.values(), strict=True))
+            np.savez_compressed(partial / "arrays.npz", **{k: np.asarray(v) for k, v in result.arrays.items()})
+            if final.exists():
+                shutil.rmtree(final)
+            os.replace(partial, final)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return final
+
+    def make(self, directory: Path) -> None:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Mistake(f"{directory} cannot be made: {error.strerror}.") from None
+
+    def write_plan(self, plan: Plan, failures: Mapping[str, str] | None = None) -> None:
+        """Note which runs belong to the lesson now; `failures` maps keys of runs to what went wrong."""
+        content = {
+            "lesson": plan.experiment.name,
+            "budget": plan.budget,
+            "seeds": plan.seeds,
+            "changes": dict(plan.changes),
+            "command": plan.command,
+            "remark": plan.remark,
+            "runs": [{"label": r.label, "seed": r.seed, "key": r.key, "folder": r.folder} for r in plan.runs],
+            "failures": dict(failures or {}),
+        }
+        directory = self.lesson(plan.experiment.name)
+        self.make(directory)
+        partial = directory / ".plan.json"
+        _write_json(partial, content)
+        os.replace(partial, directory / "plan.json")
+        for left in (directory / "runs").glob(".partial-*"):  # of a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+
+    def plan(self, name: str) -> dict[str, Any]:
+        path = self.lesson(name) / "plan.json"
+        try:
+            loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise Mistake(f"{self.directory} holds no results of {name}: run it first.") from None
+        except (OSError, ValueError) as error:
+            raise Mistake(f"{path} cannot be read: {error}.") from None
+        return loaded
+
+    def records(self, name: str) -> Records:
+        """The results of the lesson's plan that are there."""
+        found = []
+        for entry in self.plan(name)["runs"]:
+            folder = self.lesson(name) / "runs" / entry["folder"]
+            try:
+                about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                raise Mistake(f"{folder / 'config.json'} cannot be read: {error}.") from None
+            config = SimpleNamespace(**{k: _hashable(v) for k, v in about["config"].items()})
+            found.append(Record(folder, about["label"], about["seed"], config, about))
+        return Records(found)
+
+    def lessons(self, known: Mapping[str, Experiment]) -> list[Experiment]:
+        """The lessons that have results here, in reading order."""
+        if not self.directory.is_dir():
+            raise Mistake(f"there is no directory {self.directory}.")
+        return [lesson for name, lesson in known.items() if (self.lesson(name) / "plan.json").is_file()]
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no nan and no infinity: both become null."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+# -- where it ran ------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def environment() -> dict[str, Any]:
+    """What a result may depend on besides its configuration."""
+    config: Callable[..., Any] = np.show_config
+    blas = config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+    return {
+        "versions": {
+            "npgrad": npgrad.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "blas": " ".join(str(blas[k]) for k in ("name", "version") if k in blas) or "unknown",
+        "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
+        "platform": f"{sys.platform} {platform.machine()}",
+        "git": _git(),
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit of the checkout and whether files differ from it; None where there is no git or no checkout."""
+    try:
+        commit, status = (
+            subprocess.run(
+                ["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=20, check=True
+            ).stdout.strip()
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit, "modified": bool(status)}
