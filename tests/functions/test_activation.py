@@ -1,0 +1,192 @@
+"""Activations: identities between them, limits, kinks and nan, all without a warning (warnings are errors here)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import npgrad
+from npgrad import Tensor
+from npgrad.functions.error_function import erf, erfc
+from tests.strategies import FLOATS, arrays, shapes
+
+ACTIVATIONS: dict[str, Callable[[Any], Tensor]] = {
+    "tanh": npgrad.tanh,
+    "sigmoid": npgrad.sigmoid,
+    "relu": npgrad.relu,
+    "leaky_relu": npgrad.leaky_relu,
+    "leaky_relu 0.3": lambda x: npgrad.leaky_relu(x, 0.3),
+    "elu": npgrad.elu,
+    "elu 1.7": lambda x: npgrad.elu(x, 1.7),
+    "gelu": npgrad.gelu,
+    "gelu tanh": lambda x: npgrad.gelu(x, approximate="tanh"),
+    "silu": npgrad.silu,
+    "softplus": npgrad.softplus,
+}
+# Limits of value and slope at -infinity and +infinity.
+LIMITS: dict[str, tuple[float, float, float, float]] = {
+    "tanh": (-1, 1, 0, 0),
+    "sigmoid": (0, 1, 0, 0),
+    "relu": (0, np.inf, 0, 1),
+    "leaky_relu": (-np.inf, np.inf, 0.01, 1),
+    "leaky_relu 0.3": (-np.inf, np.inf, 0.3, 1),
+    "elu": (-1, np.inf, 0, 1),
+    "elu 1.7": (-1.7, np.inf, 0, 1),
+    "gelu": (0, np.inf, 0, 1),
+    "gelu tanh": (0, np.inf, 0, 1),
+    "silu": (0, np.inf, 0, 1),
+    "softplus": (0, np.inf, 0, 1),
+}
+names = st.sampled_from(sorted(ACTIVATIONS))
+
+
+def slope(f: Callable[[Any], Tensor], x: Any) -> Any:
+    """The derivative of an elementwise f at every entry of x."""
+    t = Tensor(x, requires_grad=True)
+    y = f(t)
+    y.backward(np.ones_like(y.numpy()))
+    return t.grad
+
+
+@given(names, shapes(empty=True), FLOATS, st.data())
+def test_shapes_and_dtypes_are_kept(name: str, shape: Any, dtype: Any, data: st.DataObject) -> None:
+    x = data.draw(arrays(shape, dtype, scale=3.0))
+    f = ACTIVATIONS[name]
+    y, dx = f(Tensor(x)), slope(f, x)
+    assert y.shape == dx.shape == x.shape and y.dtype == dx.dtype == dtype
+    assert np.allclose(y.numpy(), f(x.astype(np.float64)).numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_numbers_and_integers(name: str) -> None:
+    f = ACTIVATIONS[name]
+    whole = np.array([-2, 0, 3])
+    assert np.allclose(f(whole).numpy(), f(whole.astype(np.float64)).numpy(), rtol=1e-15)
+    assert f(-2.0).item() == pytest.approx(f(whole).numpy()[0], rel=1e-15)
+    assert f(3).shape == ()
+
+
+@given(names, FLOATS)
+def test_limits_at_infinity(name: str, dtype: Any) -> None:
+    f = ACTIVATIONS[name]
+    left, right, slope_left, slope_right = LIMITS[name]
+    ends = np.array([-np.inf, np.inf], dtype)
+    assert np.allclose(f(ends).numpy(), [left, right])
+    assert np.allclose(slope(f, ends), [slope_left, slope_right])
+
+
+@given(names, FLOATS, st.sampled_from([1e2, 1e4, 1e30]))
+def test_far_out_is_almost_the_limit(name: str, dtype: Any, distance: float) -> None:
+    f = ACTIVATIONS[name]
+    left, right, slope_left, slope_right = LIMITS[name]
+    x = np.array([-distance, distance], dtype)
+    expected = [
+        v if np.isfinite(v) else s * p for v, s, p in zip((left, right), (slope_left, slope_right), x, strict=True)
+    ]
+    assert np.allclose(f(x).numpy(), expected, rtol=1e-6, atol=1e-30)
+    assert np.allclose(slope(f, x), [slope_left, slope_right], rtol=1e-6, atol=1e-30)
+
+
+@given(names, FLOATS)
+def test_nan_stays_nan(name: str, dtype: Any) -> None:
+    x = np.array([np.nan, 1.0, -1.0], dtype)
+    f = ACTIVATIONS[name]
+    assert np.array_equal(np.isnan(f(x).numpy()), [True, False, False])
+    assert np.array_equal(np.isnan(slope(f, x)), [True, False, False])
+
+
+def test_kinks_take_the_side_of_zero_slope() -> None:
+    for zero in (0.0, -0.0):
+        assert slope(npgrad.relu, zero) == 0
+        assert slope(lambda t: npgrad.leaky_relu(t, 0.3), zero) == 0.3
+        assert slope(lambda t: npgrad.leaky_relu(t, -0.3), zero) == -0.3
+        assert slope(lambda t: npgrad.elu(t, 1.7), zero) == 1.7
+
+
+@given(shapes(), st.data())
+def test_identities(shape: Any, data: st.DataObject) -> None:
+    x = data.draw(arrays(shape, scale=3.0))
+    x = np.where(np.abs(x) < 1e-3, 1e-3, x)
+    same = [
+        (npgrad.tanh, lambda t: 2 * npgrad.sigmoid(2 * t) - 1),
+        (npgrad.tanh, lambda t: npgrad.expm1(2 * t) / (npgrad.exp(2 * t) + 1)),
+        (npgrad.sigmoid, lambda t: 1 - npgrad.sigmoid(-t)),
+        (npgrad.sigmoid, lambda t: 1 / (1 + npgrad.exp(-t))),
+        (npgrad.softplus, lambda t: -npgrad.log(npgrad.sigmoid(-t))),
+        (npgrad.softplus, lambda t: t + npgrad.softplus(-t)),
+        (npgrad.silu, lambda t: t * npgrad.sigmoid(t)),
+        (npgrad.silu, lambda t: t + npgrad.silu(-t)),
+        (npgrad.gelu, lambda t: t + npgrad.gelu(-t)),
+        (
+            lambda t: npgrad.gelu(t, "tanh"),
+            lambda t: 0.5 * t * (1 + npgrad.tanh(0.7978845608028654 * (t + 0.044715 * t**3))),
+        ),
+        (npgrad.relu, lambda t: (t + npgrad.abs(t)) / 2),
+        (npgrad.relu, lambda t: npgrad.leaky_relu(t, 0.0)),
+        (npgrad.relu, lambda t: npgrad.maximum(t, 0.0)),
+        (lambda t: npgrad.leaky_relu(t, 0.2), lambda t: npgrad.relu(t) - 0.2 * npgrad.relu(-t)),
+        (lambda t: npgrad.leaky_relu(t, 1.5), lambda t: npgrad.relu(t) - 1.5 * npgrad.relu(-t)),
+        (lambda t: npgrad.elu(t, 0.7), lambda t: npgrad.relu(t) + 0.7 * npgrad.expm1(-npgrad.relu(-t))),
+    ]
+    for f, g in same:
+        assert np.allclose(f(Tensor(x)).numpy(), g(Tensor(x)).numpy(), rtol=1e-11, atol=1e-13)
+        assert np.allclose(slope(f, x), slope(g, x), rtol=1e-9, atol=1e-12)
+
+
+def test_the_table_of_saturation() -> None:
+    """What the notes of Tanh tabulate."""
+    t = np.array([0.0, 0.5, 0.9, 0.99, 0.999])
+    assert np.allclose(slope(npgrad.tanh, np.arctanh(t)), [1.0, 0.75, 0.19, 0.0199, 0.002], atol=2e-6)
+    assert slope(npgrad.tanh, 20.0) == 0
+
+
+def test_left_tails_keep_their_digits() -> None:
+    x = np.array([-20.0, -40.0, -300.0])
+    for f in (npgrad.sigmoid, npgrad.softplus):
+        assert np.allclose(f(x).numpy(), np.exp(x), rtol=1e-8, atol=0)
+        assert np.allclose(slope(f, x), np.exp(x), rtol=1e-8, atol=0)
+    assert np.allclose(slope(npgrad.elu, x), np.exp(x), rtol=1e-14, atol=0)
+    exact = [v * math.erfc(-v / math.sqrt(2)) / 2 for v in (-5.0, -10.0, -30.0)]
+    assert np.allclose(npgrad.gelu(np.array([-5.0, -10.0, -30.0])).numpy(), exact, rtol=1e-12, atol=0)
+
+
+def test_gelu_says_what_it_knows() -> None:
+    with pytest.raises(ValueError, match=r'approximate=\'erf\'.*"none".*"tanh"'):
+        npgrad.gelu(np.ones(3), approximate="erf")
+
+
+# Points from the left tail over every border between formulas to where erfc underflows.
+POINTS = np.concatenate([np.linspace(-7, 26, 5001), [-4.0, -0.46875, 0.0, 0.46875, 4.0]])
+
+
+def test_error_function_against_the_c_library() -> None:
+    complement, plain = np.array([math.erfc(x) for x in POINTS]), np.array([math.erf(x) for x in POINTS])
+    assert np.allclose(erfc(POINTS), complement, rtol=2e-15, atol=0)
+    assert np.allclose(erf(POINTS), plain, rtol=2e-15, atol=0)
+    single = POINTS.astype(np.float32)
+    assert erfc(single).dtype == erf(single).dtype == np.float32
+    right = np.array([math.erfc(x) for x in single])
+    assert np.allclose(erfc(single), right, rtol=2e-6, atol=1e-37)
+
+
+def test_error_function_at_the_ends() -> None:
+    ends = np.array([-np.inf, -1e300, 1e300, np.inf, np.nan])
+    assert np.array_equal(erfc(ends), [2, 2, 0, 0, np.nan], equal_nan=True)
+    assert np.array_equal(erf(ends), [-1, -1, 1, 1, np.nan], equal_nan=True)
+    assert erf(0.2) == pytest.approx(math.erf(0.2)) and erf(np.zeros((2, 0))).shape == (2, 0)
+
+
+@given(hnp.arrays(np.float64, 5, elements=st.floats(-6, 6)))
+def test_error_function_on_complex_steps(x: np.ndarray) -> None:
+    """The imaginary part of a complex step is the Gaussian, to the last digits."""
+    gauss = 2 / math.sqrt(math.pi) * np.exp(-x * x)
+    assert np.allclose(erf(x + 1e-20j).imag / 1e-20, gauss, rtol=1e-12, atol=1e-15)
+    assert np.allclose(erfc(x + 1e-20j).imag / 1e-20, -gauss, rtol=1e-12, atol=1e-15)
+    assert np.allclose(erf(x + 1e-20j).real, erf(x), rtol=1e-15)
