@@ -98,12 +98,18 @@ def parser() -> Parser:
         help=f"part of the steps after which the learning rate drops (default: {config.lr_decay_at})",
     )  # fmt: skip
     how.add_argument("--lr-decay", type=float, metavar="FACTOR", help=f"by this factor (default: {config.lr_decay})")
-    how.add_argument("--optimizer", choices=OPTIMIZERS, help=f"(default: {config.optimizer})")
+    how.add_argument(
+        "--optimizer", choices=OPTIMIZERS, help=f"how parameters are updated (default: {config.optimizer})"
+    )
     how.add_argument("--momentum", type=float, help=f"momentum of sgd (default: {config.momentum:g})")
-    how.add_argument("--weight-decay", type=float, help=f"(default: {config.weight_decay:g})")
+    how.add_argument(
+        "--weight-decay", type=float, help=f"pull of the parameters towards 0 (default: {config.weight_decay:g})"
+    )
 
     what = train.add_argument_group("model")
-    what.add_argument("--model", choices=list(models.MODELS), help="(default: mlp)")
+    what.add_argument(
+        "--model", choices=list(models.MODELS), help="see models/mlp.py and models/deep_mlp.py (default: mlp)"
+    )
     what.add_argument("--context", type=int, help="characters the model sees (default: 3)")
     what.add_argument("--embedding", type=int, help="numbers per character (default: 10)")
     what.add_argument("--hidden", type=int, help="units of a hidden layer (default: mlp 200, deep_mlp 100)")
@@ -125,7 +131,7 @@ def parser() -> Parser:
     )  # fmt: skip
     draw.add_argument("--prompt", default="", metavar="TEXT", help="what every word begins with (default: nothing)")
     draw.add_argument("--max-length", type=int, default=64, help="words are cut at this length (default: 64)")
-    draw.add_argument("--seed", type=int, default=None, help="(default: follows from the run's own seed)")
+    draw.add_argument("--seed", type=int, default=None, help="other words for another seed (default: the run's own)")
 
     measure = commands.add_parser(
         "eval", help="print the losses of a trained model",

@@ -5,7 +5,7 @@
     state = load("run.ckpt")
 
 What is saved is a tree: dictionaries, lists and tuples of arrays, tensors, numbers, strings and None. It comes back
-equal to the bit, with the same types (tensors as arrays). There is no pickle, so a file from a stranger cannot run code.
+equal to the bit, with the same types (tensors as arrays). There is no pickle, so a stranger's file cannot run code.
 
 The file, all integers little-endian:
 
