@@ -9,6 +9,7 @@ import numpy as np
 
 from npgrad.optim.flat import Stretch
 from npgrad.optim.optimizer import Optimizer, Parameters
+from npgrad.tensor import Array
 
 __all__ = ["Adam", "AdamW"]
 
@@ -45,17 +46,17 @@ class Adam(Optimizer):
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"{type(self).__name__}: betas must be two numbers in [0, 1), got {betas!r}.")
 
-    def update(self, part: Stretch, group: dict[str, Any]) -> None:
+    def update(self, part: Stretch, g: Array, group: dict[str, Any]) -> None:
         beta1, beta2 = map(float, group["betas"])
         lr, eps, weight_decay = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
-        p, g, work = part.data, part.grad, part.scratch(0)
+        p, work = part.data, part.scratch(0)
         m, v = part.state("exp_avg"), part.state("exp_avg_sq")
         t = part.steps
         if weight_decay and self.decoupled:
             p *= 1 - lr * weight_decay
         elif weight_decay:
-            g = np.multiply(p, weight_decay, out=part.scratch(1))
-            g += part.grad
+            decay = np.multiply(p, weight_decay, out=part.scratch(1))
+            g = np.add(g, decay, out=decay)
         np.subtract(g, m, out=work)
         work *= 1 - beta1
         m += work

@@ -5,28 +5,39 @@ calls, as one array they are two. An optimiser therefore moves its parameters in
 made, and each parameter's own array becomes a view of its place there. Nothing else notices: assigning `p.data = …`
 writes into the view. Elementwise arithmetic does not depend on its neighbours, so results are those of
 parameter-by-parameter updates, to the bit.
+
+For large parameters the arithmetic counts after all: their gradients are used where they are instead of being copied
+together, and they are updated in blocks, which bounds the memory for temporary results.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from npgrad.tensor import Array, Tensor
+from npgrad.tensor import Array, Tensor, tick
 
 __all__ = ["Flat", "Stretch"]
 
+LARGE = 1 << 15
+"""A parameter of so many numbers is updated by itself."""
+BLOCK = 1 << 18
+"""At most so many numbers are updated by one call."""
+
 
 class Stretch:
-    """A contiguous part of flat storage that is updated as one array: the parameters first to last − 1."""
+    """A contiguous part of flat storage that is updated as one array."""
 
-    def __init__(self, flat: Flat, first: int, last: int) -> None:
-        self.flat, self.first, self.last = flat, first, last
-        self.where = slice(flat.bounds[first], flat.bounds[last])
+    def __init__(self, flat: Flat, first: int, start: int, stop: int) -> None:
+        self.flat = flat
+        self.first = first
+        """The first parameter of the run this stretch belongs to."""
+        self.where = slice(start, stop)
+        self.within = slice(start - flat.bounds[first], stop - flat.bounds[first])
         self.data: Array = flat.data[self.where]
-        self.grad: Array = flat.grad[self.where]
         self._states: dict[str, Array] = {}
         self._scratch: list[Array] = []
 
@@ -45,40 +56,46 @@ class Stretch:
     def scratch(self, k: int) -> Array:
         """The k-th array for temporary results, with arbitrary content."""
         while len(self._scratch) <= k:
-            self._scratch.append(self.flat.scratch(len(self._scratch))[self.where])
+            self._scratch.append(self.flat.scratch(len(self._scratch))[: self.data.size])
         return self._scratch[k]
 
 
+class Run(NamedTuple):
+    """The parameters first to last - 1, whose gradients are brought together."""
+
+    first: int
+    last: int
+    grad: Array
+    blocks: list[Stretch]
+
+
 class Flat:
-    """Parameters of one dtype, their gradients and their optimiser state, each in one array."""
+    """Parameters of one dtype, their small gradients and their optimiser state, each in one array."""
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         self.parameters = tuple(parameters)
-        sizes = [p.size for p in self.parameters]
-        self.bounds: list[int] = [0, *np.cumsum(sizes).tolist()]
+        self.shapes = [p.shape for p in self.parameters]
+        self.sizes = [p.size for p in self.parameters]
+        self.bounds: list[int] = [0, *np.cumsum(self.sizes).tolist()]
         dtype = self.parameters[0].dtype
         self.data: Array = np.zeros(self.bounds[-1], dtype)
         self.grad: Array = np.zeros(self.bounds[-1], dtype)
         self.views = self.split(self.data)
         self.slots = self.split(self.grad)
-        """Where each parameter's gradient goes: one that is already this very array is not copied."""
+        """Where each parameter's gradient goes: gradients that are already these very arrays are not copied."""
         self.states: dict[str, Array] = {}
-        self.steps = [0] * len(sizes)
+        self.steps = [0] * len(self.sizes)
         self._scratch: list[Array] = []
-        self._stretches: dict[tuple[int, int], Stretch] = {}
-        for p, view in zip(self.parameters, self.views, strict=True):
+        self._runs: dict[tuple[int, int], Run] = {}
+        self._watched = list(zip(self.parameters, self.views, self.shapes, strict=True))
+        for p, view, _ in self._watched:
             self.adopt(p, view)
-        self._whole = [self.stretch(0, len(sizes))]
+        self._all = self.runs([True] * len(self.sizes))
 
     def split(self, array: Array) -> list[Array]:
         """Views of a flat array in the shapes of the parameters."""
         spans = zip(self.parameters, self.bounds, self.bounds[1:], strict=False)
         return [array[start:stop].reshape(p.shape) for p, start, stop in spans]
-
-    def stretch(self, first: int, last: int) -> Stretch:
-        if (first, last) not in self._stretches:
-            self._stretches[first, last] = Stretch(self, first, last)
-        return self._stretches[first, last]
 
     def state(self, name: str) -> Array:
         """The array called `name` for all the parameters, made of zeros when first asked for."""
@@ -88,7 +105,7 @@ class Flat:
 
     def scratch(self, k: int) -> Array:
         while len(self._scratch) <= k:
-            self._scratch.append(np.empty_like(self.data))
+            self._scratch.append(np.empty(min(BLOCK, self.data.size), self.data.dtype))
         return self._scratch[k]
 
     def adopt(self, p: Tensor, view: Array) -> None:
@@ -106,50 +123,71 @@ class Flat:
             # Somebody holds the old array (from `p.data`): writing there would no longer reach the parameter.
             old.flags.writeable = False
 
-    def gather(self) -> list[Stretch]:
-        """Bring the gradients into the flat array; return the stretches that have one, counted as updated."""
-        gradients: list[Array] = []
-        in_place = True
-        for p, view, slot in zip(self.parameters, self.views, self.slots, strict=True):
+    def gather(self) -> list[tuple[Stretch, Array]]:
+        """The stretches to be updated, each with its gradient as a flat array, and counted as updated."""
+        gradients: list[Any] = []
+        complete = True
+        for p, view, shape in self._watched:
             if p._data is not view:
                 self.adopt(p, view)
             g = p.grad
-            if g is not slot:
-                if g is None:
-                    return self._gather_present()
-                if g.shape != view.shape:
-                    raise_shape(p, g)
-                in_place = False
-            gradients.append(g)
-        if self.steps.count(self.steps[0]) != len(self.steps):
-            return self._gather_present()
-        if not in_place:
-            np.concatenate(gradients, axis=None, out=self.grad)
-        for p in self.parameters:
-            p._version += 1
-        self.steps = [self.steps[0] + 1] * len(self.steps)
-        return self._whole
-
-    def _gather_present(self) -> list[Stretch]:
-        """`gather` when some parameters have no gradient, now or in earlier steps."""
-        runs: list[tuple[int, int]] = []
-        for k, (p, view, slot) in enumerate(zip(self.parameters, self.views, self.slots, strict=True)):
-            if p._data is not view:
-                self.adopt(p, view)
-            if p.grad is None:
-                continue
-            if p.grad.shape != view.shape:
-                raise_shape(p, p.grad)
-            if p.grad is not slot:
-                slot[...] = p.grad
-            p._version += 1
-            self.steps[k] += 1
-            first, last = runs[-1] if runs else (0, 0)
-            if runs and last == k and self.steps[first] == self.steps[k]:
-                runs[-1] = (first, k + 1)
+            if g is None:
+                complete = False
             else:
-                runs.append((k, k + 1))
-        return [self.stretch(first, last) for first, last in runs]
+                if g.shape != shape:
+                    raise ValueError(
+                        f"a parameter of shape {shape} has a gradient of shape {g.shape}. "
+                        "Assign gradients of the parameter's own shape, or None."
+                    )
+                p._version = tick()
+            gradients.append(g)
+        steps = self.steps
+        if complete and steps.count(steps[0]) == len(steps):
+            runs = self._all
+            self.steps = [steps[0] + 1] * len(steps)
+        else:
+            present = [g is not None for g in gradients]
+            runs = self.runs(present)
+            self.steps = [count + here for count, here in zip(steps, present, strict=True)]
+        parts: list[tuple[Stretch, Array]] = []
+        for run in runs:
+            g = self.together(gradients, run)
+            if len(run.blocks) == 1:
+                parts.append((run.blocks[0], g))
+            else:
+                parts.extend((block, g[block.within]) for block in run.blocks)
+        return parts
+
+    def together(self, gradients: list[Array], run: Run) -> Array:
+        """The gradients of a run as one flat array: copied together only if there are several."""
+        first, last, whole, _ = run
+        g = gradients[first]
+        if last - first == 1 and g.flags.c_contiguous and g.dtype == self.data.dtype:
+            return g.reshape(-1)
+        if g is self.slots[first] and all(gradients[k] is self.slots[k] for k in range(first, last)):
+            return whole
+        return np.concatenate(gradients[first:last], axis=None, out=whole)
+
+    def runs(self, present: list[bool]) -> list[Run]:
+        """Neighbours that can be updated as one: present, small, updated equally often before."""
+        spans: list[tuple[int, int]] = []
+        for k, here in enumerate(present):
+            if not here:
+                continue
+            small = k > 0 and max(self.sizes[k - 1 : k + 1]) < LARGE
+            if small and present[k - 1] and self.steps[k - 1] == self.steps[k]:
+                spans[-1] = (spans[-1][0], k + 1)
+            else:
+                spans.append((k, k + 1))
+        return [self._runs.get(span) or self.run(*span) for span in spans]
+
+    def run(self, first: int, last: int) -> Run:
+        """The run from parameter `first` to `last` - 1, in blocks of at most BLOCK numbers."""
+        start, stop = self.bounds[first], self.bounds[last]
+        cuts = [*range(start, stop, BLOCK), stop] if stop > start else [start, stop]
+        blocks = [Stretch(self, first, a, b) for a, b in pairwise(cuts)]
+        run = self._runs[first, last] = Run(first, last, self.grad[start:stop], blocks)
+        return run
 
     def __getstate__(self) -> dict[str, Any]:
         # Views do not survive copying and pickling, what they are made of does.
@@ -159,10 +197,3 @@ class Flat:
         self.__init__(state["parameters"])  # type: ignore[misc]
         self.states.update(state["states"])
         self.steps = list(state["steps"])
-
-
-def raise_shape(p: Tensor, g: Array) -> None:
-    raise ValueError(
-        f"a parameter of shape {p.shape} has a gradient of shape {g.shape}. "
-        "Assign gradients of the parameter's own shape, or None."
-    )

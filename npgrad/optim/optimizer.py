@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from npgrad.optim.flat import Flat, Stretch
-from npgrad.tensor import Tensor, raw
+from npgrad.tensor import Array, Tensor, raw
 
 __all__ = ["Optimizer", "Parameters"]
 
@@ -74,15 +74,15 @@ class Optimizer:
             if key in group:
                 at_least_zero(type(self).__name__, key, group[key])
 
-    def update(self, part: Stretch, group: dict[str, Any]) -> None:
-        """Change `part.data` in place, given `part.grad`, which must not be changed."""
-        raise NotImplementedError(f"{type(self).__name__} has no update method: define update(self, part, group).")
+    def update(self, part: Stretch, g: Array, group: dict[str, Any]) -> None:
+        """Change `part.data` in place, given its gradient `g`, which must not be changed, and the group's options."""
+        raise NotImplementedError(f"{type(self).__name__} has no update method: define update(self, part, g, group).")
 
     def step(self) -> None:
         """Update every parameter that has a gradient; the others, their state included, are left as they are."""
         for group, flat in self._parts:
-            for part in flat.gather():
-                self.update(part, group)
+            for part, g in flat.gather():
+                self.update(part, g, group)
 
     def zero_grad(self) -> None:
         """Forget the gradients: `grad` is None again."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from npgrad.optim.flat import Stretch
 from npgrad.optim.optimizer import Optimizer, Parameters, at_least_zero
+from npgrad.tensor import Array
 
 __all__ = ["SGD"]
 
@@ -43,8 +44,8 @@ class SGD(Optimizer):
         if group["nesterov"] and not group["momentum"]:
             raise ValueError("SGD: nesterov changes how momentum is used, and momentum is 0. Set momentum, e.g. 0.9.")
 
-    def update(self, part: Stretch, group: dict[str, Any]) -> None:
-        d, work = part.grad, part.scratch(0)
+    def update(self, part: Stretch, g: Array, group: dict[str, Any]) -> None:
+        d, work = g, part.scratch(0)
         weight_decay = group["weight_decay"]
         momentum = group["momentum"]
         if weight_decay:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -180,3 +181,36 @@ def test_copies_are_complete_and_independent(name: str, how: str) -> None:
     assert all(np.array_equal(p.numpy(), value) for p, value in zip(parameters, before, strict=True))
     optimizer.step()
     assert all(np.array_equal(p.numpy(), q.numpy()) for p, q in zip(parameters, twins, strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_large_parameters_are_updated_alone_and_in_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(7)
+    shapes = [(2,), (3,), (7, 5), (2, 2), (0,), (23,), (1,)]
+    start = [rng.normal(size=shape) for shape in shapes]
+    ours, reference = ([Tensor(a, requires_grad=True) for a in start] for _ in range(2))
+    plain = getattr(optim, name)(reference, lr=0.1, weight_decay=0.1)
+    monkeypatch.setattr("npgrad.optim.flat.LARGE", 20)
+    monkeypatch.setattr("npgrad.optim.flat.BLOCK", 8)
+    optimizer = getattr(optim, name)(ours, lr=0.1, weight_decay=0.1)
+    for k in range(6):
+        for j, (p, q) in enumerate(zip(ours, reference, strict=True)):
+            g = rng.normal(size=p.shape)
+            g = np.asfortranarray(g) if k % 2 else g
+            p.grad = q.grad = None if k in (2, 3) and j == 3 else g
+        optimizer.step()
+        plain.step()
+        for p, q in zip(ours, reference, strict=True):
+            assert p.numpy().tobytes() == q.numpy().tobytes()
+    sizes = {block.data.size for run in optimizer._parts[0][1]._all for block in run.blocks}
+    assert max(sizes) == 8
+
+
+def test_gradients_are_not_held_on_to() -> None:
+    p = Tensor(np.zeros(4), requires_grad=True)
+    optimizer = optim.SGD([p])
+    p.grad = np.ones(4)
+    gone = weakref.ref(p.grad)
+    optimizer.step()
+    p.grad = None
+    assert gone() is None

@@ -25,7 +25,8 @@ def sgd_options(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def adam_options(draw: st.DrawFn) -> dict[str, Any]:
-    betas = (draw(st.floats(0.0, 0.99)), draw(st.floats(0.0, 0.9999)))
+    # Without a memory of squares (beta2 near 0) every gradient near 0 amplifies rounding: nothing to compare then.
+    betas = (draw(st.floats(0.0, 0.99)), draw(st.floats(0.5, 0.9999)))
     eps = draw(st.sampled_from([1e-8, 1e-3, 0.1]))
     return {"lr": draw(rates), "betas": betas, "eps": eps, "weight_decay": draw(decays)}
 
