@@ -226,7 +226,7 @@ def gradients(ys: Sequence[Tensor], dys: Sequence[Array], wanted: Sequence[Tenso
     touched = {id(t): t for t in [*wanted, *[y for y in ys if y._node is None]]}
     for y in ys:
         if y._node is not None:
-            touched.update((id(leaf), leaf) for node in reachable(y._node) for leaf, _ in node.leaves)
+            touched.update((id(leaf), leaf) for node in reachable(y._node) for leaf in node.leaves)
     kept = [(t, t.grad, t._hooks) for t in touched.values()]
     try:
         for t, _, _ in kept:

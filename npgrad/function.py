@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-from itertools import count
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -37,10 +36,10 @@ from weakref import ReferenceType
 import numpy as np
 
 from npgrad.mode import MODE
-from npgrad.tensor import Array, Hook, Tensor
+from npgrad.tensor import Array, Hook, Tensor, tick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Function", "registry", "unbroadcast"]
 
@@ -48,7 +47,6 @@ registry: dict[str, type[Function]] = {}
 """Every Function of the library by name, in the order of definition: what tests, derivations and benchmarks enumerate."""
 
 _PACKAGE = str(Path(__file__).parent)
-_age = count()
 _new_tensor = Tensor.__new__
 # Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
 _WEAK = frozenset({float, int, bool, complex, type(None)})
@@ -64,11 +62,14 @@ class Function:
     for inputs that have none. It must not write into `dy`. `self.needs[k]` says whether input k wants a gradient.
     """
 
+    # Optional: raises if shapes or options make no sense. Not asked again when a node runs again on equal shapes.
+    check: ClassVar[Callable[..., None] | None] = None
     needs: tuple[bool, ...] = ()
     # For every input: the node that made it, the leaf tensor itself, or None; None as a whole once the graph is freed.
     edges: list[Function | Tensor | None] | None = None
-    # The leaves among the inputs (with a gradient or not), each with the version of its array that was used.
-    leaves: tuple[tuple[Tensor, int], ...] = ()
+    # The leaves among the inputs, with a gradient or not.
+    leaves: tuple[Tensor, ...] = ()
+    # When the node last ran (see `npgrad.tensor.tick`): later than the nodes that made its inputs.
     age: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -112,7 +113,7 @@ class Function:
                 return known
         arrays: list[Any] = []
         edges: list[Function | Tensor | None] = []
-        leaves: tuple[tuple[Tensor, int], ...] = ()
+        leaves: tuple[Tensor, ...] = ()
         tracked = plain = False
         for x in inputs:
             if isinstance(x, Tensor):
@@ -121,7 +122,9 @@ class Function:
                     edges.append(x._node)
                     tracked = True
                     continue
-                leaves = (*leaves, (x, x._version if x._fingerprint is None else x._observe()))
+                leaves = (*leaves, x)
+                if x._fingerprint is not None:
+                    x._observe()
                 if x.requires_grad:
                     edges.append(x)
                     tracked = True
@@ -141,6 +144,8 @@ class Function:
         node = cls()
         if tracked:
             node.needs = _YES if len(edges) == 1 else tuple([edge is not None for edge in edges])
+        if node.check is not None:
+            node.check(*arrays, **options)
         y = node.forward(*arrays, **options)
         if type(y) is not np.ndarray:
             y = np.asarray(y)
@@ -150,7 +155,7 @@ class Function:
             node.edges = edges
             if leaves:
                 node.leaves = leaves
-            node.age = next(_age)
+            node.age = tick()
             node.shape = y.shape
             node.dtype = y.dtype
             frame = sys._getframe(1)
@@ -160,7 +165,7 @@ class Function:
             out._node = node
             out.requires_grad = True
         if tape is not None:
-            tape.add(cls, inputs, arrays, options, node, out)
+            tape.add(cls, inputs, arrays, options, mode, node, out)
         return out
 
     def own_buffers(self) -> None:
@@ -172,8 +177,10 @@ class Function:
 
     def verify(self) -> None:
         """Raise if a leaf this node read has been changed since."""
-        for leaf, version in self.leaves:
-            if (leaf._version if leaf._fingerprint is None else leaf._observe()) != version:
+        for leaf in self.leaves:
+            if leaf._fingerprint is not None:
+                leaf._observe()
+            if leaf._version > self.age:
                 raise RuntimeError(
                     f"{self.describe()} used a tensor of shape {leaf.shape} that was changed between forward and "
                     "backward, so its gradient would be wrong. Change parameters after backward(), or run forward again."
@@ -232,4 +239,4 @@ def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
     axes = tuple(range(extra)) + tuple(
         extra + k for k, (n, m) in enumerate(zip(shape, tail, strict=True)) if n == 1 and m != 1
     )
-    return np.add.reduce(dy, axis=axes).reshape(shape) if axes else dy.reshape(shape)
+    return np.asarray(np.add.reduce(dy, axis=axes)).reshape(shape) if axes else dy.reshape(shape)

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from operator import is_
 from sys import getrefcount
 from threading import local
 from typing import Any, ParamSpec, TypeVar
@@ -32,7 +33,7 @@ import numpy as np
 from npgrad.function import _WEAK, Function, as_array
 from npgrad.mode import MODE, Mode
 from npgrad.sweep import deliver, fit, observe, raise_count, reachable, sweep
-from npgrad.tensor import Array, Tensor
+from npgrad.tensor import Array, Tensor, tick
 
 __all__ = ["Tape", "replay"]
 
@@ -87,20 +88,94 @@ def detached(result: Any) -> Any:
 class Entry:
     """One recorded operation: what it was called with, its node and its result."""
 
-    __slots__ = ("cls", "grad", "holders", "inputs", "kept", "node", "options", "out")
+    __slots__ = ("cls", "grad", "holders", "inputs", "kept", "leaves", "node", "option_values", "options", "out", "same")
 
     def __init__(
-        self, cls: type[Function], inputs: tuple[Any, ...], options: dict[str, Any], node: Function, out: Tensor
-    ):
+        self,
+        cls: type[Function],
+        inputs: tuple[Any, ...],
+        options: dict[str, Any],
+        grad: bool,
+        node: Function,
+        out: Tensor,
+    ) -> None:
         self.cls = cls
-        self.inputs = tuple([x if isinstance(x, Tensor) and x.requires_grad else signature(x) for x in inputs])
+        # What has to be the very same object again; for the rest (this entry stands in), the same shape and dtype will do.
+        self.same = tuple([x if isinstance(x, Tensor) and x.requires_grad else self for x in inputs])
+        self.inputs = tuple([signature(x) for x in inputs])
+        self.leaves = [x for x in self.same if isinstance(x, Tensor) and x._node is None]
         self.options = options
+        self.option_values = tuple(options.values())
+        self.grad = grad
         self.node = node
         self.out = out
-        self.grad = out._node is not None
         self.kept: dict[int, Array] = {}
-        # References to `out` that are ours: this attribute, the node's recording below, and the question itself.
-        self.holders = 2
+        # References to `out` that are ours: this attribute, a local variable, and the question itself.
+        self.holders = 3
+
+    def arrays(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> list[Any] | None:
+        """The arrays to run the node on, or None if this is another operation than the recorded one."""
+        if not all(map(is_, options.values(), self.option_values)) or len(options) != len(self.options):
+            if options.keys() != self.options.keys():
+                return None
+            if any(signature(value) != signature(self.options[name]) for name, value in options.items()):
+                return None
+        leaves = self.leaves
+        if len(inputs) == len(self.same) and all(map(is_, inputs, self.same)):
+            arrays = [x._data for x in inputs]
+        else:
+            constants = self.others(inputs)
+            if constants is None:
+                return None
+            arrays, more = constants
+            if more:
+                leaves = leaves + more
+        for leaf in leaves:
+            if leaf._fingerprint is not None:
+                leaf._observe()
+        for leaf in self.leaves:
+            if not leaf.requires_grad:
+                return None
+        node = self.node
+        if self.grad:
+            node.age = tick()
+            if leaves is not self.leaves:
+                node.leaves = tuple(leaves)
+        if node.hooks is not None or node.retained is not None:
+            node.hooks = node.retained = None
+            self.out.grad = None
+        return arrays
+
+    def others(self, inputs: tuple[Any, ...]) -> tuple[list[Any], list[Tensor]] | None:
+        """As `arrays` where some inputs are not tensors that require a gradient; and the constant tensors among them."""
+        if len(inputs) != len(self.same):
+            return None
+        arrays: list[Any] = []
+        constants: list[Tensor] = []
+        for k, x in enumerate(inputs):
+            if x is self.same[k]:
+                arrays.append(x._data)
+                continue
+            if type(x) in _WEAK:
+                if self.same[k] is not self or type(x) is not type(self.inputs[k]):
+                    return None
+                arrays.append(x)
+                continue
+            if isinstance(x, Tensor):
+                if x.requires_grad:
+                    return None
+                a = x._data
+                constants.append(x)
+            else:
+                a = as_array(x)
+            if self.same[k] is not self or self.inputs[k] != (a.shape, a.dtype):
+                return None
+            own = self.kept.get(k)
+            if own is not None:
+                own[...] = a
+                a = own
+            arrays.append(a)
+        return arrays, constants
 
 
 def signature(x: Any) -> Any:
@@ -136,8 +211,8 @@ class Tape:
         """Drop the entries from the k-th on, and every route, since each may lead through them."""
         for entry in self.entries[k:]:
             self.makers.pop(id(entry.out), None)
-            for x in entry.inputs:
-                if isinstance(x, Tensor) and id(x) in self.makers:
+            for x in entry.same:
+                if id(x) in self.makers:
                     self.makers[id(x)].holders -= 1
         del self.entries[k:]
         self.routes.clear()
@@ -151,16 +226,18 @@ class Tape:
         if k == len(self.entries):
             return None
         entry = self.entries[k]
-        arrays = self.match(entry, cls, inputs, options, mode)
-        if arrays is not None:
-            out = entry.out
-            y = entry.node.forward(*arrays, **options)
-            if y is out._data:
-                return out
-            y = np.asarray(y)
-            if y.shape == out._data.shape and y.dtype == out._data.dtype:
-                out._data = y
-                return out
+        out = entry.out
+        # More references than our own: somebody keeps the tensor of the last call, which then keeps its memory.
+        if entry.cls is cls and getrefcount(out) <= entry.holders and mode.grad is entry.grad and not mode.holomorphic:
+            arrays = entry.arrays(inputs, options)
+            if arrays is not None:
+                y = entry.node.forward(*arrays, **options)
+                if y is out._data:
+                    return out
+                y = np.asarray(y)
+                if y.shape == out._data.shape and y.dtype == out._data.dtype:
+                    out._data = y
+                    return out
         self.forget(k)
         return None
 
@@ -170,6 +247,7 @@ class Tape:
         inputs: tuple[Any, ...],
         arrays: list[Any],
         options: dict[str, Any],
+        mode: Mode,
         node: Function,
         out: Tensor,
     ) -> None:
@@ -177,67 +255,15 @@ class Tape:
         self.faithful = False
         node.taped = True
         node.own_buffers()
-        entry = Entry(cls, inputs, options, node, out)
-        if entry.grad:
+        entry = Entry(cls, inputs, options, mode.grad, node, out)
+        if out._node is not None:
             # The graph keeps its own copy of an array that is not a tensor's, in the same memory every time.
             entry.kept = {k: a for k, (x, a) in enumerate(zip(inputs, arrays, strict=True)) if is_raw(x)}
         self.entries.append(entry)
         self.makers[id(out)] = entry
-        for x in entry.inputs:
-            if isinstance(x, Tensor) and id(x) in self.makers:
+        for x in entry.same:
+            if id(x) in self.makers:
                 self.makers[id(x)].holders += 1
-
-    def match(
-        self, entry: Entry, cls: type[Function], inputs: tuple[Any, ...], options: dict[str, Any], mode: Mode
-    ) -> list[Any] | None:
-        """The arrays to run the entry's node on, or None if this operation is not the recorded one."""
-        if entry.cls is not cls or len(inputs) != len(entry.inputs) or len(options) != len(entry.options):
-            return None
-        # Somebody holds the tensor of the last call: it keeps its memory, and this call gets new.
-        if getrefcount(entry.out) > entry.holders or mode.holomorphic:
-            return None
-        tracked = False
-        leaves = ()
-        arrays: list[Any] = []
-        for k, recorded in enumerate(entry.inputs):
-            x = inputs[k]
-            if isinstance(x, Tensor):
-                a = x._data
-                if x.requires_grad:
-                    if x is not recorded:
-                        return None
-                    tracked = True
-                elif type(recorded) is not tuple or recorded[0] != a.shape or recorded[1] != a.dtype:
-                    return None
-                if x._node is None:
-                    leaves = (*leaves, (x, x._version if x._fingerprint is None else x._observe()))
-            elif type(x) in _WEAK:
-                if type(x) is not type(recorded):
-                    return None
-                a = x
-            else:
-                a = as_array(x)
-                if type(recorded) is not tuple or recorded[0] != a.shape or recorded[1] != a.dtype:
-                    return None
-                if k in entry.kept:
-                    own = entry.kept[k]
-                    own[...] = a
-                    a = own
-            arrays.append(a)
-        if (tracked and mode.grad) is not entry.grad:
-            return None
-        for name, value in options.items():
-            if name not in entry.options:
-                return None
-            old = entry.options[name]
-            if value is not old and signature(value) != signature(old):
-                return None
-        node = entry.node
-        node.leaves = leaves
-        if node.hooks is not None or node.retained is not None:
-            node.hooks = node.retained = None
-            entry.out.grad = None
-        return arrays
 
     def backward(self, root: Function, dy: Array, retain_graph: bool) -> None:
         """The sweep under a tape: along the known route if this call repeated the recorded one to the letter."""
@@ -275,6 +301,8 @@ class Route:
             leaves = [Handover(node, k, edge) for k, edge in enumerate(node.edges) if isinstance(edge, Tensor)]
             self.steps.append((node, len(node.edges), inner, leaves))
         self.leaves = [handover for step in self.steps for handover in step[3]]
+        for handover in self.leaves:
+            handover.only = sum(other.leaf is handover.leaf for other in self.leaves) == 1
 
     def run(self, dy: Array) -> None:
         """The same additions in the same order as `npgrad.sweep.sweep`."""
@@ -311,17 +339,24 @@ class Route:
                 else:
                     pending[target] = sums[target] = np.asarray(np.add(first, g, out=sums[target]))
             for handover in leaves:
-                handover.deliver(gradients, received)
+                g = gradients[handover.k]
+                leaf = handover.leaf
+                if g is handover.array and g is not None and leaf.grad is None and leaf._hooks is None:
+                    leaf.grad = g
+                else:
+                    handover.deliver(gradients, received)
 
 
 class Handover:
     """How the gradient of one input reaches the leaf it belongs to."""
 
-    __slots__ = ("array", "k", "leaf", "name", "node")
+    __slots__ = ("array", "holders", "k", "leaf", "name", "node", "only")
 
     def __init__(self, node: Function, k: int, leaf: Tensor) -> None:
         self.node, self.k, self.leaf = node, k, leaf
+        self.only = True
         self.array: Array | None = None
+        self.holders = 0
         self.name = ""
 
     def prepare(self) -> None:
@@ -331,33 +366,37 @@ class Handover:
             return
         if self.leaf.grad is array:
             self.leaf.grad = array.copy()
-        # Ours: the local variable, self.array, the node's attribute, and the question itself.
-        if getrefcount(array) > 4:
+        if getrefcount(array) > self.holders or (self.leaf._slot is not array and self.holders > 4):
             setattr(self.node, self.name, None)
             self.array = None
 
     def deliver(self, gradients: tuple[Any, ...], received: Array) -> None:
+        """Give the leaf a copy of its gradient, and bind the node's memory to it for the next time."""
         g = gradients[self.k]
-        leaf = self.leaf
-        if g is self.array and g is not None and leaf.grad is None and not leaf._hooks:
-            leaf.grad = g
-            return
         if g is None:
             return
-        deliver(leaf, fit(g, leaf._data, self.node, self.k), shared=True)
+        deliver(self.leaf, fit(g, self.leaf._data, self.node, self.k), shared=True)
         self.bind(gradients, received)
 
     def bind(self, gradients: tuple[Any, ...], received: Array) -> None:
-        """Next time the array itself is handed over, if it is one buffer of the node and nobody else's."""
+        """Next time the node writes where the leaf wants its gradient, if it writes into one buffer of its own."""
         g = gradients[self.k]
         if type(g) is not np.ndarray or g.base is not None or g is received:
             return
         if g.shape != self.leaf.shape or g.dtype != self.leaf.dtype or sum(h is g for h in gradients) > 1:
             return
         names = [name for name, value in vars(self.node).items() if value is g]
-        if len(names) == 1 and names[0] in self.node.buffers:
-            self.name = names[0]
-            self.array = g
+        if len(names) != 1 or names[0] not in self.node.buffers:
+            return
+        self.name = names[0]
+        slot = self.leaf._slot
+        # Ours: a local variable, the attributes of this object and of the node, and the question itself; for the slot
+        # also the leaf's attribute and the optimiser's list.
+        if slot is not None and self.only and slot.dtype == g.dtype and getrefcount(slot) <= 4 + (self.leaf.grad is slot):
+            setattr(self.node, self.name, slot)
+            self.array, self.holders = slot, 6
+        else:
+            self.array, self.holders = g, 4
 
 
 def is_raw(x: Any) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import count
 from typing import Any, NoReturn, SupportsIndex
 from weakref import ref
 
@@ -13,7 +15,10 @@ from numpy.typing import NDArray
 
 from npgrad.mode import MODE
 
-__all__ = ["Array", "Tensor", "TensorLike"]
+__all__ = ["Array", "Tensor", "TensorLike", "tick"]
+
+tick = count(1).__next__
+"""One clock for everything: nodes are stamped when they are made, leaves when their array changes."""
 
 Array = NDArray[Any]
 Hook = Callable[[Array], "Array | None"]
@@ -34,10 +39,13 @@ class Tensor:
     _data: Array
     _node: Function | None = None
     _hooks: list[Hook] | None = None
+    # The reading of the clock when the array last changed: a node older than that has used other numbers.
     _version: int = 0
     _fingerprint: int | None = None
     requires_grad: bool = False
     grad: Array | None = None
+    # Where an optimiser would like the gradient to be (`npgrad.optim.flat`); a replayed backward puts it there.
+    _slot: Array | None = None
     __hash__ = object.__hash__
 
     def __init__(self, data: TensorLike, requires_grad: bool = False) -> None:
@@ -84,7 +92,7 @@ class Tensor:
                     f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one."
                 )
             self._data[...] = new
-        self._version += 1
+        self._version = tick()
         self._fingerprint = None
 
     def numpy(self) -> Array:
@@ -125,13 +133,12 @@ class Tensor:
     def __getstate__(self) -> dict[str, Any]:
         return vars(self.copy())
 
-    def _observe(self) -> int:
-        """The version of a leaf whose array was handed out: it rises when the bytes have changed."""
+    def _observe(self) -> None:
+        """Notice a change made through an array that was handed out (`t.data[…] = …`), by comparing checksums."""
         now = fingerprint(self._data)
         if now != self._fingerprint:
             self._fingerprint = now
-            self._version += 1
-        return self._version
+            self._version = tick()
 
     # -- the gradient --------------------------------------------------------------------------------------------------
 
@@ -164,7 +171,7 @@ class Tensor:
                     f"backward() without an argument needs a scalar; this tensor has shape {self.shape}. "
                     "Reduce it first (.sum(), .mean()) or pass the derivative with respect to it: backward(dy)."
                 )
-            dy = np.ones_like(self._data)
+            dy = one(self._data.dtype) if self._data.ndim == 0 else np.ones_like(self._data)
         else:
             dy = as_array(grad._data if isinstance(grad, Tensor) else grad)
             if dy.shape != self.shape:
@@ -385,6 +392,14 @@ TensorLike = Tensor | Array | Sequence[Any] | complex
 def raw(x: Any) -> Any:
     """The array of a tensor; anything else as it is."""
     return x._data if isinstance(x, Tensor) else x
+
+
+@cache
+def one(dtype: np.dtype[Any]) -> Array:
+    """A read-only 0-d array holding 1."""
+    array = np.ones((), dtype)
+    array.flags.writeable = False
+    return array
 
 
 def fingerprint(a: Array) -> int:

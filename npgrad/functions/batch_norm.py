@@ -29,37 +29,43 @@ class BatchNorm(Function):
         (2) xc[i,k]   = x[i,k] - mu[k]
         (3) var[k]    = sum(i, xc[i,k]**2)/m
         (4) rstd[k]   = (var[k] + eps)**(-1/2)
-        (5) xhat[i,k] = xc[i,k]*rstd[k]
+        (a) xhat[i,k] = xc[i,k]*rstd[k]
+        (5) scale[k]  = gamma[k]*rstd[k]
         (6) y[i,k]    = gamma[k]*xhat[i,k] + beta[k]
+                      = xc[i,k]*scale[k] + beta[k]
     Backward
         (7) dbeta[k]   = sum(i, dy[i,k])
         (8) dgamma[k]  = sum(i, dy[i,k]*xhat[i,k])
-        (a) dxhat[i,k] = dy[i,k]*gamma[k]
-        (b) drstd[k]   = sum(i, dxhat[i,k]*xc[i,k])
-        (c) dvar[k]    = drstd[k]*(-1/2)*(var[k] + eps)**(-3/2)
+                       = rstd[k]*sum(i, dy[i,k]*xc[i,k])
+        (b) dxhat[i,k] = dy[i,k]*gamma[k]
+        (c) drstd[k]   = sum(i, dxhat[i,k]*xc[i,k])
+        (d) dvar[k]    = drstd[k]*(-1/2)*(var[k] + eps)**(-3/2)
                        = -drstd[k]*rstd[k]**3/2
-        (d) dxc[i,k]   = dxhat[i,k]*rstd[k] + dvar[k]*2*xc[i,k]/m
-        (e) dmu[k]     = -sum(i, dxc[i,k])
+        (e) dxc[i,k]   = dxhat[i,k]*rstd[k] + dvar[k]*2*xc[i,k]/m
+        (f) dmu[k]     = -sum(i, dxc[i,k])
                        = -rstd[k]*sum(i, dxhat[i,k])
         (9) dx[i,k]    = dxc[i,k] + dmu[k]/n
                        = rstd[k]*(dxhat[i,k] - sum(j, dxhat[j,k])/n - xhat[i,k]*sum(j, dxhat[j,k]*xhat[j,k])/m)
                        = gamma[k]*rstd[k]*(dy[i,k] - dbeta[k]/n - xhat[i,k]*dgamma[k]/m)
+                       = scale[k]*(dy[i,k] - xc[i,k]*(rstd[k]*dgamma[k]/m) - dbeta[k]/n)
     Notes
         The second form of (1) subtracts the first row before summing: the differences of nearby numbers are exact, so
         float32 data at offset 1e6 keeps its relative accuracy, which the plain sum loses.
 
-        From (d) to the second form of (e): the xc of a channel sum to zero, so the variance path adds nothing to dmu.
+        From (e) to the second form of (f): the xc of a channel sum to zero, so the variance path adds nothing to dmu.
 
-        The closed form (9), geometrically: dy loses its component along the constant vector (dbeta/n) and its component
+        The third form of (9), geometrically: dy loses its component along the constant vector (dbeta/n) and its component
         along xhat (dgamma/m). Moving x along either changes nothing in the normalised output, since adding a constant or
-        stretching is undone, so the gradient has nothing to say there. That is why a bias in front of batch
+        stretching is undone, so the gradient has nothing to say there. The last form is the same, grouped so that each
+        array of the batch's size is touched as rarely as possible: xhat itself is never formed. That is why a bias in front of batch
         normalisation, which moves x along the constant vector, gets exactly zero gradient.
     """
 
     mu: Array
+    xc: Array
     var: Array
     rstd: Array
-    xhat: Array
+    scale: Array
     y: Array
     dx: Array
     dgamma: Array
@@ -78,43 +84,41 @@ class BatchNorm(Function):
         momentum: float = 0.1,
     ) -> Array:
         n = len(x)
-        self.n, self.m, self.gamma = n, n - ddof, gamma
-        xc = np.subtract(x, x[0], out=self.xhat)
-        self.mu = column_sum(xc, out=self.mu)
-        self.mu /= n
-        np.subtract(xc, self.mu, out=xc)  # (2)
-        self.mu += x[0]  # (1)
+        self.n, self.m = n, n - ddof
+        xc = self.xc = np.subtract(x, x[0], out=self.xc)
+        mu = self.mu = column_sum(xc, out=self.mu)
+        mu /= n
+        np.subtract(xc, mu, out=xc)  # (2)
+        mu += x[0]  # (1)
         y = np.multiply(xc, xc, out=self.y)
         self.var = column_sum(y, out=self.var)
         self.var /= self.m  # (3)
-        self.rstd = np.add(self.var, eps, out=self.rstd)
-        np.sqrt(self.rstd, out=self.rstd)
-        np.divide(1.0, self.rstd, out=self.rstd)  # (4)
-        self.xhat = np.multiply(xc, self.rstd, out=xc)  # (5)
-        self.y = np.multiply(self.xhat, gamma, out=y)
-        self.y += beta  # (6)
-        self.track(running_mean, running_var, momentum)
-        return self.y
-
-    def track(self, running_mean: Array | None, running_var: Array | None, momentum: float) -> None:
-        """Move the running statistics towards this batch's; the running variance always takes the unbiased one."""
+        rstd = np.add(self.var, eps, out=self.rstd)
+        np.sqrt(rstd, out=rstd)
+        self.rstd = np.divide(1.0, rstd, out=rstd)  # (4)
+        self.scale = np.multiply(gamma, rstd, out=self.scale)  # (5)
+        y = np.multiply(xc, self.scale, out=y)
+        self.y = np.add(y, beta, out=y)  # (6)
         if running_mean is not None:
             running_mean *= 1 - momentum
-            running_mean += momentum * self.mu.real
+            running_mean += mu.real * momentum
         if running_var is not None:
+            # The running variance always takes the unbiased one.
             running_var *= 1 - momentum
-            running_var += (momentum * self.m / (self.n - 1)) * self.var.real
+            running_var += self.var.real * (momentum * self.m / (n - 1))
+        return y
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
-        xhat = self.xhat
+        xc = self.xc
         self.dbeta = column_sum(dy, out=self.dbeta)  # (7)
-        dx = np.multiply(dy, xhat, out=self.dx)
-        self.dgamma = column_sum(dx, out=self.dgamma)  # (8)
-        np.multiply(xhat, self.dgamma / self.m, out=dx)
+        dx = np.multiply(dy, xc, out=self.dx)
+        dgamma = self.dgamma = column_sum(dx, out=self.dgamma)
+        dgamma *= self.rstd  # (8)
+        np.multiply(xc, dgamma * (self.rstd / self.m), out=dx)
         np.subtract(dy, dx, out=dx)
         dx -= self.dbeta / self.n
-        self.dx = np.multiply(dx, self.gamma * self.rstd, out=dx)  # (9)
-        return self.dx, self.dgamma, self.dbeta
+        self.dx = np.multiply(dx, self.scale, out=dx)  # (9)
+        return dx, dgamma, self.dbeta
 
 
 class BatchNormInference(Function):
@@ -181,22 +185,21 @@ def batch_norm(
     channel, or evaluation has no running statistics. Source: Ioffe & Szegedy 2015, algorithms 1 and 2.
     """
     x = x if isinstance(x, Tensor) else Tensor(x)
-    if x.ndim < 2:
-        raise ValueError(f"batch_norm takes x of shape (N, C) or (N, C, L…); got {x.shape}. Add the missing axis.")
-    channels = x.shape[1]
-    named = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    for name, value in named.items():
-        if value is not None and np.shape(raw(value)) != (channels,):
+    shape = x._data.shape
+    if len(shape) < 2:
+        raise ValueError(f"batch_norm takes x of shape (N, C) or (N, C, L…); got {shape}. Add the missing axis.")
+    channels = shape[1]
+    gamma: TensorLike = np.ones(channels, x.dtype) if weight is None else weight
+    beta: TensorLike = np.zeros(channels, x.dtype) if bias is None else bias
+    for value in (running_mean, running_var, gamma, beta):
+        if value is not None and raw(value).shape != (channels,):
             raise ValueError(
-                f"batch_norm got {name} of shape {np.shape(raw(value))} for x of shape {x.shape}; "
-                f"it needs one entry for each of the {channels} channels: shape ({channels},)."
+                f"batch_norm got a parameter or running statistic of shape {raw(value).shape} for x of shape {shape}; "
+                f"each needs one entry for each of the {channels} channels: shape ({channels},)."
             )
-    dtype = x.dtype
-    gamma: TensorLike = np.ones(channels, dtype) if weight is None else weight
-    beta: TensorLike = np.zeros(channels, dtype) if bias is None else bias
-    rows = x if x.ndim == 2 else reshape(moveaxis(x, 1, -1), (-1, channels))
+    rows = x if len(shape) == 2 else reshape(moveaxis(x, 1, -1), (-1, channels))
     if training:
-        n = rows.shape[0]
+        n = len(rows._data)
         if n < 2:
             raise ValueError(
                 f"batch_norm in training got {n} row{'s' * (n != 1)} per channel, and a mean and variance of so few say "
@@ -216,6 +219,6 @@ def batch_norm(
         raise ValueError("batch_norm in evaluation needs running_mean and running_var; pass them, or training=True.")
     else:
         y = BatchNormInference.apply(rows, gamma, beta, mu=running_mean, var=running_var, eps=eps)
-    if x.ndim == 2:
+    if len(shape) == 2:
         return y
-    return moveaxis(reshape(y, (x.shape[0], *x.shape[2:], channels)), -1, 1)
+    return moveaxis(reshape(y, (shape[0], *shape[2:], channels)), -1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,10 @@ class CrossEntropy(Function):
     """
 
     e: Array
+    at: Array
     total: Array
+    losses: Array
+    loss: Array
     dz: Array
 
     def forward(
@@ -90,39 +94,50 @@ class CrossEntropy(Function):
             self.kept = t != ignore_index
             t = np.where(self.kept, t, 0)
         # Seen as unsigned, a negative class is a very large one: one comparison checks both ends.
-        if int(t.view(np.uint64).max()) >= C:
+        if np.maximum.reduce(t.view(np.uint64)) >= C:
             raise IndexError(
                 f"cross_entropy got a target class of {_stray(t, C)}; with {C} logits it must be 0 to {C - 1}."
             )
         self.reduction, self.label_smoothing = reduction, label_smoothing
         e = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=self.e)
-        self.at = np.arange(0, n * C, C)
-        self.at += t
-        shifted = e.take(self.at)
-        smooth = row_sum(e) if label_smoothing else 0.0
+        self.at = np.add(t, _row_starts(n, C), out=self.at)
+        losses = e.take(self.at)
+        if label_smoothing:
+            losses *= 1 - label_smoothing
+            losses += label_smoothing / C * row_sum(e)
         self.e = np.exp(e, out=e)  # (1)
         self.total = row_sum(e, out=self.total)  # (2)
-        losses = np.log(self.total)
-        losses -= (1 - label_smoothing) * shifted + label_smoothing / C * smooth if label_smoothing else shifted  # (3)
+        self.losses = np.subtract(np.log(self.total), losses, out=self.losses)  # (3)
         self.n = n
         if self.kept is not None:
             self.n = int(np.count_nonzero(self.kept))
-            losses[~self.kept] = 0
+            self.losses[~self.kept] = 0
         if reduction == "none":
-            return losses
-        return losses.sum() / self.n if reduction == "mean" else losses.sum()  # (4)
+            return self.losses
+        self.loss = np.add.reduce(self.losses, out=self.loss)
+        if reduction == "mean":
+            self.loss = np.divide(self.loss, self.n, out=self.loss if type(self.loss) is np.ndarray else None)
+        return self.loss  # (4)
 
     def backward(self, dloss: Array) -> tuple[Array, None]:
-        dlosses = np.broadcast_to(dloss / self.n if self.reduction == "mean" else dloss, self.total.shape)
+        dlosses = dloss / self.n if self.reduction == "mean" else dloss
         if self.kept is not None:
             dlosses = dlosses * self.kept
         dz = np.multiply(self.e, (dlosses / self.total)[:, None], out=self.dz)
         if self.label_smoothing:
-            dz -= (dlosses * (self.label_smoothing / dz.shape[1]))[:, None]
+            dz -= np.multiply(dlosses, self.label_smoothing / dz.shape[1]).reshape(-1, 1)
             dlosses = dlosses * (1 - self.label_smoothing)
         dz.reshape(-1)[self.at] -= dlosses
         self.dz = dz  # (5)
         return dz, None
+
+
+@lru_cache(maxsize=64)
+def _row_starts(n: int, columns: int) -> Array:
+    """Where each of n rows starts in a flattened matrix."""
+    starts = np.arange(0, n * columns, columns)
+    starts.flags.writeable = False
+    return starts
 
 
 class SoftCrossEntropy(Function):

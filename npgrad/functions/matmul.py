@@ -135,7 +135,7 @@ class Linear(Function):
                 "it takes x (…, fan_in), W (fan_in, fan_out) and b (fan_out,)."
             )
         self.x, self.W, self.b = x, W, b
-        self.y = np.matmul(x, W, out=self.y)
+        self.y = x.dot(W, out=self.y)
         if b is not None:
             self.y += b  # (1)
         return self.y
@@ -143,11 +143,11 @@ class Linear(Function):
     def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:
         x, W = self.x, self.W
         if self.needs[0]:
-            self.dx = np.matmul(dy, W.T, out=self.dx)  # (4)
+            self.dx = dy.dot(W.T, out=self.dx)  # (4)
         if x.ndim != 2:
             x, dy = x.reshape(-1, W.shape[0]), dy.reshape(-1, W.shape[1])
         if self.needs[1]:
-            self.dW = np.matmul(x.T, dy, out=self.dW)  # (3)
+            self.dW = x.T.dot(dy, out=self.dW)  # (3)
         if self.b is not None and self.needs[2]:
             self.db = column_sum(dy, out=self.db)  # (2)
         return self.dx, self.dW, self.db
