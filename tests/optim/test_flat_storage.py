@@ -188,22 +188,27 @@ def test_large_parameters_are_updated_alone_and_in_blocks(name: str, monkeypatch
     rng = np.random.default_rng(7)
     shapes = [(2,), (3,), (7, 5), (2, 2), (0,), (23,), (1,)]
     start = [rng.normal(size=shape) for shape in shapes]
-    ours, reference = ([Tensor(a, requires_grad=True) for a in start] for _ in range(2))
-    plain = getattr(optim, name)(reference, lr=0.1, weight_decay=0.1)
+    gradients: list[list[np.ndarray | None]]
+    gradients = [[np.asarray(rng.normal(size=shape), order="CF"[k % 2]) for shape in shapes] for k in range(6)]
+    gradients[2][3] = gradients[3][3] = None
+
+    def train() -> tuple[list[bytes], int]:
+        parameters = [Tensor(a, requires_grad=True) for a in start]
+        optimizer = getattr(optim, name)(parameters, lr=0.1, weight_decay=0.1)
+        for now in gradients:
+            for p, g in zip(parameters, now, strict=True):
+                p.grad = g
+            optimizer.step()
+        blocks = [block for run in optimizer._parts[0][1]._all for block in run.blocks]
+        return [p.numpy().tobytes() for p in parameters], len(blocks)
+
+    whole, one = train()
     monkeypatch.setattr("npgrad.optim.flat.LARGE", 20)
     monkeypatch.setattr("npgrad.optim.flat.BLOCK", 8)
-    optimizer = getattr(optim, name)(ours, lr=0.1, weight_decay=0.1)
-    for k in range(6):
-        for j, (p, q) in enumerate(zip(ours, reference, strict=True)):
-            g = rng.normal(size=p.shape)
-            g = np.asfortranarray(g) if k % 2 else g
-            p.grad = q.grad = None if k in (2, 3) and j == 3 else g
-        optimizer.step()
-        plain.step()
-        for p, q in zip(ours, reference, strict=True):
-            assert p.numpy().tobytes() == q.numpy().tobytes()
-    sizes = {block.data.size for run in optimizer._parts[0][1]._all for block in run.blocks}
-    assert max(sizes) == 8
+    pieces, many = train()
+    # Numbers per run: 2+3, 35, 4+0, 23, 1.
+    assert (one, many) == (1, 1 + 5 + 1 + 3 + 1)
+    assert pieces == whole
 
 
 def test_gradients_are_not_held_on_to() -> None:
