@@ -149,7 +149,7 @@ def test_integers_and_numbers_are_reduced_too(f: Any) -> None:
 def test_errors_say_what_is_wrong(f: Any) -> None:
     with pytest.raises(IndexError, match="axis 2 is out of bounds"):
         f(np.ones((2, 3)), axis=2)
-    with pytest.raises(ValueError, match="duplicate|repeated"):
+    with pytest.raises(ValueError, match=r"duplicate|repeated"):
         f(np.ones((2, 3)), axis=(0, 0))
     with pytest.raises(TypeError, match="keepdims must be True or False; got"):
         f(np.ones((2, 3)), axis=0, keepdims=np.float64)
