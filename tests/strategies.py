@@ -36,7 +36,7 @@ def shape_and_axis(draw: st.DrawFn, least: int = 1) -> tuple[tuple[int, ...], An
 
 LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "as it is": lambda a: a,
-    "fortran": np.asfortranarray,
+    "fortran": lambda a: np.asfortranarray(a) if a.ndim else a,
     "negative strides": lambda a: np.flip(np.flip(a).copy()) if a.ndim else a,
     "every other": lambda a: np.repeat(a, 2, axis=-1)[..., ::2] if a.ndim else a,
     "read-only": lambda a: locked(a.copy()),
