@@ -227,11 +227,11 @@ class Gelu(Function):
 
     def backward(self, dy: Array) -> Array:
         x = np.clip(self.x, -_SATURATED, _SATURATED)
-        pdf = np.asarray(np.square(x, out=self.dx))
+        self.dx = pdf = np.asarray(np.square(x, out=self.dx))
         np.multiply(pdf, -0.5, out=pdf)
         np.exp(pdf, out=pdf)
         np.multiply(pdf, (2 * pi) ** -0.5, out=pdf)  # (3)
-        self.dx = dx = np.multiply(pdf, x, out=pdf)
+        dx: Array = np.multiply(pdf, x, out=pdf)
         np.add(dx, self.cdf, out=dx)
         np.multiply(dx, dy, out=dx)  # (4)
         return dx
