@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import math
 import os
+import shutil
 import signal
 import sys
 import time
@@ -299,7 +300,11 @@ class Progress:
             with contextlib.suppress(ImportError):
                 from tqdm import tqdm  # type: ignore[import-untyped]
 
-                self._bar = tqdm(total=self._steps, initial=run.step, unit="step", unit_scale=True, mininterval=0)
+                # tqdm draws nothing on terminals that claim to have no columns, as those of some CI systems do.
+                columns, rows = shutil.get_terminal_size()
+                self._bar = tqdm(
+                    total=self._steps, initial=run.step, unit=" steps", mininterval=0, ncols=columns, nrows=rows
+                )
 
     def __call__(self, step: int, loss: float) -> bool:
         self._step = step + 1
