@@ -1,0 +1,142 @@
+"""A lesson that takes no time, in a file of its own, and ways to run it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from experiments.experiment import Experiment, load
+
+FAKE = '''
+"""A fake lesson."""
+
+import os
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments import style
+from experiments.claims import Above, Claim
+from experiments.experiment import Picture, Result, Table
+
+ORDER = 1
+QUESTION = "Is twice a number more than the <number>?"
+EXPECTATION = "Yes & no."
+FACTOR = 2
+UNUSED = 7
+
+
+@dataclass(frozen=True)
+class Config:
+    gain: float = 1.0
+    steps: int = 100
+    mishap: str = ""
+    wait: float = 0.0
+    bold: bool = False
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.steps < 1:
+            raise ValueError("steps must be 1 or more.")
+
+
+SWEEP = {"gain": (1.0, 2.0, 3.0)}
+QUICK = {"steps": 10, "gain": (1.0, 2.0)}
+
+
+def run(config, progress):
+    progress(1, config.steps)
+    if config.gain == 2.0:
+        if config.mishap == "raises":
+            raise RuntimeError("the gain\\\\nis two")
+        if config.mishap == "dies":
+            os._exit(3)
+    time.sleep(config.wait if config.gain != 3.0 else 0.0)
+    rng = np.random.default_rng(config.seed)
+    x = rng.normal(size=5)
+    return Result(
+        {"twice": doubled(config.gain), "noise": float(x[0]), "words": ["a", "b"], "nothing": float("nan")},
+        {"step": range(3), "loss": [3.0, 2.0, 1.0]},
+        {"x": x},
+    )
+
+
+def doubled(x):
+    """Twice."""
+    return FACTOR * x
+
+
+def measure(records):
+    return {f"twice/{gain:g}": own.values("twice") for gain, own in records.by("gain").items()}
+
+
+CLAIMS = [
+    Claim("two", "Twice one is two.", source=1, quantity="twice/1", value=2.0, tolerance=0.1, format=".1f"),
+    Claim("five", "Twice two is five, more than two.", source=(2, 3), quantity="twice/2", value=5.0, tolerance=0.1,
+          predicate=Above("twice/1"), note="It is `four`."),
+    Claim("less", "Twice two is less than nothing.", source=0, quantity="twice/2", predicate=lambda v, means: v < 0),
+    Claim("slow", "Judged at length only.", source=5, quantity="twice/1", predicate=Above(0), budget="full"),
+]
+
+
+def tables(records):
+    return [Table("Doubles", ["gain", "twice"], [[f"{r.config.gain:g}", f"{r.summary['twice']:g}"] for r in records])]
+
+
+def plot(records):
+    figure, axes = style.figure(height=2.0)
+    x = [r.config.gain for r in records]
+    axes.plot(x, [r.summary["twice"] for r in records], color=style.colour("blue"))
+    style.label_ends(axes, [(x[-1], records[-1].summary["twice"], "twice", style.colour("blue"))])
+    style.title(axes, "Twice")
+    yield Picture("twice", figure, "Twice the gain, and `x < y & z`.")
+
+
+def portrait(record):
+    figure, axes = style.figure(height=2.0)
+    axes.plot(record.series["step"], record.series["loss"])
+    yield Picture("loss", figure, "The loss.")
+
+
+NEXT = ["Half: `--set gain=0.5`."]
+'''
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory with the fake lesson in it."""
+    made = tmp_path / "lessons"
+    made.mkdir()
+    (made / "fake.py").write_text(textwrap.dedent(FAKE).lstrip().replace("\\\\n", "\\n"), encoding="utf-8")
+    return made
+
+
+@pytest.fixture
+def reload(directory: Path) -> Iterator[Callable[[], Experiment]]:
+    """Reads the fake lesson, anew each time it is called."""
+
+    def read() -> Experiment:
+        sys.modules.pop("lesson_fake", None)
+        return load(directory / "fake.py")
+
+    yield read
+    sys.modules.pop("lesson_fake", None)
+
+
+@pytest.fixture
+def lesson(reload: Callable[[], Experiment]) -> Experiment:
+    return reload()
+
+
+@contextlib.contextmanager
+def threads(jobs: int) -> Iterator[Executor]:
+    """Threads do as workers for what does not depend on processes, and start at once."""
+    with ThreadPoolExecutor(jobs) as executor:
+        yield executor
