@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,8 +89,8 @@ class Flat:
         self._scratch: list[Array] = []
         self._runs: dict[tuple[int, int], Run] = {}
         self._watched = list(zip(self.parameters, self.views, self.shapes, strict=True))
-        for p, view, _ in self._watched:
-            self.adopt(p, view)
+        for k in range(len(self.sizes)):
+            self.adopt(k)
         self._all = self.runs([True] * len(self.sizes))
 
     def split(self, array: Array) -> list[Array]:
@@ -108,8 +109,12 @@ class Flat:
             self._scratch.append(np.empty(min(BLOCK, self.data.size), self.data.dtype))
         return self._scratch[k]
 
-    def adopt(self, p: Tensor, view: Array) -> None:
-        """Make `view` the array of `p`, with its present values. Raises RuntimeError if shape or dtype have changed."""
+    def adopt(self, k: int) -> None:
+        """Make the k-th view the array of its parameter, with the present values.
+
+        Raises RuntimeError if shape or dtype have changed.
+        """
+        p, view, _ = self._watched[k]
         old = p._data
         if old.shape != view.shape or old.dtype != view.dtype:
             raise RuntimeError(
@@ -119,6 +124,7 @@ class Flat:
         view.flags.writeable = True
         view[...] = old
         p._data = view
+        p._slot = self.slots[k]
         if p._fingerprint is not None:
             # Somebody holds the old array (from `p.data`): writing there would no longer reach the parameter.
             old.flags.writeable = False
@@ -129,7 +135,7 @@ class Flat:
         complete = True
         for p, view, shape in self._watched:
             if p._data is not view:
-                self.adopt(p, view)
+                self.adopt(len(gradients))
             g = p.grad
             if g is None:
                 complete = False
@@ -161,12 +167,19 @@ class Flat:
     def together(self, gradients: list[Array], run: Run) -> Array:
         """The gradients of a run as one flat array: copied together only if there are several."""
         first, last, whole, _ = run
-        g = gradients[first]
-        if last - first == 1 and g.flags.c_contiguous and g.dtype == self.data.dtype:
-            return g.reshape(-1)
-        if g is self.slots[first] and all(gradients[k] is self.slots[k] for k in range(first, last)):
-            return whole
-        return np.concatenate(gradients[first:last], axis=None, out=whole)
+        if last - first == 1:
+            g = gradients[first]
+            if g.flags.c_contiguous and g.dtype == self.data.dtype:
+                return g.reshape(-1)
+        gradients, slots = gradients[first:last], self.slots[first:last]
+        in_place = list(map(is_, gradients, slots))
+        if not any(in_place):
+            return np.concatenate(gradients, axis=None, out=whole)
+        if not all(in_place):
+            for g, slot in zip(gradients, slots, strict=True):
+                if g is not slot:
+                    slot[...] = g
+        return whole
 
     def runs(self, present: list[bool]) -> list[Run]:
         """Neighbours that can be updated as one: present, small, updated equally often before."""

@@ -152,10 +152,14 @@ def test_gradients_that_are_already_in_place_are_kept() -> None:
         optim.SGD(group, lr=0.1, momentum=0.5, weight_decay=0.1, nesterov=True) for group in (parameters, copies)
     )
     ((_, flat),) = optimizer._parts
-    for _ in range(3):
-        for p, q, slot in zip(parameters, copies, flat.slots, strict=True):
-            slot[...] = q.grad = rng.normal(size=p.shape)
-            p.grad = slot
+    for step in range(5):
+        for k, (p, q, slot) in enumerate(zip(parameters, copies, flat.slots, strict=True)):
+            assert p._slot is slot
+            q.grad = rng.normal(size=p.shape)
+            p.grad = q.grad.copy()
+            if step < 3 or step == k:
+                slot[...] = p.grad
+                p.grad = slot
         optimizer.step()
         other.step()
         for p, q in zip(parameters, copies, strict=True):
