@@ -1,11 +1,18 @@
-"""npgrad: reverse-mode automatic differentiation in NumPy alone, every backward rule derived by hand beside its code."""
+"""npgrad: reverse-mode autograd in NumPy alone, every backward rule derived by hand beside its code."""
 
-from npgrad.tensor import Tensor  # first: tensors and functions know each other
-from npgrad.function import Function
-from npgrad.mode import enable_grad, holomorphic, is_grad_enabled, no_grad
+# Tensors first: they and the functions know each other.
+from npgrad.tensor import Tensor as Tensor  # isort: skip
+from npgrad import nn as nn
+from npgrad import optim as optim
+from npgrad.derivative import grad as grad
+from npgrad.derivative import hvp as hvp
+from npgrad.derivative import jvp as jvp
+from npgrad.function import Function as Function
 from npgrad.functions import *  # noqa: F403
-from npgrad.replay import replay
-from npgrad.derivative import grad, hvp, jvp
-from npgrad import nn, optim
+from npgrad.mode import enable_grad as enable_grad
+from npgrad.mode import holomorphic as holomorphic
+from npgrad.mode import is_grad_enabled as is_grad_enabled
+from npgrad.mode import no_grad as no_grad
+from npgrad.replay import replay as replay
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
 """Function: one forward/backward pair, and one node of the graph.
 
-A node of the graph *is* an instance of a `Function`. Its `forward` receives arrays and returns an array; what `backward`
-will need it keeps as attributes, under the names the derivation in the docstring uses. Your own rule is written the same
-way as the ones of the library:
+A node of the graph *is* an instance of a `Function`. Its `forward` receives arrays and returns an array; what
+`backward` will need it keeps as attributes, under the names the derivation in the docstring uses. Your own rule is
+written the same way as the ones of the library:
 
     class Square(Function):
         def forward(self, x):
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["Function", "registry", "unbroadcast"]
 
 registry: dict[str, type[Function]] = {}
-"""Every Function of the library by name, in the order of definition: what tests, derivations and benchmarks enumerate."""
+"""Every Function of the library by name, in the order of definition: what tests, derivations and benchmarks
+enumerate."""
 
 _PACKAGE = str(Path(__file__).parent)
 _new_tensor = Tensor.__new__
@@ -58,8 +59,8 @@ class Function:
 
     `forward(self, *arrays, **options)` returns the result array and keeps on `self` what `backward` needs.
     `backward(self, dy)` receives the derivative of the loss with respect to the result, in exactly its shape and dtype,
-    and returns the derivative with respect to each positional input: an array, or a tuple with one entry per input, None
-    for inputs that have none. It must not write into `dy`. `self.needs[k]` says whether input k wants a gradient.
+    and returns the derivative with respect to each positional input: an array, or a tuple with one entry per input,
+    None for inputs that have none. It must not write into `dy`. `self.needs[k]` says whether input k wants a gradient.
     """
 
     # Optional: raises if shapes or options make no sense. Not asked again when a node runs again on equal shapes.
@@ -137,7 +138,8 @@ class Function:
             edges.append(None)
         tracked = tracked and mode.grad
         if tracked and plain:
-            arrays = [a if isinstance(x, Tensor) or type(x) in _WEAK else a.copy() for x, a in zip(inputs, arrays)]
+            arrays = [a if isinstance(x, Tensor) or type(x) in _WEAK else a.copy() for x, a in zip(inputs, arrays,
+            strict=True)]
         if mode.holomorphic:
             arrays = promote(arrays)
 
@@ -183,7 +185,7 @@ class Function:
             if leaf._version > self.age:
                 raise RuntimeError(
                     f"{self.describe()} used a tensor of shape {leaf.shape} that was changed between forward and "
-                    "backward, so its gradient would be wrong. Change parameters after backward(), or run forward again."
+                    "backward, so its gradient would be wrong. Change it after backward(), or run forward again."
                 )
 
     def release(self) -> None:

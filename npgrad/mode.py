@@ -1,7 +1,7 @@
 """What the current thread is doing: recording a graph or not, replaying a step or not.
 
-The state is one immutable value in a `contextvars.ContextVar`, so every thread (and every asyncio task) has its own, and
-an exception can never leave it half changed.
+The state is one immutable value in a `contextvars.ContextVar`, so every thread (and every asyncio task) has its own,
+and an exception can never leave it half changed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Mode(NamedTuple):
     """The recording that operations are matched against (`npgrad.replay`)."""
 
 
-MODE: ContextVar[Mode] = ContextVar("npgrad_mode", default=Mode())
+MODE: ContextVar[Mode] = ContextVar("npgrad_mode", default=Mode())  # noqa: B039 (a NamedTuple cannot change)
 
 
 @contextmanager

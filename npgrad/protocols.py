@@ -1,7 +1,8 @@
 """NumPy's own functions on tensors: `np.tanh(t)`, `np.concatenate([t, u])`, `array * t` (NEP 13 and NEP 18).
 
 A function of `npgrad.functions` answers for the NumPy function of the same name. What has no gradient by nature
-(comparisons, argmax, shape) gives NumPy results. Everything else is an error that names the function: never a silent zero.
+(comparisons, argmax, shape) gives NumPy results. Everything else is an error that names the function: never a silent
+zero.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@
         optimizer.step()
         return loss
 
-The Python of the step runs every time, so control flow is never stale. What is kept from the last call is the *nodes*: the
-k-th operation of a call is compared with the k-th of the call before, and if it is the same Function, on the same tensors
-or on arrays of the same shape and dtype, the old node runs `forward` again, writing into the arrays it already has (the
-buffer idiom of `npgrad.function`). Nothing is allocated, and when the whole call matched, the backward sweep follows the
-route it found the first time. Where an operation differs, recording starts anew from there.
+The Python of the step runs every time, so control flow is never stale. What is kept from the last call is the *nodes*:
+the k-th operation of a call is compared with the k-th of the call before, and if it is the same Function, on the same
+tensors or on arrays of the same shape and dtype, the old node runs `forward` again, writing into the arrays it already
+has (the buffer idiom of `npgrad.function`). Nothing is allocated, and when the whole call matched, the backward sweep
+follows the route it found the first time. Where an operation differs, recording starts anew from there.
 
 Nothing you can see is overwritten: what the step returns is copied, arrays read inside it are copies, and a tensor or a
 gradient that somebody still holds gets new memory instead of being written into. Replayed and plain runs therefore give
@@ -63,7 +63,8 @@ def replay(step: Callable[P, R]) -> Callable[P, R]:
                 MODE.reset(token)
         tape.start()
         try:
-            return detached(step(*args, **kwargs))
+            result: R = detached(step(*args, **kwargs))
+            return result
         except BaseException:
             tape.forget(0)
             raise
@@ -88,7 +89,19 @@ def detached(result: Any) -> Any:
 class Entry:
     """One recorded operation: what it was called with, its node and its result."""
 
-    __slots__ = ("cls", "grad", "holders", "inputs", "kept", "leaves", "node", "option_values", "options", "out", "same")
+    __slots__ = (
+        "cls",
+        "grad",
+        "holders",
+        "inputs",
+        "kept",
+        "leaves",
+        "node",
+        "option_values",
+        "options",
+        "out",
+        "same",
+    )
 
     def __init__(
         self,
@@ -100,7 +113,8 @@ class Entry:
         out: Tensor,
     ) -> None:
         self.cls = cls
-        # What has to be the very same object again; for the rest (this entry stands in), the same shape and dtype will do.
+        # What has to be the very same object again; for the rest (this entry stands in), the same shape and dtype will
+        # do.
         self.same = tuple([x if isinstance(x, Tensor) and x.requires_grad else self for x in inputs])
         self.inputs = tuple([signature(x) for x in inputs])
         self.leaves = [x for x in self.same if isinstance(x, Tensor) and x._node is None]
@@ -122,7 +136,7 @@ class Entry:
                 return None
         leaves = self.leaves
         if len(inputs) == len(self.same) and all(map(is_, inputs, self.same)):
-            arrays = [x._data for x in inputs]
+            arrays: list[Any] = [x._data for x in inputs]
         else:
             constants = self.others(inputs)
             if constants is None:
@@ -133,9 +147,8 @@ class Entry:
         for leaf in leaves:
             if leaf._fingerprint is not None:
                 leaf._observe()
-        for leaf in self.leaves:
-            if not leaf.requires_grad:
-                return None
+        if not all([leaf.requires_grad for leaf in self.leaves]):
+            return None
         node = self.node
         if self.grad:
             node.age = tick()
@@ -147,13 +160,13 @@ class Entry:
         return arrays
 
     def others(self, inputs: tuple[Any, ...]) -> tuple[list[Any], list[Tensor]] | None:
-        """As `arrays` where some inputs are not tensors that require a gradient; and the constant tensors among them."""
+        """As `arrays` where some inputs are no tensors with a gradient; and the constant tensors among them."""
         if len(inputs) != len(self.same):
             return None
         arrays: list[Any] = []
         constants: list[Tensor] = []
         for k, x in enumerate(inputs):
-            if x is self.same[k]:
+            if x is self.same[k] and isinstance(x, Tensor):
                 arrays.append(x._data)
                 continue
             if type(x) in _WEAK:
@@ -179,7 +192,7 @@ class Entry:
 
 
 def signature(x: Any) -> Any:
-    """What must stay equal for recorded memory to fit: shape and dtype of arrays, the type of a number, else the value."""
+    """What must stay equal for recorded memory to fit: shape and dtype of an array, anything else itself."""
     if isinstance(x, Tensor):
         x = x._data
     if isinstance(x, np.ndarray):
@@ -195,6 +208,7 @@ class Tape:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.makers: dict[int, Entry] = {}
+        self.views: list[Entry] = []
         self.routes: dict[Function, Route] = {}
         self.swept: set[Function] = set()
         self.position = 0
@@ -203,6 +217,10 @@ class Tape:
 
     def start(self) -> None:
         """Begin a call: the next operation is compared with the first entry."""
+        for entry in self.views:
+            # A view that somebody kept would change with the memory it looks into, which may be nobody else's.
+            if getrefcount(entry.out) >= entry.holders:
+                entry.out._data = entry.out._data.copy()
         self.position = 0
         self.active = self.faithful = True
         self.swept.clear()
@@ -215,6 +233,7 @@ class Tape:
                 if id(x) in self.makers:
                     self.makers[id(x)].holders -= 1
         del self.entries[k:]
+        self.views = [entry for entry in self.entries if entry.out._data.base is not None]
         self.routes.clear()
 
     def rerun(
@@ -260,6 +279,8 @@ class Tape:
             # The graph keeps its own copy of an array that is not a tensor's, in the same memory every time.
             entry.kept = {k: a for k, (x, a) in enumerate(zip(inputs, arrays, strict=True)) if is_raw(x)}
         self.entries.append(entry)
+        if out._data.base is not None:
+            self.views.append(entry)
         self.makers[id(out)] = entry
         for x in entry.same:
             if id(x) in self.makers:
@@ -286,7 +307,8 @@ class Tape:
 class Route:
     """A backward sweep with everything decided that does not depend on numbers.
 
-    Gradients of leaves are handed over in the node's own memory, unless somebody still holds the array of the last time.
+    Gradients of leaves are handed over in the node's own memory, unless somebody still holds the array of the last
+    time.
     """
 
     def __init__(self, root: Function) -> None:
@@ -392,7 +414,8 @@ class Handover:
         slot = self.leaf._slot
         # Ours: a local variable, the attributes of this object and of the node, and the question itself; for the slot
         # also the leaf's attribute and the optimiser's list.
-        if slot is not None and self.only and slot.dtype == g.dtype and getrefcount(slot) <= 4 + (self.leaf.grad is slot):
+        if slot is not None and self.only and slot.dtype == g.dtype and getrefcount(slot) <= 4 + (self.leaf.grad is
+        slot):
             setattr(self.node, self.name, slot)
             self.array, self.holders = slot, 6
         else:

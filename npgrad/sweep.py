@@ -23,8 +23,9 @@ _FREED = (
 def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
     """Propagate `dy`, the derivative of the loss with respect to root's result, to every leaf below `root`.
 
-    A node is always younger than the nodes that made its inputs, so decreasing age is a topological order: when a node is
-    reached, all the contributions to its `dy` have been added. Nothing recurses, so depth is limited by memory alone.
+    A node is always younger than the nodes that made its inputs, so decreasing age is a topological order: when a node
+    is reached, all the contributions to its `dy` have been added. Nothing recurses, so depth is limited by memory
+    alone.
     """
     order = reachable(root)
     for node in order:
@@ -117,7 +118,7 @@ def fit(g: Any, like: Any, node: Function, k: int) -> Array:
         if g.dtype.kind == "c" and like.dtype.kind != "c":
             g = g.real
         g = g.astype(like.dtype)
-    return g
+    return np.asarray(g)
 
 
 def deliver(leaf: Tensor, g: Array, shared: bool) -> None:

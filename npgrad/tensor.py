@@ -28,11 +28,13 @@ Axis = int | tuple[int, ...] | None
 class Tensor:
     """A NumPy array that remembers how it was made, so that `backward()` can differentiate through its history.
 
-    `Tensor(data, requires_grad=False)` copies `data` (anything NumPy can turn into a numeric array) and keeps its dtype.
-    A tensor made by you is a *leaf*: `backward()` adds to its `grad`, a NumPy array of the same shape and dtype. A tensor
-    made by an operation is an intermediate: read-only, and without a `grad` unless `retain_grad()` asked for it.
+    `Tensor(data, requires_grad=False)` copies `data` (anything NumPy can turn into a numeric array) and keeps its
+    dtype. A tensor made by you is a *leaf*: `backward()` adds to its `grad`, a NumPy array of the same shape and
+    dtype. A tensor made by an operation is an intermediate: read-only, and without a `grad` unless `retain_grad()`
+    asked for it.
 
-    Raises TypeError if `data` is not numeric, or if a gradient is asked for numbers that have none (integers, booleans).
+    Raises TypeError if `data` is not numeric, or if a gradient is asked for numbers that have none (integers,
+    booleans).
     """
 
     # Class-level defaults: an intermediate sets only what differs, which keeps the making of one cheap.
@@ -119,7 +121,8 @@ class Tensor:
                 "Use detach() for its values."
             )
         new = type(self).__new__(type(self))
-        new.__dict__.update({k: v for k, v in vars(self).items() if k not in ("_hooks", "_version", "_fingerprint")})
+        own = ("_hooks", "_version", "_fingerprint", "_slot")
+        new.__dict__.update({k: v for k, v in vars(self).items() if k not in own})
         new._data = self._data.copy()
         new.grad = None if self.grad is None else self.grad.copy()
         return new
@@ -150,8 +153,9 @@ class Tensor:
     def backward(self, grad: TensorLike | None = None, retain_graph: bool = False, create_graph: bool = False) -> None:
         """Add the derivative of this tensor to the `grad` of every leaf it was computed from.
 
-        `grad` is the derivative of the final loss with respect to this tensor, of its shape; it may be left out when this
-        tensor has one element, and is 1 then. Unless `retain_graph`, what the forward pass saved is freed on the way.
+        `grad` is the derivative of the final loss with respect to this tensor, of its shape; it may be left out when
+        this tensor has one element, and is 1 then. Unless `retain_graph`, what the forward pass saved is freed on the
+        way.
 
         Raises RuntimeError if nothing requires a gradient, if the graph was freed, or if an array it needs has changed.
         """
@@ -196,8 +200,8 @@ class Tensor:
     def register_hook(self, hook: Hook) -> Callable[[], None]:
         """Call `hook(gradient)` whenever the gradient of this tensor is known; returns a function that removes it.
 
-        The gradient is a read-only array, to be copied if kept. If the hook returns an array, that replaces the gradient.
-        Raises RuntimeError if this tensor does not require a gradient.
+        The gradient is a read-only array, to be copied if kept. If the hook returns an array, that replaces the
+        gradient. Raises RuntimeError if this tensor does not require a gradient.
         """
         if not self.requires_grad:
             raise RuntimeError("a hook on a tensor that does not require a gradient would never be called.")
@@ -276,7 +280,8 @@ class Tensor:
             "Use npgrad.where(mask, new, old), or change a leaf's array: t.data[index] = value."
         )
 
-    # -- operations: the functions of npgrad.functions under their usual spellings ---------------------------------------
+    # -- operations: the functions of npgrad.functions under their usual spellings
+    # ---------------------------------------
 
     def __add__(self, other: TensorLike) -> Tensor:
         return F.Add.apply(self, other)

@@ -45,7 +45,7 @@ class BatchNorm(Function):
         (f) dmu[k]     = -sum(i, dxc[i,k])
                        = -rstd[k]*sum(i, dxhat[i,k])
         (9) dx[i,k]    = dxc[i,k] + dmu[k]/n
-                       = rstd[k]*(dxhat[i,k] - sum(j, dxhat[j,k])/n - xhat[i,k]*sum(j, dxhat[j,k]*xhat[j,k])/m)
+                       = rstd[k]*(dxhat[i,k] - mean(j, dxhat[j,k]) - xhat[i,k]*sum(j, dxhat[j,k]*xhat[j,k])/m)
                        = gamma[k]*rstd[k]*(dy[i,k] - dbeta[k]/n - xhat[i,k]*dgamma[k]/m)
                        = scale[k]*(dy[i,k] - xc[i,k]*(rstd[k]*dgamma[k]/m) - dbeta[k]/n)
     Notes
@@ -54,11 +54,11 @@ class BatchNorm(Function):
 
         From (e) to the second form of (f): the xc of a channel sum to zero, so the variance path adds nothing to dmu.
 
-        The third form of (9), geometrically: dy loses its component along the constant vector (dbeta/n) and its component
-        along xhat (dgamma/m). Moving x along either changes nothing in the normalised output, since adding a constant or
-        stretching is undone, so the gradient has nothing to say there. The last form is the same, grouped so that each
-        array of the batch's size is touched as rarely as possible: xhat itself is never formed. That is why a bias in front of batch
-        normalisation, which moves x along the constant vector, gets exactly zero gradient.
+        The third form of (9), geometrically: dy loses its component along the constant vector (dbeta/n) and its
+        component along xhat (dgamma/m). Moving x along either changes nothing in the normalised output, since adding a
+        constant or stretching is undone, so the gradient has nothing to say there. The last form is the same, grouped
+        so that each array of the batch's size is touched as rarely as possible: xhat itself is never formed. That is
+        why a bias in front of batch normalisation, which moves x along the constant vector, gets exactly zero gradient.
     """
 
     mu: Array
@@ -97,7 +97,7 @@ class BatchNorm(Function):
         np.sqrt(rstd, out=rstd)
         self.rstd = np.divide(1.0, rstd, out=rstd)  # (4)
         self.scale = np.multiply(gamma, rstd, out=self.scale)  # (5)
-        y = np.multiply(xc, self.scale, out=y)
+        np.multiply(xc, self.scale, out=y)
         self.y = np.add(y, beta, out=y)  # (6)
         if running_mean is not None:
             running_mean *= 1 - momentum
@@ -106,7 +106,7 @@ class BatchNorm(Function):
             # The running variance always takes the unbiased one.
             running_var *= 1 - momentum
             running_var += self.var.real * (momentum * self.m / (n - 1))
-        return y
+        return self.y
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
         xc = self.xc
@@ -139,8 +139,8 @@ class BatchNormInference(Function):
         (4) dgamma[k] = sum(i, dy[i,k]*(x[i,k] - mu[k])*rstd[k])
         (5) dx[i,k]   = dy[i,k]*gamma[k]*rstd[k]
     Notes
-        Nothing is averaged over the batch, so the rows no longer know of each other: compare (5) with the two terms that
-        training subtracts.
+        Nothing is averaged over the batch, so the rows no longer know of each other: compare (5) with the two terms
+        that training subtracts.
     """
 
     xhat: Array
@@ -176,13 +176,13 @@ def batch_norm(
 ) -> Tensor:
     """Batch normalisation of x (N, C) or (N, C, L…), each channel over all its other axes.
 
-    In training the batch's own statistics normalise, and the running ones (NumPy arrays of shape (C,), changed in place)
-    move towards them: running = (1 - momentum)·running + momentum·batch. The biased variance normalises, the unbiased one
-    enters running_var, as in PyTorch; `ddof=1` uses the unbiased one in both places, as the makemore lecture does.
-    In evaluation the running statistics normalise. No gradient touches them.
+    In training the batch's own statistics normalise, and the running ones (NumPy arrays of shape (C,), changed in
+    place) move towards them: running = (1 - momentum)·running + momentum·batch. The biased variance normalises, the
+    unbiased one enters running_var, as in PyTorch; `ddof=1` uses the unbiased one in both places, as the makemore
+    lecture does. In evaluation the running statistics normalise. No gradient touches them.
 
-    Raises ValueError if x has no channel axis, a parameter does not have C entries, training has fewer than two rows per
-    channel, or evaluation has no running statistics. Source: Ioffe & Szegedy 2015, algorithms 1 and 2.
+    Raises ValueError if x has no channel axis, a parameter does not have C entries, training has fewer than two rows
+    per channel, or evaluation has no running statistics. Source: Ioffe & Szegedy 2015, algorithms 1 and 2.
     """
     x = x if isinstance(x, Tensor) else Tensor(x)
     shape = x._data.shape
@@ -202,7 +202,7 @@ def batch_norm(
         n = len(rows._data)
         if n < 2:
             raise ValueError(
-                f"batch_norm in training got {n} row{'s' * (n != 1)} per channel, and a mean and variance of so few say "
+                f"batch_norm in training got {n} row{'s' * (n != 1)} per channel; the mean and variance of so few say "
                 "nothing: the result would always be beta. Use a larger batch, or eval() to use the running statistics."
             )
         y = BatchNorm.apply(

@@ -1,4 +1,5 @@
-"""Losses: cross-entropy (class indices or class probabilities), negative log-likelihood, squared error, logistic loss."""
+"""Losses: cross-entropy (class indices or class probabilities), negative log-likelihood, squared error, logistic
+loss."""
 
 from __future__ import annotations
 
@@ -66,8 +67,8 @@ class CrossEntropy(Function):
         p - onehot, the most welcome cancellation of the subject: the softmax's own derivative p(onehot - p) meets the
         logarithm's 1/p. Each row of dz sums to zero: a probability can only be taken from the other classes.
 
-        The maximum of the row is subtracted before exp, which changes nothing in exact arithmetic, lets no exp overflow,
-        and is exact at logits of ±1e4. The maximum needs no gradient: its contributions cancel in (3).
+        The maximum of the row is subtracted before exp, which changes nothing in exact arithmetic, lets no exp
+        overflow, and is exact at logits of ±1e4. The maximum needs no gradient: its contributions cancel in (3).
 
         Rows whose class is `ignore_index` count neither in the sum nor in n.
     """
@@ -123,7 +124,8 @@ class CrossEntropy(Function):
         dlosses = dloss / self.n if self.reduction == "mean" else dloss
         if self.kept is not None:
             dlosses = dlosses * self.kept
-        dz = np.multiply(self.e, (dlosses / self.total)[:, None], out=self.dz)
+        # In C order whatever the order of z: of anything else, reshape(-1) below would be a copy.
+        dz = np.multiply(self.e, (dlosses / self.total)[:, None], out=self.dz, order="C")
         if self.label_smoothing:
             dz -= np.multiply(dlosses, self.label_smoothing / dz.shape[1]).reshape(-1, 1)
             dlosses = dlosses * (1 - self.label_smoothing)
@@ -223,7 +225,8 @@ class MSELoss(Function):
     def forward(self, a: Array, b: Array) -> Array:
         self.r = np.subtract(a, b, out=self.r)  # (1)
         self.n = np.size(self.r)
-        return np.add.reduce(np.square(self.r), axis=None) / self.n  # (2)
+        loss: Array = np.add.reduce(np.square(self.r), axis=None) / self.n  # (2)
+        return loss
 
     def backward(self, dloss: Array) -> tuple[Array, Array | None]:
         self.da = np.multiply(self.r, dloss * (2.0 / self.n), out=self.da)  # (3)
@@ -250,7 +253,8 @@ class BCEWithLogits(Function):
         self.z, self.q = z, q
         positive = np.real(z) > 0
         size = np.where(positive, z, -z)
-        return np.where(positive, z, 0) - z * q + np.log1p(np.exp(-size))  # (1)
+        losses: Array = np.where(positive, z, 0) - z * q + np.log1p(np.exp(-size))  # (1)
+        return losses
 
     def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
         dz = dq = None
@@ -270,11 +274,12 @@ def cross_entropy(
 ) -> Tensor:
     """Cross-entropy of softmax(logits) against `target`, in nats; 0 is certainty in the truth, ln C is a uniform guess.
 
-    logits are (N, C) or (N, C, d…), classes on axis 1. `target` holds integer classes, (N,) or (N, d…), or floating-point
-    class probabilities of the logits' shape. `reduction` is "mean" (over what is not ignored), "sum" or "none".
+    logits are (N, C) or (N, C, d…), classes on axis 1. `target` holds integer classes, (N,) or (N, d…), or
+    floating-point class probabilities of the logits' shape. `reduction` is "mean" (over what is not ignored), "sum" or
+    "none".
 
-    Raises IndexError for a class out of range, TypeError for integer probabilities or float classes, ValueError for shapes
-    that do not fit, an empty batch, an unknown reduction, or label_smoothing outside [0, 1].
+    Raises IndexError for a class out of range, TypeError for integer probabilities or float classes, ValueError for
+    shapes that do not fit, an empty batch, an unknown reduction, or label_smoothing outside [0, 1].
     """
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'reduction must be "mean", "sum" or "none"; got {reduction!r}.')
@@ -308,7 +313,8 @@ def cross_entropy(
         return losses.mean() if reduction == "mean" else losses.sum()
     if t.shape != places:
         raise ValueError(
-            f"cross_entropy got targets of shape {t.shape} for logits of shape {shape}; it needs one class per row: {places}."
+            f"cross_entropy got targets of shape {t.shape} for logits of shape {shape}; it needs one class "
+            f"per row: shape {places}."
         )
     options: dict[str, Any] = {}
     if reduction != "mean":

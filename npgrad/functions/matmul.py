@@ -68,9 +68,9 @@ class MatMul(Function):
         (3) db[j] = a[j]*dy
 
     Notes
-        A vector is a matrix with one axis of length 1 left out; the code puts that axis back, so that one rule serves all
-        ranks. Where one factor is shared by a stack, its gradient is one product over all rows of the stack together,
-        not a product per member and a sum.
+        A vector is a matrix with one axis of length 1 left out; the code puts that axis back, so that one rule serves
+        all ranks. Where one factor is shared by a stack, its gradient is one product over all rows of the stack
+        together, not a product per member and a sum.
     """
 
     y: Array
