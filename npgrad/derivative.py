@@ -1,23 +1,24 @@
 """Derivatives of functions: `grad`, `jvp` and `hvp`.
 
-`grad` is the backward sweep. `jvp` and `hvp` are complex steps (Squire & Trapp 1998, "Using complex variables to estimate
-derivatives of real functions"): for a holomorphic f with real values on the real axis,
+`grad` is the backward sweep. `jvp` and `hvp` are complex steps (Squire & Trapp 1998, "Using complex variables to
+estimate derivatives of real functions"): for a holomorphic f with real values on the real axis,
 
     f(x + i·h·v) = f(x) + i·h·(∂f/∂x)·v − h²/2·…        so        Im f(x + i·h·v)/h = (∂f/∂x)·v + O(h²)
 
-Nothing is subtracted, so h can be 1e-20 and the O(h²) is far below the last digit. Since every backward rule of npgrad is
-holomorphic as well, the same step through forward *and* backward gives Im ∇f(θ + i·h·v)/h = H·v, the Hessian-vector
-product, exact to rounding and without a second set of rules.
+Nothing is subtracted, so h can be 1e-20 and the O(h²) is far below the last digit. Since every backward rule of
+npgrad is holomorphic as well, the same step through forward *and* backward gives Im ∇f(θ + i·h·v)/h = H·v, the
+Hessian-vector product, exact to rounding and without a second set of rules.
 
-Inputs. Each function takes `inputs`, one value or a sequence of them. Arrays and numbers become the arguments of `f`. A
-leaf *tensor* is passed to `f` itself, with its array exchanged for the duration of the call; so `f` may also close over it.
-That is how to differentiate with respect to the parameters of a module: give the parameters, and an `f` without arguments:
+Inputs. Each function takes `inputs`, one value or a sequence of them. Arrays and numbers become the arguments of `f`.
+A leaf *tensor* is passed to `f` itself, with its array exchanged for the duration of the call; so `f` may also close
+over it. That is how to differentiate with respect to the parameters of a module: give the parameters, and an `f`
+without arguments:
 
     parameters = list(model.parameters())
     npgrad.hvp(lambda: cross_entropy(model(x), y), parameters, vectors)
 
-Values, gradients and hooks of every tensor involved are afterwards what they were, also if `f` raises. No other thread may
-use those tensors meanwhile.
+Values, gradients and hooks of every tensor involved are afterwards what they were, also if `f` raises. No other
+thread may use those tensors meanwhile.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ STEP = 1e-20
 def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """The function that computes the gradient of the scalar function `f` with respect to its argument(s) `argnums`.
 
-    `grad(f)(x, …)` is an array with the shape and dtype of x; with a tuple of `argnums`, a tuple of arrays. Zeros where f
-    does not depend on the argument. Nobody's `.grad` changes.
+    `grad(f)(x, …)` is an array with the shape and dtype of x; with a tuple of `argnums`, a tuple of arrays. Zeros
+    where f does not depend on the argument. Nobody's `.grad` changes.
 
     >>> grad(lambda x: npgrad.sum(x**3))(np.array([1.0, 2.0]))
     array([ 3., 12.])
 
-    Raises TypeError if f does not return a tensor or if an argument has no gradient (integers), ValueError if the result
-    is not a scalar or f has too few arguments.
+    Raises TypeError if f does not return a tensor or if an argument has no gradient (integers), ValueError if the
+    result is not a scalar or f has too few arguments.
     """
     wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
@@ -77,8 +78,8 @@ def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callab
 def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> Array:
     """Jacobian-vector product: the derivative of `f` at `inputs` in the direction `tangents`, an array of f's shape.
 
-    `tangents` matches `inputs`: one array of the same shape for each (None: this input stays). Computed in complex128 by
-    one complex step, exact to rounding, and returned in the dtype of f's result.
+    `tangents` matches `inputs`: one array of the same shape for each (None: this input stays). Computed in complex128
+    by one complex step, exact to rounding, and returned in the dtype of f's result.
 
     Raises ValueError if a tangent does not have the shape of its input or f does not return one tensor, TypeError if f
     loses the imaginary part on the way (np.abs, np.real, comparisons turned into numbers: not holomorphic).
@@ -96,9 +97,9 @@ def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> Array:
 def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
     """Hessian-vector product of the scalar function `f` at `inputs`: the derivative of its gradient along `vectors`.
 
-    `vectors` matches `inputs`: one array of the same shape for each (None: zero). Returns arrays of the shape and dtype of
-    the inputs, a tuple if `inputs` is a sequence. Exact to rounding (Pearlmutter 1994, "Fast exact multiplication by the
-    Hessian", by complex step): forward and backward run once in complex128.
+    `vectors` matches `inputs`: one array of the same shape for each (None: zero). Returns arrays of the shape and
+    dtype of the inputs, a tuple if `inputs` is a sequence. Exact to rounding (Pearlmutter 1994, "Fast exact
+    multiplication by the Hessian", by complex step): forward and backward run once in complex128.
 
     Batch normalisation in training mode and dropout work as usual, since f runs only once; the running statistics of
     batch normalisation take part in no derivative and are best left alone by calling `model.eval()` or a copy.
@@ -132,9 +133,9 @@ class Run:
 class Point:
     """A function and the inputs at which it is differentiated.
 
-    `values` are the inputs as float64 arrays, or as given where they have no derivative (integers, None, text); `dtypes`
-    the dtypes the results are cast back to, None where there is no derivative. Without `numbers`, Python numbers among
-    several inputs are constants.
+    `values` are the inputs as float64 arrays, or as given where they have no derivative (integers, None, text);
+    `dtypes` the dtypes the results are cast back to, None where there is no derivative. Without `numbers`, Python
+    numbers among several inputs are constants.
     """
 
     def __init__(self, f: Any, inputs: Any, what: str, numbers: bool = True) -> None:
@@ -248,7 +249,7 @@ def refuse_real(ys: Sequence[Tensor]) -> None:
             if node.dtype.kind != "c" and any(edge is not None and edge.dtype.kind == "c" for edge in node.edges or ()):
                 raise TypeError(
                     f"forward of {node.describe()} is not holomorphic: it gave {node.dtype} for complex inputs, so the "
-                    "imaginary step is lost. Write it without np.abs, np.real, np.maximum of complex values and the like "
+                    "imaginary step is lost. Write it without np.abs, np.real, np.maximum of complex values "
                     "(compare real parts instead)."
                 )
 

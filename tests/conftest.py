@@ -23,7 +23,9 @@ SEED = int(os.environ.get("NPGRAD_SEED", "0"))
 
 
 def pytest_report_header() -> str:
-    return f"hypothesis profile {PROFILE}, NPGRAD_SEED={SEED}, torch {'found' if find_spec('torch') else 'not installed'}"
+    return (
+        f"hypothesis profile {PROFILE}, NPGRAD_SEED={SEED}, torch {'found' if find_spec('torch') else 'not installed'}"
+    )
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@
     gradcheck(MyFunction, [x])      # a Function you wrote
     hvpcheck(MyFunction, [x])       # is npgrad.hvp exact through it?
 
-`python -m npgrad.check` checks every Function of the library and prints the certificate. NumPy only; PyTorch is asked as a
-third opinion where it is installed.
+`python -m npgrad.check` checks every Function of the library and prints the certificate. NumPy only; PyTorch is asked
+as a third opinion where it is installed.
 """
 
 from npgrad.check.errors import GradientError, KinkError, NotHolomorphicError

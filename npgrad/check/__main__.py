@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     """0 if everything passed, 1 if something failed, 2 if the request was not understood."""
     parser = argparse.ArgumentParser(
         prog="python -m npgrad.check",
-        description="Check the gradients of npgrad against complex steps, central differences and PyTorch (if installed).",
+        description="Check npgrad's gradients against complex steps, central differences and PyTorch (if installed).",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,6 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for last in lines:
             print(last, flush=True)
+    except BrokenPipeError:
+        # `… | head`: nobody reads any further. The interpreter must not try to flush at exit.
+        sys.stdout = None  # type: ignore[assignment]
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -60,7 +60,7 @@ def draw(name: str, count: int, seed: int = 0) -> Iterator[tuple[int, int, Case]
 
 
 def certify(name: str, count: int = 20, seed: int = 0, entries: int = 6, torch: Any = None) -> Line:
-    """Check one Function on `count` cases and on no fewer than two of each of its builders; stop at the first failure."""
+    """Check one Function on `count` cases, at least two of each of its builders; stop at the first failure."""
     line = Line(name)
     if not CASES.get(name):
         line.failure = "no cases: add a builder to npgrad/check/cases"
@@ -117,7 +117,9 @@ def reference(case: Case, torch: Any) -> Any:
         given = iter(tensors)
         fixed = [torch.tensor(x) if isinstance(x, np.ndarray | np.generic) else x for x in case.inputs]
         assert case.torch is not None
-        return case.torch(torch, *[next(given) if differentiable(x) else y for x, y in zip(case.inputs, fixed, strict=True)])
+        return case.torch(
+            torch, *[next(given) if differentiable(x) else y for x, y in zip(case.inputs, fixed, strict=True)]
+        )
 
     return f
 
@@ -141,8 +143,8 @@ def select(asked: list[str]) -> list[str]:
             close = difflib.get_close_matches(name, [*registry, *functions], n=3, cutoff=0.5)
             hint = f" Did you mean {', '.join(close)}?" if close else " Without names, all functions are checked."
             raise KeyError(f"npgrad has no function called {name!r}.{hint}")
-        out += [f for f in found if f not in out]
-    return out
+        out += found
+    return list(dict.fromkeys(out))
 
 
 def uses(function: Any, name: str) -> bool:
@@ -159,8 +161,8 @@ def snake(name: str) -> str:
 def table(lines: Iterator[Line]) -> Iterator[str]:
     """The certificate as text of 80 columns, line by line, ending with the verdict.
 
-    The numbers are the largest errors relative to the size of the gradient, against each oracle; `hvp` compares the second
-    derivative through backward with differences of the gradient.
+    The numbers are the largest errors relative to the size of the gradient, against each oracle; `hvp` compares the
+    second derivative through backward with differences of the gradient.
     """
     torch = torch_module()
     version = f"torch {torch.__version__}" if torch is not None else "torch is not installed"

@@ -136,9 +136,7 @@ def some_entries(e: Evidence) -> str | None:
             counts = np.bincount(indices.ravel() % n, minlength=n) if np.max(np.abs(indices)) <= n else np.zeros(1)
             rows = wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != axis))
             if counts.shape == rows.shape and np.all(counts[rows] > 1):
-                return (
-                    f"wrong only where indices (input {j}) repeat: duplicates are lost, as in g[idx] += v. Use np.add.at"
-                )
+                return f"wrong only where indices (input {j}) repeat: g[idx] += v loses duplicates, np.add.at does not"
     for axis in range(e.got.ndim):
         rows = np.flatnonzero(wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != axis)))
         if len(rows) < e.got.shape[axis] and e.got.ndim > 0:
@@ -176,13 +174,15 @@ def pointwise_factor(e: Evidence) -> str | None:
             if power == -1 and name != "the input":
                 return f"the factor {name} is missing (backward is right after multiplying by {name})"
             if name == "the input":
-                return f"the power of the input is off by {power:g}: backward gives {by}x**{power:g} times the gradient"
-            return f"looks like the gradient of a different power: backward gives {by}({name})**{power:g} times the gradient"
+                return (
+                    f"the power of the input is off by {power:g}: backward gives {by}x**{power:g} times the right one"
+                )
+            return f"gradient of a different power: backward gives {by}({name})**{power:g} times the right one"
     return None
 
 
 def missing_path(e: Evidence) -> str | None:
-    """want − got is constant along an axis, or a multiple of the result along it: a path through a statistic is missing."""
+    """want − got is constant along an axis, or a multiple of the result: a path through a statistic is missing."""
     if np.isnan(e.want).any():
         return None
     gap = e.want - e.got
@@ -212,7 +212,7 @@ def summed(e: Evidence) -> str | None:
         if e.got.shape[axis] > 1 and not np.isnan(e.want).any():
             first = np.take(e.got, [0], axis)
             if same(e, e.got, np.broadcast_to(first, e.got.shape)):
-                return f"the gradient given does not vary along axis {axis}, the right one does: summed or broadcast too far"
+                return f"backward does not vary along axis {axis}, the right gradient does: summed or broadcast too far"
     return None
 
 

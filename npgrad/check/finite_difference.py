@@ -30,8 +30,8 @@ _JUMP = 1e-6
 def central_difference(point: Point, k: int, v: Array, middle: list[Array]) -> tuple[list[Array], bool]:
     """The derivative of each output when input k moves along v, and whether f is smooth there; `middle` is f there.
 
-    The second value is False if the one-sided slopes disagree even at the smallest step: a kink, a jump or the edge of the
-    domain is closer than about 3e-6.
+    The second value is False if the one-sided slopes disagree even at the smallest step: a kink, a jump or the edge
+    of the domain is closer than about 3e-6.
     """
     x = point.values[k]
     moving = np.abs(v) > 0

@@ -48,21 +48,22 @@ def gradcheck(
 ) -> Report:
     """Compare the gradients that backward() gives for `f` with independent oracles; raise GradientError if they differ.
 
-    `f` is any function of tensors that returns a tensor (or a tuple of them), or a Function class. `inputs` is one input or
-    a sequence: floating-point arrays are differentiated (in float64, whatever their dtype), integers, Python numbers and
-    None are passed on as they are. Leaf tensors, such as the parameters of a module, may also be used by an `f` that takes
-    no arguments: `gradcheck(lambda: loss(model), list(model.parameters()))`.
+    `f` is any function of tensors that returns a tensor (or a tuple of them), or a Function class. `inputs` is one
+    input or a sequence: floating-point arrays are differentiated (in float64, whatever their dtype), integers, Python
+    numbers and None are passed on as they are. Leaf tensors, such as the parameters of a module, may also be used by
+    an `f` that takes no arguments: `gradcheck(lambda: loss(model), list(model.parameters()))`.
 
-    What is differentiated is sum(dy*f(inputs)) with dy drawn from `seed`: a plain sum would hide errors (the gradient of
-    the sum of a softmax is zero, right or wrong). Inputs of up to `entries` entries are checked entry by entry, larger ones
-    at as many random entries and along a random direction, which sees all of them.
+    What is differentiated is sum(dy*f(inputs)) with dy drawn from `seed`: a plain sum would hide errors (the gradient
+    of the sum of a softmax is zero, right or wrong). Inputs of up to `entries` entries are checked entry by entry,
+    larger ones at as many random entries and along a random direction, which sees all of them.
 
-    The oracles: the *complex step* (relative error at most 1e-12); *central differences* (1e-7); and, if `torch` is given,
-    a function of torch tensors that computes the same thing, PyTorch (1e-11, values and gradients). A function that uses
-    np.abs, conj or the like has no complex step: `holomorphic=False` leaves the judgement to the others.
+    The oracles: the *complex step* (relative error at most 1e-12); *central differences* (1e-7); and, if `torch` is
+    given, a function of torch tensors that computes the same thing, PyTorch (1e-11, values and gradients). A function
+    that uses np.abs, conj or the like has no complex step: `holomorphic=False` leaves the judgement to the others.
 
-    Raises GradientError (an AssertionError) naming the input, the worst index, both values and a likely cause; KinkError
-    at a point where f is not smooth; NotHolomorphicError if the complex step cannot judge f; ValueError if f is random.
+    Raises GradientError (an AssertionError) naming the input, the worst index, both values and a likely cause;
+    KinkError at a point where f is not smooth; NotHolomorphicError if the complex step cannot judge f; ValueError if
+    f is random.
     """
     point = Point(f, inputs, "gradcheck", numbers=False)
     # Not default_rng(seed) itself: inputs drawn from that would have the same numbers as dy, and hide a forgotten dy.
@@ -71,7 +72,7 @@ def gradcheck(
     dys = [np.asarray(rng.normal(size=y.shape)) for y in middle]
     got = backward(point, dys, middle)
     oracles = [COMPLEX, DIFFERENCES] if holomorphic else [DIFFERENCES]
-    report = Report({name: 0.0 for name in oracles}, {name: 0 for name in oracles})
+    report = Report(dict.fromkeys(oracles, 0.0), dict.fromkeys(oracles, 0))
     for k, g in enumerate(got):
         if g is not None and g.size:
             check_input(point, k, g, dys, middle, oracles, report, rng, entries)
@@ -86,14 +87,18 @@ def backward(point: Point, dys: list[Array], middle: list[Array]) -> list[Array 
     with np.errstate(all="ignore"), point.at(point.values) as run:
         ys = outputs(run())
         if not all(np.array_equal(y._data, m, equal_nan=True) for y, m in zip(ys, middle, strict=True)):
-            raise ValueError("the function gave two different results for the same inputs: seed its randomness inside it.")
+            raise ValueError(
+                "the function gave two different results for the same inputs: seed its randomness inside it."
+            )
         tensors = [t for t in run.tensors if t is not None]
         found = iter(gradients(ys, given, tensors))
         for k, (t, x) in enumerate(zip(run.tensors, point.values, strict=True)):
             if t is not None and not np.array_equal(t._data, x, equal_nan=True):
                 raise GradientError(f"forward or backward wrote into input {k}: compute into arrays of their own.")
         if not all(np.array_equal(a, b) for a, b in zip(given, dys, strict=True)):
-            raise GradientError("backward wrote into dy, which other nodes may share: compute into an array of its own.")
+            raise GradientError(
+                "backward wrote into dy, which other nodes may share: compute into an array of its own."
+            )
         return [None if t is None else next(found) for t in run.tensors]
 
 
@@ -123,7 +128,9 @@ def check_input(
     """Compare the gradient of input k along several directions with the oracles."""
     x = point.values[k]
     if not np.all(np.isfinite(g)):
-        raise GradientError(explain(point, k, g, dys, middle, oracles[0], float(np.max(np.abs(g[np.isfinite(g)]), initial=1.0))))
+        raise GradientError(
+            explain(point, k, g, dys, middle, oracles[0], float(np.max(np.abs(g[np.isfinite(g)]), initial=1.0)))
+        )
     with np.errstate(all="ignore"):
         loss = sum(float(np.sum(np.abs(dy * y))) for dy, y in zip(dys, middle, strict=True))
     # Cancellation in f leaves errors that are small against what f could change by, not against its derivative.
@@ -148,8 +155,9 @@ def check_input(
         if COMPLEX in seen and not abs(seen[COMPLEX] - seen[DIFFERENCES]) <= 1e-6 * scale * weight:
             raise NotHolomorphicError(
                 f"the function checked is not holomorphic in input {k}{place(x, i)}: the complex step says "
-                f"{seen[COMPLEX]:.6g}, differences say {seen[DIFFERENCES]:.6g}. It uses np.abs, conj, np.var or the like on "
-                "complex values. Write it without, or judge it by central differences alone: gradcheck(…, holomorphic=False)."
+                f"{seen[COMPLEX]:.6g}, differences say {seen[DIFFERENCES]:.6g}. It uses np.abs, conj, np.var or so "
+                "on complex values. Write it without, or judge it by central differences alone: "
+                "gradcheck(…, holomorphic=False)."
             )
         for oracle, value in seen.items():
             error = abs(value - mine) / (scale * weight)
@@ -174,16 +182,14 @@ def ask(oracle: str, point: Point, k: int, v: Array, i: int | None, middle: list
     slopes, smooth = central_difference(point, k, v, middle)
     if not smooth:
         raise KinkError(
-            f"the function is not smooth at input {k}{place(point.values[k], i)}: its slopes to the left and to the right "
+            f"the function is not smooth at input {k}{place(point.values[k], i)}: its slopes to the left and right "
             "disagree, so there is no gradient to compare with. Choose a point at least 1e-5 away from kinks and jumps "
             "(ties of a maximum, zeros of relu and abs, edges of a domain)."
         )
     return slopes
 
 
-def explain(
-    point: Point, k: int, g: Array, dys: list[Array], middle: list[Array], oracle: str, scale: float
-) -> str:
+def explain(point: Point, k: int, g: Array, dys: list[Array], middle: list[Array], oracle: str, scale: float) -> str:
     """The message of a GradientError: the whole reference gradient is computed where that is affordable."""
     x = point.values[k]
     want = np.full(x.shape, np.nan)
@@ -235,7 +241,9 @@ def check_torch(
         size = max(float(np.max(np.abs(mine), initial=0.0)), 1e-300)
         error = float(np.max(np.abs(theirs - mine), initial=0.0)) / size
         if not error <= TOLERANCE[TORCH]:
-            raise GradientError(f"output {j} differs from torch's by {error:.1e} of its size: the *forward* rules differ.")
+            raise GradientError(
+                f"output {j} differs from torch's by {error:.1e} of its size: the *forward* rules differ."
+            )
         report.errors[TORCH] = max(report.errors[TORCH], error)
     live = [(y, torch.tensor(dy)) for y, dy in zip(ys, dys, strict=True) if y.requires_grad]
     if live:

@@ -21,14 +21,17 @@ _STEP = 1e-4
 def hvpcheck(f: Any, inputs: Any, *, seed: int = 0) -> float:
     """Compare hvp of sum(dy*f(inputs)) along a random direction with central differences of its gradient.
 
-    A wrong result has one of two causes: the gradient itself is wrong (`gradcheck` finds that), or backward uses np.abs,
-    conj or the like, which is right for real numbers and loses the derivative of complex ones. Returns the largest error
-    relative to the size of the second derivatives; raises GradientError if it exceeds 1e-6.
+    A wrong result has one of two causes: the gradient itself is wrong (`gradcheck` finds that), or backward uses
+    np.abs, conj or the like, which is right for real numbers and loses the derivative of complex ones. Returns the
+    largest error relative to the size of the second derivatives; raises GradientError if it exceeds 1e-6.
     """
     point = Point(f, inputs, "hvpcheck", numbers=False)
     rng = np.random.default_rng([seed, 0x687670])
     dys = [np.asarray(rng.normal(size=y.shape)) for y in evaluate(point, point.values)]
-    vs = [None if t is None else np.asarray(rng.uniform(-1, 1, size=x.shape)) for x, t in zip(point.values, point.dtypes, strict=True)]
+    vs = [
+        None if t is None else np.asarray(rng.uniform(-1, 1, size=x.shape))
+        for x, t in zip(point.values, point.dtypes, strict=True)
+    ]
 
     def loss(*tensors: Tensor) -> Any:
         result = point.f(*tensors) if point.arguments else point.f()
@@ -62,7 +65,7 @@ def hvpcheck(f: Any, inputs: Any, *, seed: int = 0) -> float:
         if not error <= _TOLERANCE:
             at = int(np.argmax(gap))
             raise GradientError(
-                f"wrong second derivative of input {k}: hvp gives {hv.flat[at]:.8g}, central differences of the gradient "
+                f"wrong second derivative of input {k}: hvp gives {hv.flat[at]:.8g}, differences of the gradient "
                 f"{want.flat[at]:.8g}. Likely cause: backward is not holomorphic (np.abs, conj, np.real or np.sign of "
                 "complex values), so hvp through it is wrong although its gradients are right."
             )

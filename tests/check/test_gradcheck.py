@@ -146,12 +146,26 @@ SQUARE = RNG.normal(size=(4, 4))
 PATHOLOGIES: dict[str, tuple[type[Function], Any, str]] = {
     "sign": (rule(np.tanh, lambda x, y, dy: (y * y - 1) * dy), X, r"the sign is wrong"),
     "factor": (rule(lambda x: x * x, lambda x, y, dy: x * dy), X, r"constant factor of 0\.5"),
-    "missing mean": (rule(lambda x: x.mean(axis=0), lambda x, y, dy: np.ones_like(x) * dy), X, r"n = 6 \(axis 0.*a mean treated as a sum"),
-    "extra mean": (rule(lambda x: x.sum(axis=0), lambda x, y, dy: np.ones_like(x) * dy / 6), X, r"an extra division by n = 6"),
-    "ddof": (
-        rule(lambda x: centred(x) / 5, lambda x, y, dy: (dy - dy.mean(axis=0)) / 6), X, r"n where n − 1 belongs, n = 6",
+    "missing mean": (
+        rule(lambda x: x.mean(axis=0), lambda x, y, dy: np.ones_like(x) * dy),
+        X,
+        r"n = 6 \(axis 0.*a mean treated as a sum",
     ),
-    "transposed": (rule(lambda x: x * x, lambda x, y, dy: (2 * x * dy).T), SQUARE, r"transposed: the axes are permuted by \(1, 0\)"),
+    "extra mean": (
+        rule(lambda x: x.sum(axis=0), lambda x, y, dy: np.ones_like(x) * dy / 6),
+        X,
+        r"an extra division by n = 6",
+    ),
+    "ddof": (
+        rule(lambda x: centred(x) / 5, lambda x, y, dy: (dy - dy.mean(axis=0)) / 6),
+        X,
+        r"n where n − 1 belongs, n = 6",
+    ),
+    "transposed": (
+        rule(lambda x: x * x, lambda x, y, dy: (2 * x * dy).T),
+        SQUARE,
+        r"transposed: the axes are permuted by \(1, 0\)",
+    ),
     "reshaped": (rule(lambda x: x.T * 1.0, lambda x, y, dy: dy.reshape(x.shape)), X, r"reshaped instead of transposed"),
     "reversed": (rule(lambda x: x[::-1] * 1.0, lambda x, y, dy: dy * 1.0), X, r"reverse order along axis 0"),
     "shifted": (rule(lambda x: np.roll(x, 1, 1), lambda x, y, dy: dy * 1.0), X, r"shifted by \d along axis 1"),
@@ -163,17 +177,24 @@ PATHOLOGIES: dict[str, tuple[type[Function], Any, str]] = {
     "softmax sum": (rule(softmax, lambda x, y, dy: y * dy), X, r"along axis 1, of the result.*softmax"),
     "variance path": (
         rule(normalised, lambda x, y, dy: (dy - dy.mean(axis=0)) / np.sqrt((centred(x) ** 2).mean(axis=0))),
-        X, r"centred result.*variance|of the result",
+        X,
+        r"centred result.*variance|of the result",
     ),
     "overflow": (rule(np.tanh, lambda x, y, dy: dy * np.nan), X, r"overflow or division by zero"),
     "summed": (
-        rule(lambda x: x * np.arange(6.0)[:, None], lambda x, y, dy: np.broadcast_to((dy * np.arange(6.0)[:, None]).sum(0), x.shape)),
-        X, r"does not vary along axis 0",
+        rule(
+            lambda x: x * np.arange(6.0)[:, None],
+            lambda x, y, dy: np.broadcast_to((dy * np.arange(6.0)[:, None]).sum(0), x.shape),
+        ),
+        X,
+        r"does not vary along axis 0",
     ),
     "one row": (
-        rule(lambda x: x * 2.0, lambda x, y, dy: 2 * dy * (np.arange(6) != 2)[:, None]), X, r"only 2 along axis 0 are wrong",
+        rule(lambda x: x * 2.0, lambda x, y, dy: 2 * dy * (np.arange(6) != 2)[:, None]),
+        X,
+        r"only 2 along axis 0 are wrong",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PATHOLOGIES)
@@ -182,7 +203,14 @@ def test_the_likely_cause_is_named(name: str) -> None:
     with pytest.raises(GradientError, match=cause) as raised:
         gradcheck(wrong, x)
     message = str(raised.value)
-    for part in ("wrong gradient of input 0", f"shape {x.shape}", "at [", "backward gives", "complex step", "entries are wrong"):
+    for part in (
+        "wrong gradient of input 0",
+        f"shape {x.shape}",
+        "at [",
+        "backward gives",
+        "complex step",
+        "entries are wrong",
+    ):
         assert part in message
 
 

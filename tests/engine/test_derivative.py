@@ -99,7 +99,12 @@ def test_jvp_is_the_transpose_of_backward() -> None:
     """dy·(J v) = (Jᵀ dy)·v."""
     rng = np.random.default_rng(0)
     x, v, dy = rng.normal(size=(5, 3)), rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
-    for f in (npgrad.softmax, npgrad.tanh, lambda t: npgrad.cumsum(t, 0), lambda t: t / npgrad.sum(t, axis=1, keepdims=True)):
+    for f in (
+        npgrad.softmax,
+        npgrad.tanh,
+        lambda t: npgrad.cumsum(t, 0),
+        lambda t: t / npgrad.sum(t, axis=1, keepdims=True),
+    ):
         tangent = npgrad.jvp(f, x, v)
         t = Tensor(x, requires_grad=True)
         f(t).backward(dy)
@@ -203,18 +208,32 @@ ERRORS: dict[str, tuple[Any, type[Exception], list[str]]] = {
     "not a scalar": (lambda: npgrad.grad(lambda x: x * 2.0)(np.ones(2)), ValueError, ["scalar", "(2,)", "jvp"]),
     "hvp not scalar": (lambda: npgrad.hvp(lambda x: x * 2.0, np.ones(2), np.ones(2)), ValueError, ["hvp", "(2,)"]),
     "no tensor": (lambda: npgrad.grad(lambda x: 1.0)(np.ones(2)), TypeError, ["float", "tensor"]),
-    "jvp no tensor": (lambda: npgrad.jvp(lambda x: x.numpy(), np.ones(2), np.ones(2)), TypeError, ["ndarray", ".numpy()"]),
+    "jvp no tensor": (
+        lambda: npgrad.jvp(lambda x: x.numpy(), np.ones(2), np.ones(2)),
+        TypeError,
+        ["ndarray", ".numpy()"],
+    ),
     "integers": (lambda: npgrad.grad(lambda x: x)(3), TypeError, ["argument 0", "int64", "1.0"]),
     "missing argument": (lambda: npgrad.grad(lambda x: x, argnums=2)(1.0), ValueError, ["1 argument", "no argument 2"]),
     "count": (lambda: npgrad.hvp(lambda x: x, [1.0], [1.0, 2.0]), ValueError, ["2 vectors", "1 inputs"]),
     "shape": (lambda: npgrad.jvp(lambda x: x, np.ones(2), np.ones(3)), ValueError, ["(3,)", "(2,)", "input 0"]),
-    "nothing to vary": (lambda: npgrad.hvp(lambda x: x, [np.arange(3)], [None]), TypeError, ["no floating-point input"]),
-    "intermediate": (
-        lambda: npgrad.hvp(lambda x: x, [Tensor(1.0, requires_grad=True) * 2.0], [1.0]), ValueError, ["Mul", ".detach()"],
+    "nothing to vary": (
+        lambda: npgrad.hvp(lambda x: x, [np.arange(3)], [None]),
+        TypeError,
+        ["no floating-point input"],
     ),
-    "array for a closure": (lambda: npgrad.hvp(lambda: 0, [np.ones(2)], [np.ones(2)]), TypeError, ["without arguments", "ndarray"]),
+    "intermediate": (
+        lambda: npgrad.hvp(lambda x: x, [Tensor(1.0, requires_grad=True) * 2.0], [1.0]),
+        ValueError,
+        ["Mul", ".detach()"],
+    ),
+    "array for a closure": (
+        lambda: npgrad.hvp(lambda: 0, [np.ones(2)], [np.ones(2)]),
+        TypeError,
+        ["without arguments", "ndarray"],
+    ),
     "no function": (lambda: npgrad.jvp(3, np.ones(2), np.ones(2)), TypeError, ["function", "int"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ERRORS)

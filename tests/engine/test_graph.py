@@ -16,7 +16,7 @@ from tests.strategies import broadcastable, seeds
 
 
 class Naive:
-    """A value with its parents and the local derivative by each: what a textbook says, nothing shared, nothing freed."""
+    """A value with its parents and the local derivative by each: as in a textbook, nothing shared, nothing freed."""
 
     def __init__(self, value: Any, parents: Any = (), locals_: Any = (), grad: bool = False) -> None:
         self.value, self.parents, self.locals = np.float64(value), parents, locals_

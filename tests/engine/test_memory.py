@@ -71,7 +71,8 @@ def test_nodes_die_without_the_garbage_collector(how: str) -> None:
 def test_no_function_holds_on_to_its_node(name: str) -> None:
     for _, n, case in draw(name, 4):
         tensors = [
-            Tensor(x, requires_grad=True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in case.inputs
+            Tensor(x, requires_grad=True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+            for x in case.inputs
         ]
         y = registry[name].apply(*tensors, **case.options)
         if y._node is None:

@@ -77,7 +77,14 @@ def test_numbers(x: Tensor) -> None:
 
 def test_comparisons_are_arrays(x: Tensor) -> None:
     a = x.numpy()
-    for got, want in [(x > 2, a > 2), (x >= 2, a >= 2), (x < 2, a < 2), (x <= 2, a <= 2), (x == 2, a == 2), (x != 2, a != 2)]:
+    for got, want in [
+        (x > 2, a > 2),
+        (x >= 2, a >= 2),
+        (x < 2, a < 2),
+        (x <= 2, a <= 2),
+        (x == 2, a == 2),
+        (x != 2, a != 2),
+    ]:
         assert type(got) is np.ndarray and np.array_equal(got, want)
     assert {x: 1}[x] == 1
 
