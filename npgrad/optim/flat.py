@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from operator import is_
+from sys import getrefcount
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,12 +61,17 @@ class Stretch:
         return self._scratch[k]
 
 
+class _Whole(np.ndarray[Any, Any]):
+    """What the parts of a flat array are views of (see `Flat.split`)."""
+
+
 class Run(NamedTuple):
     """The parameters first to last - 1, whose gradients are brought together."""
 
     first: int
     last: int
     grad: Array
+    slotted: Array
     blocks: list[Stretch]
 
 
@@ -80,10 +85,12 @@ class Flat:
         self.bounds: list[int] = [0, *np.cumsum(self.sizes).tolist()]
         dtype = self.parameters[0].dtype
         self.data: Array = np.zeros(self.bounds[-1], dtype)
-        self.grad: Array = np.zeros(self.bounds[-1], dtype)
         self.views = self.split(self.data)
-        self.slots = self.split(self.grad)
-        """Where each parameter's gradient goes: gradients that are already these very arrays are not copied."""
+        self.grad: Array = np.zeros(self.bounds[-1], dtype)
+        """Where gradients are copied together; nobody else sees it."""
+        self.slotted: Array = np.zeros(self.bounds[-1], dtype)
+        self.slots = self.split(self.slotted)
+        """Where each parameter would like its gradient: those that are already these very arrays are not copied."""
         self.states: dict[str, Array] = {}
         self.steps = [0] * len(self.sizes)
         self._scratch: list[Array] = []
@@ -94,9 +101,14 @@ class Flat:
         self._all = self.runs([True] * len(self.sizes))
 
     def split(self, array: Array) -> list[Array]:
-        """Views of a flat array in the shapes of the parameters."""
-        spans = zip(self.parameters, self.bounds, self.bounds[1:], strict=False)
-        return [array[start:stop].reshape(p.shape) for p, start, stop in spans]
+        """Parts of a flat array in the shapes of the parameters.
+
+        By way of another class: NumPy lets a view of a view refer to the first array of all, but stops where the class
+        changes. So a view of a part refers to the part, and the number of references to a slot tells whether anybody
+        still looks at that gradient, whole or not.
+        """
+        spans = zip(self.shapes, self.bounds, self.bounds[1:], strict=False)
+        return [array[start:stop].view(_Whole).reshape(shape).view(np.ndarray) for shape, start, stop in spans]
 
     def state(self, name: str) -> Array:
         """The array called `name` for all the parameters, made of zeros when first asked for."""
@@ -166,20 +178,18 @@ class Flat:
 
     def together(self, gradients: list[Array], run: Run) -> Array:
         """The gradients of a run as one flat array: copied together only if there are several."""
-        first, last, whole, _ = run
+        first, last, own, slotted, _ = run
         if last - first == 1:
             g = gradients[first]
             if g.flags.c_contiguous and g.dtype == self.data.dtype:
                 return g.reshape(-1)
-        gradients, slots = gradients[first:last], self.slots[first:last]
-        in_place = list(map(is_, gradients, slots))
-        if not any(in_place):
-            return np.concatenate(gradients, axis=None, out=whole)
-        if not all(in_place):
-            for g, slot in zip(gradients, slots, strict=True):
-                if g is not slot:
-                    slot[...] = g
-        return whole
+        strays = [k for k in range(first, last) if gradients[k] is not self.slots[k]]
+        # References to a slot that nobody uses: the list, the parameter's attribute, and the question itself.
+        if len(strays) == last - first or any(getrefcount(self.slots[k]) > 3 for k in strays):
+            return np.concatenate(gradients[first:last], axis=None, out=own)
+        for k in strays:
+            self.slots[k][...] = gradients[k]
+        return slotted
 
     def runs(self, present: list[bool]) -> list[Run]:
         """Neighbours that can be updated as one: present, small, updated equally often before."""
@@ -199,7 +209,7 @@ class Flat:
         start, stop = self.bounds[first], self.bounds[last]
         cuts = [*range(start, stop, BLOCK), stop] if stop > start else [start, stop]
         blocks = [Stretch(self, first, a, b) for a, b in pairwise(cuts)]
-        run = self._runs[first, last] = Run(first, last, self.grad[start:stop], blocks)
+        run = self._runs[first, last] = Run(first, last, self.grad[start:stop], self.slotted[start:stop], blocks)
         return run
 
     def __getstate__(self) -> dict[str, Any]:

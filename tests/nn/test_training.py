@@ -85,3 +85,43 @@ def test_replayed_training_gives_the_same_bytes(name: str) -> None:
     assert a == b
     for key, array in plain.state_dict().items():
         assert array.tobytes() == replayed.state_dict()[key].tobytes()
+
+
+def test_hooks_see_every_replayed_step() -> None:
+    model = network(np.float64)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    outputs: list[np.ndarray] = []
+    gradients: list[np.ndarray] = []
+    forward = model[4].register_forward_hook(lambda module, inputs, output: outputs.append(output.numpy()))
+    backward = model[4].register_backward_hook(lambda module, dy: gradients.append(dy.copy()))
+    losses = train(model, optimizer, replay=True)
+    assert len(outputs) == len(gradients) == STEPS
+    assert len({a.tobytes() for a in outputs}) == len({a.tobytes() for a in gradients}) == STEPS
+    forward()
+    backward()
+    twin = network(np.float64)
+    assert train(twin, optim.SGD(twin.parameters(), lr=0.1), replay=False) == losses
+
+
+@pytest.mark.parametrize("how", [lambda g: g, lambda g: g[-1:], lambda g: g.T], ids=["whole", "part", "transposed"])
+@pytest.mark.parametrize("every", [1, 3])
+def test_gradients_a_user_keeps_stay_what_they_were(how: Any, every: int) -> None:
+    model = network(np.float32)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    kept: list[tuple[np.ndarray, bytes]] = []
+
+    @npgrad.replay
+    def step(x: np.ndarray, y: np.ndarray) -> None:
+        optimizer.zero_grad()
+        npgrad.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    for k, (x, y) in enumerate(batches()):
+        step(x, y)
+        if k % every == 0:
+            for j, p in enumerate(model.parameters()):
+                if (j + k) % 2:
+                    assert p.grad is not None
+                    kept.append((how(p.grad), how(p.grad).tobytes()))
+    for array, then in kept:
+        assert array.tobytes() == then
