@@ -44,12 +44,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import numpy as np
 
 from experiments.claims import Claim
+from experiments.settings import Mistake, label_of, quoted, read_setting, text_of
 from npgrad import __version__, data
 
 if TYPE_CHECKING:
@@ -62,10 +63,6 @@ __all__ = ["Budget", "Experiment", "Mistake", "Picture", "Plan", "Result", "Run"
 Budget = Literal["quick", "default", "full"]
 LESSONS = Path(__file__).parent / "lessons"
 ROOT = Path(__file__).parent.parent
-
-
-class Mistake(Exception):
-    """Something the caller asked for cannot be done; the message is one sentence that says what and why."""
 
 
 @dataclass
@@ -141,7 +138,7 @@ class Plan:
         words = ["python -m experiments run", self.experiment.name]
         words += [f"--{self.budget}"] if self.budget != "default" else []
         words += [f"--seeds {self.seeds}"] if self.seeds != self.experiment.seeds[self.budget] else []
-        words += [f"--set {key}={_quoted(value)}" for key, value in self.changes.items()]
+        words += [f"--set {key}={quoted(value)}" for key, value in self.changes.items()]
         return " ".join(words)
 
     @property
@@ -154,9 +151,9 @@ class Plan:
         for key, value in lesson.quick.items():
             usual = lesson.usual(key)
             if isinstance(value, (list, tuple)):
-                shorter.append(f"{key} {', '.join(map(_text, value))} only")
+                shorter.append(f"{key} {', '.join(map(text_of, value))} only")
             elif key not in self.changes:
-                shorter.append(f"{_text(value)} {key} instead of {_text(usual)}")
+                shorter.append(f"{text_of(value)} {key} instead of {text_of(usual)}")
         return f"quick look: {'; '.join(shorter)}" if shorter else ""
 
 
@@ -281,9 +278,9 @@ class Experiment:
                 )
                 raise Mistake(f"{self.name} has no setting {key!r}: {hint}")
             if key in swept:
-                values[key] = tuple(_read(key, part, self.hints[key]) for part in text.split(","))
+                values[key] = tuple(read_setting(key, part, self.hints[key]) for part in text.split(","))
             else:
-                values[key] = _read(key, text, self.hints[key])
+                values[key] = read_setting(key, text, self.hints[key])
 
         count = self.seeds[budget] if seeds is None else seeds
         runs: dict[str, Run] = {}
@@ -292,7 +289,7 @@ class Experiment:
             fixed = {key: value for key, value in values.items() if key not in swept}
             for combination in itertools.product(*axes.values()):
                 chosen = dict(zip(axes, combination, strict=True))
-                label = _label(chosen)
+                label = label_of(chosen)
                 for seed in range(count):
                     try:
                         config = self.module.Config(**fixed, **chosen, seed=seed)
@@ -382,53 +379,6 @@ def _digest(path: str) -> str:
         raise Mistake(str(error)) from None
     except OSError as error:
         raise Mistake(f"the data file {path} cannot be read: {error.strerror}.") from None
-
-
-def _read(key: str, text: str, kind: Any) -> Any:
-    text = text.strip()
-    kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
-    for one in kinds:
-        if one is type(None) and text.lower() == "none":
-            return None
-        if get_origin(one) is Literal and text in get_args(one):
-            return text
-        if get_origin(one) is tuple:
-            return tuple(_read(key, part, get_args(one)[0]) for part in text.split(","))
-        if one is bool and text.lower() in ("true", "yes", "1", "false", "no", "0"):
-            return text.lower() in ("true", "yes", "1")
-        try:
-            if one is int and float(text.replace("_", "")) == int(float(text.replace("_", ""))):
-                return int(float(text.replace("_", "")))
-            if one is float:
-                top, _, bottom = text.replace("_", "").partition("/")
-                return float(top) / float(bottom) if bottom else float(top)
-        except (ValueError, OverflowError, ZeroDivisionError):
-            continue
-        if one is str:
-            return text
-    names = {int: "a whole number", float: "a number", bool: "true or false"}
-    wanted = " or ".join(
-        ", ".join(map(str, get_args(one))) if get_origin(one) is Literal else names.get(one, "none") for one in kinds
-    )
-    raise Mistake(f"{key} cannot be {text!r}: it takes {wanted}.")
-
-
-def _label(chosen: Mapping[str, Any]) -> str:
-    if len(chosen) == 1 and isinstance(only := next(iter(chosen.values())), str):
-        return only
-    return " ".join(f"{key}={_text(value)}" for key, value in chosen.items()) or "run"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
-
-
-def _quoted(value: str) -> str:
-    return value if all(c.isalnum() or c in "._,-/+" for c in value) else "'" + value.replace("'", "'\\''") + "'"
 
 
 def _binds(statement: ast.stmt) -> Iterable[str]:

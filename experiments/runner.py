@@ -135,7 +135,7 @@ def processes(jobs: int) -> Iterator[Executor]:
 def dask(address: str) -> Iterator[Executor]:
     """The workers of a Dask scheduler, on as many machines as it has. Raises Mistake if it cannot be reached."""
     try:
-        from distributed import Client
+        from distributed import Client  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         raise Mistake("--scheduler needs Dask, which is not installed: pip install '.[cluster]'.") from None
     try:
@@ -185,7 +185,7 @@ def execute(
     A run that raises, or whose process dies, is named in `failed` and the others go on. Raises Interrupted on Ctrl-C.
     """
     outcome = Outcome()
-    missing = []
+    missing: list[Run] = []
     for run in runs:
         (missing if fresh or not store.has(run) else outcome.kept).append(run)
     missing.sort(key=lambda run: -run.cost)
@@ -354,7 +354,7 @@ class _Bar(_Lines):
 def _display(count: int, kept: int) -> _Lines:
     if count and sys.stderr.isatty():
         try:
-            from tqdm import tqdm
+            from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
         except ImportError:
             return _Lines(count, kept)
         return _Bar(count, kept, tqdm)

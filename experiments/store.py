@@ -165,10 +165,13 @@ class Store:
                 if columns:
                     writer.writerow(columns)
                     writer.writerows([f"{v:.9g}" for v in row] for row in zip(*columns.values(), strict=True))
-            np.savez_compressed(partial / "arrays.npz", **{k: np.asarray(v) for k, v in result.arrays.items()})
+            arrays: dict[str, Any] = {k: np.asarray(v) for k, v in result.arrays.items()}
+            np.savez_compressed(partial / "arrays.npz", **arrays)
             if final.exists():
                 shutil.rmtree(final)
             os.replace(partial, final)
+        except OSError as error:
+            raise Mistake(f"{final} cannot be written: {error.strerror}.") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return final

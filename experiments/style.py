@@ -138,7 +138,7 @@ def theme(name: Theme) -> Iterator[None]:
     import matplotlib
 
     look = {"light": _LIGHT, "dark": _DARK}[name]
-    settings = {
+    settings: dict[Any, Any] = {
         "svg.hashsalt": "npgrad",
         "svg.fonttype": "none",
         "font.family": ["DejaVu Sans"],  # comes with Matplotlib: text is laid out the same on every machine
@@ -225,7 +225,7 @@ def label_ends(axes: Axes, ends: Iterable[tuple[float, float, str, str]], gap: f
     Call it last: it places the names by the limits of the axes as they are then. `gap` is in lines of text.
     """
     ends = [end for end in ends if np.isfinite(end[1])]
-    made = axes.figure
+    made: Any = axes.figure
     if not ends:
         return
     made.draw_without_rendering()
