@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 EXAMPLES = """examples:
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(last, flush=True)
     except BrokenPipeError:
         # `… | head`: nobody reads any further. The interpreter must not try to flush at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

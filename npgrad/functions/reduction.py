@@ -124,7 +124,7 @@ class Var(Function):
         x = floating(x)
         self.xc, n = deviations(x, axis, self.xc)  # (1)
         self.m = divisor(n, ddof)
-        self.dx = np.multiply(self.xc, self.xc, out=self.dx)
+        self.dx = np.asarray(np.multiply(self.xc, self.xc, out=self.dx))
         self.y = np.divide(np.add.reduce(self.dx, axis, keepdims=True), self.m, out=self.y)  # (2)
         return without(self.y, axis, keepdims)
 
@@ -168,7 +168,7 @@ class Std(Function):
         x = floating(x)
         self.xc, n = deviations(x, axis, self.xc)  # (1)
         self.m = divisor(n, ddof)
-        self.dx = np.multiply(self.xc, self.xc, out=self.dx)
+        self.dx = np.asarray(np.multiply(self.xc, self.xc, out=self.dx))
         v = np.divide(np.add.reduce(self.dx, axis, keepdims=True), self.m)  # (2)
         self.y = np.sqrt(v, out=self.y)  # (3)
         return without(self.y, axis, keepdims)

@@ -20,7 +20,6 @@ from npgrad.function import registry
 
 @pytest.fixture
 def without_gc() -> Iterator[None]:
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
