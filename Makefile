@@ -22,8 +22,8 @@ smoke: .venv/test ## a handful of tests over every part, in seconds
 check: .venv/experiments ## the certificate: every gradient against every oracle
 	$(BIN)/python -m npgrad.check
 
-site: .venv/experiments ## the derivations as pages, in site/
-	$(BIN)/python -m npgrad.explain --site site
+site: .venv/site ## the derivations as pages, in site/
+	$(BIN)/python -m npgrad.explain --html site
 
 bench: .venv/test ## npgrad beside the same step written by hand
 	$(BIN)/python -m benchmarks
@@ -42,6 +42,6 @@ clean: ## remove what make made: environment, caches, results
 	@touch $@
 
 # One stamp for each set of extras; installing one set does not undo another.
-.venv/experiments .venv/test .venv/dev: .venv/%: setup.cfg pyproject.toml | .venv/python
+.venv/experiments .venv/site .venv/test .venv/dev: .venv/%: setup.cfg pyproject.toml | .venv/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@

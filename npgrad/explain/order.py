@@ -42,7 +42,7 @@ _GROUPS = (
     ),
     Group(
         "Activations",
-        "The slope decides how much of the gradient survives a layer: 1 - t² of a saturated tanh is almost nothing, "
+        "The slope decides how much of the gradient survives a layer: 1 − t² of a saturated tanh is almost nothing, "
         "and a dead relu passes nothing at all.",
         ("Tanh", "Sigmoid", "Relu", "LeakyRelu", "Elu", "Softplus", "Silu", "Gelu", "GeluTanh"),
     ),
@@ -72,7 +72,7 @@ _GROUPS = (
     ),
     Group(
         "From scores to a loss",
-        "Softmax, logarithm and mean by themselves are laborious; together they cancel to p - onehot.",
+        "Softmax, logarithm and mean by themselves are laborious; together they cancel to p − onehot.",
         ("Softmax", "LogSoftmax", "NLLLoss", "CrossEntropy", "SoftCrossEntropy", "BCEWithLogits", "MSELoss"),
     ),
     Group(

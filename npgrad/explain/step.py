@@ -93,7 +93,7 @@ class Walk:
         yield f"   sends to {send.to}" + (f"   by {send.rule}" if send.rule else "")
         if send.raw.shape != send.fitted.shape:
             yield (
-                f"      backward gives shape {send.raw.shape}; {send.to} of shape {send.fitted.shape} was broadcast to it, "
+                f"      backward gives shape {send.raw.shape}; {send.to} of shape {send.fitted.shape} was broadcast, "
                 "so the gradients of its copies are summed"
             )
         yield from block("   gradient", send.fitted)
@@ -117,8 +117,8 @@ def block(title: str, a: Array) -> Iterator[str]:
 def step(loss: Tensor, grad: Any = None) -> Walk:
     """Walk through the backward pass of `loss` without performing it: printing the result tells what happens.
 
-    `grad` is the derivative that arrives at `loss` (ones by default). Tensors are called by the names of your variables.
-    Raises RuntimeError if nothing requires a gradient, or the graph was freed; ValueError if `grad` has another shape.
+    `grad` is the derivative that arrives at `loss` (ones by default). Tensors go by the names of your variables.
+    Raises RuntimeError if nothing requires a gradient, or the graph was freed; ValueError if `grad` has a wrong shape.
     """
     root = loss._node
     if root is None:
