@@ -127,68 +127,51 @@ class Entry:
         # References to `out` that are ours: this attribute, a local variable, and the question itself.
         self.holders = 3
 
-    def arrays(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> list[Any] | None:
-        """The arrays to run the node on, or None if this is another operation than the recorded one."""
-        if not all(map(is_, options.values(), self.option_values)) or len(options) != len(self.options):
-            if options.keys() != self.options.keys():
-                return None
-            if any(signature(value) != signature(self.options[name]) for name, value in options.items()):
-                return None
-        leaves = self.leaves
-        if len(inputs) == len(self.same) and all(map(is_, inputs, self.same)):
-            arrays: list[Any] = [x._data for x in inputs]
-        else:
-            constants = self.others(inputs)
-            if constants is None:
-                return None
-            arrays, more = constants
-            if more:
-                leaves = leaves + more
-        for leaf in leaves:
-            if leaf._fingerprint is not None:
-                leaf._observe()
-        if not all([leaf.requires_grad for leaf in self.leaves]):
-            return None
-        node = self.node
-        if self.grad:
-            node.age = tick()
-            if leaves is not self.leaves:
-                node.leaves = tuple(leaves)
-        if node.hooks is not None or node.retained is not None:
-            node.hooks = node.retained = None
-            self.out.grad = None
-        return arrays
-
-    def others(self, inputs: tuple[Any, ...]) -> tuple[list[Any], list[Tensor]] | None:
-        """As `arrays` where some inputs are no tensors with a gradient; and the constant tensors among them."""
+    def refresh(self, inputs: tuple[Any, ...]) -> list[Any] | None:
+        """The arrays to run the node on where some inputs are arrays, numbers or constant tensors; None if one differs."""
         if len(inputs) != len(self.same):
             return None
         arrays: list[Any] = []
         constants: list[Tensor] = []
         for k, x in enumerate(inputs):
-            if x is self.same[k] and isinstance(x, Tensor):
-                arrays.append(x._data)
-                continue
-            if type(x) in _WEAK:
-                if self.same[k] is not self or type(x) is not type(self.inputs[k]):
-                    return None
-                arrays.append(x)
-                continue
+            same = self.same[k]
             if isinstance(x, Tensor):
-                if x.requires_grad:
-                    return None
                 a = x._data
+                if x is same:
+                    arrays.append(a)
+                    continue
+                if x.requires_grad or same is not self or self.inputs[k] != (a.shape, a.dtype):
+                    return None
+                if x._fingerprint is not None:
+                    x._observe()
                 constants.append(x)
+            elif type(x) in _WEAK:
+                if is_tracked(same) or type(x) is not type(self.inputs[k]):
+                    return None
+                a = x
             else:
-                a = as_array(x)
-            if self.same[k] is not self or self.inputs[k] != (a.shape, a.dtype):
-                return None
-            own = self.kept.get(k)
-            if own is not None:
-                own[...] = a
-                a = own
+                if type(x) is not np.ndarray:
+                    x = np.asarray(x)
+                if same is not self or self.inputs[k] != (x.shape, x.dtype):
+                    return None
+                own = self.kept.get(k)
+                if own is not None:
+                    own[...] = x
+                    a = own
+                else:
+                    a = as_array(x)
             arrays.append(a)
-        return arrays, constants
+        if constants and self.grad:
+            self.node.leaves = (*self.leaves, *constants)
+        return arrays
+
+    def accepts(self, options: dict[str, Any]) -> bool:
+        """Whether memory that fitted the recorded options fits these."""
+        if all(map(is_, options.values(), self.option_values)) and len(options) == len(self.options):
+            return True
+        if options.keys() != self.options.keys():
+            return False
+        return all([signature(value) == signature(self.options[name]) for name, value in options.items()])
 
 
 def signature(x: Any) -> Any:
@@ -248,9 +231,27 @@ class Tape:
         out = entry.out
         # More references than our own: somebody keeps the tensor of the last call, which then keeps its memory.
         if entry.cls is cls and getrefcount(out) <= entry.holders and mode.grad is entry.grad and not mode.holomorphic:
-            arrays = entry.arrays(inputs, options)
-            if arrays is not None:
-                y = entry.node.forward(*arrays, **options)
+            arrays: list[Any] | None = []
+            for x, same in zip(inputs, entry.same, strict=False):
+                if x is not same:
+                    arrays = entry.refresh(inputs)
+                    break
+                arrays.append(x if x is None else x._data)
+            else:
+                if len(inputs) != len(entry.same):
+                    arrays = None
+            for leaf in entry.leaves:
+                if leaf._fingerprint is not None:
+                    leaf._observe()
+                if not leaf.requires_grad:
+                    arrays = None
+            if arrays is not None and (not (options or entry.options) or entry.accepts(options)):
+                node = entry.node
+                if entry.grad:
+                    node.age = tick()
+                    if node.hooks is not None or node.retained is not None:
+                        node.hooks = node.retained = out.grad = None
+                y = node.forward(*arrays, **options)
                 if y is out._data:
                     return out
                 y = np.asarray(y)
@@ -420,6 +421,11 @@ class Handover:
             self.array, self.holders = slot, 6
         else:
             self.array, self.holders = g, 4
+
+
+def is_tracked(x: Any) -> bool:
+    """Whether x is a tensor that requires a gradient."""
+    return isinstance(x, Tensor) and x.requires_grad
 
 
 def is_raw(x: Any) -> bool:
