@@ -33,57 +33,64 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
             node.verify()
     order.sort(key=_by_age)
     root.arriving = dy
-    del dy, root, node
-    while order:
-        node = order.pop()
-        received = node.arriving
-        edges = node.edges
-        assert edges is not None
-        for_leaves: list[tuple[Tensor, Array]] | None = None
-        if received is not None:
-            if node.hooks is not None or node.retained is not None:
-                received = observe(node, received)
-            gradients = node.backward(received)
-            if type(gradients) is not tuple:
-                gradients = (gradients,)
-            if len(gradients) != len(edges):
-                raise_count(node, len(gradients), len(edges))
-            for k, edge in enumerate(edges):
-                if edge is None:
-                    continue
-                g = gradients[k]
-                if g is None:
-                    continue
-                if isinstance(edge, Tensor):
-                    item = (edge, fit(g, edge._data, node, k))
-                    for_leaves = [item] if for_leaves is None else [*for_leaves, item]
-                    del item
-                    continue
-                if type(g) is not np.ndarray or g.shape != edge.shape or g.dtype != edge.dtype:
-                    g = fit(g, edge, node, k)
-                first = edge.arriving
-                if first is None:
-                    edge.arriving = g
-                elif edge.arriving_is_sum:
-                    np.add(first, g, out=first)
-                else:
-                    # The first array may also be somebody else's dy: it is copied before it is added to.
-                    edge.arriving = np.asarray(first + g)
-                    edge.arriving_is_sum = True
-            gradients = g = None
-        if retain_graph or node.taped:
-            node.arriving = None
-            node.arriving_is_sum = False
-            if node.taped:
+    del dy, root
+    node = None  # type: ignore[assignment]
+    try:
+        while order:
+            node = order.pop()
+            received = node.arriving
+            edges = node.edges
+            assert edges is not None
+            for_leaves: list[tuple[Tensor, Array]] | None = None
+            if received is not None:
+                if node.hooks is not None or node.retained is not None:
+                    received = observe(node, received)
+                gradients = node.backward(received)
+                if type(gradients) is not tuple:
+                    gradients = (gradients,)
+                if len(gradients) != len(edges):
+                    raise_count(node, len(gradients), len(edges))
+                for k, edge in enumerate(edges):
+                    if edge is None:
+                        continue
+                    g = gradients[k]
+                    if g is None:
+                        continue
+                    if isinstance(edge, Tensor):
+                        item = (edge, fit(g, edge._data, node, k))
+                        for_leaves = [item] if for_leaves is None else [*for_leaves, item]
+                        del item
+                        continue
+                    if type(g) is not np.ndarray or g.shape != edge.shape or g.dtype != edge.dtype:
+                        g = fit(g, edge, node, k)
+                    first = edge.arriving
+                    if first is None:
+                        edge.arriving = g
+                    elif edge.arriving_is_sum:
+                        np.add(first, g, out=first)
+                    else:
+                        # The first array may also be somebody else's dy: it is copied before it is added to.
+                        edge.arriving = np.asarray(first + g)
+                        edge.arriving_is_sum = True
+                gradients = g = None
+            if retain_graph or node.taped:
+                node.arriving = None
+                node.arriving_is_sum = False
                 node.own_buffers()
-        elif getrefcount(node) > 2:
-            node.release()
-        # The node and what it kept are gone by now, unless somebody still needs them.
-        node = edges = edge = received = None  # type: ignore[assignment]
-        while for_leaves:
-            leaf, g = for_leaves.pop(0)
-            deliver(leaf, g, shared=getrefcount(g) > 2)
-            g = None
+            elif getrefcount(node) > 2:
+                node.release()
+            # The node and what it kept are gone by now, unless somebody still needs them.
+            node = edges = edge = received = None  # type: ignore[assignment]
+            while for_leaves:
+                leaf, g = for_leaves.pop(0)
+                deliver(leaf, g, shared=getrefcount(g) > 2)
+                g = None
+    except BaseException:
+        # What has arrived so far must not be added to by a later sweep through the same nodes.
+        for rest in order if node is None else [*order, node]:
+            rest.arriving = None
+            rest.arriving_is_sum = False
+        raise
 
 
 def reachable(root: Function) -> list[Function]:

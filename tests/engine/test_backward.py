@@ -378,3 +378,33 @@ def test_a_failed_backward_leaves_no_half_gradient_behind() -> None:
     assert x.grad is None
     Square.apply(x).sum().backward()
     assert np.array_equal(x.grad, [2, 4])
+
+
+@pytest.mark.parametrize("retain", [True, False])
+def test_what_had_arrived_when_a_sweep_failed_is_forgotten(retain: bool) -> None:
+    """Also on nodes it had not reached, which another sweep may pass through."""
+    x = leaf(1.0, 2.0)
+    shared = x * 2.0
+    left, right = shared * 3.0, shared * 4.0
+
+    def fail(g: Any) -> None:
+        raise KeyError("stop")
+
+    remove = left.register_hook(fail)
+    loss = (left + right).sum()
+    with pytest.raises(KeyError):
+        loss.backward(retain_graph=retain)
+    remove()
+    assert x.grad is None
+    (loss if retain else (shared * 7.0).sum()).backward()
+    assert np.array_equal(x.grad, [14, 14])
+
+
+@pytest.mark.parametrize("f", [npgrad.mul, npgrad.sub, npgrad.div, npgrad.pow, npgrad.maximum])
+def test_numbers_too_can_be_differentiated_twice(f: Any) -> None:
+    a, b = Tensor(2.0, requires_grad=True), Tensor(3.0, requires_grad=True)
+    y = f(a, b) * npgrad.tanh(a)
+    y.backward(retain_graph=True)
+    first = [a.grad.copy(), b.grad.copy()]
+    y.backward()
+    assert [a.grad, b.grad] == [2 * g for g in first]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
@@ -134,6 +134,7 @@ class Graphs(RuleBasedStateMachine):
 
 
 TestGraphs = Graphs.TestCase
+TestGraphs.settings = settings(max_examples=max(100, settings.default.max_examples), stateful_step_count=30)
 
 
 @given(broadcastable(3), seeds)
