@@ -274,13 +274,13 @@ def tensor_of(y: Any, what: str) -> Tensor:
 
 
 def scalar(y: Any, what: str) -> Tensor:
-    y = tensor_of(y, what)
-    if y._data.size != 1:
+    t = tensor_of(y, what)
+    if t._data.size != 1:
         raise ValueError(
-            f"{what} needs a function with a scalar result; this one returned shape {y.shape}. "
+            f"{what} needs a function with a scalar result; this one returned shape {t.shape}. "
             "Reduce it (.sum(), .mean()), or use jvp for the derivative of many outputs along one direction."
         )
-    return y
+    return t
 
 
 def takes_arguments(f: Callable[..., Any]) -> bool:

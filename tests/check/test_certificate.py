@@ -118,7 +118,6 @@ def test_cases_can_be_drawn_again() -> None:
     assert not all(np.array_equal(a[2].inputs[0], b[2].inputs[0]) for a, b in zip(first, other, strict=True))
 
 
-@pytest.mark.smoke
 def test_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "npgrad.check", "tanh", "--cases", "2"], capture_output=True, text=True, check=False

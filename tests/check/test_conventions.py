@@ -10,6 +10,7 @@ from npgrad.check import conventions
 from npgrad.check.conventions import CONVENTIONS, Convention, verify
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("line", CONVENTIONS, ids=lambda line: line.what)
 def test_holds(line: Convention) -> None:
     line.verification()
