@@ -37,6 +37,7 @@ from npgrad.tensor import Array, Tensor, tick
 
 __all__ = ["Tape", "replay"]
 
+_OTHER = object()
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -115,7 +116,7 @@ class Entry:
         self.cls = cls
         # What has to be the very same object again; for the rest (this entry stands in), the same shape and dtype will
         # do.
-        self.same = tuple([x if isinstance(x, Tensor) and x.requires_grad else self for x in inputs])
+        self.same = tuple([x if x is None or is_tracked(x) else _OTHER for x in inputs])
         self.inputs = tuple([signature(x) for x in inputs])
         self.leaves = [x for x in self.same if isinstance(x, Tensor) and x._node is None]
         self.options = options
@@ -140,7 +141,7 @@ class Entry:
                 if x is same:
                     arrays.append(a)
                     continue
-                if x.requires_grad or same is not self or self.inputs[k] != (a.shape, a.dtype):
+                if x.requires_grad or same is not _OTHER or self.inputs[k] != (a.shape, a.dtype):
                     return None
                 if x._fingerprint is not None:
                     x._observe()
@@ -152,7 +153,7 @@ class Entry:
             else:
                 if type(x) is not np.ndarray:
                     x = np.asarray(x)
-                if same is not self or self.inputs[k] != (x.shape, x.dtype):
+                if same is not _OTHER or self.inputs[k] != (x.shape, x.dtype):
                     return None
                 own = self.kept.get(k)
                 if own is not None:
