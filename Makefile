@@ -25,7 +25,7 @@ check: .venv/experiments ## the certificate: every gradient against every oracle
 site: .venv/site ## the derivations as pages, in site/
 	$(BIN)/python -m npgrad.explain --html site
 
-bench: .venv/test ## npgrad beside the same step written by hand
+bench: .venv/bench ## npgrad beside the same step written by hand
 	$(BIN)/python -m benchmarks
 
 clean: ## remove what make made: environment, caches, results
