@@ -28,8 +28,8 @@ site: .venv/site ## the derivations as pages, in site/
 bench: .venv/bench ## npgrad beside the same step written by hand
 	$(BIN)/python -m benchmarks
 
-clean: ## remove what make made: environment, caches, results
-	rm -rf .venv .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist site results runs *.egg-info
+clean: ## remove the environment and caches; runs/ and results/ are yours and stay
+	rm -rf .venv .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- the environment ---------------------------------------------------------------------------------------------------
