@@ -10,8 +10,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
 
-run: .venv/experiments ## train the lecture's five stages and write results/report.html
-	$(BIN)/python -m experiments run stages
+run: .venv/experiments ## every lesson of the lecture; ends with the path of the report
+	$(BIN)/python -m experiments run --all
 
 test: .venv/test ## the whole suite
 	$(BIN)/python -m pytest -n 2 -q $(TESTS)
@@ -36,7 +36,7 @@ clean: ## remove the environment and caches; runs/ and results/ are yours and st
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "npgrad needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
+	  echo "npgrad needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing)." >&2; \
 	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	@touch $@

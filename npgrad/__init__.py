@@ -2,6 +2,7 @@
 
 # Tensors first: they and the functions know each other.
 from npgrad.tensor import Tensor as Tensor  # isort: skip
+from npgrad import check as check
 from npgrad import nn as nn
 from npgrad import optim as optim
 from npgrad.derivative import grad as grad

@@ -1,5 +1,7 @@
 """Every differentiable function, one family a file, the derivation above the code it derives."""
 
+from typing import TYPE_CHECKING
+
 from npgrad.functions.activation import *  # noqa: F403
 from npgrad.functions.arithmetic import *  # noqa: F403
 from npgrad.functions.batch_norm import *  # noqa: F403
@@ -19,5 +21,7 @@ from npgrad.functions.selection import *  # noqa: F403
 from npgrad.functions.shape import *  # noqa: F403
 from npgrad.functions.softmax import *  # noqa: F403
 
-# Some families are named after their function (matmul, batch_norm): the function is what the name means here.
-__all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_")]
+# Some families are named after their function (matmul, batch_norm): the function is what the name means here. Type
+# checkers cannot follow a computed list, and without one they see every public name.
+if not TYPE_CHECKING:
+    __all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_")]

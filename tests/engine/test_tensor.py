@@ -148,5 +148,5 @@ def test_operators_and_methods_are_the_functions(rng: np.random.Generator) -> No
 
 
 def test_public_names_exist() -> None:
-    for name in ("Tensor", "Function", "no_grad", "enable_grad", "grad", "jvp", "hvp", "holomorphic"):
+    for name in ("Tensor", "Function", "no_grad", "enable_grad", "grad", "jvp", "hvp", "holomorphic", "nn", "check"):
         assert hasattr(npgrad, name)
