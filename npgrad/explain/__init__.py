@@ -41,9 +41,9 @@ An array that is no parameter of `forward` is taken from the attribute of that n
 **Equations.** `(k) name[i,k] = expression`, and further members of the chain on lines that begin with `=`: all of them
 must have the same value. A member may run over lines while a parenthesis is open, or where a line begins with an
 operator. Numbers belong to lines that code computes: the code line ends in `# (k)`. Letters mark steps of reasoning; a
-letter line may also state an identity between any expressions, `(a) t[i]**2 + 1/cosh(x[i])**2 = 1`. Text after `#` is a
-remark, and so are lines that are no equation. The last definition in Forward is the result, unless Backward starts from
-another: it receives `d` + its name. `dx` is the derivative of the loss with respect to x.
+letter line may also state an identity between any expressions, `(a) t[i]**2 + 1/cosh(x[i])**2 = 1`. Text after `#`
+says why a member follows; lines that are no equation are remarks too. The last definition in Forward is the result,
+unless Backward starts from another: it receives `d` + its name. `dx` is the derivative of the loss with respect to x.
 
 **Expressions** are Python's: + - * / // % **, comparisons (1 or 0; also `0 <= i < n`), parentheses, numbers, pi, inf;
   sum(i, e)  mean(i, e)  prod(i, e)  max(i, e)  min(i, e)     over one index or several: sum((i,j), e)

@@ -86,7 +86,8 @@ class Equation:
     """The line of each member."""
     defines: bool
     """The left-hand side is a new name, which gets the value of the first member."""
-    remark: str = ""
+    remarks: tuple[str, ...] = ()
+    """The comment after each member, why it follows from the one before; empty where there is none."""
 
     @property
     def coded(self) -> bool:
@@ -479,7 +480,8 @@ class _Reader:
                 equation = False
                 found[-1].append((number, line))
             if equation:
-                depth += sum(line.count(c) for c in "([") - sum(line.count(c) for c in ")]")
+                code = line.split("#", 1)[0]
+                depth += sum(code.count(c) for c in "([") - sum(code.count(c) for c in ")]")
         return [group for group in found if any(line for _, line in group)]
 
     def equation(self, group: list[Row], names: set[str]) -> Equation:
@@ -511,9 +513,14 @@ class _Reader:
                 )
             letters = tuple(dict.fromkeys(free(lhs)))
         members = tuple(resolve(node, names, letters, self.source) for node in nodes[1:])
-        remark = next((line.split("#", 1)[1].strip() for _, line in group if "#" in line), "")
         rows = tuple(spot[0] for _, spot in parts[1:])
-        return Equation(label[1], lhs, members, at, rows, defines, remark)
+        remarks = [""] * len(rows)
+        for row, line in group:
+            if "#" in line:
+                # A comment belongs to the last member that begins on its line or above.
+                k = max((k for k, start in enumerate(rows) if start <= row), default=0)
+                remarks[k] = f"{remarks[k]} {line.split('#', 1)[1].strip()}".strip()
+        return Equation(label[1], lhs, members, at, rows, defines, tuple(remarks))
 
     def members(self, group: list[Row], start: int) -> Iterator[tuple[str, tuple[int, int]]]:
         """The stretches between the '=' signs, with their positions."""

@@ -319,12 +319,13 @@ class Page:
                 f'<div class="member"><span class="left">{left}</span> '
                 f'<span class="equals">{math("<mo>=</mo>")}</span> <span class="right">{right}</span></div>'
             )
-        remark = f"<p>{inline(item.remark, anchors)}</p>" if item.remark else ""
+            if item.remarks[position]:
+                members.append(f'<p class="why">{inline(item.remarks[position], anchors)}</p>')
         error = self.chapter.report.worst(None, item.label, case.name)
         shown = f'<span class="error{"" if error <= TOLERANCE else " bad"}">{scientific(error)}</span>'
         return (
             f'<div class="eq k-{item.label}" id="{self.anchor(k, item)}">{number}'
-            f'<div class="chain">{"".join(members)}</div>{shown}</div>{remark}'
+            f'<div class="chain">{"".join(members)}</div>{shown}</div>'
         )
 
     # -- around it -----------------------------------------------------------------------------------------------------

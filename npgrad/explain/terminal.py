@@ -169,14 +169,19 @@ def shown(item: Item, printer: Printer, style: Style, limit: int) -> Iterator[st
         margin = " " * (6 + width(first[: first.index(" = ") + 1]))
         yield style("number", label) + lines[0]
         yield from (margin + "  " + line for line in lines[1:])
-        for member in rest:
+        yield from remark(item.remarks[0], margin, style, limit)
+        for member, why in zip(rest, item.remarks[1:], strict=True):
             head, *tail = wrap(member, max(limit - len(margin), 30))
             yield margin + head
             yield from (margin + "  " + line for line in tail)
-        if item.remark:
-            yield margin + style("faint", item.remark)
+            yield from remark(why, margin, style, limit)
     else:
         yield from (f"      {style('faint', line)}" for line in prose(item, max(limit - 6, 30)))
+
+
+def remark(string: str, margin: str, style: Style, limit: int) -> Iterator[str]:
+    for line in textwrap.wrap(string, max(limit - len(margin) - 4, 30)):
+        yield f"{margin}    {style('faint', line)}"
 
 
 def wrap(string: str, limit: int) -> list[str]:

@@ -16,6 +16,7 @@ import inspect
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ def bookkeeping(subject: Subject) -> Iterator[Check]:
                     f"the comment '# ({label})' names an equation that the docstring does not have",
                 )  # fmt: skip
     for case in derivation.cases:
-        for name, at in variable_names(case):
+        for name, at in variable_names(case, isinstance(subject.thing, type)):
             found = name in subject.variables
             yield Check(
                 "symbol", case.name, "", at[0], 0.0 if found else math.inf,
@@ -154,7 +155,7 @@ def bookkeeping(subject: Subject) -> Iterator[Check]:
             )  # fmt: skip
 
 
-def variable_names(case: Case) -> Iterator[tuple[str, tuple[int, int]]]:
+def variable_names(case: Case, function: bool) -> Iterator[tuple[str, tuple[int, int]]]:
     """The names of a case that the code must have: what is given, what numbered lines compute, what backward gets.
 
     The result of forward and the gradients that backward returns need no names; what follows from sizes is shorthand.
@@ -166,8 +167,13 @@ def variable_names(case: Case) -> Iterator[tuple[str, tuple[int, int]]]:
     for equation in case.equations:
         if equation.coded and equation.defines and equation.name != case.output and equation.name[1:] not in arrays:
             yield equation.name, equation.at
-    if case.adjoints:
+    if case.adjoints and function:
         yield f"d{case.output}", case.adjoints[0].at
+
+
+def entry(thing: Any) -> Any:
+    """The code that takes the symbols: `forward` of a Function, the first public function of a lesson."""
+    return getattr(thing, thing.__all__[0]) if isinstance(thing, ModuleType) else thing.forward
 
 
 def derived(value: Any) -> bool:
@@ -259,7 +265,8 @@ def difference(a: Array, b: Array) -> float:
 class Run:
     """What the code did with the drawn inputs."""
 
-    output: Array
+    output: Array | None
+    """What forward returned; None for a lesson, whose results go by name."""
     gradients: dict[str, Array | None]
     seen: dict[str, list[Any]]
     node: Any
@@ -298,7 +305,7 @@ class Trial:
             self.constants[symbol.name] = value
             if isinstance(value, int | float | complex):
                 self.scope.variables[symbol.name] = Variable(np.asarray(value))
-        parameters = inspect.signature(self.subject.thing.forward).parameters
+        parameters = inspect.signature(entry(self.subject.thing)).parameters
         starred = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
         arrays: dict[str, Array] = {}
         kept: list[Symbol] = []
@@ -324,6 +331,8 @@ class Trial:
 
     def execute(self, arrays: dict[str, Array], rng: np.random.Generator) -> Run:
         """Run the code, watching the lines that carry numbers."""
+        if isinstance(self.subject.thing, ModuleType):
+            return self.lesson(arrays)
         cls: type[Function] = self.subject.thing
         parameters = [p for name, p in inspect.signature(cls.forward).parameters.items() if name != "self"]
         names = {p.name for p in parameters}
@@ -376,6 +385,24 @@ class Trial:
                 found[name] = None if g is None else np.array(unbroadcast(np.asarray(g), arrays[name].shape))
         return Run(y, found, seen, node)
 
+    def lesson(self, arrays: dict[str, Array]) -> Run:
+        """Run the function of a lesson; it returns its results by name."""
+        function = entry(self.subject.thing)
+        known = {**self.constants, **arrays}
+        inputs = {name: known[name] for name in inspect.signature(function).parameters if name in known}
+        copies = {name: a.copy() if isinstance(a, np.ndarray) else a for name, a in inputs.items()}
+        labels = {e.label: e.name for e in self.case.equations if e.name}
+        try:
+            returned, seen = watch(self.subject, labels, lambda: function(**copies))
+        except Exception as error:
+            at = self.case.symbols[0].at if self.case.symbols else (0, 0)
+            problem = f"the code fails on inputs drawn by Symbols: {type(error).__name__}: {error}"
+            raise DerivationError(problem, at, self.scope.source) from error
+        for label, name in labels.items():
+            if label.isdigit() and name in returned:
+                seen[label] = [*seen.get(label, []), np.array(returned[name])]
+        return Run(None, {}, seen, None)
+
     # -- checking ------------------------------------------------------------------------------------------------------
 
     def check(self) -> list[Check]:
@@ -400,9 +427,11 @@ class Trial:
         def affected(equation: Equation) -> bool:
             if since is None or equation is since:
                 return True
-            return any(isinstance(p, Ref) and p.name in changed for m in equation.members for p in walk(m))
+            sides = equation.members if equation.defines else (equation.lhs, *equation.members)
+            return any(isinstance(part, Ref) and part.name in changed for side in sides for part in walk(side))
 
-        scope.shapes = {case.output: self.run.output.shape}
+        output = self.run.output
+        scope.shapes = {} if output is None else {case.output: output.shape}
         for equation in case.steps:
             if not affected(equation):
                 continue
@@ -410,13 +439,15 @@ class Trial:
             yield from self.code(equation, scope, case)
             if equation.defines:
                 changed.add(equation.name)
-                if equation.name == case.output:
+                if equation.name == case.output and output is not None:
                     yield self.compare(
-                        "output", case, equation, scope.variables[equation.name].data, self.run.output,
+                        "output", case, equation, scope.variables[equation.name].data, output,
                         f"{equation.number} is not what the code's forward returns",
                     )  # fmt: skip
         before = {s.name for s in case.symbols if s.name in scope.variables} | {e.name for e in case.steps if e.defines}
         scope.shapes.update({f"d{name}": scope.variables[name].shape for name in before})
+        if output is None:
+            self.dy = np.ones(scope.variables[case.output].shape)
         scope.variables[f"d{case.output}"] = Variable(self.dy)
         forward = scope.copy()
         derived: set[str] = set()
@@ -489,6 +520,9 @@ class Trial:
         """The variable of the code, at the line that carries the equation's number."""
         copies = self.run.seen.get(equation.label)
         if not copies or not equation.name or equation.name not in scope.variables:
+            if equation.coded and self.run.output is None:
+                message = f"{equation.number} cannot be compared: no variable {equation.name} at its line of code"
+                yield Check("code", case.name, equation.label, equation.at[0], math.inf, message)
             return
         wanted = scope.variables[equation.name].data
         held = copies[-1]
@@ -497,6 +531,9 @@ class Trial:
                 "code", case, equation, wanted, held.reshape(wanted.shape),
                 f"{equation.number} is not what {equation.name} holds after the code line with that number",
             )  # fmt: skip
+        elif self.run.output is None:
+            message = f"{equation.number} has shape {wanted.shape}, but in the code {equation.name} has {held.shape}"
+            yield Check("code", case.name, equation.label, equation.at[0], math.inf, message)
 
     def truth(self, name: str, case: Case, forward: Scope, mutated: bool) -> Array:
         """The derivative of sum(dy*y) with respect to a forward variable, by complex step through the later lines."""
