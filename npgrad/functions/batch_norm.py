@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from npgrad.function import Function
-from npgrad.functions.matrix_sums import column_sum
+from npgrad.functions.matrix_sums import column_mean, column_sum, constant
 from npgrad.functions.shape import moveaxis, reshape
 from npgrad.tensor import Array, Tensor, TensorLike, raw
 
@@ -70,6 +70,8 @@ class BatchNorm(Function):
     dx: Array
     dgamma: Array
     dbeta: Array
+    along_xhat: Array
+    along_ones: Array
 
     def forward(
         self,
@@ -84,28 +86,27 @@ class BatchNorm(Function):
         momentum: float = 0.1,
     ) -> Array:
         n = len(x)
-        self.n, self.m = n, n - ddof
-        xc = self.xc = np.subtract(x, x[0], out=self.xc)
-        mu = self.mu = column_sum(xc, out=self.mu)
-        mu /= n
+        self.m = n - ddof
+        first = x[0]
+        xc = self.xc = np.subtract(x, first, out=self.xc)
+        mu = self.mu = column_mean(xc, out=self.mu)
         np.subtract(xc, mu, out=xc)  # (2)
-        mu += x[0]  # (1)
+        np.add(mu, first, out=mu)  # (1)
         y = np.multiply(xc, xc, out=self.y)
-        self.var = column_sum(y, out=self.var)
-        self.var /= self.m  # (3)
-        rstd = np.add(self.var, eps, out=self.rstd)
+        self.var = column_mean(y, out=self.var, m=self.m)  # (3)
+        rstd = np.add(self.var, constant(eps, x.dtype), out=self.rstd)
         np.sqrt(rstd, out=rstd)
-        self.rstd = np.divide(1.0, rstd, out=rstd)  # (4)
+        self.rstd = np.reciprocal(rstd, out=rstd)  # (4)
         self.scale = np.multiply(gamma, rstd, out=self.scale)  # (5)
         np.multiply(xc, self.scale, out=y)
         self.y = np.add(y, beta, out=y)  # (6)
         if running_mean is not None:
-            running_mean *= 1 - momentum
-            running_mean += mu.real * momentum
+            running_mean *= constant(1 - momentum, running_mean.dtype)
+            running_mean += mu.real * constant(momentum, running_mean.dtype)
         if running_var is not None:
             # The running variance always takes the unbiased one.
-            running_var *= 1 - momentum
-            running_var += self.var.real * (momentum * self.m / (n - 1))
+            running_var *= constant(1 - momentum, running_var.dtype)
+            running_var += self.var.real * constant(momentum * self.m / (n - 1), running_var.dtype)
         return self.y
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
@@ -114,9 +115,12 @@ class BatchNorm(Function):
         dx = np.multiply(dy, xc, out=self.dx)
         dgamma = self.dgamma = column_sum(dx, out=self.dgamma)
         dgamma *= self.rstd  # (8)
-        np.multiply(xc, dgamma * (self.rstd / self.m), out=dx)
+        along_xhat = self.along_xhat = np.multiply(dgamma, self.rstd, out=self.along_xhat)
+        along_xhat *= constant(1.0 / self.m, dy.dtype)
+        np.multiply(xc, along_xhat, out=dx)
         np.subtract(dy, dx, out=dx)
-        dx -= self.dbeta / self.n
+        self.along_ones = column_mean(dy, out=self.along_ones)
+        np.subtract(dx, self.along_ones, out=dx)
         self.dx = np.multiply(dx, self.scale, out=dx)  # (9)
         return dx, dgamma, self.dbeta
 

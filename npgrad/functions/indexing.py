@@ -136,12 +136,13 @@ class Embedding(Function):
         (2) dE[v,c] = sum(i, delta(v, indices[i])*dy[i,c])
     Notes
         The second form of (1) has one-hot rows: an embedding is a product with a matrix of zeros and ones, and (2) is
-        the product with its transpose. Neither is computed that way. Adding each number to its place in the flattened
-        table (`np.add.at` has a fast loop for one dimension) costs as much as the product at the lecture's size (27
-        tokens, 10 features, 96 rows) and a tenth of it with 1000 tokens; and the product would spread one NaN in dy
-        over the whole table. Sorting the tokens to add whole segments (`np.add.reduceat`) was slower than either.
+        the product with its transpose. For a small vocabulary that product is the quickest way to compute (2). For a
+        large one nearly all of it would be zeros, and each number is added to its place in the flattened table instead
+        (`np.add.at` has a fast loop for one dimension). Sorting the tokens to add whole segments (`np.add.reduceat`)
+        was slower than either.
     """
 
+    onehot: Array
     y: Array
     dE: Array
 
@@ -156,9 +157,27 @@ class Embedding(Function):
         return self.y
 
     def backward(self, dy: Array) -> tuple[Array, None]:
-        self.dE = zeros(self.E_shape, dy, self.dE)
-        add_at(self.dE, places_of_rows(self.indices, self.E_shape[1]), dy)  # (2)
+        tokens, width = self.E_shape
+        if tokens <= SMALL and tokens * self.indices.size <= 64 * SMALL:
+            unit = unit_rows(tokens, dy.dtype)
+            self.onehot = unit.take(self.indices.reshape(-1), 0, self.onehot, "clip")
+            self.dE = self.onehot.T.dot(dy.reshape(-1, width), out=self.dE)  # (2)
+        else:
+            self.dE = zeros(self.E_shape, dy, self.dE)
+            add_at(self.dE, places_of_rows(self.indices, width), dy)
         return self.dE, None
+
+
+SMALL = 64
+"""Vocabularies of at most so many tokens get their gradient by a matrix product."""
+
+
+@lru_cache(maxsize=8)
+def unit_rows(n: int, dtype: np.dtype[Any]) -> Array:
+    """The identity matrix, whose rows are the one-hot vectors."""
+    rows = np.eye(n, dtype=dtype)
+    rows.flags.writeable = False
+    return rows
 
 
 class _Array:
@@ -193,14 +212,6 @@ def add_at(total: Array, places: Array, dy: Array) -> None:
 
 
 _UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
-
-
-@lru_cache(maxsize=8)
-def _places(rows: int, columns: int) -> Array:
-    """Where the entries of a table are when it is flattened."""
-    places = np.arange(rows * columns).reshape(rows, columns)
-    places.flags.writeable = False
-    return places
 
 
 def check_indices(indices: Array, size: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from npgrad.function import Function
-from npgrad.functions.matrix_sums import row_sum
+from npgrad.functions.matrix_sums import constant, row_sum
 from npgrad.functions.shape import moveaxis, reshape
 from npgrad.tensor import Array, Tensor, TensorLike, raw
 
@@ -77,7 +77,6 @@ class CrossEntropy(Function):
     at: Array
     total: Array
     losses: Array
-    loss: Array
     dz: Array
 
     def forward(
@@ -115,13 +114,11 @@ class CrossEntropy(Function):
             self.losses[~self.kept] = 0
         if reduction == "none":
             return self.losses
-        self.loss = np.add.reduce(self.losses, out=self.loss)
-        if reduction == "mean":
-            self.loss = np.divide(self.loss, self.n, out=self.loss if type(self.loss) is np.ndarray else None)
-        return self.loss  # (4)
+        share = 1.0 / self.n if reduction == "mean" else 1.0
+        return self.losses.dot(constant(share, z.dtype, n))  # (4)
 
     def backward(self, dloss: Array) -> tuple[Array, None]:
-        dlosses = dloss / self.n if self.reduction == "mean" else dloss
+        dlosses = dloss * constant(1.0 / self.n, dloss.dtype) if self.reduction == "mean" else dloss
         if self.kept is not None:
             dlosses = dlosses * self.kept
         # In C order whatever the order of z: of anything else, reshape(-1) below would be a copy.
