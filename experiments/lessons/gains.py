@@ -1,0 +1,785 @@
+"""Gains: six layers, one number, and whether a signal survives them.
+
+A deep network multiplies its activations by about the same factor in every layer, and its gradients by another. This
+lesson turns the number that sets both, the gain of the weights, and looks at every layer before training and after it.
+It also finds out under which conditions the tables of document 5 hold.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+import models
+from experiments import style
+from experiments.claims import Above, Below, Between, Claim
+from experiments.experiment import Picture, Result, Table
+from models.deep_mlp import ACTIVATIONS, NORMS
+from models.training import TrainConfig, fit, generators
+from npgrad import data, nn
+from npgrad.data import Batches
+from npgrad.diagnose.propagation import Layer, Propagation, gradient_of_ignorance, predict
+from npgrad.diagnose.undisturbed import undisturbed
+from npgrad.functions import cross_entropy
+
+ORDER = 5
+
+QUESTION = (
+    "What does the gain of the initial weights do to the activations and gradients of a six-layer network, and to its "
+    "weights' gradients? Under which settings, and after how many steps, do the numbers of document 5 hold?"
+)
+EXPECTATION = (
+    "Tanh squashes, so gain 1 lets the activations fade from layer to layer; 5/3 holds them near a standard deviation "
+    "of 0.65 with some 5 % of the units saturated; 3 drives them to ±1. Without tanh the right gain is exactly 1. The "
+    "last layer, made unsure of itself by a factor of 0.1, receives far larger gradients than the others."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+SATURATED = 0.97
+"""Where the lecture's table begins to call a tanh saturated."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The lecture's deep network: 100 units a layer, batches of 32, weights N(0, 1)·gain/√fan_in, no bias at first."""
+
+    activation: str = "tanh"
+    gain: float = 5 / 3
+    norm: str = "none"
+    draws: int = 20
+    """Networks looked at before training; the last of them is trained."""
+    steps: int = 1_000
+    batch_size: int = 32
+    lr: float = 0.1
+    depth: int = 6
+    hidden: int = 100
+    context: int = 3
+    embedding: int = 10
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"there is no activation {self.activation!r}; there are {', '.join(ACTIVATIONS)}.")
+        if self.norm not in NORMS:
+            raise ValueError(f"there is no norm {self.norm!r}; there are {', '.join(NORMS)}.")
+        if min(self.draws, self.steps, self.hidden, self.context, self.embedding) < 1 or self.depth < 2:
+            raise ValueError("draws, steps, hidden, context and embedding must be 1 or more, depth 2 or more.")
+        self.training  # noqa: B018 (raises for settings that make no sense)
+
+    @property
+    def training(self) -> TrainConfig:
+        return TrainConfig(steps=self.steps, batch_size=self.batch_size, lr=self.lr, lr_decay=1.0, seed=self.seed)
+
+
+GAINS = (0.5, 1.0, 5 / 3, 3.0)
+SWEEP = [
+    {"activation": ("tanh",), "gain": GAINS},
+    {"activation": ("linear",), "gain": GAINS},
+    {"norm": ("batch",), "gain": (5 / 3,)},
+]
+SEEDS = {"default": 3}
+QUICK = {"steps": 200}
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def run(config: Config, progress) -> Result:
+    corpus = data.load(config.data, config.context)
+    rngs = generators(config.seed)
+    batches = Batches(*corpus.train, config.batch_size, rngs.batches)
+    before = []
+    with np.errstate(all="ignore"):  # a gain may be so large that numbers overflow: that is a result too
+        for _ in range(config.draws):
+            model = models.build(
+                "deep_mlp",
+                vocab_size=len(corpus.vocabulary),
+                context=config.context,
+                rng=rngs.init,
+                depth=config.depth,
+                hidden=config.hidden,
+                embedding=config.embedding,
+                activation=config.activation,
+                gain=config.gain,
+                norm=config.norm,
+            )
+            before.append(look(model, *next(batches)))
+
+        weights = [p for p in model.parameters() if p.ndim == 2]
+        every = max(config.steps // 100, 1)
+        times, ratios = [], []
+
+        def record(step: int, loss: float) -> bool:
+            if step % every == 0:
+                times.append(step)
+                ratios.append([config.lr * ratio(p.grad, p.numpy()) for p in weights])
+                progress(step, config.steps)
+            return not math.isfinite(loss)
+
+        losses = fit(model, *corpus.train, config.training, batches=batches, on_step=record)
+        after = look(model, *next(batches))
+    stacked = {name: np.stack([one[name] for one in before]) for name in before[0]}
+    arrays = {f"before_{name}": stacked[name] for name in STATISTICS} | {f"after_{n}": after[n] for n in STATISTICS}
+    for name in ("activation", "gradient"):
+        arrays[f"{name}_edges"], arrays[f"{name}_density"] = histogram(
+            stacked[f"{name}_values"], bounded=name == "activation" and config.activation == "tanh"
+        )
+    arrays |= {"ratio": np.array(ratios).reshape(-1, len(weights)), "ratio_step": np.array(times)}
+    last = losses[-100:].astype(float)
+    return Result(summary={"loss": float(last.mean()), "steps_done": len(losses)}, arrays=arrays)
+
+
+LAYERED = ("activation_mean", "activation_std", "saturated", "gradient_mean", "gradient_std")
+STATISTICS = (*LAYERED, "weight_gradient_std", "gradient_to_data")
+
+
+def look(model: nn.Module, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    """One forward and one backward pass: every hidden layer's output and gradient, every weight matrix's gradient."""
+    stack = list(model.layers)
+    # What a hidden layer hands on: the output of the last module before the next linear one.
+    hidden = [one for one, after in pairwise(stack) if isinstance(after, nn.Linear)]
+    t, dt, removers = [], [], []
+    for module in hidden:
+        removers.append(module.register_forward_hook(lambda _, __, out: t.append(out.numpy().copy())))
+        removers.append(module.register_backward_hook(lambda _, grad: dt.insert(0, grad.astype(float))))
+    weights = [p for p in model.parameters() if p.ndim == 2]
+    with undisturbed(model, training=True):
+        cross_entropy(model(x), y).backward()
+        seen = {
+            "weight_gradient_std": np.array([p.grad.std(ddof=1) for p in weights]),
+            "gradient_to_data": np.array([ratio(p.grad, p.numpy()) for p in weights]),
+        }
+    for remove in removers:
+        remove()
+    return seen | {
+        "activation_mean": np.array([a.mean() for a in t]),
+        "activation_std": np.array([a.std(ddof=1) for a in t]),
+        "saturated": np.array([(np.abs(a) > SATURATED).mean() for a in t]),
+        "gradient_mean": np.array([g.mean() for g in dt]),
+        "gradient_std": np.array([g.std(ddof=1) for g in dt]),
+        "activation_values": np.stack(t),
+        "gradient_values": np.stack(dt),
+    }
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> float:
+    return float(part.std(ddof=1) / whole.std(ddof=1))
+
+
+def histogram(values: np.ndarray, bounded: bool, bins: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """(edges, density) of each layer's values over all networks; four deviations of the last layer if unbounded."""
+    layers = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
+    reach = 1.0 if bounded else 4 * float(layers[-1].std())
+    if not (math.isfinite(reach) and reach > 0):
+        reach = 1.0
+    edges = np.linspace(-reach, reach, bins + 1)
+    counts = np.stack([np.histogram(layer, edges)[0] for layer in layers])
+    return edges, counts / (layers.shape[1] * (edges[1] - edges[0]))
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+
+def written(gain: float) -> str:
+    near = Fraction(gain).limit_denominator(3)
+    return str(near) if near.denominator == 3 and abs(near - gain) < 1e-9 else f"{gain:g}"
+
+
+def name_of(config) -> str:
+    """The network in words: what distinguishes it from the lecture's tanh network without normalisation."""
+    norm = "" if config.norm == "none" else f", {config.norm} norm"
+    return f"{config.activation} {written(config.gain)}{norm}"
+
+
+def grouped(records) -> dict:
+    """Records by network, in the order of the plan."""
+    names = dict.fromkeys(name_of(r.config) for r in records)
+    return {name: [r for r in records if name_of(r.config) == name] for name in names}
+
+
+def stacked(own, name: str) -> np.ndarray:
+    """A quantity of every network before training, (networks, layers)."""
+    return np.concatenate([r.arrays[f"before_{name}"] for r in own])
+
+
+def ended(own, name: str) -> np.ndarray:
+    return np.stack([r.arrays[f"after_{name}"] for r in own])
+
+
+def measure(records) -> dict:
+    found = {}
+    for name, own in grouped(records).items():
+        for time, take in (("before", stacked), ("after", ended)):
+            for quantity in LAYERED:
+                values = take(own, quantity)
+                percent = 100 if quantity == "saturated" else 1
+                for k in range(values.shape[1]):
+                    found[f"{time}/{name}/{quantity}/{k + 1}"] = percent * values[:, k]
+            std, gradient = take(own, "activation_std"), take(own, "gradient_std")
+            found[f"{time}/{name}/held"] = std[:, -1] / std[:, 0]
+            found[f"{time}/{name}/gradient_held"] = gradient[:, 0] / gradient[:, -1]
+            weight = take(own, "weight_gradient_std")
+            found[f"{time}/{name}/embedding"] = weight[:, 0]
+            found[f"{time}/{name}/output"] = weight[:, -1]
+            found[f"{time}/{name}/hidden_fall"] = weight[:, -2] / weight[:, 1]
+            found[f"{time}/{name}/output_lead"] = weight[:, -1] / weight[:, 1:-1].mean(axis=1)
+            to_data = take(own, "gradient_to_data")
+            found[f"{time}/{name}/to_data_lead"] = to_data[:, -1] / to_data[:, 1:-1].mean(axis=1)
+        found[f"loss/{name}"] = np.array([r.summary["loss"] for r in own], dtype=float)
+    found["uneven/holds"] = unevenness(found, "tanh 5/3")
+    found["uneven/least"] = np.minimum.reduce([unevenness(found, f"tanh {g}") for g in ("0.5", "1", "3")])
+    return {name: values for name, values in found.items() if len(values)}
+
+
+def unevenness(found: dict, name: str) -> np.ndarray:
+    """By which factor the activations or the gradients, whichever is worse, differ between first and last layer."""
+    keys = [f"before/{name}/held", f"before/{name}/gradient_held"]
+    if any(key not in found for key in keys):
+        return np.empty(0)
+    with np.errstate(divide="ignore"):
+        return np.array([np.exp(max(abs(np.log(found[key])).mean() for key in keys))])
+
+
+PLAIN = "tanh 5/3"
+DOCUMENT = {
+    # what: (quantity, layer 1, 3 and 5 of the document, two standard deviations between networks, format, unit)
+    "activation mean": ("activation_mean", (-0.04, 0.0, 0.0), (0.06, 0.03, 0.02), ".2f", ""),
+    "activation std": ("activation_std", (0.76, 0.69, 0.67), (0.04, 0.02, 0.016), ".2f", ""),
+    "saturated units": ("saturated", (21.44, 9.62, 8.31), (7.1, 2.4, 1.6), ".2f", " %"),
+    "gradient mean": ("gradient_mean", (1.2e-5, -4e-6, 9e-6), (3e-5, 3e-5, 2.4e-5), ".1e", ""),
+    "gradient std": ("gradient_std", (4.06e-4, 3.83e-4, 3.69e-4), (4.6e-5, 3.6e-5, 2.8e-5), ".2e", ""),
+}
+TABLED = (1, 3, 5)
+"""The document counts linear and tanh modules from 0: its layers 1, 3 and 5 are the first three tanh layers."""
+
+
+def document_claims() -> list[Claim]:
+    claims = []
+    for what, (quantity, values, tolerances, form, unit) in DOCUMENT.items():
+        for k, (layer, value, tolerance) in enumerate(zip(TABLED, values, tolerances, strict=True)):
+            # Going deeper the document's numbers fall.
+            falls = Below(f"before/{PLAIN}/{quantity}/{k}") if k and not quantity.endswith("mean") else None
+            note = (
+                "Holds before the first step, without normalisation, at gain 5/3; tolerance: two standard deviations "
+                "between networks."
+            )
+            if (quantity, layer) == ("saturated", 5):
+                note += " Of the document's numbers the one furthest out; one in ten may well be."
+            if quantity.endswith("mean"):
+                note += " The mean is chance: its sign changes from network to network."
+            claims.append(
+                Claim(
+                    f"table-{quantity}-{layer}",
+                    f"{what.capitalize()} of layer {layer} in the six-layer tanh network.",
+                    source=5,
+                    quantity=f"before/{PLAIN}/{quantity}/{k + 1}",
+                    value=value,
+                    tolerance=tolerance,
+                    predicate=falls,
+                    format=form,
+                    unit=unit,
+                    note=note,
+                )
+            )
+    return claims
+
+
+CLAIMS = [
+    *document_claims(),
+    Claim(
+        "table-embedding",
+        "Standard deviation of the embedding's gradient.",
+        source=5,
+        quantity=f"before/{PLAIN}/embedding",
+        value=1.54e-3,
+        tolerance=3.8e-4,
+        format=".2e",
+    ),
+    Claim(
+        "table-output",
+        "Standard deviation of the gradient of the last weights.",
+        source=5,
+        quantity=f"before/{PLAIN}/output",
+        value=2.32e-2,
+        tolerance=3.4e-3,
+        format=".2e",
+    ),
+    Claim(
+        "table-hidden",
+        "The gradients of the hidden weights get smaller with depth: the last over the first.",
+        source=5,
+        quantity=f"before/{PLAIN}/hidden_fall",
+        predicate=Below(1.0),
+        format=".2f",
+        says="decreasing",
+        note="True of this network before training; it is the opposite of gradients that vanish on the way back.",
+    ),
+    Claim(
+        "gain-5/3-holds",
+        "Gain 5/3 gives consistent standard deviations: the last tanh layer's over the first's.",
+        source=(2, 3, 4),
+        quantity=f"before/{PLAIN}/held",
+        value=1.0,
+        tolerance=0.15,
+        predicate=Above("before/tanh 1/held"),
+        format=".2f",
+        says="consistent",
+    ),
+    Claim(
+        "gain-1-fades",
+        "Gain 1: activations shrink on their way forward, because tanh squashes.",
+        source=2,
+        quantity="before/tanh 1/held",
+        predicate=Below(0.7),
+        format=".2f",
+        says="shrink",
+    ),
+    Claim(
+        "gain-3-saturates",
+        "Gain 3: the activations are back at −1 and 1. Part of the last tanh layer's units beyond 0.97.",
+        source=2,
+        quantity="before/tanh 3/saturated/5",
+        predicate=Above(30.0),
+        format=".1f",
+        unit=" %",
+        says="all −1 and 1",
+        note="Fewer than half of them: that many are beyond 0.97 in layers of unlimited width, too.",
+    ),
+    Claim(
+        "gain-homogeneous",
+        "Too large or too small a gain makes activations and gradients differ between layers more than 5/3 does.",
+        source=(1, 2, 3),
+        quantity="uneven/least",
+        predicate=Above("uneven/holds"),
+        format=".2f",
+        says="differ",
+        note=(
+            "Factor between the first and the last layer, of activations or gradients, whichever is larger: the "
+            "smallest of the gains 0.5, 1 and 3, against that of 5/3."
+        ),
+    ),
+    Claim(
+        "linear-1",
+        "Without tanh the correct gain is 1: the last hidden layer's standard deviation over the first's.",
+        source=(2, 3),
+        quantity="before/linear 1/held",
+        value=1.0,
+        tolerance=0.1,
+        predicate=Between("before/linear 0.5/held", "before/linear 5/3/held"),
+        format=".2f",
+        says="1.0",
+    ),
+    Claim(
+        "std-0.65",
+        "A well-initialised tanh network has a hidden activation standard deviation of about 0.65.",
+        source=(3, 4),
+        quantity=f"before/{PLAIN}/activation_std/5",
+        value=0.65,
+        tolerance=0.02,
+        format=".3f",
+        note="In the last of five tanh layers; the first has 0.75, since the embeddings have a deviation of 1.",
+    ),
+    Claim(
+        "saturation-5",
+        "Its saturation is about 5 %.",
+        source=3,
+        quantity=f"before/{PLAIN}/saturated/5",
+        value=5.0,
+        tolerance=1.0,
+        format=".1f",
+        unit=" %",
+    ),
+    Claim(
+        "saturation-below-5",
+        "Its saturation is below 5 %.",
+        source=4,
+        quantity=f"before/{PLAIN}/saturated/5",
+        predicate=Below(5.0),
+        format=".1f",
+        unit=" %",
+        says="< 5 %",
+        note=(
+            "Tanh layers of unlimited width at gain 5/3 settle at 5.4 % beyond 0.97, and each layer comes nearer. "
+            "With batch normalisation it is below 5 % in every layer."
+        ),
+    ),
+    Claim(
+        "last-layer-10",
+        "Without care the last layer receives ten times the gradient of the earlier ones.",
+        source=(2, 3),
+        quantity=f"before/{PLAIN}/output_lead",
+        value=10.0,
+        tolerance=5.0,
+        predicate=Above(3.0),
+        format=".1f",
+        unit=" ×",
+        says="10 ×",
+        note=(
+            "More than twice that, measured at the weights before training. The lecture's factor of 0.1 on the last "
+            "weights does it: everything behind them receives a tenth of the gradient they receive themselves."
+        ),
+    ),
+    Claim(
+        "last-layer-data",
+        "Relative to its weights, the last layer's gradient stands out even more.",
+        source=2,
+        quantity=f"before/{PLAIN}/to_data_lead",
+        predicate=Above(f"before/{PLAIN}/output_lead"),
+        format=".0f",
+        unit=" ×",
+        says="significantly higher",
+    ),
+]
+
+
+def tables(records) -> list[Table]:
+    return [table for table in (document_table(records), gain_table(records), weight_table(records)) if table.rows]
+
+
+def number(value: float, form: str) -> str:
+    text = f"{value:{form}}".replace("-", "−").replace("e−0", "e−")
+    return text if math.isfinite(value) else "diverged"
+
+
+def spread(values: np.ndarray, form: str = ".2f") -> str:
+    """mean ± sd"""
+    if not len(values):
+        return "–"
+    with np.errstate(invalid="ignore"):
+        mean, sd = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    return number(mean, form) + (f" ± {number(sd, form)}" if math.isfinite(sd) else "")
+
+
+def rarity(values: np.ndarray, stated: float) -> str:
+    """The share of networks at least as far from the mean as a stated number."""
+    distance = np.abs(values - values.mean())
+    return f"{100 * np.mean(distance >= abs(stated - values.mean())):.0f} %"
+
+
+def document_table(records) -> Table:
+    groups = grouped(records)
+    found = measure(records)
+    rows = []
+    listed = [
+        (f"{what}, layer {layer}", f"{quantity}/{k + 1}", values[k], form, unit)
+        for what, (quantity, values, _, form, unit) in DOCUMENT.items()
+        if not quantity.endswith("mean")
+        for k, layer in enumerate(TABLED)
+    ]
+    listed += [
+        ("gradient std, embedding", "embedding", 1.54e-3, ".2e", ""),
+        ("gradient std, last weights", "output", 2.32e-2, ".2e", ""),
+    ]
+    for what, quantity, value, form, unit in listed:
+        at = {
+            "before": found.get(f"before/{PLAIN}/{quantity}", []),
+            "batch": found.get(f"before/{PLAIN}, batch norm/{quantity}", []),
+            "after": found.get(f"after/{PLAIN}/{quantity}", []),
+        }
+        rows.append([what + (f" ({unit.strip()})" if unit else ""), number(value, form)])
+        rows[-1] += [spread(at["before"], form), rarity(at["before"], value) if len(at["before"]) else "–"]
+        rows[-1] += [spread(at["batch"], form), spread(at["after"], form)]
+    own = groups.get(PLAIN, [])
+    count = len(found.get(f"before/{PLAIN}/embedding", []))
+    steps = records[0].config.steps
+    return Table(
+        "Document 5's tables: where they hold",
+        ["Tanh, gain 5/3", "document says", "before training", "as far out", "with batch norm", "after training"],
+        rows if own else [],
+        f"Mean ± sd over {count} networks before training and {len(own)} after {steps:,} steps. The document's numbers "
+        "are those of one network before its first step, without batch normalisation: with it, fewer units are "
+        "saturated; after training, the gradients are several times as large. As far out: how many of the networks lie "
+        "as far from the mean as the document's.",
+    )
+
+
+def gain_table(records) -> Table:
+    found = measure(records)
+    rows = []
+    for name, own in grouped(records).items():
+        last = len(own[0].arrays["after_activation_std"])
+        at = f"before/{name}"
+        rows.append(
+            [
+                name,
+                spread(found[f"{at}/activation_std/1"], ".2g"),
+                spread(found[f"{at}/activation_std/{last}"], ".2g"),
+                spread(found[f"{at}/saturated/{last}"], ".1f") if "tanh" in name else "–",
+                spread(found[f"{at}/gradient_held"], ".2g"),
+                spread(found[f"loss/{name}"], ".3f"),
+            ]
+        )
+    steps = records[0].config.steps
+    return Table(
+        "What the gain does",
+        ["Network", "std, first", "std, last", "saturated, last (%)", "gradient, first/last", "loss"],
+        rows,
+        f"Activations and gradients of hidden layers before training; loss of the last 100 of {steps:,} steps.",
+    )
+
+
+def weight_table(records) -> Table:
+    own = grouped(records).get(PLAIN, [])
+    if not own:
+        return Table("", [], [])
+    names = weight_names(len(own[0].arrays["after_weight_gradient_std"]))
+    rows = [
+        [name, *(spread(values[:, k], form) for values, form in columns)]
+        for columns in [
+            [
+                (stacked(own, "weight_gradient_std"), ".2e"),
+                (stacked(own, "gradient_to_data"), ".2e"),
+                (ended(own, "weight_gradient_std"), ".2e"),
+                (ended(own, "gradient_to_data"), ".2e"),
+            ]
+        ]
+        for k, name in enumerate(names)
+    ]
+    return Table(
+        "Gradients of the weights, tanh, gain 5/3",
+        ["Weights", "gradient std", "to data", "after: gradient std", "to data"],
+        rows,
+        f"To data: divided by the standard deviation of the weights. After {own[0].config.steps:,} steps the last "
+        "layer has come down and the others have come up.",
+    )
+
+
+def weight_names(count: int) -> list[str]:
+    return ["embedding", *(f"layer {k}" for k in range(1, count - 1)), "output"]
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+HUES = {"0.5": "orange", "1": "purple", "5/3": "blue", "3": "vermillion"}
+
+
+def plot(records):
+    groups = grouped(records)
+    tanh = {name: own for name, own in groups.items() if name.startswith("tanh") and "norm" not in name}
+    linear = {name: own for name, own in groups.items() if name.startswith("linear") and "norm" not in name}
+    if tanh:
+        yield Picture("activations", *distributions(tanh, "activation", "activation, −1 to 1"))
+        yield Picture("gradients", *distributions(tanh, "gradient", "gradient, in standard deviations of layer 5"))
+        yield Picture("by_layer", *by_layer(tanh, "tanh"))
+    if linear:
+        yield Picture("linear", *by_layer(linear, "linear"))
+    if PLAIN in groups:
+        yield Picture("document", *document_picture(groups))
+        yield Picture("weights", *weight_picture(groups[PLAIN]))
+
+
+def distributions(groups: dict, what: str, label: str):
+    count = len(groups)
+    rows = math.ceil(count / 2)
+    figure, grid = style.figure(
+        rows, min(count, 2), height=1.1 + 1.9 * rows, sharex=what == "activation", sharey=True, squeeze=False
+    )
+    reach, top = (1.0, 2.6) if what == "activation" else (4.0, 1.3)
+    for axes, (name, own) in zip(grid.flat, groups.items(), strict=False):
+        edges = own[0].arrays[f"{what}_edges"]
+        density = np.mean([r.arrays[f"{what}_density"] for r in own], axis=0)
+        std = stacked(own, f"{what}_std").mean(axis=0)
+        unit = 1.0 if what == "activation" else float(std[-1]) or 1.0
+        for k, layer in enumerate(density):
+            axes.plot((edges[1:] + edges[:-1]) / 2 / unit, unit * layer, color=style.layer(k, len(density)), lw=1.8)
+        style.title(axes, f"gain {name.split(' ')[1]}")
+        axes.annotate(
+            f"std {std[0]:.2f} → {std[-1]:.2g}" if what == "activation" else f"first/last {std[0] / std[-1]:.2g}",
+            (1, 1),
+            xycoords="axes fraction",
+            xytext=(0, 10),
+            textcoords="offset points",
+            ha="right",
+            color=style.muted(),
+            fontsize=11,
+        )
+        axes.set_yticks([])
+        axes.grid(visible=False)
+        axes.set_xlim(-reach, reach)
+        axes.set_ylim(0, top)  # the highest peaks leave the picture
+    for axes in grid.flat[count:]:
+        axes.set_visible(False)
+    figure.supxlabel(label, color=style.muted(), fontsize=12.5)
+    layers = len(density)
+    figure.legend(
+        grid[0, 0].lines[:layers],
+        [f"layer {k + 1}" for k in range(layers)],
+        loc="outside upper left",
+        ncols=5,
+        fontsize=11,
+        handlelength=1.2,
+        columnspacing=1.2,
+    )
+    if what == "activation":
+        return figure, (
+            "What the tanh layers put out before training: how often each value occurs. Small gains fade to a spike at "
+            "0, large ones are thrown against the walls at −1 and 1; with 5/3 the later layers lie on one another."
+        )
+    return figure, (
+        "Gradients that arrive at the tanh layers before training, in units of the last layer's standard deviation. "
+        "Where the curves part, the layers learn at different speeds; first/last compares their deviations."
+    )
+
+
+def by_layer(groups: dict, activation: str):
+    figure, (left, right) = style.figure(1, 2, height=3.6)
+    for axes, quantity, text in (
+        (left, "activation_std", "Activations: std"),
+        (right, "gradient_std", "Gradients: std"),
+    ):
+        ends = []
+        for name, own in groups.items():
+            mean = stacked(own, quantity).mean(axis=0)
+            layers = np.arange(1, len(mean) + 1)
+            gain = name.split(" ")[1]
+            hue = style.colour(HUES.get(gain, "grey"))
+            axes.plot(
+                layers, getattr(predicted(own[0].config), quantity)[:-1], color=hue, linewidth=1.4, ls=(0, (4, 3))
+            )
+            axes.plot(layers, mean, "o", color=hue, markersize=6)
+            # Gradients begin at the same size behind the last layer: their names belong to the other end.
+            ends.append((layers[-1], mean[-1], gain, hue))
+            if quantity == "gradient_std":
+                ends.pop()
+                axes.annotate(
+                    gain,
+                    (layers[0], mean[0]),
+                    xytext=(-9, 0),
+                    textcoords="offset points",
+                    ha="right",
+                    va="center",
+                    color=hue,
+                    fontsize=12,
+                )
+        axes.set_yscale("log")
+        axes.minorticks_off()
+        axes.set_xticks(layers)
+        axes.set_xlim(0.5 if quantity == "activation_std" else -0.2, layers[-1] + 0.4)
+        axes.set_xlabel("hidden layer")
+        style.title(axes, text)
+        style.label_ends(axes, ends)
+    return figure, (
+        f"Before training, {activation}: the size of activations on their way forward and of gradients on their way "
+        "back (●, named by gain), and what theory predicts without running anything (dashed). A level line means that "
+        "every layer sees a signal of the same size."
+    )
+
+
+def predicted(config) -> Propagation:
+    """Mean field: from gains and widths alone."""
+    widths = [config.context * config.embedding] + [config.hidden] * (config.depth - 1)
+    layers = [Layer(n_in, n_out, config.gain, config.activation) for n_in, n_out in pairwise(widths)]
+    classes = 27
+    layers.append(Layer(widths[-1], classes, 0.1, "linear"))
+    return predict(layers, output_gradient=gradient_of_ignorance(classes, config.batch_size))
+
+
+def document_picture(groups: dict):
+    figure, (left, right) = style.figure(1, 2, height=3.4, sharey=True)
+    cases = [(stacked, PLAIN, "blue", "before training")]
+    cases += [(stacked, f"{PLAIN}, batch norm", "green", "with batch norm")]
+    cases += [(ended, PLAIN, "orange", "after training")]
+    for axes, quantity, factor, stated, text in (
+        (left, "saturated", 100, DOCUMENT["saturated units"][1], "Saturated units (%)"),
+        (right, "gradient_std", 1e4, 1e4 * np.array(DOCUMENT["gradient std"][1]), "Gradient: std × 10⁴"),
+    ):
+        for shift, (take, name, hue, _) in enumerate(cases):
+            if name not in groups:
+                continue
+            values = factor * take(groups[name], quantity)[:, : len(stated)]
+            error = 2 * values.std(axis=0, ddof=1) if len(values) > 1 else None
+            axes.errorbar(
+                values.mean(axis=0),
+                np.arange(values.shape[1]) + 0.2 * (shift - 1),
+                xerr=error,
+                fmt="o",
+                color=style.colour(hue),
+                markersize=7,
+                capsize=3,
+            )
+        axes.plot(
+            stated, np.arange(3) - 0.2, "D", markersize=8, markerfacecolor="none", color=style.ink(), mew=1.6, zorder=5
+        )
+        style.title(axes, text)
+        axes.grid(axis="x")
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+    left.set_yticks(range(3), [f"layer {k}" for k in TABLED], color=style.ink())
+    left.set_ylim(2.5, -0.5)
+    left.set_xlim(0)
+    right.set_xscale("log")
+    right.set_xticks([3, 10, 30], ["3", "10", "30"])
+    right.minorticks_off()
+    marks = [figure.axes[0].plot([], [], "D", mfc="none", color=style.ink(), mew=1.6, label="document 5")[0]]
+    for _, name, hue, text in cases:
+        if name in groups:
+            marks.append(figure.axes[0].plot([], [], "o", color=style.colour(hue), label=text)[0])
+    figure.legend(handles=marks, loc="outside upper left", ncols=4, fontsize=11, handletextpad=0.2, columnspacing=1.0)
+    return figure, (
+        "Document 5's tables (◇) beside what is measured: mean and two standard deviations between networks. They hold "
+        "before training and without normalisation, and in neither of the other two cases."
+    )
+
+
+def weight_picture(own):
+    figure, axes = style.figure(height=3.3)
+    before, after = stacked(own, "gradient_to_data").mean(axis=0), ended(own, "gradient_to_data").mean(axis=0)
+    rows = np.arange(len(before))
+    depth = len(before)
+    for row in rows:
+        hue = style.layer(row, depth)
+        axes.annotate(
+            "",
+            (after[row], row),
+            (before[row], row),
+            arrowprops={"arrowstyle": "-|>", "color": hue, "linewidth": 2, "shrinkA": 5, "shrinkB": 0},
+        )
+        axes.plot(before[row], row, "o", color=hue, markersize=9)
+        axes.plot(after[row], row, "o", color=hue, markersize=3)
+    axes.set_xscale("log")
+    axes.set_yticks(rows, weight_names(depth), color=style.ink())
+    axes.set_ylim(depth - 0.5, -0.6)
+    axes.grid(axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("gradient std / weight std, logarithmic")
+    style.title(axes, "Gradient relative to the weights it moves")
+    return figure, (
+        f"Tanh, gain 5/3, from before training (●) to after {own[0].config.steps:,} steps (arrowhead). The output "
+        "layer begins hundreds of times ahead of the others and comes back towards them within the first steps."
+    )
+
+
+def portrait(record):
+    ratios, step = record.arrays["ratio"], record.arrays["ratio_step"]
+    figure, axes = style.figure(height=3.6)
+    names = weight_names(ratios.shape[1])
+    ends = []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithm = np.log10(ratios)
+    for k, name in enumerate(names):
+        hue = style.layer(k, len(names))
+        axes.plot(step, logarithm[:, k], color=hue, linewidth=1.6)
+        ends.append((step[-1], logarithm[-1, k], name, hue))
+    style.guide(axes, -3.0, "−3")
+    axes.set_xlabel("step")
+    style.title(axes, "log10 of update to data")
+    style.label_ends(axes, ends)
+    yield Picture(
+        "updates",
+        figure,
+        f"{name_of(record.config)}, seed {record.seed}: learning rate times gradient, relative to the weights.",
+    )
+
+
+NEXT = [
+    "A gain of your own: `--set gain=1.2,2`.",
+    "Another nonlinearity, with the gain it asks for: `--set activation=relu --set gain=1.41421356`.",
+    "A deeper network, where small factors add up: `--set depth=20`.",
+]
