@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from experiments import report, runner
+from experiments.claims import DOCUMENTS
 from experiments.experiment import Budget, Experiment, Mistake, Plan, discover
 from experiments.runner import Interrupted, Outcome
 from experiments.store import Store
-from experiments.tables import plain, verdicts
+from experiments.tables import MARKS, plain, scoreboard, tally, verdicts
 
 EXAMPLES = """\
 examples:
@@ -24,6 +25,7 @@ examples:
   python -m experiments run stages --set stage=kaiming,batchnorm --seeds 3
   python -m experiments run --all                     every lesson; what is there already is not run again
   python -m experiments show results stages           the tables again
+  python -m experiments claims                        every claim of the documents, with its verdict
 """
 
 
@@ -56,7 +58,7 @@ def _parser() -> _Parser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="list | run | report | show", parser_class=_Parser)
+    commands = parser.add_subparsers(required=True, metavar="list | run | report | show | claims", parser_class=_Parser)
 
     command = commands.add_parser("list", help="the lessons, in reading order")
     command.set_defaults(command=_list)
@@ -89,6 +91,14 @@ def _parser() -> _Parser:
     command.add_argument("directory", type=Path, metavar="DIR")
     command.add_argument("name", metavar="NAME")
     command.set_defaults(command=_show)
+
+    command = commands.add_parser("claims", help="every claim of the documents beside what was measured")
+    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=Path("results"))
+    command.add_argument(
+        "--document", type=int, choices=DOCUMENTS, metavar="N", help="only what document N says (0: the lecture itself)"
+    )
+    command.add_argument("--verdict", choices=MARKS, metavar="VERDICT", help="only those " + ", ".join(MARKS))
+    command.set_defaults(command=_claims)
     return parser
 
 
@@ -146,6 +156,8 @@ def _run(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
     for plan in plans:
         _print(report.read(plan.experiment, store))
     page = report.write(store, store.lessons(known))
+    if len(plans) > 1:
+        print(tally(report.scoreboard(store, [plan.experiment for plan in plans]).values()), end="\n\n")
     print(f"report: {page}")
     for run in runs:
         if run.key in outcome.failed:
@@ -165,6 +177,17 @@ def _report(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
 
 def _show(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
     _print(report.read(_find(options.name, known), Store(options.directory)))
+    return 0
+
+
+def _claims(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
+    board = {
+        name: one
+        for name, one in report.scoreboard(Store(options.directory), known.values()).items()
+        if (options.document is None or options.document in one.claim.sources)
+        and options.verdict in (None, one.verdict)
+    }
+    print(scoreboard(board))
     return 0
 
 

@@ -25,7 +25,7 @@ from experiments.experiment import LESSONS, Experiment, Picture, Table, discover
 from experiments.store import Records, Store
 from experiments.tables import MARKS, by, numeric
 
-__all__ = ["Reading", "draw", "read", "write"]
+__all__ = ["Reading", "draw", "read", "scoreboard", "write"]
 
 CLASSES = {"reproduced": "reproduced", "direction only": "direction", "not reproduced": "not", "not judged": "unjudged"}
 HERE = Path(__file__).parent
@@ -73,6 +73,16 @@ def read(lesson: Experiment, store: Store) -> Reading:
     with contextlib.suppress(OSError, ValueError, KeyError):  # nothing has been drawn yet
         reading.problems += json.loads(_index(store, lesson.name).read_text(encoding="utf-8"))["problems"]
     return reading
+
+
+def scoreboard(store: Store, known: Iterable[Experiment]) -> dict[str, Judged]:
+    """Every claim of these lessons with its verdict, by its full name; not judged where a lesson has not been run."""
+    board: dict[str, Judged] = {}
+    for lesson in known:
+        stored = (store.lesson(lesson.name) / "plan.json").is_file()
+        judged = read(lesson, store).judged if stored else judge(lesson.claims, {})
+        board |= {f"{lesson.name}/{one.claim.id}": one for one in judged}
+    return board
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------

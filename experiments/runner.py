@@ -131,18 +131,32 @@ def processes(jobs: int) -> Iterator[Executor]:
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
+PATIENCE = 10.0
+"""Seconds to wait for a Dask scheduler and for its first worker."""
+
+
 @contextlib.contextmanager
 def dask(address: str) -> Iterator[Executor]:
-    """The workers of a Dask scheduler, on as many machines as it has. Raises Mistake if it cannot be reached."""
+    """The workers of a Dask scheduler, on as many machines as it has.
+
+    Each is started in a checkout of the same commit, with one thread: `python -m dask worker ADDRESS --nthreads 1`. A
+    run whose worker dies is begun again on another. Raises Mistake if the scheduler does not answer or has no workers.
+    """
     try:
-        from distributed import Client  # type: ignore[import-not-found,unused-ignore]
+        import distributed  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         raise Mistake("--scheduler needs Dask, which is not installed: pip install '.[cluster]'.") from None
+    make_client: Any = distributed.Client
     try:
-        client = Client(address, timeout=10)
+        client = make_client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise Mistake(f"no Dask scheduler answers at {address}: {_sentence(error)}.") from None
     with client:
+        try:
+            client.wait_for_workers(1, PATIENCE)
+        except TimeoutError:
+            hint = f"python -m dask worker {address} --nthreads 1, in a checkout, starts one."
+            raise Mistake(f"the Dask scheduler at {address} has no workers: {hint}") from None
         executor = client.get_executor(pure=False, retries=2)
         try:
             yield executor

@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 
-from experiments.claims import Judged
+from experiments.claims import DOCUMENTS, Judged, Verdict
 from experiments.experiment import Table
 
-__all__ = ["MARKS", "by", "numeric", "plain", "verdicts"]
+__all__ = ["MARKS", "by", "numeric", "plain", "scoreboard", "tally", "verdicts"]
 
-MARKS = {"reproduced": "✓", "direction only": "~", "not reproduced": "✗", "not judged": "○"}
+MARKS: dict[Verdict, str] = {"reproduced": "✓", "direction only": "~", "not reproduced": "✗", "not judged": "○"}
 
 
 def numeric(cells: Sequence[str]) -> bool:
@@ -52,6 +53,50 @@ def verdicts(judged: Sequence[Judged]) -> str:
     for reason, count in Counter(one.reason for one in judged if one.verdict == "not judged").items():
         lines.append(f"{MARKS['not judged']} not judged: {count} {'claim' if count == 1 else 'claims'} ({reason})")
     return "\n".join(textwrap.fill(line, _width(), subsequent_indent="    ") for line in lines)
+
+
+def scoreboard(judged: Mapping[str, Judged]) -> str:
+    """Every claim with its name, its documents, what was measured and the verdict, in columns; totals at the end."""
+    if not judged:
+        return "no claims"
+    rows = []
+    for name, one in judged.items():
+        claim, stated = one.claim, one.claim.stated
+        text = claim.text if not stated or stated in claim.text else f"{claim.text} [{stated}]"
+        sources = " ".join("lecture" if source == 0 else str(source) for source in claim.sources)
+        rows.append((name, sources, text, one.measured, f"{MARKS[one.verdict]} {one.verdict}"))
+    head = ("Claim", "Document", "says", "Measured", "Verdict")
+    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
+    widths[3] = min(widths[3], 16)
+    room = max(40, min(shutil.get_terminal_size((140, 24)).columns, 170))
+    widths[2] = max(30, room - sum(widths) + widths[2] - 3 * (len(head) - 1))
+    if sum(widths) + 3 * (len(head) - 1) > room:  # narrow: the text below its name
+        return "\n".join([*_narrow(rows, room), "", tally(judged.values())])
+    lines = ["   ".join(map(str.ljust, head, widths)).rstrip(), "   ".join("─" * width for width in widths)]
+    for row in rows:
+        cells = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths, strict=True)]
+        lines += ["   ".join(map(str.ljust, line, widths)).rstrip() for line in zip_longest(*cells, fillvalue="")]
+    return "\n".join([*lines, "", tally(judged.values())])
+
+
+def _narrow(rows: Sequence[Sequence[str]], room: int) -> list[str]:
+    lines = []
+    for name, sources, text, measured, verdict in rows:
+        for part in (text, f"documents: {sources.replace(' ', ', ')}; measured: {measured}"):
+            lines.append(textwrap.fill(part, room, initial_indent="    ", subsequent_indent="    "))
+        lines.insert(len(lines) - 2, f"{name}: {verdict}")
+    return lines
+
+
+def tally(judged: Iterable[Judged]) -> str:
+    """How many claims there are of each verdict, and in which documents."""
+    judged = list(judged)
+    counts = Counter(one.verdict for one in judged)
+    parts = [f"{counts[verdict]} {verdict}" for verdict in MARKS if counts[verdict]]
+    total = f"{len(judged)} {'claim' if len(judged) == 1 else 'claims'}: {', '.join(parts)}"
+    sources = Counter(source for one in judged for source in one.claim.sources)
+    named = [f"{'the lecture' if d == 0 else f'document {d}'} {sources[d]}" for d in DOCUMENTS if sources[d]]
+    return f"{total}\n(made by: {', '.join(named)})" if named else total
 
 
 def by(sources: Sequence[int]) -> str:

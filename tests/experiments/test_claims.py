@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from experiments.claims import Above, Below, Between, Claim, Verdict, judge
+from experiments.__main__ import main
+from experiments.claims import DOCUMENTS, Above, Below, Between, Claim, Verdict, collection, judge
 from experiments.experiment import discover
 
 numbers = st.floats(-1e6, 1e6)
@@ -109,3 +111,36 @@ def test_the_claims_of_the_lessons_are_distinct() -> None:
     for lesson in discover().values():
         texts = [claim.text for claim in lesson.claims]
         assert len(set(texts)) == len(texts), lesson.name
+
+
+def test_the_collection_holds_every_claim_once_and_every_document() -> None:
+    claims = collection()
+    assert len(claims) >= 60
+    assert len(claims) == sum(len(lesson.claims) for lesson in discover().values())  # no full name stands for two
+    assert {source for claim in claims.values() for source in claim.sources} == set(DOCUMENTS)
+    assert all(claim.text.endswith(".") and claim.text[:1].isupper() for claim in claims.values())
+
+
+def test_the_scoreboard_names_every_claim_with_its_verdict(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = str(tmp_path / "results")
+    assert main(["claims", out], directory) == 0  # nothing has been run
+    assert "4 claims: 4 not judged" in capsys.readouterr().out
+    assert main(["run", "fake", "--quick", "--jobs", "1", "--out", out], directory) == 0
+    capsys.readouterr()
+    for columns in ("160", "85"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert main(["claims", out], directory) == 0
+        board = capsys.readouterr().out
+        assert max(map(len, board.splitlines())) <= int(columns)
+        for part in ("fake/two", "fake/less", "~ direction only", "✗ not reproduced", "2.0 (n = 1)", "lecture"):
+            assert part in board
+        assert "4 claims: 1 reproduced, 1 direction only, 1 not reproduced, 1 not judged" in board
+        assert "(made by: the lecture 1, document 1 1, document 2 1, document 3 1, document 5 1)" in board
+    assert main(["claims", out, "--document", "3"], directory) == 0
+    assert capsys.readouterr().out.count("fake/") == 1
+    assert main(["claims", out, "--verdict", "reproduced"], directory) == 0
+    assert capsys.readouterr().out.count("fake/") == 1
+    assert main(["claims", out, "--verdict", "reproduced", "--document", "2"], directory) == 0
+    assert capsys.readouterr().out == "no claims\n"
