@@ -1,0 +1,40 @@
+"""Peak memory: a fresh process does a small step first, so that libraries are loaded, and then the real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.process import Failed, Process
+from benchmarks.results import PointResult
+from benchmarks.rounds import Report, Settings, out_of_play
+from benchmarks.workloads import Workload
+
+__all__ = ["peaks"]
+
+STEPS = 3
+REPEATS = 3
+
+
+def peaks(workload: Workload, settings: Settings, data: Path, report: Report) -> list[PointResult]:
+    """What setting up and three steps add to the resident memory of the process, at its highest."""
+    small = {"net": "lecture", "batch": 2, "hidden": 2, "batch_norm": True}
+    results = []
+    for point in workload.points(settings.quick):
+        result = PointResult(point.label, point.options, 1, {})
+        for peer in workload.peers:
+            report(f"{workload.name}: {point.label}: {peer}")
+            measured = result.peers[peer] = out_of_play(peer, settings)
+            for _ in range(1 if settings.quick else REPEATS):
+                if measured.status != "ok":
+                    break
+                with Process(peer, workload.cores, data, settings.verbose) as process:
+                    first = small if workload.kind == "train" else {"rows": 10}
+                    try:
+                        answer = process.ask(
+                            "memory", kind=workload.kind, small=first, options=point.options, steps=STEPS
+                        )
+                        measured.bytes.append(answer["bytes"])
+                    except Failed as failure:
+                        measured.status, measured.why = ("absent" if failure.absent else "failed"), str(failure)
+        results.append(result)
+    return results
