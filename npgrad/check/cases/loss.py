@@ -53,9 +53,7 @@ def soft(rng: np.random.Generator) -> Case:
 
 @case("NLLLoss")
 def nll(rng: np.random.Generator) -> Case:
-    return Case(
-        logits_and_classes(rng), torch=lambda torch, z, t: torch.nn.functional.nll_loss(z, t, reduction="none")
-    )
+    return Case(logits_and_classes(rng), torch=lambda torch, z, t: torch.nn.functional.nll_loss(z, t, reduction="none"))
 
 
 @case("MSELoss")
