@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -240,6 +239,8 @@ class Tensor:
         return f"{name}({values}, {self._facts()})"
 
     def _repr_html_(self) -> str:
+        import html  # here, because it takes milliseconds that only a notebook needs
+
         values = html.escape(np.array2string(self._data, threshold=200, precision=4))
         return f"<div><code>{type(self).__name__}</code> {html.escape(self._facts())}<pre>{values}</pre></div>"
 

@@ -1,0 +1,39 @@
+"""The README's code runs, in the order it is read, and its commands name things that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.smoke
+def test_the_code_blocks_run_in_order() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(block, names)
+    step = names["step"]
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 30)).astype(np.float32), rng.integers(0, 27, 32)
+    losses = [step(x, y).item() for _ in range(30)]  # type: ignore[operator]
+    assert len(blocks) >= 3
+    assert losses[-1] < losses[0] / 2
+
+
+def test_every_file_and_folder_it_names_exists() -> None:
+    mentioned = set(re.findall(r"`((?:npgrad|models|experiments|benchmarks|data)/[\w./]*)`", README))
+    mentioned |= set(re.findall(r"\]\(([\w./-]+)\)", README))
+    missing = sorted(name for name in mentioned if not (ROOT / name).exists())
+    assert not missing
+
+
+def test_make_knows_the_targets_it_names() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE))
+    assert {"run", "test"} <= named <= targets
