@@ -162,7 +162,7 @@ class Record:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], prefix: str = "") -> Self:
-        """The record that `to_arrays(prefix)` took apart. Raises ValueError if arrays are missing or of a later time."""
+        """The record that `to_arrays(prefix)` took apart. Raises ValueError if arrays are missing or too new."""
         version = arrays.get(f"{prefix}record_version")
         if version is not None and int(version) > VERSION:
             raise ValueError(f"this record has format {int(version)}; this npgrad reads formats up to {VERSION}.")
