@@ -270,7 +270,7 @@ def document_claims() -> list[Claim]:
                 "between networks."
             )
             if (quantity, layer) == ("saturated", 5):
-                note += " Of the document's numbers the one furthest out; one in ten may well be."
+                note += " Of all its numbers this one is furthest out: see the column as far out."
             if quantity.endswith("mean"):
                 note += " The mean is chance: its sign changes from network to network."
             claims.append(
@@ -580,7 +580,7 @@ def distributions(groups: dict, what: str, label: str):
     figure, grid = style.figure(
         rows, min(count, 2), height=1.1 + 1.9 * rows, sharex=what == "activation", sharey=True, squeeze=False
     )
-    reach, top = (1.0, 2.6) if what == "activation" else (4.0, 1.3)
+    reach, top = (1.0, 2.6) if what == "activation" else (4.0, 1.0)
     for axes, (name, own) in zip(grid.flat, groups.items(), strict=False):
         edges = own[0].arrays[f"{what}_edges"]
         density = np.mean([r.arrays[f"{what}_density"] for r in own], axis=0)

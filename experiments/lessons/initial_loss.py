@@ -1,0 +1,620 @@
+"""Confidently wrong: where a first loss of 27 comes from, and what it costs.
+
+Before training, a network knows nothing, and the honest loss is ln 27. This lesson turns one number, the scale of the
+last layer's weights, from 10 to exactly 0; takes the first loss apart; and looks at what happens if not only the last
+layer begins at zero.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+import models
+from experiments import style
+from experiments.claims import Above, Below, Between, Claim
+from experiments.experiment import Picture, Result, Table
+from experiments.lessons.stages import spread, steps_until, thinned
+from models.training import TrainConfig, evaluate, fit, generators
+from npgrad import data, no_grad
+from npgrad.functions import cross_entropy, softmax
+
+ORDER = 2
+
+QUESTION = (
+    "Where does a first loss of 27 come from, what does a network lose by beginning there, and is there anything wrong "
+    "with weights that begin at exactly zero?"
+)
+EXPECTATION = (
+    "Logits are sums of 200 terms, so weights of size 1 make them about 13 large, and a softmax of such numbers is "
+    "sure of a random character. Scaling the weights down brings the loss to ln 27 = 3.2958, exactly there at zero. "
+    "Zero in the last layer alone is harmless; zero everywhere leaves all hidden units the same for ever."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+STARTS = {
+    "random": "random",
+    "zero hidden": "hidden layer zero",
+    "all equal": "all equal, not zero",
+    "all zero": "both layers zero",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The lecture's first network: 200 tanh units, all numbers standard normal but for the last layer's."""
+
+    output_scale: float = 0.01
+    """Of the last layer's weights."""
+    output_bias: float = 0.0
+    """Of the last layer's biases."""
+    start: str = "random"
+    """What happens to the weights then: a key of STARTS."""
+    steps: int = 10_000
+    batch_size: int = 32
+    lr: float = 0.1
+    context: int = 3
+    embedding: int = 10
+    hidden: int = 200
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.start not in STARTS:
+            raise ValueError(f"there is no start {self.start!r}; there are {', '.join(STARTS)}.")
+        if min(self.steps, self.context, self.embedding, self.hidden) < 1:
+            raise ValueError("steps, context, embedding and hidden must be 1 or more.")
+        self.training  # noqa: B018 (raises for settings that make no sense)
+
+    @property
+    def training(self) -> TrainConfig:
+        return TrainConfig(steps=self.steps, batch_size=self.batch_size, lr=self.lr, seed=self.seed)
+
+
+SCALES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.0)
+SWEEP = [
+    {"output_scale": (1.0,), "output_bias": (1.0,)},
+    {"output_scale": SCALES},
+    {"start": ("zero hidden", "all equal", "all zero")},
+]
+SEEDS = {"full": 5}
+QUICK = {"steps": 2_000}
+FULL = {"steps": 200_000}
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def run(config: Config, progress) -> Result:
+    corpus = data.load(config.data, config.context)
+    rngs = generators(config.seed)
+    classes = len(corpus.vocabulary)
+    model = models.build(
+        "mlp",
+        vocab_size=classes,
+        context=config.context,
+        rng=rngs.init,
+        stage="original",
+        embedding=config.embedding,
+        hidden=config.hidden,
+        output_scale=config.output_scale,
+    )
+    model.output.bias.data = config.output_bias * model.output.bias.numpy()
+    begin(model, config.start)
+
+    x, y = corpus.train.x[:5_000], corpus.train.y[:5_000]
+    with no_grad():
+        logits = model(x).numpy().astype(float)
+    # The same bias in every example: what is left after taking it away comes from the weights.
+    bias = model.output.bias.numpy().astype(float)
+    size = float(np.sqrt(np.mean(logits**2)))
+
+    looked, sizes, weights = [], [], []
+    due = set(np.unique(np.geomspace(1, config.steps, 60).astype(int)) - 1)
+
+    def record(step: int, loss: float) -> bool:
+        if step in due:
+            with no_grad():
+                sizes.append(float(np.sqrt(np.mean(model(x[:500]).numpy().astype(float) ** 2))))
+            weights.append(float(np.sqrt(np.mean(model.output.weight.numpy() ** 2))))
+            looked.append(step + 1)
+        if step % 100 == 0:
+            progress(step, config.steps)
+        return not math.isfinite(loss)
+
+    before = float(np.sqrt(np.mean(model.output.weight.numpy() ** 2)))
+    with np.errstate(all="ignore"):
+        losses = fit(model, *corpus.train, config.training, on_step=record)
+    step, loss = thinned(losses)
+    counts = np.bincount(corpus.train.y, minlength=classes)
+    share = counts[counts > 0] / counts.sum()
+    units = np.vstack([model.hidden.weight.numpy(), model.hidden.bias.numpy()])
+    early = max(config.steps // 20, 1)
+    first = -np.log(softmax(logits, axis=1).numpy()[np.arange(len(y)), y].clip(1e-300)).mean()
+    return Result(
+        summary={
+            "uniform_loss": math.log(classes),
+            "unigram_loss": float(-(share * np.log(share)).sum()),
+            "initial_loss": float(cross_entropy(logits, y).item()),
+            "initial_check": float(first),
+            "normal_loss": normal_loss(size, classes),
+            "logit_size": size,
+            "bias_share": float(np.mean(bias**2) / max(size**2, 1e-300)),
+            "confidence": float(softmax(logits, axis=1).numpy().max(axis=1).mean()),
+            "early_fall": float((losses[0] - losses[early : 2 * early].mean()) / (losses[0] - losses[-early:].mean())),
+            "wasted_steps": steps_until(losses, math.log(classes)),
+            "output_size": before,
+            "output_shrinks": weights[-1] / before if before else math.nan,
+            "distinct_units": int(np.unique(units, axis=1).shape[1]),
+            "train_loss": evaluate(model, *corpus.train),
+            "val_loss": evaluate(model, *corpus.val),
+            "test_loss": evaluate(model, *corpus.test),
+        },
+        series={"step": step, "loss": loss},
+        arrays={
+            "first_probabilities": softmax(logits[:200], axis=1).numpy(),
+            "first_x": x[:200],
+            "first_y": y[:200],
+            "characters": np.array(list(corpus.vocabulary.characters)),
+            "looked": np.array(looked),
+            "logit_size": np.array(sizes),
+            "output_size": np.array(weights),
+        },
+    )
+
+
+def begin(model: models.CharacterModel, start: str) -> None:
+    """Replace the hidden layer's numbers, and for all but "zero hidden" the last layer's too."""
+    if start == "random":
+        return
+    value = 0.05 if start == "all equal" else 0.0
+    layers = [model.hidden] if start == "zero hidden" else [model.hidden, model.output]
+    for layer in layers:
+        layer.weight.data = np.full(layer.weight.shape, value)
+        layer.bias.data = np.zeros(layer.bias.shape)
+
+
+def normal_loss(size: float, classes: int) -> float:
+    """The loss to expect of logits that are independent normal numbers: the mean of ln Σ exp, less a mean of 0."""
+    logits = size * np.random.default_rng(0).standard_normal((20_000, classes))
+    top = logits.max(axis=1, keepdims=True)
+    return float(np.mean(top[:, 0] + np.log(np.exp(logits - top).sum(axis=1))))
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+MEASURES = (
+    "initial_loss", "logit_size", "bias_share", "early_fall", "output_shrinks", "distinct_units", "train_loss",
+    "val_loss", "test_loss", "confidence", "wasted_steps",
+)  # fmt: skip
+GOOD, BAD = (0.1, -0.2, 0.0, 0.3), (0.1, -20.0, 15.0, -5.0)
+"""Document 4's examples of small and of extreme logits."""
+
+
+def name_of(config) -> str:
+    if config.start != "random":
+        return config.start
+    return "original" if config.output_bias else f"{config.output_scale:g}"
+
+
+def grouped(records) -> dict:
+    names = dict.fromkeys(name_of(r.config) for r in records)
+    return {name: records.__class__([r for r in records if name_of(r.config) == name]) for name in names}
+
+
+def measure(records) -> dict:
+    groups = grouped(records)
+    found = {f"{name}/{group}": own.values(name) for group, own in groups.items() for name in MEASURES}
+    for name in ("uniform_loss", "unigram_loss"):
+        found[name] = records.values(name)[:1]
+    good, bad = (softmax(np.array(logits)).numpy() for logits in (GOOD, BAD))
+    found["example/good"], found["example/bad"], found["example/sure"] = good[3:], bad[3:], 100 * bad[2:3]
+    found["equal_logits"] = np.array([cross_entropy(np.full((4, 27), 5.0), np.arange(4)).item()])
+    found["times"] = found.get("initial_loss/original", np.empty(0)) / found["uniform_loss"]
+    for name, one, other in (
+        ("bias_costs", "initial_loss/original", "initial_loss/1"),
+        ("test_gain", "test_loss/original", "test_loss/0.01"),
+        ("zero_costs", "val_loss/0", "val_loss/0.01"),
+    ):
+        if one in found and other in found:  # pairs: the same seed, the same batches
+            found[name] = found[one] - found[other]
+    return {name: values for name, values in found.items() if len(values)}
+
+
+CLAIMS = [
+    Claim(
+        "order-of-magnitude",
+        "The first loss is an order of magnitude larger than that of ignorance.",
+        source=4,
+        quantity="times",
+        value=10.0,
+        tolerance=3.0,
+        predicate=Above(3.0),
+        format=".1f",
+        unit=" ×",
+        says="10 ×",
+    ),
+    Claim(
+        "extreme-logits",
+        "The first logits are far from zero: their root mean square.",
+        source=(1, 2, 3, 4),
+        quantity="logit_size/original",
+        predicate=Above(5.0),
+        format=".1f",
+        says="extreme",
+    ),
+    Claim(
+        "overconfident",
+        "The network is confident: the mean probability of its favourite character before training.",
+        source=(1, 2, 3, 4),
+        quantity="confidence/original",
+        predicate=Above(0.5),
+        format=".2f",
+        says="very confident",
+    ),
+    Claim(
+        "bias-contributes",
+        "The random bias contributes to the extreme logits: what setting it to zero alone takes off the first loss.",
+        source=(1, 4),
+        quantity="bias_costs",
+        predicate=Above(1.0),
+        format=".2f",
+        says="contributes",
+        note=(
+            "The bias is one of 201 terms of a logit and makes up less than a hundredth of its variance; repairing the "
+            "bias and not the weights repairs nothing."
+        ),
+    ),
+    Claim(
+        "zero-output-perfect",
+        "Last weights of exactly zero give the perfect first loss.",
+        source=(1, 2),
+        quantity="initial_loss/0",
+        value=math.log(27),
+        tolerance=1e-4,
+        format=".4f",
+        says="ln 27",
+    ),
+    Claim(
+        "zero-output-fine",
+        "In the last layer zero is acceptable: validation loss with 0 less that with 0.01.",
+        source=(1, 2),
+        quantity="zero_costs",
+        value=0.0,
+        tolerance=0.02,
+        format=".4f",
+        says="fine",
+    ),
+    Claim(
+        "equal-logits",
+        "Any equal value of all 27 logits gives the loss of ignorance: here 5.",
+        source=2,
+        quantity="equal_logits",
+        value=math.log(27),
+        tolerance=1e-6,
+        format=".4f",
+        says="ln 27",
+    ),
+    Claim(
+        "all-zero-symmetric",
+        "If all weights are zero, all hidden units compute the same and stay the same: different units after training.",
+        source=(1, 4),
+        quantity="distinct_units/all zero",
+        value=1.0,
+        tolerance=0.5,
+        format=".0f",
+        says="1",
+    ),
+    Claim(
+        "all-equal-symmetric",
+        "It is equality that does it, not zero: different units after beginning with equal weights.",
+        source=(1, 4),
+        quantity="distinct_units/all equal",
+        value=1.0,
+        tolerance=0.5,
+        format=".0f",
+        says="1",
+    ),
+    Claim(
+        "all-zero-fails",
+        "A network of zeros fails to learn: its validation loss stays at that of the letters' frequencies.",
+        source=4,
+        quantity="val_loss/all zero",
+        predicate=Above("val_loss/0.01"),
+        format=".3f",
+        says="fails to learn",
+    ),
+    Claim(
+        "zero-hidden-symmetric",
+        "Zero is to be avoided in hidden layers, whose units could not become different: different units after it.",
+        source=1,
+        quantity="distinct_units/zero hidden",
+        predicate=Below(2.0),
+        format=".0f",
+        says="the same",
+        note=(
+            "Zeros in one layer do no harm as long as the other layer is random: each unit's gradient is multiplied by "
+            "its own last weights, and the units part at the first step. The symmetry needs all layers to be equal. It "
+            "is a bad start all the same: the loss ends higher than from a random one."
+        ),
+    ),
+    Claim(
+        "hockey-stick",
+        "A steep fall, then a long plateau: the part of the whole fall that is over after the first twentieth.",
+        source=(1, 2, 4),
+        quantity="early_fall/original",
+        predicate=Above(0.8),
+        format=".2f",
+        says="hockey stick",
+        budget="default",
+    ),
+    Claim(
+        "weights-squashed",
+        "Training begins by squashing the extreme last weights: their size after training over that before.",
+        source=(1, 4),
+        quantity="output_shrinks/original",
+        predicate=Below(0.8),
+        format=".2f",
+        unit=" ×",
+        says="squashed",
+        note=(
+            "The logits are squashed, the weights are not: turning 200 weights a little each, all in the direction "
+            "that this data punishes, takes the logits down and leaves the weights nearly as large as they were."
+        ),
+    ),
+    Claim(
+        "test-better",
+        "Repairing the last layer gives better results on test data.",
+        source=2,
+        quantity="test_gain",
+        predicate=Above(0.0),
+        format=".3f",
+        says="better",
+    ),
+    Claim(
+        "example-good",
+        "Softmax of the logits 0.1, −0.2, 0.0, 0.3: the last probability, in the same ballpark as the others.",
+        source=4,
+        quantity="example/good",
+        value=0.330,
+        tolerance=0.0015,
+        predicate=Between(0.15, 0.35),
+        format=".3f",
+        note="The document's four numbers are not the softmax of these logits: it is 0.259, 0.192, 0.234, 0.316.",
+    ),
+    Claim(
+        "example-bad",
+        "Softmax of the logits 0.1, −20, 15, −5: the last probability, vanishingly small.",
+        source=4,
+        quantity="example/bad",
+        value=2.7e-10,
+        tolerance=1e-10,
+        predicate=Below(1e-6),
+        format=".1e",
+        note="The document's numbers are not the softmax of these logits: it is 3.4e−7, 6.3e−16, 1.0, 2.1e−9.",
+    ),
+    Claim(
+        "example-sure",
+        "With these logits the network is more than 99.99 % sure of the third option.",
+        source=4,
+        quantity="example/sure",
+        predicate=Above(99.99),
+        format=".4f",
+        unit=" %",
+        says="> 99.99 %",
+    ),
+]
+
+
+def tables(records) -> list[Table]:
+    groups = grouped(records)
+    steps = records[0].config.steps
+    rows = []
+    for name, own in groups.items():
+        if name in STARTS:
+            continue
+        shown = {"original": "1, bias too", "0": "exactly 0"}.get(name, name)
+        rows.append(
+            [
+                shown,
+                spread(own.values("logit_size"), 2),
+                spread(own.values("initial_loss"), 4),
+                spread(own.values("normal_loss"), 2),
+                spread(own.values("wasted_steps"), 0) if own.mean("wasted_steps") < steps else "all",
+                spread(own.values("val_loss"), 4),
+            ]
+        )
+    found = [
+        Table(
+            "The scale of the last weights",
+            ["Scale", "logits", "first loss", "if logits were normal", "steps wasted", "validation"],
+            rows,
+            f"Logits: root mean square. Wasted are the steps until the loss is below ln 27 = "
+            f"{records.mean('uniform_loss'):.4f}. Validation loss after {steps:,} steps.",
+        )
+    ]
+    starts = {name: own for name, own in groups.items() if name in STARTS}
+    if starts:
+        starts = {"random": groups["0.01"]} | starts if "0.01" in groups else starts
+        found.append(
+            Table(
+                "Beginning at zero",
+                ["Start", "different units", "first loss", "training", "validation"],
+                [
+                    [
+                        STARTS[name],
+                        spread(own.values("distinct_units"), 0),
+                        spread(own.values("initial_loss"), 4),
+                        spread(own.values("train_loss"), 4),
+                        spread(own.values("val_loss"), 4),
+                    ]
+                    for name, own in starts.items()
+                ],
+                f"After {steps:,} steps. Knowing nothing but how frequent each letter is costs "
+                f"{records.mean('unigram_loss'):.4f} on the training data.",
+            )
+        )
+    return found
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def plot(records):
+    groups = grouped(records)
+    scaled = {float(name): own for name, own in groups.items() if name != "original" and name not in STARTS}
+    if "original" in groups:
+        yield Picture("sure", *sure(groups))
+    if len(scaled) > 1:
+        yield Picture("scale", *scale_picture(records, scaled))
+    if "original" in groups:
+        yield Picture("squashed", *squashed(groups["original"]))
+    if any(name in STARTS for name in groups):
+        yield Picture("symmetry", *symmetry(records, groups))
+
+
+def sure(groups):
+    """The same example before training, in the original and in the repaired network."""
+    pair = [("original", "vermillion", "Original")]
+    if "0.01" in groups:
+        pair.append(("0.01", "blue", "Last weights × 0.01"))
+    figure, axes = style.figure(len(pair), 1, height=0.6 + 1.7 * len(pair), sharex=True, squeeze=False)
+    first = groups["original"][0].arrays
+    characters = first["characters"]
+    # An example of the ordinary kind: three characters, and a favourite that is wrong.
+    wrong = first["first_probabilities"].argmax(axis=1) != first["first_y"]
+    within = (first["first_x"] > 0).all(axis=1) & (first["first_y"] > 0)
+    k = int(np.argmax(2 * wrong + within))
+    truth = int(first["first_y"][k])
+    for one, (name, hue, text) in zip(axes[:, 0], pair, strict=True):
+        p = groups[name][0].arrays["first_probabilities"][k]
+        one.bar(range(len(p)), p, color=style.colour(hue), width=0.8)
+        one.plot(truth, float(p[truth]) + 0.09, "v", color=style.ink(), markersize=9)
+        one.set_ylim(0, 1)
+        one.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+        style.title(one, f"{text}: loss {-math.log(max(float(p[truth]), 1e-300)):.1f}")
+        one.annotate(
+            f"▼ {characters[truth]} is right: p = {p[truth]:.2g}".replace("e-", "e−"),
+            (1, 1),
+            xycoords="axes fraction",
+            xytext=(0, 10),
+            textcoords="offset points",
+            ha="right",
+            color=style.muted(),
+            fontsize=11.5,
+        )
+    context = "".join(characters[i] for i in first["first_x"][k])
+    axes[-1, 0].set_xticks(range(len(characters)), characters, fontsize=10)
+    axes[-1, 0].set_xlabel(f"next character after “{context}”")
+    figure.supylabel("probability", color=style.muted(), fontsize=12.5)
+    return figure, (
+        "What the untrained network expects to come next in one example. The original one is sure, and wrong; the "
+        "repaired one gives every character its chance."
+    )
+
+
+def scale_picture(records, scaled):
+    figure, (left, right) = style.figure(1, 2, height=3.6)
+    sizes = np.array([own.mean("logit_size") for own in scaled.values()])
+    first = np.array([own.mean("initial_loss") for own in scaled.values()])
+    at = np.geomspace(0.05, max(float(sizes.max()) * 1.3, 1.0), 60)
+    classes = round(math.exp(records.mean("uniform_loss")))
+    left.plot(at, [normal_loss(size, classes) for size in at], color=style.muted(), linewidth=1.4, ls=(0, (4, 3)))
+    left.plot(np.maximum(sizes, 0.05), first, "o", color=style.colour("orange"), markersize=8)
+    style.guide(left, records.mean("uniform_loss"), "ln 27", at=0.02)
+    left.annotate(
+        "if logits were\nnormal numbers",
+        (at[45], normal_loss(at[45], classes)),
+        xytext=(-12, 12),
+        textcoords="offset points",
+        ha="right",
+        color=style.muted(),
+    )
+    for axes in (left, right):
+        axes.set_xscale("log")
+        axes.minorticks_off()
+    left.set_yscale("log")
+    left.minorticks_off()
+    ticks = [t for t in (3, 10, 30, 100, 300) if t < 2 * first.max()]
+    left.set_yticks(ticks, [str(t) for t in ticks])
+    left.set_xlabel("size of the first logits")
+    style.title(left, "First loss")
+    val = [own.mean("val_loss") for own in scaled.values()]
+    places = [max(scale, 0.003) for scale in scaled]
+    right.plot(places, val, "o-", color=style.colour("orange"), markersize=8)
+    marks = [s for s in (10, 1, 0.1, 0.01) if s in scaled]
+    right.set_xticks([*marks, *([0.003] if 0.0 in scaled else [])], [f"{m:g}" for m in marks] + ["0"] * (0.0 in scaled))
+    right.set_xlabel("scale of the last weights")
+    style.title(right, "Validation loss")
+    return figure, (
+        "Left: the first loss is that of normally distributed logits of the same size (dashed), as small as ln 27 once "
+        "they are below 0.3. Right: what is left of the "
+        f"difference after {records[0].config.steps:,} steps of training; exactly 0 is as good as 0.01."
+    )
+
+
+def squashed(own):
+    figure, axes = style.figure(height=3.4)
+    step = own[0].arrays["looked"]
+    ends = []
+    for name, text, hue in (("logit_size", "logits", "vermillion"), ("output_size", "last weights", "blue")):
+        curve = np.mean([r.arrays[name] for r in own], axis=0) / own.mean(name)
+        axes.plot(step, curve, color=style.colour(hue))
+        ends.append((step[-1], curve[-1], text, style.colour(hue)))
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    ticks = [t for t in (1, 10, 100, 1_000, 10_000, 100_000) if t <= step[-1]]
+    axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
+    axes.set_ylim(0, 1.2)
+    axes.set_xlabel("step, logarithmic")
+    style.title(axes, "Size relative to the beginning")
+    style.label_ends(axes, ends)
+    return figure, (
+        "The original network in training. The blade of the hockey stick is the logits coming down; the weights that "
+        "make them stay nearly as large: they turn, rather than shrink."
+    )
+
+
+def symmetry(records, groups):
+    listed = [name for name in STARTS if name in groups]
+    if "0.01" in groups:
+        groups, listed = groups | {"random": groups["0.01"]}, ["random", *listed]
+    figure, axes = style.figure(height=0.5 * len(listed) + 1.5)
+    for row, name in enumerate(listed):
+        values = groups[name].values("val_loss")
+        hue = style.colour("blue" if groups[name].mean("distinct_units") > 1.5 else "vermillion")
+        axes.plot(values.mean(), row, "o", color=hue, markersize=10)
+        units = groups[name].mean("distinct_units")
+        left = records.mean("unigram_loss") - 0.3 < values.mean() < records.mean("unigram_loss")
+        axes.annotate(
+            f"{units:.0f} different units" if units > 1.5 else "all units the same",
+            (values.mean(), row),
+            xytext=(-10, 0) if left else (10, 0),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="center",
+            color=hue,
+        )
+    axes.set_yticks(range(len(listed)), [STARTS[name] for name in listed], color=style.ink())
+    axes.set_ylim(len(listed) - 0.5, -0.9)
+    style.guide(axes, records.mean("unigram_loss"), "letter\nfrequencies", vertical=True)
+    axes.set_xlim(right=3.1)
+    axes.grid(axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(f"validation loss after {records[0].config.steps:,} steps")
+    style.title(axes, "Beginning at zero")
+    return figure, (
+        "One random layer is enough to make 200 hidden units different. If both layers begin equal, all units do the "
+        "same for ever, and if both begin at zero, only the last bias learns."
+    )
+
+
+NEXT = [
+    "Scales of your own: `--set output_scale=0.5,2`.",
+    "As long as the lecture trains: `--set steps=200000`. Does the difference last?",
+    "A wider hidden layer makes larger logits: `--set hidden=1000`.",
+]
