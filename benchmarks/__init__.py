@@ -1,1 +1,1 @@
-"""npgrad beside its peers: the same work, in one process per peer, on one core, in turns. `python -m benchmarks --help`"""
+"""npgrad beside its peers: the same work, a process per peer, on one core, in turns. See `python -m benchmarks -h`."""

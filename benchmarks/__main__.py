@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -39,7 +40,7 @@ MEASURES: dict[str, Callable[[Workload, Settings, Path, Report], list[PointResul
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, 1 if a peer that is installed failed or disagrees, 2 for bad input, 130 after Ctrl-C."""
+    """Returns the exit code: 0, 1 if an installed peer failed or disagrees, 2 for bad input, 130 after Ctrl-C."""
     options = parse(arguments)
     if options.list:
         listing()
@@ -158,10 +159,10 @@ def finish(results: Results, out: Path, seconds: float) -> None:
     verdicts = goals.verdicts(results)
     results.goals = [verdict._asdict() for verdict in verdicts]
     results.settings["seconds"] = round(seconds, 1)
-    print(tables.document(results, verdicts, markdown=False))
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_text(json.dumps(results.as_dict(), indent=1) + "\n")
     (out / "table.md").write_text(tables.document(results, verdicts, markdown=True))
+    print(tables.document(results, verdicts, markdown=False))
     written = ["results.json", "table.md"]
     if find_spec("matplotlib") is None:
         print("matplotlib is missing, so there are no plots (pip install '.[bench]')")
@@ -173,4 +174,9 @@ def finish(results: Results, out: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        code = main()
+    except BrokenPipeError:  # | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)

@@ -47,7 +47,7 @@ def lines(machine: dict[str, Any]) -> list[str]:
     return [
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; {machine['system']}",
         f"Python {machine['python']}, {machine['blas']}; {versions}",
-        f"{machine['date']}; one process per peer on core {machine['core_used']}, one thread each unless two are named; "
+        f"{machine['date']}; a process per peer on core {machine['core_used']}, one thread each unless two are named; "
         f"load at the start {machine['load']}",
     ]
 

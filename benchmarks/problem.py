@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +58,7 @@ def network(
     parameters = {"C": rng.standard_normal((VOCABULARY, EMBEDDING))}
     layers = []
     widths = [CONTEXT * EMBEDDING] + [hidden] * (1 if net == "lecture" else depth - 1) + [VOCABULARY]
-    for k, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False), 1):
+    for k, (n_in, n_out) in enumerate(pairwise(widths), 1):
         last = k == len(widths) - 1
         norm = batch_norm and not (last and net == "lecture")
         gamma, beta = ("gamma", "beta") if net == "lecture" else (f"gamma{k}", f"beta{k}")

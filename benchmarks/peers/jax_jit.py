@@ -97,9 +97,13 @@ def convolution(problem: Problem) -> Step:
 def chain(problem: Problem) -> Step:
     """Traced and compiled once, which is not timed."""
 
-    def function(x: Any) -> Any:
+    @jax.jit
+    @jax.grad
+    def gradient(x: Any, factor: Any) -> Any:
         for _ in range(problem.nodes // 2):
-            x = x * 0.9999 + 0.001
+            x = x * factor + 0.001
         return x
 
-    return jax.jit(jax.grad(function))
+    # Were the factor written into the function, the compiler would work out the result, which depends on nothing else.
+    factor = jnp.float32(0.9999)
+    return lambda x: gradient(x, factor)
