@@ -1,0 +1,1006 @@
+"""Batch normalisation: what it makes unimportant, and what it costs.
+
+Seven statements the documents make about it, each with an experiment small enough to repeat: the scale of the first
+weights, the learning rate, the running statistics, the noise of the company an example finds itself in, overfitting,
+the bias that has nothing left to do, and a single example.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+import models
+import npgrad
+from experiments import style
+from experiments.claims import Above, Below, Claim
+from experiments.experiment import Picture, Result, Table
+from models.training import TrainConfig, evaluate, fit, generators
+from npgrad import data, nn, no_grad, optim
+from npgrad.functions import cross_entropy
+
+ORDER = 7
+
+QUESTION = (
+    "Normalising every unit over the batch is said to make a network forgive bad first weights and high learning "
+    "rates, and to hold back overfitting. How much of each, and what does it cost to depend on the batch?"
+)
+EXPECTATION = (
+    "Scaling the weights in front of a normalisation changes nothing that comes out of it, so the loss should hardly "
+    "depend on the gain. The running statistics should end up near the true ones, with more noise the larger their "
+    "momentum and the smaller the batch. The noise is said to be what keeps the network from overfitting: taking "
+    "the noise away and keeping the normalisation should then bring the overfitting back."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+STUDIES = ("facts", "scale", "rate", "statistics", "overfitting")
+NORMS = {"none": "no normalisation", "batch": "batch norm"}
+GAINS = (0.2, 0.5, 1.0, 5 / 3, 2.0, 5.0)
+RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+COMPANY = 224
+"""Examples that take part in the statistics and in nothing else, in the quiet arm of the study of overfitting."""
+
+
+@dataclass(frozen=True)
+class Config:
+    study: str = "scale"
+    net: str = "deep"
+    """"deep": six linear layers of 100; "shallow": the lecture's network with 200 hidden units."""
+    norm: str = "batch"
+    gain: float = 5 / 3
+    fan_in: bool = True
+    """Whether the first weights are divided by √fan_in."""
+    lr: float = 0.1
+    batch_size: int = 32
+    momentum: float = 0.1
+    company: int = 0
+    steps: int = 800
+    """Of the studies of scale and rate; the others take `long`."""
+    long: int = 4_000
+    names: int = 500
+    """Names to overfit on."""
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("study", self.study, STUDIES),
+            ("net", self.net, ("deep", "shallow")),
+            ("norm", self.norm, tuple(NORMS)),
+        ):
+            if value not in known:
+                raise ValueError(f"there is no {name} {value!r}; there are {', '.join(known)}.")
+        if min(self.steps, self.long, self.names) < 1 or self.batch_size < 2 or self.company < 0:
+            raise ValueError("steps, long and names must be 1 or more, batch_size 2 or more, company 0 or more.")
+        self.training  # noqa: B018 (raises for settings that make no sense)
+
+    @property
+    def training(self) -> TrainConfig:
+        steps = self.steps if self.study in ("scale", "rate") else self.long
+        decay = 0.1 if self.study == "statistics" else 1.0
+        return TrainConfig(steps=steps, batch_size=self.batch_size, lr=self.lr, lr_decay=decay, seed=self.seed)
+
+
+SWEEP = [
+    {"study": ("facts",), "net": ("shallow",)},
+    {"study": ("scale",), "net": ("deep", "shallow"), "norm": tuple(NORMS), "gain": GAINS},
+    {"study": ("rate",), "norm": tuple(NORMS), "lr": RATES},
+    {"study": ("rate",), "norm": tuple(NORMS), "fan_in": (False,), "lr": (0.1, 1.0, 10.0)},
+    {"study": ("statistics",), "net": ("shallow",), "momentum": (0.1, 0.001), "batch_size": (4, 32)},
+    {"study": ("overfitting",), "net": ("shallow",), "norm": tuple(NORMS)},
+    {"study": ("overfitting",), "net": ("shallow",), "company": (COMPANY,)},
+    {"study": ("overfitting",), "net": ("shallow",), "norm": ("none",), "lr": (0.03,)},
+]
+QUICK = {"steps": 80, "long": 300, "gain": (0.2, 5 / 3, 2.0, 5.0), "lr": (0.1, 1.0)}
+FULL = {"steps": 10_000, "long": 30_000}
+
+
+def cost(config: Config) -> float:
+    rows = 0.7 + (config.batch_size + config.company) / 100
+    layers = 2.4 if config.net == "deep" else 1
+    return config.training.steps * rows * layers
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def build(config: Config, rng: np.random.Generator):
+    sizes = {"vocab_size": 27, "context": 3, "rng": rng, "momentum": config.momentum}
+    if config.net == "deep":
+        return models.build("deep_mlp", norm=config.norm, gain=config.gain, fan_in=config.fan_in, **sizes)
+    scale = config.gain / math.sqrt(30) if config.fan_in else config.gain
+    stage = "batchnorm" if config.norm == "batch" else "kaiming"
+    return models.build("mlp", stage=stage, hidden_scale=scale, **sizes)
+
+
+def run(config: Config, progress) -> Result:
+    corpus = data.load(config.data)
+    if len(corpus.vocabulary) != 27:
+        raise ValueError(f"this lesson's networks are for 27 characters; {config.data} has {len(corpus.vocabulary)}.")
+    rngs = generators(config.seed)
+    model = build(config, rngs.init)
+    study = {"facts": facts, "statistics": statistics, "overfitting": overfitting}.get(config.study, trained)
+    with np.errstate(all="ignore"):  # divergence is one of the things to see
+        return study(config, corpus, model, rngs, progress)
+
+
+def trained(config, corpus, model, rngs, progress) -> Result:
+    """Studies of scale and rate: how layers look at the start, and the loss at the end."""
+    probe = data.Windows(corpus.train.x[:4_000], corpus.train.y[:4_000])
+    forward, backward = spreads(model, *(part[:1_000] for part in probe))
+
+    def watch(step: int, loss: float) -> bool:
+        progress(step, config.steps)
+        return not np.isfinite(loss)
+
+    losses = fit(model, *corpus.train, config.training, on_step=watch)
+    return Result(
+        summary={
+            "loss": evaluate(model, *probe),
+            "steps_to": steps_until(losses, 2.5),
+            "forward_ratio": max(forward) / min(forward),
+            "backward_ratio": max(backward) / min(backward),
+        },
+        series={"layer": range(len(forward)), "forward": forward, "backward": backward},
+    )
+
+
+def spreads(model, x, y) -> tuple[list[float], list[float]]:
+    """Standard deviation of the output of each tanh, and of the gradient that arrives there."""
+    forward: list[float] = []
+    backward: list[float] = []
+    layers = [module for module in model.modules() if isinstance(module, nn.Tanh)]
+    removers = [m.register_forward_hook(lambda m, i, out: forward.append(float(out.data.std()))) for m in layers]
+    removers += [m.register_backward_hook(lambda m, dy: backward.append(float(dy.std()))) for m in layers]
+    before = model.state_dict()
+    model.train()
+    cross_entropy(model(x), y).backward()
+    model.zero_grad()
+    model.load_state_dict(before)
+    for remove in removers:
+        remove()
+    return forward, backward[::-1]
+
+
+def steps_until(losses: np.ndarray, level: float, width: int = 50) -> float:
+    """Steps before the mean loss of `width` steps falls below a level; infinitely many if it never does."""
+    if len(losses) < width:
+        return math.inf
+    below = np.flatnonzero(np.convolve(losses, np.ones(width) / width, "valid") < level)
+    return float(below[0] + width) if len(below) else math.inf
+
+
+def calibrate(model, x) -> None:
+    """Replace the running statistics by the true ones of these examples: one pass in which momentum is 1."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    model.train()
+    with no_grad():
+        model(x)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def statistics(config, corpus, model, rngs, progress) -> Result:
+    """Running statistics against the true ones while training."""
+    x, held = corpus.train.x[::10], data.Windows(corpus.val.x[:6_000], corpus.val.y[:6_000])
+    steps = config.training.steps
+    marks = sorted({max(1, round(steps * f)) for f in (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)})
+    window = min(400, steps)
+    rows: list[tuple[float, ...]] = []
+    path = []
+
+    def watch(step: int, loss: float) -> None:
+        progress(step, steps)
+        if step >= steps - window:
+            path.append(model.norm.running_mean[:8].copy())
+        if step + 1 in marks:
+            rows.append((step + 1, *compared(model, x, held)))
+
+    fit(model, *corpus.train, config.training, on_step=watch)
+    true_mean, true_sd = truth(model, x)
+    rows_by_name = dict(
+        zip(("step", "running", "calibrated", "mean_error", "var_error"), zip(*rows, strict=True), strict=True)
+    )
+    last = rows[-1]
+    return Result(
+        summary={
+            "running_loss": last[1],
+            "calibrated_loss": last[2],
+            "mean_error": last[3],
+            "var_error": last[4],
+            "expected": math.sqrt(config.momentum / (2 - config.momentum) / config.batch_size),
+        },
+        series=rows_by_name,
+        arrays={"path": (np.array(path) - true_mean[:8]) / true_sd[:8]},
+    )
+
+
+def truth(model, x) -> tuple[np.ndarray, np.ndarray]:
+    before = model.state_dict()
+    calibrate(model, x)
+    mean, sd = model.norm.running_mean.copy(), np.sqrt(model.norm.running_var)
+    model.load_state_dict(before)
+    return mean, sd
+
+
+def compared(model, x, held) -> tuple[float, float, float, float]:
+    """Loss with running and with true statistics; distance of running from true means (in sd) and variances."""
+    before = model.state_dict()
+    running = evaluate(model, *held)
+    mean, var = model.norm.running_mean.copy(), model.norm.running_var.copy()
+    calibrate(model, x)
+    calibrated = evaluate(model, *held)
+    norm = model.norm
+    apart = float(np.sqrt(np.mean((mean - norm.running_mean) ** 2 / norm.running_var)))
+    factor = float(np.sqrt(np.mean((var / norm.running_var - 1) ** 2)))
+    model.load_state_dict(before)
+    model.train()
+    return running, calibrated, apart, factor
+
+
+def overfitting(config, corpus, model, rngs, progress) -> Result:
+    """Many steps on few names. With `company`, more examples enter the statistics than the loss."""
+    few = data.windows(data.split(data.read_words(config.data))[0][: config.names], corpus.vocabulary, 3)
+    held = data.Windows(corpus.val.x[:6_000], corpus.val.y[:6_000])
+    steps, n = config.training.steps, config.batch_size
+    optimizer = optim.SGD(model.parameters(), lr=config.lr)
+    batches = data.Batches(*few, n + config.company, rngs.batches)
+
+    @npgrad.replay
+    def update(x, y):
+        loss = cross_entropy(model(x)[:n], y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    model.train()
+    every = max(1, steps // 20)
+    rows = []
+    for step in range(steps):
+        x, y = next(batches)
+        update(x, y[:n])
+        if (step + 1) % every == 0:
+            if config.norm == "batch":  # judged with true statistics, so that nothing but the training differs
+                calibrate(model, few.x)
+            rows.append((step + 1, evaluate(model, *few), evaluate(model, *held)))
+            progress(step, steps)
+    step, train, val = zip(*rows, strict=True)
+    return Result(
+        summary={"train_loss": train[-1], "val_loss": val[-1], "best_val_loss": min(val)},
+        series={"step": step, "train": train, "val": val},
+    )
+
+
+def facts(config, corpus, model, rngs, progress) -> Result:
+    """What holds by construction, measured: before training, and after."""
+    rng = rngs.sampling
+    x, y = corpus.train.x[:32], corpus.train.y[:32]
+    found = at_start(model, corpus, x) | scaled(rng) | bias_in_front(config, x, y)
+    fit(model, *corpus.train, config.training, on_step=lambda step, loss: progress(step, config.long))
+
+    normal = outputs(model, corpus.train.x[:8_000])
+    found["trained_std"] = float(normal.std(axis=0).mean())
+    found["trained_mean"] = float(np.abs(normal.mean(axis=0)).mean())
+    found["gamma_change"] = float(np.abs(model.norm.weight.data - 1).mean())
+    found["beta_change"] = float(np.abs(model.norm.bias.data).mean())
+    sizes = (4, 8, 16, 32, 64, 128, 256)
+    noise = [jitter(model, corpus, size, rng) for size in sizes]
+    found["jitter"], found["probability_jitter"] = noise[sizes.index(32)]
+
+    model.eval()
+    with no_grad():
+        together, alone = model(x).data, np.concatenate([model(one[None]).data for one in x])
+    found["alone"] = float(np.abs(together - alone).max())
+    model.train()
+    try:
+        model(x[:1])
+        found["one_refused"] = 0.0
+    except ValueError:
+        found["one_refused"] = 1.0
+    return Result(
+        summary=found,
+        series={"batch_size": sizes, "jitter": [a for a, _ in noise], "probability": [b for _, b in noise]},
+    )
+
+
+def outputs(model, x) -> np.ndarray:
+    """What the normalisation gives for these examples as one batch."""
+    seen = []
+    remove = model.norm.register_forward_hook(lambda module, inputs, out: seen.append(out.data.copy()))
+    before = model.state_dict()
+    model.train()
+    with no_grad():
+        model(x)
+    remove()
+    model.load_state_dict(before)
+    return seen[0]
+
+
+def at_start(model, corpus, x) -> dict[str, float]:
+    normal = outputs(model, x).astype(float)
+    constant = np.full((32, 200), 3.0, np.float32)
+    flat = nn.BatchNorm1d(200)(npgrad.Tensor(constant)).data
+    return {
+        "start_std": float(normal.std(axis=0, ddof=1).mean()),
+        "start_mean": float(np.abs(normal.mean(axis=0)).max()),
+        "constant_input": float(np.abs(flat).max()) if np.isfinite(flat).all() else math.inf,
+    }
+
+
+def scaled(rng: np.random.Generator, c: float = 10.0) -> dict[str, float]:
+    """By which factor output, gradient to the input and gradient of the weights change if the weights are c times."""
+    x, dy, W = rng.normal(size=(32, 100)), rng.normal(size=(32, 100)), rng.normal(size=(100, 100)) / 10
+    found = {}
+    for name in ("linear", "linear_norm"):
+        sizes = []
+        for factor in (1.0, c):
+            inputs, weight = npgrad.Tensor(x, requires_grad=True), npgrad.Tensor(W * factor, requires_grad=True)
+            out = inputs @ weight
+            if name == "linear_norm":
+                out = nn.BatchNorm1d(100, dtype=np.float64)(out)
+            out.backward(dy)
+            sizes.append([np.abs(a).mean() for a in (out.data, inputs.grad, weight.grad)])
+        for what, before, after in zip(("out", "dx", "dW"), *sizes, strict=True):
+            found[f"{name}_{what}"] = float(after / before)
+    return found
+
+
+def bias_in_front(config, x, y) -> dict[str, float]:
+    """The deep network's first normalisation with a bias put in front of it: its gradient, and what it changes."""
+    losses = []
+    for shift in (0.0, 5.0):
+        model = models.build("deep_mlp", vocab_size=27, context=3, rng=np.random.default_rng(config.seed))
+        first = next(module for module in model.modules() if isinstance(module, nn.Linear))
+        first.bias = nn.Parameter(np.full(100, shift, np.float32))
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        losses.append(loss.item())
+    return {
+        "bias_gradient": float(np.abs(first.bias.grad).max() / np.abs(first.weight.grad).max()),
+        "bias_effect": abs(losses[1] - losses[0]),
+    }
+
+
+def jitter(model, corpus, size: int, rng: np.random.Generator, examples: int = 20, times: int = 60):
+    """How far one example's outputs move with the batch around it.
+
+    Standard deviation over batches of its normalised pre-activations (in units of their spread), and of the probability
+    the network gives to the character that did follow.
+    """
+    before = model.state_dict()
+    gamma = model.norm.weight.data
+    normal = np.empty((times, examples, 200), np.float32)
+    right = np.empty((times, examples))
+    seen = []
+    remove = model.norm.register_forward_hook(lambda module, inputs, out: seen.append(out.data[0]))
+    chosen = rng.integers(len(corpus.train.y), size=examples)
+    model.train()
+    with no_grad():
+        for k in range(times):
+            for e, one in enumerate(chosen):
+                rows = np.append(one, rng.integers(len(corpus.train.y), size=size - 1))
+                logits = model(corpus.train.x[rows]).data[0].astype(float)
+                p = np.exp(logits - logits.max())
+                right[k, e] = p[corpus.train.y[one]] / p.sum()
+                normal[k, e] = seen.pop()
+    remove()
+    model.load_state_dict(before)
+    moved = (normal / gamma).std(axis=0, ddof=1)
+    return float(np.sqrt(np.mean(moved**2))), float(right.std(axis=0, ddof=1).mean())
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+ARMS = {
+    "no normalisation": {"norm": "none", "lr": 0.1},
+    "batch norm": {"norm": "batch", "company": 0},
+    "batch norm, quiet": {"norm": "batch", "company": COMPANY},
+    "rate 0.03 instead": {"norm": "none", "lr": 0.03},
+}
+"""Of the study of overfitting; the rate is 0.1 if nothing else is said."""
+
+
+def measure(records) -> dict:
+    found = {name: records.values(name, study="facts") for name in FACTS}
+    for net in ("deep", "shallow"):
+        for norm in NORMS:
+            own = records.where(study="scale", net=net, norm=norm)
+            losses = seeds(own, "gain", "loss")
+            if losses:
+                found[f"loss_range/{net}/{norm}"] = np.ptp(np.array(list(losses.values())), axis=0)
+            for name, gains in (("gain 2", (2.0,)), ("gain 5", (5.0,))):
+                if set(gains) | {5 / 3} <= set(losses):
+                    found[f"cost of {name}/{net}/{norm}"] = losses[gains[0]] - losses[5 / 3]
+            if net == "deep":
+                for way in ("forward", "backward"):
+                    worst = seeds(own, "gain", f"{way}_ratio")
+                    if worst:
+                        found[f"{way}_ratio/{norm}"] = np.max(list(worst.values()), axis=0)
+    for norm in NORMS:
+        losses = seeds(records.where(study="rate", norm=norm, fan_in=True), "lr", "loss")
+        steps = seeds(records.where(study="rate", norm=norm, fan_in=True), "lr", "steps_to")
+        if losses:
+            rates = np.array(list(losses))
+            table = np.nan_to_num(np.array(list(losses.values())), nan=np.inf)  # (rates, seeds)
+            usable = table < table.min(axis=0) + 0.1
+            found[f"highest_rate/{norm}"] = [rates[ok].max() for ok in usable.T]
+            found[f"decades/{norm}"] = [np.log10(rates[ok].max() / rates[ok].min()) for ok in usable.T]
+            found[f"best_loss/{norm}"] = table.min(axis=0)
+            found[f"steps_to/{norm}"] = np.nan_to_num(np.array(list(steps.values())), nan=np.inf).min(axis=0)
+        wild = seeds(records.where(study="rate", norm=norm, fan_in=False), "lr", "loss")
+        if wild and losses:
+            table = np.nan_to_num(np.array(list(wild.values())), nan=np.inf)
+            found[f"no_fan_in/{norm}"] = table.min(axis=0) - found[f"best_loss/{norm}"]
+            found[f"no_fan_in_rate/{norm}"] = np.array(list(wild))[table.argmin(axis=0)]
+    for name in ("loss_range/deep", "loss_range/shallow", "highest_rate", "decades", "steps_to"):
+        values = [found.get(f"{name}/{norm}", np.empty(0)) for norm in ("batch", "none")]
+        if len(values[0]) == len(values[1]):
+            with np.errstate(all="ignore"):
+                found[f"{name}, batch to none"] = np.divide(*values)
+    for own in (records.where(study="statistics", momentum=m, batch_size=b) for m, b in pairs(records)):
+        name = f"{own[0].config.momentum:g}/{own[0].config.batch_size}"
+        found[f"mean_error/{name}"] = own.values("mean_error")
+        found[f"running_cost/{name}"] = own.values("running_loss") - own.values("calibrated_loss")
+    swings = [found.get(f"mean_error/{momentum}/32", np.empty(0)) for momentum in ("0.1", "0.001")]
+    if len(swings[0]) == len(swings[1]):
+        found["swing_ratio"] = np.divide(*swings)
+    return {name: value for name, value in (found | overfitted(records)).items() if np.size(value)}
+
+
+FACTS = (
+    *("start_std", "start_mean", "constant_input", "trained_std", "trained_mean", "gamma_change", "beta_change"),
+    *("linear_out", "linear_dx", "linear_dW", "linear_norm_out", "linear_norm_dx", "linear_norm_dW"),
+    *("bias_gradient", "bias_effect", "jitter", "probability_jitter", "alone", "one_refused"),
+)
+
+
+def seeds(records, key: str, name: str) -> dict[float, np.ndarray]:
+    """The values of a quantity, one a seed, by a setting; only settings all of whose seeds are there."""
+    groups = {value: own.values(name) for value, own in records.by(key).items()}
+    most = max(map(len, groups.values()), default=0)
+    return {value: values for value, values in groups.items() if len(values) == most}
+
+
+def pairs(records) -> list[tuple[float, int]]:
+    return list(dict.fromkeys((r.config.momentum, r.config.batch_size) for r in records.where(study="statistics")))
+
+
+def arms(records) -> dict[str, list]:
+    own = records.where(study="overfitting")
+    picked = {label: list(own.where(**settings)) for label, settings in ARMS.items()}
+    return {label: found for label, found in picked.items() if found}
+
+
+def overfitted(records) -> dict[str, np.ndarray]:
+    """Validation loss of each arm at equal training loss.
+
+    Compared over the last stretch that all arms pass through: training losses up to 0.2 above what the slowest ends at.
+    """
+    groups = arms(records)
+    if len(groups) < 2 or len({len(own) for own in groups.values()}) > 1:
+        return {}
+    found: dict[str, np.ndarray] = {}
+    for k in range(min(map(len, groups.values()))):
+        level = max(own[k].summary["train_loss"] for own in groups.values())
+        for label, own in groups.items():
+            train, val = own[k].series["train"], own[k].series["val"]
+            order = np.argsort(train)
+            there = np.interp(np.linspace(level, level + 0.2, 21), train[order], val[order]).mean()
+            found[f"overfit/{label}"] = np.append(found.get(f"overfit/{label}", []), there)
+    values = [found.get(f"overfit/{label}") for label in ARMS]
+    if all(v is not None for v in values):
+        without, noisy, quiet, slow = values
+        found["regularised"] = without - noisy
+        found["quiet_share"] = (without - quiet) / (without - noisy)
+        found["slow_share"] = (without - slow) / (without - noisy)
+    return found
+
+
+CLAIMS = [
+    Claim(
+        "start-std",
+        "At the start every unit leaves the normalisation with standard deviation 1 over the batch.",
+        source=(1, 2, 3, 4),
+        quantity="start_std",
+        value=1.0,
+        tolerance=0.01,
+        format=".4f",
+    ),
+    Claim(
+        "start-mean",
+        "… and with mean 0.",
+        source=(1, 2, 3, 4),
+        quantity="start_mean",
+        value=0.0,
+        tolerance=1e-5,
+        format=".1e",
+        says="0",
+    ),
+    Claim(
+        "always-unit-std",
+        "What the next layer receives always keeps a standard deviation of about 1.",
+        source=4,
+        quantity="trained_std",
+        value=1.0,
+        tolerance=0.1,
+        format=".3f",
+        says="1, always",
+    ),
+    Claim(
+        "always-zero-mean",
+        "… and a mean of about 0.",
+        source=4,
+        quantity="trained_mean",
+        value=0.0,
+        tolerance=0.25,
+        format=".3f",
+        says="0, always",
+        note="The shift beta is learned: means move away from 0 as training goes on, which is what it is for.",
+    ),
+    Claim(
+        "gamma-moves",
+        "Scale and shift are trained: the network may leave the unit Gaussian it starts from.",
+        source=(1, 2, 3, 4),
+        quantity="gamma_change",
+        predicate=Above(0.01),
+        format=".3f",
+        says="gamma leaves 1",
+    ),
+    Claim(
+        "constant",
+        "A small epsilon prevents division by zero where a unit does not vary.",
+        source=(1, 2, 3),
+        quantity="constant_input",
+        value=0.0,
+        tolerance=1e-6,
+        format=".0f",
+        says="finite",
+    ),
+    Claim(
+        "bias-gradient",
+        "A bias in front of batch normalisation is redundant: it gets no gradient (largest, relative to the weights').",
+        source=(1, 2, 3),
+        quantity="bias_gradient",
+        value=0.0,
+        tolerance=1e-5,
+        format=".0e",
+        says="0",
+    ),
+    Claim(
+        "bias-effect",
+        "Such a bias does no harm, it is pointless: the mean takes it out again (change of the loss for a bias of 5).",
+        source=(1, 2, 3),
+        quantity="bias_effect",
+        value=0.0,
+        tolerance=1e-5,
+        format=".0e",
+        says="0",
+    ),
+    Claim(
+        "weights-regardless",
+        "Normalisation levels the signal whatever the weight matrix: weights 10 times as large give the same output.",
+        source=(3, 4),
+        quantity="linear_norm_out",
+        value=1.0,
+        tolerance=1e-3,
+        format=".4f",
+        says="× 1",
+    ),
+    Claim(
+        "less-sensitive",
+        "With batch norm the first weights matter less: range of the final losses over gains 0.2 to 5, relative to "
+        "that without, deep network.",
+        source=(1, 2, 3, 4),
+        quantity="loss_range/deep, batch to none",
+        predicate=Below(1.0),
+        format=".2f",
+        says="less than 1",
+    ),
+    Claim(
+        "less-sensitive-shallow",
+        "The same in the lecture's shallow network.",
+        source=(1, 4),
+        quantity="loss_range/shallow, batch to none",
+        predicate=Below(1.0),
+        format=".2f",
+        says="less than 1",
+    ),
+    Claim(
+        "gain-two",
+        "Gain 2 instead of 5/3 still trains well with batch norm (loss above that at 5/3).",
+        source=2,
+        quantity="cost of gain 2/deep/batch",
+        predicate=Below(0.05),
+        format=".3f",
+        says="mostly works",
+    ),
+    Claim(
+        "no-fan-in",
+        "Without the division by √fan_in the network with batch norm still mostly works, at its best learning rate "
+        "(loss above that with the division).",
+        source=2,
+        quantity="no_fan_in/batch",
+        predicate=Below(0.1),
+        format=".3f",
+        says="mostly works",
+        budget="default",
+    ),
+    Claim(
+        "no-fan-in-rate",
+        "… but the learning rate may have to change: the best one is then higher than the usual 0.1.",
+        source=2,
+        quantity="no_fan_in_rate/batch",
+        predicate=Above(0.1),
+        format="g",
+        says="another rate",
+        budget="default",
+    ),
+    Claim(
+        "homogeneous-forward",
+        "Batch norm makes the layers alike by itself: largest over smallest activation std of five layers, worst gain.",
+        source=(2, 3),
+        quantity="forward_ratio/batch",
+        predicate=Below("forward_ratio/none"),
+        format=".2f",
+        says="closer to 1 than without",
+    ),
+    Claim(
+        "homogeneous-backward",
+        "… and the same for gradients: it keeps them flowing in deep networks.",
+        source=(3, 5),
+        quantity="backward_ratio/batch",
+        predicate=Below("backward_ratio/none"),
+        format=".2f",
+        says="closer to 1 than without",
+    ),
+    Claim(
+        "higher-rates",
+        "Batch norm allows much higher learning rates: highest one within 0.1 of the best loss, relative to "
+        "the highest without, deep network.",
+        source=4,
+        quantity="highest_rate, batch to none",
+        predicate=Above(1.0),
+        format=".3g",
+        says="more than 1",
+    ),
+    Claim(
+        "stable-over-rates",
+        "Training is stable over a wider range of learning rates (decades between lowest and highest useful one, "
+        "relative to those without).",
+        source=5,
+        quantity="decades, batch to none",
+        predicate=Above(1.0),
+        format=".2f",
+        says="more than 1",
+        budget="default",
+    ),
+    Claim(
+        "faster",
+        "Training is drastically faster: steps until the loss is below 2.5, relative to those without, each network at "
+        "its best rate.",
+        source=(4, 5),
+        quantity="steps_to, batch to none",
+        predicate=Below(0.8),
+        format=".2f",
+        says="far less than 1",
+        budget="default",
+        note="Six tanh layers with Kaiming's gain are already easy to train: there is nothing left to repair.",
+    ),
+    Claim(
+        "running-close",
+        "Running statistics come close to those of the whole training set: the loss they add, momentum 0.001.",
+        source=2,
+        quantity="running_cost/0.001/32",
+        value=0.0,
+        tolerance=0.005,
+        format=".4f",
+        says="close",
+        budget="default",
+    ),
+    Claim(
+        "small-momentum",
+        "At batches of 32 the running statistics need a small momentum: with 0.1 their distance from the true means is "
+        "several times that with 0.001.",
+        source=(2, 3),
+        quantity="swing_ratio",
+        predicate=Above(1.5),
+        format=".1f",
+        unit=" times",
+        says="larger",
+        budget="default",
+    ),
+    Claim(
+        "swings",
+        "The swings are large: with momentum 0.1 at batches of 32 they cost something (loss added).",
+        source=(2, 3),
+        quantity="running_cost/0.1/32",
+        predicate=Above(0.01),
+        format=".4f",
+        says="big swings",
+        budget="default",
+        note="The running mean swings by √(0.1/1.9/32) = 0.04 standard deviations: visible, but too little to hurt.",
+    ),
+    Claim(
+        "jitter",
+        "What the network gives for an example moves with the rest of its batch (normalised units, batch 32).",
+        source=(1, 2),
+        quantity="jitter",
+        predicate=Above(0.01),
+        format=".3f",
+        unit=" sd",
+        says="jitters",
+    ),
+    Claim(
+        "regularises",
+        "Batch norm regularises: trained on 500 names, the validation loss at the same training loss is lower (by).",
+        source=(1, 2, 4, 5),
+        quantity="regularised",
+        predicate=Above(0.0),
+        format=".3f",
+        says="lower",
+        budget="default",
+    ),
+    Claim(
+        "by-noise",
+        "It does so by the noise of the batches: with quiet statistics most of the effect is gone (share that stays).",
+        source=(1, 2, 4),
+        quantity="quiet_share",
+        predicate=Below(0.5),
+        format=".0%",
+        says="less than half",
+        budget="default",
+        note="Statistics over 256 examples for the 32 that are learned from have √8 times less noise and keep most of "
+        "the effect. A plain network gets it too, from a learning rate of 0.03: smaller steps, more than noise, are "
+        "what holds back overfitting here.",
+    ),
+    Claim(
+        "one-example",
+        "One example has no statistics: a batch of one cannot be normalised in training mode (and is refused here).",
+        source=(1, 2),
+        quantity="one_refused",
+        value=1.0,
+        tolerance=0.1,
+        format=".0f",
+        says="impossible",
+    ),
+    Claim(
+        "alone",
+        "With running statistics it can: alone or among others it gets the same logits (largest difference).",
+        source=(1, 2, 3),
+        quantity="alone",
+        value=0.0,
+        tolerance=1e-4,
+        format=".0e",
+        says="0",
+    ),
+]
+
+
+def spread(values: np.ndarray, digits: int = 3) -> str:
+    if not len(values):
+        return "–"
+    if not np.isfinite(values).all():
+        return "diverged"
+    shown = f"{values.mean():.{digits}f}"
+    return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
+
+
+def fraction(gain: float) -> str:
+    return "5/3" if abs(gain - 5 / 3) < 1e-6 else f"{gain:g}"
+
+
+def tables(records) -> list[Table]:
+    made = []
+    scale = records.where(study="scale")
+    if len(scale):
+        rows = [
+            [fraction(gain), *(spread(own.values("loss", net=n, norm=m)) for n in ("deep", "shallow") for m in NORMS)]
+            for gain, own in scale.by("gain").items()
+        ]
+        note = f"Training loss after {scale[0].config.steps:,} steps at rate {scale[0].config.lr:g}."
+        columns = ["gain", "deep, no norm", "deep, batch norm", "shallow, no norm", "shallow, batch norm"]
+        made.append(Table("The first weights", columns, rows, note))
+        ways = ("forward_ratio", "backward_ratio")
+        rows = [
+            [fraction(gain), *(spread(own.values(way, net="deep", norm=m), 2) for way in ways for m in NORMS)]
+            for gain, own in scale.by("gain").items()
+        ]
+        columns = ["gain", "activations, no norm", "batch norm", "gradients, no norm", "batch norm"]
+        note = "Largest over smallest standard deviation among the five tanh layers, before the first step."
+        made.append(Table("How alike the layers begin", columns, rows, note))
+    rate = records.where(study="rate")
+    if len(rate):
+        rows = [
+            [f"{lr:g}", *(spread(own.values("loss", norm=m, fan_in=f)) for f in (True, False) for m in NORMS)]
+            for lr, own in sorted(rate.by("lr").items())
+        ]
+        columns = ["rate", "no norm", "batch norm", "no norm, no fan-in", "batch norm, no fan-in"]
+        note = f"Deep network, gain 5/3, training loss after {rate[0].config.steps:,} steps."
+        made.append(Table("The learning rate", columns, rows, note))
+    if pairs(records):
+        rows = []
+        for momentum, size in pairs(records):
+            own = records.where(study="statistics", momentum=momentum, batch_size=size)
+            names = ("mean_error", "expected", "running_loss", "calibrated_loss")
+            rows.append([f"{momentum:g}", str(size), *(spread(own.values(name), 4) for name in names)])
+        columns = ["momentum", "batch", "mean: distance", "swing, theory", "loss, running", "loss, true"]
+        note = (
+            "Distance of the running means from those of the training set, in standard deviations of the unit, and "
+            "what batches of independent examples lead one to expect: √(m/(2 − m)/batch). The rest of the distance is "
+            "delay: the weights move on, and a small momentum follows slowly."
+        )
+        made.append(Table("Running and true statistics", columns, rows, note))
+    facts = records.where(study="facts")
+    if len(facts):
+        rows = [
+            [label, *(f"× {facts.mean(f'{name}_{what}'):.3g}" for what in ("out", "dx", "dW"))]
+            for label, name in (("Linear", "linear"), ("Linear, then batch norm", "linear_norm"))
+        ]
+        columns = ["weights × 10", "output", "gradient to the input", "gradient of the weights"]
+        made.append(Table("What the scale of the weights changes", columns, rows, SCALE_NOTE))
+        series = facts[0].series
+        noise = zip(series["batch_size"], series["jitter"], series["probability"], strict=True)
+        rows = [[f"{n:.0f}", f"{a:.3f}", f"{math.sqrt(1.5 / n):.3f}", f"{p:.3f}"] for n, a, p in noise]
+        columns = ["batch", "normalised unit", "theory", "probability of the right character"]
+        note = (
+            "Standard deviation over batches of what one example gets, after training. Theory: √(1.5/batch), for units "
+            "that are Gaussian: 1/batch from the mean, half as much from the variance."
+        )
+        made.append(Table("How much an example jitters with its batch", columns, rows, note))
+    groups = arms(records)
+    if groups:
+        found = overfitted(records)
+        rows = []
+        for label, own in groups.items():
+            ends = [np.array([r.summary[k] for r in own]) for k in ("train_loss", "val_loss")]
+            equal = spread(found.get(f"overfit/{label}", np.empty(0)))
+            rows.append([label, *map(spread, ends), equal, spread(np.array([r.summary["best_val_loss"] for r in own]))])
+        columns = ["", "train", "validation", "at equal train", "best validation"]
+        config = next(iter(groups.values()))[0].config
+        note = (
+            f"{config.names} names, {config.long:,} steps. Third column: validation loss when training loss was "
+            f"that of the slowest (mean of its last stretch). Quiet: {COMPANY} more examples enter the statistics, but "
+            "not the loss."
+        )
+        made.append(Table("Overfitting on few names", columns, rows, note))
+    return made
+
+
+SCALE_NOTE = (
+    "Behind a normalisation the scale of the weights is invisible forward and backward, and the larger the weights, "
+    "the smaller their gradient: too large weights learn slowly, which acts like a lower learning rate."
+)
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def plot(records):
+    if len(records.where(study="scale")):
+        yield Picture("scale", *scale_picture(records.where(study="scale")))
+    if len(records.where(study="rate", fan_in=True)):
+        yield Picture("rate", *rate_picture(records.where(study="rate", fan_in=True)))
+    if pairs(records):
+        yield Picture("running", *running_picture(records.where(study="statistics")))
+    if arms(records):
+        yield Picture("overfitting", *overfitting_picture(records))
+
+
+def curve(axes, records, key: str, hue: str, ceiling: float):
+    """Mean loss by a setting; what diverged or lies above the picture is marked at its upper edge."""
+    points = sorted(seeds(records, key, "loss").items())
+    x = np.array([p for p, _ in points])
+    y = np.array([np.nan_to_num(v, nan=np.inf).mean() for _, v in points])
+    axes.plot(x, np.minimum(y, ceiling * 2), "o-", color=hue, markersize=7)
+    for high in x[y > ceiling]:
+        axes.plot(high, ceiling, "^", color=hue, markersize=9, clip_on=False, zorder=5)
+
+
+def name(axes, x: float, y: float, text: str, hue: str, **options) -> None:
+    """A name written into the picture, at a place given as fractions of its sides."""
+    axes.text(x, y, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
+
+
+def scale_picture(records):
+    figure, both = style.figure(1, 2, height=3.4, sharey=True)
+    for axes, net, title in zip(both, ("deep", "shallow"), ("Six layers: loss", "Two layers: loss"), strict=True):
+        for norm in NORMS:
+            curve(axes, records.where(net=net, norm=norm), "gain", style.colour(norm), 3.0)
+        axes.set_xscale("log")
+        axes.set_xticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
+        axes.minorticks_off()
+        axes.set_xlabel("gain of the first weights")
+        style.title(axes, title)
+    both[0].set_ylim(2.3, 3.0)
+    name(both[0], 0.16, 0.78, "no normalisation", style.colour("none"))
+    name(both[0], 0.97, 0.55, "batch norm", style.colour("batch"), ha="right")
+    return figure, (
+        f"Training loss after {records[0].config.steps:,} steps, by the gain of the first weights. Six layers without "
+        "normalisation need the right one. With batch norm the wrong ones cost less, large ones more than small ones: "
+        "they make the steps relatively smaller. Two layers forgive either way."
+    )
+
+
+def rate_picture(records):
+    figure, axes = style.figure(height=3.5)
+    for norm in NORMS:
+        curve(axes, records.where(norm=norm), "lr", style.colour(norm), 3.0)
+    axes.set_xscale("log")
+    ticks = sorted({r.config.lr for r in records})
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.minorticks_off()
+    axes.set_ylim(2.3, 3.0)
+    axes.set_xlabel("learning rate, logarithmic")
+    style.title(axes, "Six layers: loss by learning rate")
+    name(axes, 0.05, 0.08, "no normalisation", style.colour("none"))
+    name(axes, 0.8, 0.3, "batch norm", style.colour("batch"), ha="right")
+    return figure, (
+        f"Training loss after {records[0].config.steps:,} steps; ▲ far above the picture. Batch norm moves the useful "
+        "rates up and stretches their range; the loss at the best of them is no better."
+    )
+
+
+def running_picture(records):
+    figure, (left, right) = style.figure(1, 2, height=3.4)
+    hues = {0.1: style.colour("orange"), 0.001: style.colour("blue")}
+    own = {m: records.where(momentum=m, batch_size=32) for m in hues}
+    own = {m: found[0] for m, found in own.items() if len(found)}
+    for momentum, record in own.items():
+        path = record.arrays["path"][:, 0]
+        width = 1.4 if momentum == 0.1 else 2.8
+        left.plot(np.arange(len(path)) - len(path), path, color=hues[momentum], linewidth=width)
+        series = record.series
+        right.plot(series["step"], series["running"] - series["calibrated"], "o-", color=hues[momentum], markersize=5)
+    left.set_xlabel("steps before the end")
+    left.set_ylim(-0.16, 0.16)
+    style.guide(left, 0.0)
+    style.title(left, "A running mean, in sd")
+    right.set_xscale("log")
+    longest = max((record.series["step"][-1] for record in own.values()), default=1)
+    ticks = [t for t in (10, 100, 1_000, 10_000) if t <= longest]
+    right.set_xticks(ticks, [f"{t:,}" for t in ticks])
+    right.minorticks_off()
+    right.set_xlabel("step, logarithmic")
+    style.title(right, "Loss it adds")
+    name(left, 0.05, 0.92, "momentum 0.1", hues[0.1])
+    name(right, 0.05, 0.36, "momentum 0.001", hues[0.001])
+    return figure, (
+        "Left: the running mean of one unit in the last steps, as its distance from the mean over the training set "
+        "(dashed). Right: by how much the validation loss with running statistics is above that with true ones. "
+        "Momentum 0.1 (orange) swings and costs next to nothing; 0.001 (blue) is smooth, but for its first thousands "
+        "of steps it still remembers the zeros it began with. Batches of 32."
+    )
+
+
+def overfitting_picture(records):
+    figure, axes = style.figure(height=3.7)
+    hues = dict(zip(ARMS, map(style.colour, ("none", "batch", "sky", "purple")), strict=True))
+    ends = []
+    for label, own in arms(records).items():
+        train = np.mean([r.series["train"] for r in own], axis=0)
+        val = np.mean([r.series["val"] for r in own], axis=0)
+        axes.plot(train, val, "o-", color=hues[label], markersize=4)
+        ends.append((train[-1], val[-1], label, hues[label]))
+    axes.invert_xaxis()
+    axes.set_xlabel("training loss (falls from left to right)")
+    config = next(iter(arms(records).values()))[0].config
+    style.title(axes, f"{config.names} names: validation loss")
+    style.label_ends(axes, ends)
+    return figure, (
+        f"{config.names} names learned by heart in {config.long:,} steps: each point is later than the one before, and "
+        "the lower a curve, the less is paid for the same training loss. Quiet: the same batches of 32, normalised "
+        f"with the statistics of {32 + COMPANY} examples. The last one has no normalisation and a smaller rate."
+    )
+
+
+NEXT = [
+    "Deeper into the noise: batches of 8 instead of 32: `--set study=overfitting --set batch_size=8`.",
+    "Weights a hundred times too large, with and without: `--set study=scale --set gain=0.01,100`.",
+    "The statistics of a batch of two: `--set study=statistics --set batch_size=2,32`.",
+]
