@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["colour", "figure", "guide", "ink", "label_ends", "layer", "muted", "paper", "save", "theme", "title"]
+__all__ = [
+    "colour", "figure", "guide", "hair", "ink", "label_ends", "layer", "legible", "muted", "paper", "save", "theme",
+    "title",
+]  # fmt: skip
 
 Theme = Literal["light", "dark"]
 WIDTH = 6.4
@@ -111,6 +114,11 @@ def paper() -> str:
     return _current.get().paper
 
 
+def hair() -> str:
+    """The colour of the finest lines: grids and frames."""
+    return _current.get().hair
+
+
 def colour(name: str) -> str:
     """The colour of a named thing ("adam", "relu") or of a hue ("blue"). Raises KeyError for unknown names."""
     return _current.get().hues[NAMED.get(name, name)]
@@ -124,6 +132,28 @@ def layer(index: int, depth: int) -> str:
     low, high = (0.0, 0.78) if _current.get() is LIGHT else (0.3, 1.0)
     place = low + (high - low) * index / max(depth - 1, 1)
     return to_hex(matplotlib.colormaps["viridis"](place))
+
+
+def legible(hue: str, least: float = 3.0) -> str:
+    """`hue`, mixed with ink until text in it has at least this contrast with the paper (WCAG's ratio)."""
+    share, mixed = 0.0, hue
+    while contrast(mixed, paper()) < least and share < 1:
+        share += 0.05
+        parts = [(int(hue[k : k + 2], 16), int(ink()[k : k + 2], 16)) for k in (1, 3, 5)]
+        mixed = "#" + "".join(f"{round(a + (b - a) * min(share, 1)):02x}" for a, b in parts)
+    return mixed
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio that the Web Content Accessibility Guidelines define, from 1 (none) to 21."""
+
+    def luminance(hue: str) -> float:
+        parts = [int(hue[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
 
 
 @contextlib.contextmanager
@@ -237,7 +267,7 @@ def label_ends(axes: Axes, ends: Iterable[tuple[float, float, str, str]], gap: f
             (x, y),
             xytext=(right - x0, place - y0),
             textcoords="offset points",
-            color=hue,
+            color=legible(hue),
             fontsize=LABEL,
             va="center",
             annotation_clip=False,

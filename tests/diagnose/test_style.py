@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgrad.diagnose import style
+from npgrad.diagnose.style import contrast
 
 
 @given(
@@ -43,13 +44,8 @@ def test_a_layer_has_one_colour_and_its_neighbours_another() -> None:
             assert all(contrast(hue, style.paper()) >= 1.4 for hue in hues)
 
 
-def contrast(one: str, other: str) -> float:
-    """The ratio that the Web Content Accessibility Guidelines define."""
-
-    def luminance(hue: str) -> float:
-        parts = [int(hue[k : k + 2], 16) / 255 for k in (1, 3, 5)]
-        r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b
-
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
+@given(hue=st.tuples(*[st.integers(0, 255)] * 3), dark=st.booleans())
+def test_text_in_any_colour_can_be_made_legible(hue: tuple[int, int, int], dark: bool) -> None:
+    with style.theme("dark" if dark else "light"):
+        text = style.legible("#{:02x}{:02x}{:02x}".format(*hue))
+        assert contrast(text, style.paper()) >= 3.0
