@@ -114,11 +114,12 @@ class Stage:
     def calibrate(self, peer: str) -> int:
         """How many steps make a turn; warms up at the same time."""
         process, steps = self.process(peer), 1
+        turn = self.settings.turn * self.workload.effort
         while True:
-            took = process.ask("run", steps=steps)["wall"]
-            if took >= self.settings.turn / 2 or took == 0:
-                return max(1, round(steps * self.settings.turn / max(took, 1e-9)))
-            steps = min(steps * 8, max(steps + 1, math.ceil(steps * self.settings.turn / took)))
+            took = max(process.ask("run", steps=steps)["wall"], 1e-9)
+            if took >= turn / 2:
+                return max(1, round(steps * turn / took))
+            steps = min(steps * 8, max(steps + 1, math.ceil(steps * turn / took)))
 
     def turn(self, peer: str, steps: int, point: Point, measured: Measured) -> None:
         answer = self.process(peer).ask("run", steps=steps)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 import models
+from benchmarks.cases import draw
 from benchmarks.problem import CONTEXT, EMBEDDING, VOCABULARY, Array, Problem
 from npgrad import Tensor, nn
 from npgrad import functions as F
-from npgrad.check.case import CASES
 from npgrad.data import Vocabulary
 from npgrad.function import registry
 from npgrad.optim import SGD
@@ -189,7 +189,7 @@ def node(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Step:
 
 
 def function(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Step:
-    case = CASES[problem.name][problem.case](np.random.default_rng(problem.case))
+    case = draw(problem)
     cls = registry[problem.name]
     inputs = [Tensor(x, requires_grad=True) if is_float(x) else x for x in case.inputs]
     leaves = [x for x in inputs if isinstance(x, Tensor)]

@@ -164,9 +164,9 @@ def node(problem: Problem) -> Step:
 
 
 def function(problem: Problem) -> Step:
-    from npgrad.check.case import CASES
+    from benchmarks.cases import draw
 
-    case = CASES[problem.name][problem.case](np.random.default_rng(problem.case))
+    case = draw(problem)
     if case.torch is None:
         raise NotImplementedError("PyTorch has no such function")
     inputs = [tensor(x) for x in case.inputs]
