@@ -213,7 +213,7 @@ def resolve(node: Node, names: Iterable[str], letters: Iterable[str] | None, sou
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
+    close = difflib.get_close_matches(name, list(known), 1, 0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{name!r} is neither declared in Symbols nor defined above{hint}"
 
@@ -347,7 +347,7 @@ class _Reader:
             if not line:
                 continue
             if indent(line) > base and entries:
-                entries[-1][2] += " " + line.strip()
+                entries[-1][2] = f"{entries[-1][2]} {line.strip()}".strip()
                 continue
             declared, _, meaning = line.strip().partition("  ")
             entries.append([(number, indent(line)), declared, meaning.strip()])
@@ -464,13 +464,13 @@ class _Reader:
     def groups(self, rows: list[Row]) -> list[list[Row]]:
         """Rows that belong together: an equation with its continuation lines, or a stretch of remarks."""
         found: list[list[Row]] = []
-        depth, equation = 0, False
+        depth, equation, open_end = 0, False, False
         for number, line in rows:
             bare = line.strip()
             if _LABEL.match(bare):
                 found.append([(number, line)])
                 depth, equation = 0, True
-            elif equation and bare and (depth > 0 or bare[0] in "=+-*/"):
+            elif equation and bare and (depth > 0 or bare[0] in "=+-*/" or open_end):
                 found[-1].append((number, line))
             elif not bare and equation:
                 continue
@@ -482,6 +482,7 @@ class _Reader:
             if equation:
                 code = line.split("#", 1)[0]
                 depth += sum(code.count(c) for c in "([") - sum(code.count(c) for c in ")]")
+                open_end = code.rstrip()[-1:] in ("=", "+", "-", "*", "/")
         return [group for group in found if any(line for _, line in group)]
 
     def equation(self, group: list[Row], names: set[str]) -> Equation:
@@ -506,11 +507,11 @@ class _Reader:
             lhs = replace(lhs, indices=tuple(Index(i.name, at=i.at) for i in lhs.indices if isinstance(i, Ref)))
             defines = True
         else:
-            lhs = resolve(lhs, names, None, self.source)
             if label[1].isdigit() and not isinstance(lhs, Ref):
                 raise self.fail(
                     "a numbered equation defines a name: 'name[i,k] = …' (identities take a letter)", lhs.at
                 )
+            lhs = resolve(lhs, names, None, self.source)
             letters = tuple(dict.fromkeys(free(lhs)))
         members = tuple(resolve(node, names, letters, self.source) for node in nodes[1:])
         rows = tuple(spot[0] for _, spot in parts[1:])

@@ -142,6 +142,7 @@ def walk(loss: Tensor, root: Function, grad: Any, known: dict[int, str]) -> Walk
         if arrived is None:
             continue
         result = node.backward(arrived.copy())
+        node.own_buffers()
         gradients = result if isinstance(result, tuple) else (result,)
         rules = rules_of(node)
         sends = []

@@ -176,7 +176,7 @@ class Elu(Function):
 
     def forward(self, x: Array, alpha: float = 1.0) -> Array:
         self.x, self.alpha = x, alpha
-        self.n = np.minimum(x, 0.0, out=self.n)
+        self.n = np.minimum(x, 0.0, out=self.n)  # (1)
         if self.n.dtype.kind == "c":
             self.n = np.where(x.real > 0, 0.0, x)  # (1)
         self.y = y = np.asarray(np.expm1(self.n, out=self.y))

@@ -1,0 +1,210 @@
+"""Every derivation of the library, executed: no Function without one, none that fails, none that could drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from npgrad.explain.mutants import Outcome, summary, tally
+from npgrad.explain.notation import Case, Derivation, Equation, parse
+from npgrad.explain.order import groups, lessons, things
+from npgrad.explain.source import Subject, docstring_rows, load, subject_of
+from npgrad.explain.verify import Trial, difference, verify
+from npgrad.function import Function, registry
+from tests.conftest import SEED
+
+NAMES = list(things())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=6)
+@given(seed=st.integers(0, 2**32 - 1), largest=st.integers(3, 5))
+def test_holds_on_random_inputs_of_random_sizes(name: str, seed: int, largest: int) -> None:
+    report = verify(things()[name], seed, draws=1, largest=largest)
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("name", list(registry))
+def test_every_function_has_a_derivation_to_the_end(name: str) -> None:
+    subject = subject_of(registry[name])
+    assert subject.derivation.cases, f"{name} has no Forward section"
+    for case in subject.derivation.cases:
+        assert case.adjoints, f"{name} {case.name} has no Backward section"
+        assert any(e.coded for e in case.steps) and any(e.coded for e in case.adjoints)
+
+
+def test_the_order_of_reading_names_everything() -> None:
+    titles = [group.title for group in groups()]
+    assert "More" not in titles, f"name these in npgrad.explain.order: {groups()[titles.index('More')].names}"
+    assert {thing for thing in things().values() if isinstance(thing, type)} == set(registry.values())
+    named = [name for group in groups() for name in group.names]
+    assert len(named) == len(set(named)) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_of_code_and_docstring_match_one_to_one(name: str) -> None:
+    subject = subject_of(things()[name])
+    own = {
+        label for s in subject.statements for label in s.labels if s.file == subject.file and own_line(subject, s.line)
+    }
+    everywhere = {label for s in subject.statements for label in s.labels}
+    numbered = {e.label for e in subject.derivation.equations if e.coded}
+    assert numbered <= everywhere
+    assert own <= {e.label for e in subject.derivation.equations}
+
+
+def own_line(subject: Subject, line: int) -> bool:
+    return any(p.own and p.start <= line <= p.end for p in subject.pieces)
+
+
+# -- mistakes ----------------------------------------------------------------------------------------------------------
+
+
+def test_mutants_are_noticed(capsys: pytest.CaptureFixture[str], record_property: Any) -> None:
+    outcomes: list[Outcome] = [tally(thing, SEED) for thing in things().values()]
+    with capsys.disabled():
+        print(f"\nmutants of the derivations: {summary(outcomes).splitlines()[-1]}")
+    killed, made = sum(o.killed for o in outcomes), sum(o.mutants for o in outcomes)
+    record_property("kill rate", killed / made)
+    assert made > 5000
+    assert killed / made >= 0.99, summary(outcomes)
+    for outcome in outcomes:
+        assert outcome.rate >= 0.99, summary([outcome])
+
+
+def flips(subject: Subject) -> Iterator[tuple[int, int, str]]:
+    """Places in the docstring's equations where a sign stands between two terms: (line, column, other sign)."""
+    lines = Path(subject.file).read_text(encoding="utf-8").split("\n")
+    for row in sorted({row for e in subject.derivation.equations for row in e.rows}):
+        code = lines[row - 1].split("#", 1)[0]
+        for column in range(1, len(code) - 1):
+            if code[column - 1 : column + 2] in (" + ", " - "):
+                yield row, column, "-" if code[column] == "+" else "+"
+
+
+def edited(subject: Subject, row: int, column: int, sign: str) -> Derivation:
+    """The derivation as it reads after one character of its docstring was changed."""
+    import ast
+
+    page = load(subject.file)
+    node: Any = page.tree
+    if isinstance(subject.thing, type):
+        node = next(n for n in ast.walk(page.tree) if isinstance(n, ast.ClassDef) and n.name == subject.name)
+    rows = [
+        (number, line[:column] + sign + line[column + 1 :] if number == row else line)
+        for number, line in docstring_rows(page.lines, node.body[0])
+    ]
+    return parse("", subject.name, subject.derivation.source, rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_editing_a_sign_fails_and_names_the_line(name: str) -> None:
+    subject = subject_of(things()[name])
+    places = list(flips(subject))
+    for row, column, sign in places[:: max(1, len(places) // 6)]:
+        derivation = edited(subject, row, column, sign)
+        report = verify(replace(subject, derivation=derivation), SEED, draws=2)
+        case, equation = next((c, e) for c in derivation.cases for e in c.equations if row in e.rows)
+        if report.ok:
+            assert same_values(subject, derivation, case), f"{subject.path}:{row} a sign was turned and nothing noticed"
+            continue
+        lines = {check.line for check in report.failures if check.label == equation.label and check.case == case.name}
+        lines |= {check.line for check in report.failures if check.kind == "error"}
+        named = lines & {equation.at[0], *equation.rows} or f"on line {equation.at[0]} is wrong" in str(report)
+        assert named, f"line {row} was edited; reported:\n{report}"
+
+
+def same_values(subject: Subject, derivation: Derivation, case: Case) -> bool:
+    """Whether an edit changes no value: the sign inside a square, for example."""
+    before = next(c for c in subject.derivation.cases if c.name == case.name)
+    finals = []
+    for origin, which in ((subject, before), (replace(subject, derivation=derivation), case)):
+        trial = Trial(origin, which, (SEED, 0))
+        trial.check()
+        finals.append(trial.final.variables)
+    return all(difference(finals[0][name].data, v.data) < 1e-12 for name, v in finals[1].items())
+
+
+# -- what the checks say about derivations that are wrong --------------------------------------------------------------
+
+
+class Wrong(Function):
+    """y = x².
+
+    Symbols
+        x[i]    input
+    Forward
+        (1) y[i] = x[i]**2
+                 = x[i]*x[i]*x[i]
+    Backward
+        (2) dx[i] = dy[i]*x[i]
+        (3) z[i] = 1.0*i
+    """
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x**2  # (1)
+
+    def backward(self, dy: Any) -> Any:
+        self.dx = 2 * self.x * dy  # (2) (4)
+        return self.dx
+
+
+def test_each_kind_of_mistake_is_reported_with_its_line() -> None:
+    report = verify(Wrong)
+    said = str(report)
+    first = subject_of(Wrong).line
+    for line, message in (
+        (first + 7, "(1) is not equal to its left-hand side here"),
+        (first + 9, "(2) dx is not the derivative of the loss with respect to x"),
+        (first + 9, "(2) dx is not what the code's backward returns for x"),
+        (first + 9, "(2) is not what dx holds after the code line with that number"),
+        (first + 10, "equation (3) has no line of code"),
+        (first + 10, "'z' is no parameter, variable or attribute of the code"),
+        (first + 18, "the comment '# (4)' names an equation that the docstring does not have"),
+    ):
+        assert any(f":{line} {message}" in row for row in said.split("\n")), (line, message, said)
+
+
+class Unreadable(Function):
+    """y = x.
+
+    Symbols
+        x[i]    input
+    Forward
+        (1) y[i] = x[j]
+    """
+
+
+def test_a_docstring_that_cannot_be_read_is_a_failure_with_its_place() -> None:
+    report = verify(Unreadable)
+    assert not report.ok and f":{subject_line(Unreadable) + 6}, column" in str(report)
+
+
+def subject_line(thing: Any) -> int:
+    import inspect
+
+    return inspect.getsourcelines(thing)[1]
+
+
+def test_lessons_have_code_for_every_number() -> None:
+    for name, module in lessons().items():
+        report = verify(module)
+        numbered = {(c.name, e.label) for c in subject_of(module).derivation.cases for e in c.equations if e.coded}
+        compared = {(check.case, check.label) for check in report.checks if check.kind == "code"}
+        assert compared == numbered, name
+
+
+def test_equations_are_found_by_their_lines() -> None:
+    subject = subject_of(registry["BatchNorm"])
+    lines = Path(subject.file).read_text(encoding="utf-8").split("\n")
+    for equation in subject.derivation.equations:
+        assert isinstance(equation, Equation)
+        assert lines[equation.at[0] - 1].lstrip().startswith(equation.number)
+        assert all("=" in lines[row - 1] for row in equation.rows)

@@ -1,0 +1,126 @@
+"""The evaluator against NumPy, in real and complex numbers."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from npgrad.explain import DerivationError, parse
+from npgrad.explain.evaluate import Scope, Variable
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(3, 4))
+W = RNG.normal(size=(4, 2))
+B = RNG.normal(size=2)
+T = np.array([1, 0, 3])
+
+
+def evaluate(target: str, expression: str, extra: str = "") -> np.ndarray:
+    doc = (
+        "S.\n\nSymbols\n    x[i,k]     x\n    W[k,c]     W\n    b[c]     b\n    t[i] in k     t\n    eps = 0.1     e\n"
+        f"{extra}Forward\n    (1) {target} = {expression}\n"
+    )
+    (case,) = parse(doc).cases
+    arrays = {"x": X, "W": W, "b": B, "t": T, "eps": np.asarray(0.1)}
+    sizes = {"i": 3, "k": 4, "c": 2}
+    scope = Scope({name: Variable(a) for name, a in arrays.items()}, sizes, parse(doc).source)
+    for symbol in case.symbols:
+        if symbol.kind == "size":
+            scope.sizes[symbol.name] = symbol.value
+    return scope.define(case.steps[0]).data
+
+
+def window(x: np.ndarray) -> np.ndarray:
+    return np.stack([x[:, p : p + 2] for p in range(3)], 1)
+
+
+@pytest.mark.parametrize(
+    "target, expression, wanted",
+    [
+        ("y[i,c]", "sum(k, x[i,k]*W[k,c]) + b[c]", X @ W + B),
+        ("y[c,i]", "sum(k, x[i,k]*W[k,c])", (X @ W).T),
+        ("y", "sum((i,k), x[i,k]**2)", np.sum(X**2)),
+        ("y[k]", "mean(i, x[i,k])", X.mean(0)),
+        ("y[k]", "prod(i, x[i,k])", X.prod(0)),
+        ("y[i]", "max(k, x[i,k]) - min(k, x[i,k])", X.max(1) - X.min(1)),
+        ("y[i,j]", "delta(i, j)*x[i,j]", np.eye(3, 4) * X),
+        ("y[i]", "x[i,t[i]]", X[np.arange(3), T]),
+        ("y[k,c]", "sum(i, delta(k, t[i]))*W[k,c]", np.bincount(T, minlength=4)[:, None] * W),
+        ("y[i]", "x[i,size(k)-1-i]", X[np.arange(3), 3 - np.arange(3)]),
+        ("y[i]", "x[i,0] + x[2,1]", X[:, 0] + X[2, 1]),
+        ("y[i,k]", "sum(j, (j <= k)*x[i,j])", np.cumsum(X, 1)),
+        ("y[i,k]", "where(x[i,k] > 0, x[i,k], 0)", np.maximum(X, 0)),
+        ("y[i,k]", "maximum(x[i,k], 0) + minimum(x[i,k], 0)", X),
+        ("y[i,k]", "abs(x[i,k])*sign(x[i,k])", X),
+        ("y[i,k]", "sigmoid(x[i,k]) - 1/(1 + exp(-x[i,k]))", np.zeros((3, 4))),
+        ("y[i,k]", "erf(x[i,k])", np.vectorize(math.erf)(X)),
+        ("y[i,k]", "log1p(expm1(x[i,k]))", X),
+        ("y[i,k]", "sqrt(x[i,k]**2)**3", np.abs(X) ** 3),
+        ("y[i,k]", "tanh(x[i,k]) - sinh(x[i,k])/cosh(x[i,k])", np.zeros((3, 4))),
+        ("y[i,k]", "floor(x[i,k])", np.floor(X)),
+        ("y[i,k]", "sin(x[i,k])**2 + cos(x[i,k])**2 - tan(0)", np.ones((3, 4))),
+        ("y[i,k]", "x[i,k-1]", np.pad(X, ((0, 0), (1, 0)))[:, :4]),
+        ("y[i,k]", "x[i,k]*(0 <= k - i < 2)", X * [[0 <= k - i < 2 for k in range(4)] for i in range(3)]),
+        ("y[i]", "size(k) + i % 2 + i // 2", 4 + np.array([0, 1, 0]) + np.array([0, 0, 1])),
+        ("y", "sum(i, 1)*mean(k, 2)*prod(c, 3)", np.asarray(3 * 2.0 * 9)),
+        ("y", "eps*-2**2", np.asarray(-0.4)),
+        ("y[k]", "sum(i, x[i,k])/sum((i,c), 1.0)", X.sum(0) / 6),
+        ("y[i]", "max((k,c), x[i,k]*W[k,c])", (X[:, :, None] * W).max((1, 2))),
+    ],
+)
+def test_expressions_have_numpys_values(target: str, expression: str, wanted: np.ndarray) -> None:
+    np.testing.assert_allclose(evaluate(target, expression), wanted, rtol=1e-14, atol=1e-14)
+
+
+def test_windows() -> None:
+    found = evaluate("y[i,p,r]", "x[i,p+r]", "    size(p) = 3     p\n    size(r) = 2     r\n")
+    np.testing.assert_array_equal(found, window(X))
+
+
+@pytest.mark.parametrize(
+    "target, expression, problem",
+    [
+        ("y[i,j]", "x[i,0]", "nothing says how many values index j takes"),
+        ("y[i]", "x[i]", "x has 1 index here, but 2 axes"),
+        ("y[k]", "x[k,k]", None),
+        ("y[i,k]", "x[k,i]", "index k takes 4 values, but axis 0 of x has 3"),
+        ("y[i]", "x[i,7]", "there is no place 7 on an axis of 4"),
+        ("y[i]", "x[i,i/2]", "an index must be an integer"),
+        ("y[i]", "sum(j, 1)", "nothing says how many values index j takes"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said(target: str, expression: str, problem: str | None) -> None:
+    if problem is None:
+        found = evaluate(target, expression)
+        np.testing.assert_array_equal(found, [X[0, 0], X[1, 1], X[2, 2], 0])
+    else:
+        with pytest.raises(DerivationError, match=problem.replace("(", r"\(")):
+            evaluate(target, expression)
+
+
+ANALYTIC = ["exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "sigmoid", "erf"]
+
+
+@given(st.sampled_from(ANALYTIC), st.floats(0.1, 1.4))
+def test_complex_steps_are_derivatives(function: str, at: float) -> None:
+    """Im f(x + ih)/h against a central difference."""
+    doc = f"S.\n\nSymbols\n    x     x\nForward\n    (1) y = {function}(x)\n"
+    derivation = parse(doc)
+    (case,) = derivation.cases
+
+    def f(x: complex) -> complex:
+        scope = Scope({"x": Variable(np.asarray(x))}, {}, derivation.source)
+        return complex(scope.define(case.steps[0]).data)
+
+    slope = f(at + 1e-20j).imag / 1e-20
+    assert slope == pytest.approx((f(at + 1e-6) - f(at - 1e-6)).real / 2e-6, rel=1e-7)
+
+
+@pytest.mark.parametrize("expression", ["max(i, x[i])", "abs(x[1])*where(x[0] < x[1], 2, 3)", "maximum(x[0], x[1])"])
+def test_comparisons_look_at_the_real_part(expression: str) -> None:
+    derivation = parse(f"S.\n\nSymbols\n    x[i]     x\nForward\n    (1) y = {expression}\n")
+    x = np.array([1 + 5j, 2 - 7j])
+    scope = Scope({"x": Variable(x)}, {"i": 2}, derivation.source)
+    assert complex(scope.define(derivation.cases[0].steps[0]).data) in (x[1], 2 * x[1])
