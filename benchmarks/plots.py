@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from benchmarks.peers import PEERS
@@ -11,6 +12,8 @@ from benchmarks.tables import duration, title
 from experiments import style
 
 __all__ = ["draw"]
+
+SHORT = {"npgrad_replay": "npgrad", "jax_jit": "JAX", "torch_fused": "fused PyTorch"}
 
 HUES = {
     "numpy_plain": "grey",
@@ -77,7 +80,7 @@ def bars(workload: WorkloadResult, clock: str) -> Any:
     axes.set_xticks([])
     for side in ("bottom", "left"):
         axes.spines[side].set_visible(False)
-    figure.suptitle(f"{workload.title}: time a {workload.unit}", x=0.01, ha="left", fontsize=13.5, fontweight="bold")
+    heading(figure, workload.title)
     return figure
 
 
@@ -111,7 +114,7 @@ def grid(workload: WorkloadResult, clock: str) -> Any:
     for axes, batch in zip(panels[0], batches, strict=True):
         points = [point for point in workload.points if point.options["batch"] == batch]
         ends = []
-        for peer in ("npgrad_replay", "jax_jit", "torch_fused"):
+        for peer in SHORT:
             pairs = [
                 (k, ratio)
                 for k, point in enumerate(points)
@@ -120,12 +123,18 @@ def grid(workload: WorkloadResult, clock: str) -> Any:
             if pairs:
                 x, y = zip(*pairs, strict=True)
                 axes.plot(x, [1 / value for value in y], color=style.colour(HUES[peer]), marker="o", markersize=4)
-                ends.append((x[-1], 1 / y[-1], title(peer).split(",")[0], style.colour(HUES[peer])))
+                ends.append((x[-1], 1 / y[-1], SHORT[peer], style.colour(HUES[peer])))
         axes.set_xticks(range(len(points)), [str(point.options["hidden"]) for point in points])
         axes.set_ylim(bottom=0)
         axes.set_xlabel(f"hidden, batch {batch}")
         style.guide(axes, 1.0)
         if batch == batches[-1]:
             style.label_ends(axes, ends)
-    panels[0][0].set_ylabel("times as fast as PyTorch eager")
+    panels[0][0].set_ylabel("times as fast as PyTorch")
+    heading(figure, f"{workload.title}: beside PyTorch as the lecture writes it")
     return figure
+
+
+def heading(figure: Any, text: str) -> None:
+    """A title over the whole figure, in as many lines as it needs."""
+    figure.suptitle(fill(text, 60), x=0.01, ha="left", fontsize=13.5, fontweight="bold")
