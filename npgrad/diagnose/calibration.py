@@ -35,6 +35,9 @@ class Statistics:
 
     name: str
     depth: int
+    """The weight layer it belongs to, as in `Record`."""
+    layers: int
+    """How many weight layers there are."""
     running_mean: Floats
     running_var: Floats
     mean: Floats
@@ -76,7 +79,7 @@ class Calibration(tuple[Statistics, ...]):
             own: dict[str, Any] = {
                 key: arrays[f"{prefix}{len(layers)}/{key}"] for key in Statistics.__dataclass_fields__
             }
-            own["name"], own["depth"] = str(own["name"]), int(own["depth"])
+            own.update(name=str(own["name"]), depth=int(own["depth"]), layers=int(own["layers"]))
             layers.append(Statistics(**own))
         return cls(layers)
 
@@ -104,7 +107,7 @@ def calibrate(model: Module, x: Array, *, chunk: int = 8192) -> Calibration:
             name = names[module]
             var = sums.squares / max(sums.count - 1, 1)
             running = module.running_mean.astype(np.float64), module.running_var.astype(np.float64)
-            found.append(Statistics(name, where[name], *running, sums.mean, var))
+            found.append(Statistics(name, where[name], max(where.values()), *running, sums.mean, var))
             # What follows sees this layer normalise as it would with one batch of everything.
             module.running_mean[...] = sums.mean
             module.running_var[...] = sums.squares / max(sums.count - module.ddof, 1)

@@ -38,6 +38,8 @@ class UnitCensus:
     kind: str
     depth: int
     """The weight layer it belongs to, as in `Record`."""
+    layers: int
+    """How many weight layers there are."""
     examples: int
     """Values seen of each unit: examples, times positions for a convolution."""
     threshold: float
@@ -46,7 +48,7 @@ class UnitCensus:
     smallest: NDArray[np.float64]
     """Smallest |activation|."""
     saturated: NDArray[np.float64]
-    """The share of examples beyond the threshold."""
+    """The share of examples beyond the threshold; nan where activations are not finite."""
 
     @property
     def dead(self) -> NDArray[np.bool_]:
@@ -60,7 +62,7 @@ class UnitCensus:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], prefix: str = "") -> UnitCensus:
         """What `to_arrays(prefix)` took apart."""
-        scalars = {"name": str, "kind": str, "depth": int, "examples": int, "threshold": float}
+        scalars = {"name": str, "kind": str, "depth": int, "layers": int, "examples": int, "threshold": float}
         values: dict[str, Any] = {key: convert(arrays[prefix + key].item()) for key, convert in scalars.items()}
         values.update((key, arrays[prefix + key]) for key in ("largest", "smallest", "saturated"))
         return cls(**values)
@@ -104,8 +106,11 @@ def census(
             f"({', '.join(kind.__name__ for kind in SATURATION)}): functions such as x.tanh() are not seen."
         )
     where = depths(model)
+    total = max(where.values())
     return [
-        UnitCensus(name, t.kind, where[name], t.count, threshold, t.largest, t.smallest, t.saturated / max(t.count, 1))
+        UnitCensus(
+            name, t.kind, where[name], total, t.count, threshold, t.largest, t.smallest, t.saturated / max(t.count, 1)
+        )
         for name, t in tallies.items()
     ]
 
@@ -176,6 +181,7 @@ class _Tally:
         self.count += len(y)
         self.largest, self.smallest = largest.astype(np.float64), smallest.astype(np.float64)
         self.saturated = saturated.astype(np.float64)
+        self.saturated[~np.isfinite(self.largest)] = np.nan
 
 
 def _by_unit(y: Array) -> Array:

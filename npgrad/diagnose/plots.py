@@ -14,7 +14,7 @@ what stands behind it have one colour in all pictures, from dark at the input to
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -35,9 +35,6 @@ __all__ = [
     "running_drift", "saturation_map", "update_ratio", "weight_gradients",
 ]  # fmt: skip
 
-RIDGE = 1.5
-"""How high a histogram stands, in rows: more than 1, so that neighbours overlap a little."""
-
 
 def layer_colour(depth: int, layers: int) -> str:
     """The colour of weight layer `depth` (0: before the first) in a network of `layers` of them."""
@@ -53,31 +50,27 @@ def activations(axes: Axes, record: Record, step: int | None = None, layers: Seq
     `layers` are indices into the record's layers; by default the nonlinearities (`record.activations()`).
     """
     t, chosen = record.row(step), record.activations() if layers is None else list(layers)
-    notes = []
-    for k in chosen:
-        note = f"σ {_short(record.activation_std[t, k])}"
-        if record.threshold.size and np.isfinite(record.saturated[t, k, 0]):
-            note += f"   {record.saturated[t, k, 0]:.1%}".replace("%", " %")
-        notes.append(note)
+    columns = {"σ": [_short(record.activation_std[t, k]) for k in chosen]}
+    if record.threshold.size and np.isfinite(record.saturated[t, chosen, 0]).any():
+        signed = {"Tanh", "Sigmoid"}.issuperset(record.layer_kind[chosen].tolist())
+        head = f"> {record.threshold[0]:g}" if signed else "saturated"
+        columns[head] = [_percent(record.saturated[t, k, 0]) for k in chosen]
     hues = [layer_colour(int(record.layer_depth[k]), record.depth) for k in chosen]
-    spans = record.activation_range[t, chosen]
-    _ridges(axes, record.activation_counts[t, chosen], spans, _layer_names(record, chosen), hues, notes)
+    counts, spans = record.activation_counts[t, chosen], record.activation_range[t, chosen]
+    _ridges(axes, counts, spans, _layer_names(record, chosen), hues, columns)
     axes.set_xlabel("activation")
-    saturated = record.threshold.size and np.isfinite(record.saturated[t, chosen]).any()
-    head = f"σ   > {record.threshold[0]:g}" if saturated else ""
-    _heads(axes, f"Activations, {_when(record, t)}", head)
+    style.title(axes, f"Activations, {_when(record, t)}")
 
 
 def gradients(axes: Axes, record: Record, step: int | None = None, layers: Sequence[int] | None = None) -> None:
     """Distribution of the derivative of the loss with respect to the outputs of each layer; otherwise as above."""
     t, chosen = record.row(step), record.activations() if layers is None else list(layers)
-    notes = [f"σ {_short(record.gradient_std[t, k])}" for k in chosen]
+    columns = {"σ": [_short(record.gradient_std[t, k]) for k in chosen]}
     hues = [layer_colour(int(record.layer_depth[k]), record.depth) for k in chosen]
-    widest = 4 * np.nanmax(record.gradient_std[t, chosen], initial=0.0)
-    spans = record.gradient_range[t, chosen]
-    _ridges(axes, record.gradient_counts[t, chosen], spans, _layer_names(record, chosen), hues, notes, widest)
+    counts, spans = record.gradient_counts[t, chosen], record.gradient_range[t, chosen]
+    _ridges(axes, counts, spans, _layer_names(record, chosen), hues, columns)
     axes.set_xlabel("∂ loss / ∂ activation")
-    _heads(axes, f"Gradients, {_when(record, t)}")
+    style.title(axes, f"Gradients, {_when(record, t)}")
 
 
 def weight_gradients(
@@ -86,13 +79,15 @@ def weight_gradients(
     """Distribution of the gradient of each parameter, by default of the weight matrices, and gradient : data."""
     t, chosen = record.row(step), record.matrices() if parameters is None else list(parameters)
     ratio = record.gradient_to_data
-    notes = [f"σ {_short(record.parameter_gradient_std[t, k])}   {_short(ratio[t, k])}" for k in chosen]
+    columns = {
+        "σ": [_short(record.parameter_gradient_std[t, k]) for k in chosen],
+        "σ : σ of data": [_short(ratio[t, k]) for k in chosen],
+    }
     hues = [layer_colour(int(record.parameter_depth[k]), record.depth) for k in chosen]
-    widest = 4 * np.nanmax(record.parameter_gradient_std[t, chosen], initial=0.0)
     counts, spans = record.parameter_gradient_counts[t, chosen], record.parameter_gradient_range[t, chosen]
-    _ridges(axes, counts, spans, _parameter_names(record, chosen), hues, notes, widest)
+    _ridges(axes, counts, spans, _parameter_names(record, chosen), hues, columns)
     axes.set_xlabel("∂ loss / ∂ weight")
-    _heads(axes, f"Weight gradients, {_when(record, t)}", "σ   σ / σ of data")
+    style.title(axes, f"Weight gradients, {_when(record, t)}")
 
 
 def _ridges(
@@ -101,46 +96,35 @@ def _ridges(
     spans: Array,
     names: Sequence[str],
     hues: Sequence[str],
-    notes: Sequence[str],
-    widest: float = math.inf,
+    columns: Mapping[str, Sequence[str]],
 ) -> None:
-    """Histograms as ridges, one a row, first on top; all with the same area, so that narrow means high."""
-    from matplotlib.colors import to_rgba
+    """Histograms as ridges of one height, one a row, first on top, with columns of numbers at their right.
 
-    curves = []
-    for count, (low, high) in zip(counts, spans, strict=True):
-        width = (high - low) / len(count)
-        total = count.sum()
-        density = count / (total * width) if total and width > 0 else np.zeros(len(count))
-        edges = np.linspace(low, high, len(count) + 1) if np.isfinite(low) else np.zeros(len(count) + 1)
-        curves.append((edges, density))
-    # One scale for all rows; but a spike (a ReLU's zero, a gradient that vanished) must not flatten the others.
-    peaks = sorted(float(density.max(initial=0.0)) for _, density in curves)
-    tall = RIDGE / (peaks[len(peaks) // 2] or 1.0)
-    rows = len(curves)
-    for row, ((edges, density), hue) in enumerate(zip(curves, hues, strict=True)):
-        height = np.minimum(density * tall, RIDGE * 1.35)
-        axes.stairs(row - height, edges, baseline=row, fill=True, color=to_rgba(hue, 0.75), zorder=2 + row)
-        axes.stairs(row - height, edges, baseline=None, color=style.paper(), linewidth=1.0, zorder=2.5 + row)
-    lows, highs = [edges[0] for edges, _ in curves], [edges[-1] for edges, _ in curves]
-    left, right = max(min(lows), -widest), min(max(highs), widest)
-    axes.set_xlim(left, right if right > left else left + 1)
-    axes.set_ylim(rows - 0.75, -RIDGE)
-    every = max(1, math.ceil(rows / 12))
-    shown = range(0, rows, every)
+    The height is that of the second highest bin: a spike (the zeros of ReLU) is cut off and does not flatten the rest.
+    """
+    ends = []
+    for row, (count, (low, high), hue) in enumerate(zip(counts, spans, hues, strict=True)):
+        if not count.any():
+            continue
+        edges = np.linspace(low, high, len(count) + 1)
+        second = np.partition(count, -2)[-2] if len(count) > 1 else 0
+        height = np.minimum(count / (second or count.max()), 1.12) * 0.8
+        axes.stairs(row - height, edges, baseline=row, fill=True, color=hue, zorder=3)
+        share = np.cumsum(count) / count.sum()
+        ends += [edges[np.searchsorted(share, 0.001)], edges[np.searchsorted(share, 0.999) + 1]]
+    rows = len(counts)
+    left, right = (min(ends), max(ends)) if ends else (0.0, 1.0)
+    axes.set_xlim(left, right)
+    axes.set_ylim(rows - 0.8, -1.0)
+    shown = range(0, rows, max(1, math.ceil(rows / 12)))
     axes.set_yticks([*shown], [names[k] for k in shown])
     for k, tick in zip(shown, axes.get_yticklabels(), strict=True):
         tick.set_color(style.legible(hues[k]))
-        axes.annotate(
-            notes[k],
-            (1, k),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            color=style.ink(),
-            fontsize=style.LABEL,
-        )
+        tick.set_verticalalignment("bottom")
+    for place, (head, texts) in enumerate(columns.items()):
+        _beside(axes, -1.0, head, 8 + 58 * place, style.muted(), "bottom")
+        for k in shown:
+            _beside(axes, k, texts[k], 8 + 58 * place, style.ink(), "bottom")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
@@ -149,20 +133,19 @@ def _ridges(
     axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3), useMathText=True)
 
 
-def _heads(axes: Axes, text: str, notes: str = "") -> None:
-    """The title, and above the column of numbers what they are."""
-    style.title(axes, text)
-    if notes:
-        axes.annotate(
-            notes,
-            (1, 1),
-            xycoords="axes fraction",
-            xytext=(8, -2),
-            textcoords="offset points",
-            va="top",
-            color=style.muted(),
-            fontsize=style.LABEL,
-        )
+def _beside(axes: Axes, y: float, text: str, shift: float, hue: str, align: str = "center") -> None:
+    """Text to the right of the axes at the height y, `shift` points away."""
+    axes.annotate(
+        text,
+        (1, y),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(shift, 0),
+        textcoords="offset points",
+        va=align,
+        color=hue,
+        fontsize=style.LABEL,
+        annotation_clip=False,
+    )
 
 
 # -- over time ---------------------------------------------------------------------------------------------------------
@@ -196,19 +179,12 @@ def update_ratio(
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -3.4), max(high, -2.6))
     axes.set_xlim(float(record.step[0]) if len(record.step) else 0)
-    axes.set_xlabel("step")
+    axes.set_xlabel("step      (solid: update made, dotted: rate · gradient)" if which == "both" else "step")
     _thousands(axes)
     style.title(axes, "Update : data, log₁₀ of the ratio of σ")
-    style.guide(axes, -3, "−3: a thousandth a step", at=0.02)
-    if which == "both":
-        axes.annotate(
-            "solid: the update made   dotted: rate · gradient",
-            (0.02, 0.98),
-            xycoords="axes fraction",
-            va="top",
-            color=style.muted(),
-            fontsize=style.LABEL,
-        )
+    style.guide(axes, -3)
+    if ends:
+        ends.append((max(x for x, _, _, _ in ends), -3.0, "a thousandth", style.muted()))
     style.label_ends(axes, ends)
 
 
@@ -250,10 +226,11 @@ def loss_curve(
     axes.set_xlabel("step")
     _thousands(axes)
     style.title(axes, "Loss")
+    ends = [(float(x[-1]), float(y[-1]), name, hue)] if name and len(y) else []
     if expected is not None:
-        style.guide(axes, expected, f"equal probabilities: {expected:.2f}")
-    if name and len(y):
-        style.label_ends(axes, [(float(x[-1]), float(y[-1]), name, hue)])
+        style.guide(axes, expected)
+        ends.append((float(x[-1]) if len(x) else 0.0, expected, f"uniform: {expected:.2f}", style.muted()))
+    style.label_ends(axes, ends)
 
 
 def running_drift(axes: Axes, record: Record) -> None:
@@ -309,7 +286,6 @@ def dead_units(axes: Axes, layers: Sequence[UnitCensus]) -> None:
         shades[row, : len(layer.saturated)] = np.sort(layer.saturated)[::-1]
     scale = LinearSegmentedColormap.from_list("saturated", [style.hair(), style.ink()]).with_extremes(bad=style.paper())
     edges = np.arange(widest + 1) + 0.5
-    total = max(layer.depth for layer in layers)
     for row, layer in enumerate(layers):
         dead, units = int(layer.dead.sum()), len(layer.saturated)
         band = [row - 0.36, row + 0.36]
@@ -319,19 +295,11 @@ def dead_units(axes: Axes, layers: Sequence[UnitCensus]) -> None:
             axes.fill_between(
                 [0.5, dead + 0.5], band[0], band[1], color=style.colour("vermillion"), linewidth=0, zorder=3
             )
-        axes.annotate(
-            f"{dead} of {units} dead" if dead else f"none of {units} dead",
-            (1, row),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            color=style.legible(style.colour("vermillion")) if dead else style.muted(),
-            fontsize=style.LABEL,
-        )
+        text = f"{dead or 'none'} of {units} dead" if np.isfinite(layer.saturated).all() else "not finite"
+        _beside(axes, row, text, 8, style.legible(style.colour("vermillion")) if dead else style.muted())
     axes.set_yticks(range(len(layers)), [f"layer {layer.depth}" for layer in layers])
     for layer, tick in zip(layers, axes.get_yticklabels(), strict=True):
-        tick.set_color(style.legible(layer_colour(layer.depth, total)))
+        tick.set_color(style.legible(layer_colour(layer.depth, layer.layers)))
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(layers) - 0.5, -0.5)
     axes.set_xlim(0.5, widest + 0.5)
@@ -362,28 +330,33 @@ def propagation(
     first, where the prediction holds).
     """
     line = predicted.activation_std if what == "activation" else predicted.gradient_std
-    axes.plot(predicted.depth, line, color=style.muted(), linewidth=1.8, zorder=2)
-    spread = [line[line > 0]]
-    ends = [(float(predicted.depth[-1]), float(line[-1]), "predicted", style.muted())]
+    within = np.ones(len(line), bool)
+    ends: list[tuple[float, float, str, str]] = []
+    spread = []
     if record is not None:
         t = record.row(int(record.step[0]) if step is None and len(record.step) else step)
         chosen = record.layers(*kinds) if kinds else record.activations()
         table = record.activation_std if what == "activation" else record.gradient_std
-        for k in chosen:
-            hue = layer_colour(int(record.layer_depth[k]), record.depth)
-            axes.plot(record.layer_depth[k], table[t, k], "o", markersize=8, color=hue, zorder=3)
-        values = table[t, chosen]
+        depths, values = record.layer_depth[chosen], table[t, chosen]
+        within = (predicted.depth >= depths.min()) & (predicted.depth <= depths.max())
+        for depth, value in zip(depths.tolist(), values.tolist(), strict=True):
+            axes.plot(depth, value, "o", markersize=8, color=layer_colour(depth, record.depth), zorder=3)
         spread.append(values[np.isfinite(values) & (values > 0)])
-        last = chosen[-1]
-        hue = layer_colour(int(record.layer_depth[last]), record.depth)
-        ends.append((float(record.layer_depth[last]), float(table[t, last]), "measured", hue))
-    together = np.concatenate(spread)
+        ends.append((float(depths[-1]), float(values[-1]), "● measured", layer_colour(int(depths[-1]), record.depth)))
+    x, line = predicted.depth[within], line[within]
+    axes.plot(x, line, color=style.muted(), linewidth=1.8, zorder=2)
+    if len(x):
+        ends.append((float(x[-1]), float(line[-1]), "predicted", style.muted()))
+        axes.set_xlim(x[0] - 0.3, x[-1] + 0.3)
+        axes.set_xticks([int(depth) for depth in x][:: math.ceil(len(x) / 10)])
+    together = np.concatenate([*spread, line[line > 0]])
     if together.size and together.max() > 8 * together.min():
         axes.set_yscale("log")
+        if together.max() > 100 * together.min():
+            axes.minorticks_off()
     elif together.size:
         axes.set_ylim(0, 1.15 * together.max())
-    axes.set_xticks([int(d) for d in predicted.depth][:: max(1, len(predicted.depth) // 10)])
-    axes.set_xlim(predicted.depth[0] - 0.3, predicted.depth[-1] + 0.3)
+        axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
     axes.set_xlabel("layer")
     name = "activations" if what == "activation" else "gradients at the activations"
     style.title(axes, f"σ of {name}")
@@ -392,19 +365,18 @@ def propagation(
 
 def calibration(axes: Axes, found: Calibration, what: Literal["mean", "std"] = "mean") -> None:
     """Running statistics against those of the whole data set, a dot a channel; the diagonal is where they agree."""
-    layers = max(layer.depth for layer in found)
     every = []
     for k, layer in enumerate(found):
         if what == "mean":
             exact, running, error = layer.mean, layer.running_mean, layer.mean_error
         else:
             exact, running, error = np.sqrt(layer.var), np.sqrt(layer.running_var), layer.std_error
-        hue = layer_colour(layer.depth, layers)
+        hue = layer_colour(layer.depth, layer.layers)
         every += [exact, running]
         axes.plot(exact, running, "o", markersize=4.5, color=hue, alpha=0.75, markeredgewidth=0, zorder=2)
-        text = f"{error:.3f} σ" if what == "mean" else f"{error:.1%}".replace("%", " %")
+        text = f"{error:.3f} σ" if what == "mean" else _percent(error)
         axes.annotate(
-            f"{_ordinal(layer.depth, 10**9)}: {text}",
+            f"{_ordinal(layer.depth, layer.layers)}: {text}",
             (1, 1 - 0.09 * (k + 1)),
             xycoords="axes fraction",
             xytext=(10, 0),
@@ -472,6 +444,10 @@ def _short(value: float) -> str:
         return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}".replace("-", "−")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if np.isfinite(share) else "–"
 
 
 def _thousands(axes: Axes) -> None:
