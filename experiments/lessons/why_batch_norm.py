@@ -1,0 +1,613 @@
+"""Why batch normalisation helps: not for the reason it was made for.
+
+It was introduced against "internal covariate shift": inputs of a layer that move while the layer learns. Santurkar et
+al. 2018 (arXiv:1805.11604) tested that by giving a normalised network its shift back, as noise, and looked at the
+smoothness of the loss instead. Yang et al. 2019 (arXiv:1902.08129) found what it costs: gradients that explode with
+depth. This lesson repeats the three measurements on the lecture's deep network.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+import models
+import npgrad
+from experiments import style
+from experiments.claims import Above, Below, Claim
+from experiments.experiment import Picture, Result, Table
+from models.training import TrainConfig, evaluate, fit, generators
+from npgrad import Tensor, data, nn
+from npgrad.functions import cross_entropy
+
+ORDER = 8
+
+QUESTION = (
+    "Does batch normalisation help because each layer's inputs keep still while it learns, or because it makes the "
+    "loss smoother? And does it keep gradients alive in networks of any depth?"
+)
+EXPECTATION = (
+    "If still inputs were the reason, a normalised network whose layers get a new random shift and stretch at every "
+    "step should train no better than one without normalisation. If smoothness is, the gradient after a step should "
+    "resemble the one before it more closely than without."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+ARMS = {"none": "no normalisation", "batch": "batch norm", "noisy": "batch norm + shift"}
+STRIDES = (0.5, 1.0, 2.0, 4.0)
+"""How far along the gradient the loss is looked at, in steps of the training (Santurkar et al., figure 4)."""
+
+
+@dataclass(frozen=True)
+class Config:
+    study: str = "shift"
+    """"shift": train and probe; "depth": only look at gradients before the first step."""
+    norm: str = "batch"
+    lr: float = 0.1
+    activation: str = "tanh"
+    gain: float | None = None
+    """Of the first weights; none: what the activation asks for."""
+    depth: int = 50
+    """Of the study of depth, in hidden layers."""
+    shift: float = 0.5
+    """The noisy arm: each unit is shifted by up to this and stretched by up to half of it, anew at every step."""
+    steps: int = 1_000
+    probes: int = 20
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.study not in ("shift", "depth"):
+            raise ValueError(f"there is no study {self.study!r}; there are shift, depth.")
+        if self.norm not in ARMS:
+            raise ValueError(f"there is no norm {self.norm!r}; there are {', '.join(ARMS)}.")
+        if min(self.steps, self.probes, self.depth) < 1 or self.shift < 0:
+            raise ValueError("steps, probes and depth must be 1 or more, shift 0 or more.")
+        self.training  # noqa: B018 (raises for settings that make no sense)
+
+    @property
+    def training(self) -> TrainConfig:
+        return TrainConfig(steps=self.steps, lr=self.lr, lr_decay=1.0, seed=self.seed)
+
+
+SWEEP = [
+    {"study": ("shift",), "norm": tuple(ARMS), "lr": (0.1, 0.3, 1.0)},
+    {"study": ("depth",), "norm": ("none", "batch"), "activation": ("tanh", "relu", "linear")},
+    {"study": ("depth",), "norm": ("none", "batch"), "activation": ("relu",), "gain": (3.0,)},
+]
+QUICK = {"steps": 150, "probes": 8, "lr": (0.1, 1.0)}
+FULL = {"steps": 20_000, "probes": 60}
+
+
+def cost(config: Config) -> float:
+    return config.steps + 40 * config.probes if config.study == "shift" else 500
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+class Shift(nn.Module):
+    """Covariate shift on purpose: y = s·x + m with one random m and s for each unit, drawn anew at every call."""
+
+    def __init__(self, amount: float, rng: np.random.Generator) -> None:
+        self.amount, self.rng = amount, rng
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        width = x.shape[1]
+        m = self.rng.uniform(-self.amount, self.amount, width).astype(x.dtype)
+        s = self.rng.uniform(1 - self.amount / 2, 1 + self.amount / 2, width).astype(x.dtype)
+        return x * s + m
+
+
+def build(config: Config, rng: np.random.Generator, noise: np.random.Generator, **options):
+    norm = "batch" if config.norm == "noisy" else config.norm
+    model = models.build(
+        "deep_mlp",
+        vocab_size=27,
+        context=3,
+        rng=rng,
+        norm=norm,
+        activation=config.activation,
+        gain=config.gain,
+        **options,
+    )
+    if config.norm == "noisy":
+        layers = list(model.layers)
+        for k, layer in enumerate(layers[:-1]):  # not the last: the loss itself is not shifted
+            if isinstance(layer, nn.BatchNorm1d):
+                layers[k] = nn.Sequential(layer, Shift(config.shift, noise))
+        model.layers = nn.Sequential(*layers)
+    return model
+
+
+def run(config: Config, progress) -> Result:
+    corpus = data.load(config.data)
+    if len(corpus.vocabulary) != 27:
+        raise ValueError(f"this lesson's networks are for 27 characters; {config.data} has {len(corpus.vocabulary)}.")
+    with np.errstate(all="ignore"):  # divergence is one of the things to see
+        return {"shift": shifting, "depth": deep}[config.study](config, corpus, progress)
+
+
+def deep(config: Config, corpus, progress) -> Result:
+    """Gradients at every linear layer of an untrained deep network, and what goes into every nonlinearity."""
+    rng = np.random.default_rng(config.seed)
+    model = build(config, rng, rng, depth=config.depth + 1, dtype=np.float64)
+    squares: list[float] = []
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)][:-1]
+    forward: list[float] = []
+    for layer in layers:
+        layer.register_backward_hook(lambda m, dy: squares.append(float((dy**2).mean())))
+    kind = nn.BatchNorm1d if config.norm == "batch" else nn.Linear
+    for layer in [module for module in model.modules() if isinstance(module, kind)][:-1]:
+        layer.register_forward_hook(lambda m, inputs, out: forward.append(float(out.data.std())))
+    x, y = corpus.train.x[:512], corpus.train.y[:512]
+    cross_entropy(model(x), y).backward()
+    square = np.array(squares[::-1])
+    middle = slice(len(square) // 5, len(square) - len(square) // 10)  # the ends differ in width
+    slope = np.polyfit(np.arange(len(square))[middle], np.log(square[middle]), 1)[0] if len(square) > 9 else math.nan
+    progress(1, 1)
+    return Result(
+        summary={
+            "growth": float(np.exp(-slope)),
+            "ratio": float(np.sqrt(square[0] / square[-1])),
+            "forward": forward[-1] / forward[0],
+        },
+        series={"layer": np.arange(len(square)) + 1, "gradient": np.sqrt(square / square[-1]), "forward": forward},
+    )
+
+
+def shifting(config: Config, corpus, progress) -> Result:
+    rngs = generators(config.seed)
+    model = build(config, rngs.init, rngs.sampling)
+    probe = data.Windows(corpus.train.x[:512], corpus.train.y[:512])
+    every = max(1, config.steps // config.probes)
+    rows: list[dict[str, float]] = []
+    waiting: list[np.ndarray] = []
+    first = moments(model, probe.x)
+    start = spread_of(first)
+
+    def watch(step: int, loss: float) -> bool:
+        progress(step, config.steps)
+        if waiting:  # the step after a probe: how far did it move the inputs of the layers?
+            moved = moments(model, probe.x) - waiting.pop()
+            rows[-1]["shift"] = float(np.sqrt((moved**2).sum(axis=0).mean()))
+        if step % every == 0:
+            now = moments(model, probe.x)
+            rows.append(
+                {"step": step + 1, "shift": math.nan, "drift": drift(now, first), **along(model, probe, config)}
+            )
+            waiting.append(now)
+        return not np.isfinite(loss)
+
+    losses = fit(model, *corpus.train, config.training, on_step=watch)
+    now = moments(model, probe.x)
+    series = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    thinned = [losses[k : k + every].mean() for k in range(0, len(losses), every)]
+    series["loss"] = np.append(thinned, np.full(len(rows), math.nan))[: len(rows)]
+    later = {name: float(np.nanmean(column[len(column) // 5 :])) for name, column in series.items() if name != "step"}
+    return Result(
+        summary={
+            "loss": evaluate(model, corpus.train.x[:4_000], corpus.train.y[:4_000]),
+            "shift": later["shift"],
+            "drift": drift(now, first),
+            "gradient_shift": later["gradient_shift"],
+            "variation": later["variation"],
+            "roughness": later["roughness"],
+            "stretched": spread_of(now) / start,
+        },
+        series=series,
+    )
+
+
+def moments(model, x) -> np.ndarray:
+    """Mean and standard deviation of every hidden unit over these examples, as the next layer gets them: (2, units)."""
+    seen: list[np.ndarray] = []
+    remove = [
+        module.register_forward_hook(lambda m, inputs, out: seen.append(out.data.copy()))
+        for module in model.modules()
+        if isinstance(module, nn.Tanh)
+    ]
+    undisturbed(model, lambda: model(x))
+    for one in remove:
+        one()
+    return np.concatenate([np.stack([h.mean(axis=0), h.std(axis=0)]) for h in seen], axis=1)
+
+
+def drift(now: np.ndarray, then: np.ndarray) -> float:
+    return float(np.sqrt(((now - then) ** 2).sum(axis=0).mean()))
+
+
+def spread_of(found: np.ndarray) -> float:
+    """Root mean square of the activations."""
+    return float(np.sqrt((found**2).sum(axis=0).mean()))
+
+
+def undisturbed(model, call) -> None:
+    """Run something in training mode that leaves the running statistics as they are."""
+    buffers = [(array, array.copy()) for array in model.buffers()]
+    with npgrad.no_grad():
+        call()
+    for array, kept in buffers:
+        array[...] = kept
+
+
+def along(model, probe, config: Config) -> dict[str, float]:
+    """The loss and the gradient along the gradient, and the shift of each layer's gradient by the layers before it.
+
+    variation         largest minus smallest loss within the strides
+    roughness         largest change of the gradient, by the length of the stride: the effective smoothness constant β
+    gradient_shift    ‖G' − G‖/‖G‖, mean over layers, where G' is a layer's gradient after a step of all layers before
+                      it: internal covariate shift as Santurkar et al. define it (definition 2.1)
+    """
+    parameters = model.parameters()
+    kept = [(p, p.data.copy(), p.grad) for p in parameters]
+    buffers = [(array, array.copy()) for array in model.buffers()]
+    noise = [module.rng.bit_generator.state for module in model.modules() if isinstance(module, Shift)]
+
+    def gradient() -> tuple[float, list[np.ndarray]]:
+        for p in parameters:
+            p.grad = None
+        for module in model.modules():
+            if isinstance(module, Shift):  # one loss, not a new one at every look
+                module.rng.bit_generator.state = noise[0]
+        loss = cross_entropy(model(probe.x), probe.y)
+        loss.backward()
+        return loss.item(), [p.grad.copy() for p in parameters]
+
+    def move(stride: float, count: int | None = None) -> None:
+        for p, (_, value, _), g in list(zip(parameters, kept, here, strict=True))[:count]:
+            p.data = value - stride * config.lr * g
+
+    loss, here = gradient()
+    length = math.sqrt(sum(float((g**2).sum()) for g in here))
+    losses, rough = [loss], []
+    for stride in STRIDES:
+        move(stride)
+        there, gradients = gradient()
+        losses.append(there)
+        change = math.sqrt(sum(float(((a - b) ** 2).sum()) for a, b in zip(gradients, here, strict=True)))
+        rough.append(change / (stride * config.lr * length))
+    weights = [k for k, p in enumerate(parameters) if p.data.ndim == 2][2:]  # those with hidden layers before them
+    shifts = []
+    for k in weights:
+        move(0.0)
+        move(1.0, k)
+        _, gradients = gradient()
+        shifts.append(float(np.linalg.norm(gradients[k] - here[k]) / np.linalg.norm(here[k])))
+    for p, value, g in kept:
+        p.data, p.grad = value, g
+    for array, value in buffers:
+        array[...] = value
+    return {
+        "variation": max(losses) - min(losses),
+        "roughness": max(rough),
+        "gradient_shift": float(np.mean(shifts)),
+        "length": length,
+    }
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+YANG = math.pi / (math.pi - 1)
+"""By how much batch norm multiplies the mean square of the gradient in each layer of a wide ReLU network."""
+
+
+def measure(records) -> dict:
+    found = {}
+    trained = records.where(study="shift")
+    names = ("loss", "shift", "drift", "gradient_shift", "variation", "roughness", "stretched")
+    for rate, own in trained.by("lr").items():
+        values = {(name, norm): own.values(name, norm=norm) for name in names for norm in ARMS}
+        found |= {f"{name}/{norm}/{rate:g}": v for (name, norm), v in values.items()}
+        for name in names:
+            of = [values[name, norm] for norm in ARMS]
+            if len({len(v) for v in of}) > 1 or not len(of[0]):
+                continue
+            none, batch, noisy = of
+            found[f"{name}/{rate:g}, batch to none"] = batch / none
+            found[f"{name}/{rate:g}, noisy to none"] = noisy / none
+            if name == "loss":
+                found[f"advantage lost/{rate:g}"] = (noisy - batch) / (none - batch)
+                found[f"advantage/{rate:g}"] = none - batch
+    for r in records.where(study="depth"):
+        name = f"{r.config.activation}/{r.config.norm}" + (f"/gain {r.config.gain:g}" if r.config.gain else "")
+        for quantity in ("growth", "ratio", "forward"):
+            key = f"{quantity}/{name}"
+            found[key] = np.append(found.get(key, []), r.summary[quantity])
+    return {name: values for name, values in found.items() if np.size(values)}
+
+
+CLAIMS = [
+    Claim(
+        "moving-target",
+        "Without normalisation the inputs of a layer keep changing while it learns: internal covariate shift (change "
+        "of each unit's mean and spread from first step to last; a tanh unit lives between −1 and 1).",
+        source=4,
+        quantity="drift/none/0.1",
+        predicate=Above(0.05),
+        format=".3f",
+        says="constantly changing",
+    ),
+    Claim(
+        "reduces-shift",
+        "Batch norm reduces it: change of layer inputs in one step, relative to that without.",
+        source=(4, 5),
+        quantity="shift/0.1, batch to none",
+        predicate=Below(1.0),
+        format=".2f",
+        unit=" times",
+        says="less",
+    ),
+    Claim(
+        "keeps-during-training",
+        "Kaiming's rule sets the start and does nothing afterwards; batch norm holds activations throughout training "
+        "(drift from first step to last, relative to that without).",
+        source=2,
+        quantity="drift/0.1, batch to none",
+        predicate=Below(1.0),
+        format=".2f",
+        unit=" times",
+        says="less",
+    ),
+    Claim(
+        "reduces-gradient-shift",
+        "Layers disturb each other's learning less: change of a layer's gradient by a step of the layers before it, "
+        "relative to that without.",
+        source=(4, 5),
+        quantity="gradient_shift/0.1, batch to none",
+        predicate=Below(1.0),
+        format=".2f",
+        unit=" times",
+        says="less",
+    ),
+    Claim(
+        "because-of-shift",
+        "Batch norm trains better because the inputs of layers keep still: with the shift put back its advantage "
+        "should be gone (share of the advantage lost, rate 0.3).",
+        source=(4, 5),
+        quantity="advantage lost/0.3",
+        predicate=Above(0.5),
+        format=".0%",
+        says="most of it",
+        budget="default",
+        note="A random shift and stretch of every unit at every step moves the inputs many times more than in the "
+        "network without normalisation, and it trains as well as before: still inputs are not what helps.",
+    ),
+    Claim(
+        "smoother-gradient",
+        "Batch norm smooths the loss: change of the gradient along a step, by its length, relative to that without.",
+        source=4,
+        quantity="roughness/0.1, batch to none",
+        predicate=Below(1.0),
+        format=".2f",
+        unit=" times",
+        says="smoother",
+    ),
+    Claim(
+        "smoother-loss",
+        "… and the loss itself varies less along the gradient, relative to that without.",
+        source=4,
+        quantity="variation/0.1, batch to none",
+        predicate=Below(1.0),
+        format=".2f",
+        unit=" times",
+        says="smoother",
+    ),
+    Claim(
+        "forces-small-rates",
+        "Without it only small learning rates work: at rate 1 the loss is higher than with batch norm (by).",
+        source=4,
+        quantity="advantage/1",
+        predicate=Above(0.1),
+        format=".2f",
+        says="higher",
+    ),
+    Claim(
+        "scales-do-not-explode",
+        "Batch norm prevents activations from exploding: std in layer 50 to layer 1, ReLU, weights twice too large.",
+        source=(3, 4),
+        quantity="forward/relu/batch/gain 3",
+        value=1.0,
+        tolerance=0.1,
+        predicate=Below("forward/relu/none/gain 3"),
+        format=".3f",
+        says="1",
+    ),
+    Claim(
+        "gradient-flow",
+        "Batch norm maintains gradient flow in deep networks: gradient at layer 1 to layer 50, tanh, before training.",
+        source=5,
+        quantity="ratio/tanh/batch",
+        value=1.0,
+        tolerance=9.0,
+        format=".0f",
+        says="about 1",
+        note="Dividing by the standard deviation after each nonlinearity, which makes it smaller, multiplies the "
+        "gradient in every layer, for whatever first weights (Yang et al. 2019): normalised plain networks explode "
+        "backward. Residual connections are what makes 50 layers trainable with it.",
+    ),
+    Claim(
+        "gradient-flow-relu",
+        "The same for ReLU, where Kaiming's gain alone conserves gradients.",
+        source=5,
+        quantity="ratio/relu/batch",
+        value=1.0,
+        tolerance=9.0,
+        format=".0f",
+        says="about 1",
+        note="The mean square grows by about π/(π − 1) = 1.47 in each layer, as Yang et al. derive for wide networks.",
+    ),
+]
+
+
+def spread(values, digits: int = 3) -> str:
+    values = np.asarray(values, dtype=float)
+    if not len(values):
+        return "–"
+    if not np.isfinite(values).all():
+        return "diverged"
+    shown = f"{values.mean():.{digits}f}"
+    return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
+
+
+def tables(records) -> list[Table]:
+    made = []
+    trained = records.where(study="shift")
+    if len(trained):
+        rows = [
+            [f"{rate:g}", label, *(spread(own.values(name, norm=norm)) for name in COLUMNS)]
+            for rate, own in trained.by("lr").items()
+            for norm, label in ARMS.items()
+        ]
+        made.append(Table("Shift, smoothness and loss", ["rate", "", *COLUMNS.values()], rows, NOTE))
+    deep = records.where(study="depth")
+    if len(deep):
+        rows = []
+        for activation, own in deep.where(gain=None).by("activation").items():
+            theory = {"relu": f"{YANG:.3f}"}.get(activation, "–")
+            norms = ("none", "batch")
+            ratios = [f"{own.mean('ratio', norm=n):,.3g}" for n in norms]
+            growth = [spread(own.values("growth", norm=n)) for n in norms]
+            rows.append([activation, *ratios, *growth, theory])
+        columns = ["", "50 layers, none", "batch norm", "a layer, none", "batch norm", "theory"]
+        depth = deep[0].config.depth
+        columns[1] = f"{depth} layers, none"
+        note = (
+            f"Before training: gradient at layer 1 over that at layer {depth} (root mean squares), and by what the "
+            "mean square grows in each layer towards the input. Theory: π/(π − 1), Yang et al. 2019, for wide ReLU "
+            "networks with batch norm. Batches of 512, width 100."
+        )
+        made.append(Table("Gradients through many layers", columns, rows, note))
+    return made
+
+
+COLUMNS = {
+    "loss": "loss",
+    "shift": "shift a step",
+    "gradient_shift": "gradient shift",
+    "variation": "variation",
+    "roughness": "roughness",
+}
+NOTE = (
+    "Loss: at the end, over training examples. The rest: means over the run without its first fifth. Shift: change of "
+    "mean and std of each hidden unit in one step. Gradient shift: relative change of a layer's gradient by a step of "
+    "the layers before it. Variation: range of the loss from 0 to 4 steps along the gradient. Roughness: change of the "
+    "gradient there by the length of the stride."
+)
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+HUES = {"none": "none", "batch": "batch", "noisy": "purple"}
+
+
+def plot(records):
+    trained = records.where(study="shift")
+    if len(trained):
+        high, low = (trained.where(lr=pick(r.config.lr for r in trained)) for pick in (max, min))
+        yield Picture("shift", *shift_picture(high))
+        yield Picture("smoothness", *smoothness_picture(low))
+    deep = records.where(study="depth", gain=None)
+    if len(deep):
+        yield Picture("depth", *depth_picture(deep))
+
+
+def curves(records, column: str):
+    """(norm, steps, mean over seeds) of each arm, as far as all its seeds go."""
+    for norm, own in records.by("norm").items():
+        length = min(len(r.series["step"]) for r in own)
+        yield norm, own[0].series["step"][:length], np.mean([r.series[column][:length] for r in own], axis=0)
+
+
+def shift_picture(records):
+    figure, (left, right) = style.figure(1, 2, height=3.8)
+    for norm, step, shift in curves(records, "shift"):
+        left.plot(step, shift, color=style.colour(HUES[norm]))
+    for norm, step, loss in curves(records, "loss"):
+        right.plot(step, loss, color=style.colour(HUES[norm]), linestyle="--" if norm == "noisy" else "-")
+    left.set_yscale("log")
+    left.set_ylim(1e-3, 1)
+    left.set_yticks([1e-3, 1e-2, 1e-1, 1], ["0.001", "0.01", "0.1", "1"])
+    left.minorticks_off()
+    style.title(left, "Shift in one step")
+    right.set_yscale("log")
+    right.set_ylim(2, 16)
+    right.set_yticks([2, 3, 5, 10], ["2", "3", "5", "10"])
+    right.minorticks_off()
+    style.title(right, "Loss")
+    for axes in (left, right):
+        axes.set_xlabel("step")
+        axes.locator_params(axis="x", nbins=4)
+    for x, y, norm in ((0.08, 0.84, "noisy"), (0.4, 0.39, "none"), (0.08, 0.12, "batch")):
+        name(left, x, y, ARMS[norm], style.colour(HUES[norm]))
+    name(right, 0.96, 0.82, ARMS["none"], style.colour(HUES["none"]), ha="right")
+    name(right, 0.96, 0.3, "both with batch norm", style.ink(), ha="right")
+    rate = records[0].config.lr
+    return figure, (
+        f"Learning rate {rate:g}. Left: how far one step moves mean and spread of the hidden units. Right: the loss of "
+        "the minibatches. The network whose units are shifted and stretched at random in every step (purple, dashed) "
+        "has by far the least quiet inputs and trains like its quiet twin; the one without normalisation diverges."
+    )
+
+
+def smoothness_picture(records):
+    figure, axes = style.figure(height=3.5)
+    ends = []
+    for norm, step, rough in curves(records, "roughness"):
+        hue = style.colour(HUES[norm])
+        axes.plot(step, rough, color=hue)
+        ends.append((step[-1], rough[-1], ARMS[norm], hue))
+    axes.set_ylim(0)
+    axes.set_xlabel("step")
+    style.title(axes, "Change of the gradient along a step")
+    style.label_ends(axes, ends)
+    return figure, (
+        f"The largest change of the gradient within four steps along it, divided by their length (an estimate of the "
+        f"smoothness constant β), at rate {records[0].config.lr:g}, where all three train. With normalisation the "
+        "gradient a step was computed from still holds at its end; the added shift does not take that away."
+    )
+
+
+PLACES = {
+    ("none", "tanh"): (0.42, 0.48), ("none", "relu"): (0.25, 0.26), ("none", "linear"): (0.25, 0.08),
+    ("batch", "tanh"): (0.08, 0.48), ("batch", "relu"): (0.42, 0.7), ("batch", "linear"): (0.25, 0.14),
+}  # fmt: skip
+
+
+def depth_picture(records):
+    figure, both = style.figure(1, 2, height=3.6, sharey=True)
+    for axes, norm in zip(both, ("none", "batch"), strict=True):
+        for activation, own in records.where(norm=norm).by("activation").items():
+            hue = style.colour(activation)
+            gradient = np.exp(np.mean([np.log(r.series["gradient"]) for r in own], axis=0))
+            axes.plot(own[0].series["layer"], gradient, color=hue)
+            name(axes, *PLACES[norm, activation], activation.replace("relu", "ReLU"), hue)
+        axes.set_yscale("log")
+        axes.set_ylim(0.1, 2e4)
+        axes.set_yticks([1, 100, 10_000], ["× 1", "× 100", "× 10,000"])
+        axes.minorticks_off()
+        axes.set_xlabel("layer")
+        style.title(axes, {"none": "Kaiming alone", "batch": "With batch norm"}[norm])
+    depth = records[0].config.depth
+    return figure, (
+        f"Gradient at each layer of an untrained network of {depth} layers, relative to its last hidden "
+        "layer: it travels from right to left. Kaiming's rule conserves it for ReLU and linear layers, and lets it "
+        "grow for tanh. Batch norm makes it grow for every nonlinearity: activations are safe, gradients are not."
+    )
+
+
+def name(axes, x: float, y: float, text: str, hue: str, **options) -> None:
+    """A name written into the picture, at a place given as fractions of its sides."""
+    axes.text(x, y, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
+
+
+NEXT = [
+    "A shift so large that it does hurt: `--set study=shift --set norm=batch,noisy --set shift=2`.",
+    "The rate at which the plain network is best: `--set study=shift --set lr=0.1,0.3`.",
+    "Gradients through 10 or 200 layers: `--set study=depth --set depth=200`.",
+]
