@@ -1,0 +1,747 @@
+"""Saturated, dead, damaged: hidden units that learn nothing, and how they got there.
+
+A tanh unit that is always near −1 or 1 passes almost no gradient; a ReLU that is always off passes none. This lesson
+turns the scale of the hidden weights to see the first, and lets one step of training go wrong to see the second.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+import models
+from experiments import style
+from experiments.claims import Above, Below, Claim
+from experiments.experiment import Picture, Result, Table
+from experiments.lessons.stages import spread
+from models.deep_mlp import ACTIVATIONS, GAINS
+from models.training import TrainConfig, evaluate, fit, generators
+from npgrad import Tensor, data, nn, tanh
+from npgrad.data import Batches
+from npgrad.diagnose.census import census
+from npgrad.diagnose.saturation import saturation
+from npgrad.diagnose.undisturbed import undisturbed
+from npgrad.functions import cross_entropy
+
+ORDER = 3
+
+QUESTION = (
+    "How much gradient gets through a saturated layer? Can such a network learn at all? And can a single step that is "
+    "far too large kill units for good, in which nonlinearities?"
+)
+EXPECTATION = (
+    "The gate of tanh is 1 − t²: nearly shut where the pre-activations are large. Scaling the hidden weights by 0.2 "
+    "opens it. A unit is dead only if it is saturated for every example, which is rare before training; an oversized "
+    "step leaves many ReLUs dead for ever, the documents say, and leaky ReLU or ELU none."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+FLAT = 0.99
+"""A tanh beyond this passes less than 2 % of the gradient: the lecture's white spots."""
+NEARLY = 0.999
+"""The share of examples from which on a unit is as good as dead."""
+KINDS = ("tanh", "sigmoid", "relu", "leaky_relu", "elu")
+NAMES = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU", "leaky_relu": "leaky ReLU", "elu": "ELU"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The lecture's first network with its last layer repaired."""
+
+    activation: str = "tanh"
+    hidden_scale: float | None = None
+    """Of the hidden weights; None is Kaiming's rule, gain/√fan_in. At 1 the hidden biases are standard normal too."""
+    mishap: float = 0.0
+    """The learning rate of the one step that goes wrong; 0 for none."""
+    warmup: int = 500
+    """Ordinary steps before it."""
+    steps: int = 3_000
+    """Ordinary steps after it."""
+    batch_size: int = 32
+    lr: float = 0.1
+    context: int = 3
+    embedding: int = 10
+    hidden: int = 200
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.activation not in KINDS:
+            raise ValueError(f"there is no activation {self.activation!r} here; there are {', '.join(KINDS)}.")
+        if min(self.steps, self.context, self.embedding, self.hidden) < 1 or self.warmup < 0:
+            raise ValueError("steps, context, embedding and hidden must be 1 or more, warmup 0 or more.")
+        if not (math.isfinite(self.mishap) and self.mishap >= 0):
+            raise ValueError(f"the learning rate of a mishap must be a finite number, 0 or more; got {self.mishap}.")
+        self.training(self.steps, self.lr)
+
+    def training(self, steps: int, lr: float) -> TrainConfig:
+        return TrainConfig(steps=steps, batch_size=self.batch_size, lr=lr, lr_decay=1.0, seed=self.seed)
+
+
+MISHAPS = (0.1, 10.0, 30.0, 60.0, 100.0)
+SWEEP = [
+    {"activation": ("tanh",), "hidden_scale": (1.0, 0.5, 0.2, 0.05)},
+    {"activation": ("sigmoid",), "hidden_scale": (1.0, 0.2)},
+    {"activation": ("relu", "leaky_relu", "elu", "tanh"), "mishap": MISHAPS},
+]
+QUICK = {"steps": 500, "warmup": 200, "mishap": (0.1, 60.0)}
+FULL = {"steps": 50_000}
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def run(config: Config, progress) -> Result:
+    corpus = data.load(config.data, config.context)
+    rngs = generators(config.seed)
+    model = build(config, len(corpus.vocabulary), rngs.init)
+    batches = Batches(*corpus.train, config.batch_size, rngs.batches)
+    seen = look(model, *next(batches))
+    before = census(model, corpus.train.x, threshold=FLAT)[0]
+
+    contexts = np.unique(
+        corpus.train.x, axis=0
+    )  # all there are: a unit that is shut for these is shut for every example
+    due = set(np.unique(np.geomspace(1, config.steps, 24).astype(int)))
+    times, dead = [], []
+
+    def count(step: int) -> None:
+        times.append(step)
+        dead.append(census(model, contexts, threshold=FLAT)[0].dead)
+
+    def record(step: int, loss: float) -> bool:
+        if step + 1 in due:
+            count(step + 1)
+        if step % 100 == 0:
+            progress(config.warmup + step, config.warmup + config.steps)
+        return not math.isfinite(loss)
+
+    with np.errstate(all="ignore"):  # after a mishap numbers may overflow
+        losses = [fit(model, *corpus.train, config.training(config.warmup, config.lr), batches=batches)]
+        if config.mishap:
+            losses.append(fit(model, *corpus.train, config.training(1, config.mishap), batches=batches))
+        count(0)
+        losses.append(
+            fit(model, *corpus.train, config.training(config.steps, config.lr), batches=batches, on_step=record)
+        )
+        after = census(model, corpus.train.x, threshold=FLAT)[0]
+        val_loss = evaluate(model, *corpus.val)
+        train_loss = evaluate(model, *corpus.train)
+        dead_gradient = gradient_of_dead(model, after.dead, *next(batches))
+    once = np.array(dead)
+    fell = once.any(axis=0)
+    counts = np.bincount(corpus.train.y)
+    share = counts[counts > 0] / counts.sum()
+    finite = math.isfinite(val_loss)
+    return Result(
+        summary={
+            "unigram_loss": float(-(share * np.log(share)).sum()),
+            "preactivation_std": float(seen["x"].std()),
+            "saturated": 100 * float(before.saturated.mean()),
+            "dead_before": int(before.dead.sum()),
+            "dead": int(after.dead.sum()) if finite else math.nan,
+            "off": int((after.saturated > NEARLY).sum()) if finite else math.nan,
+            "ever_dead": int(fell.sum()),
+            "revived": 100 * float((fell & ~once[-1]).sum() / fell.sum()) if fell.any() and finite else math.nan,
+            "dead_gradient": dead_gradient,
+            "passed": rms(seen["dx"]) / rms(seen["dt"]),
+            "gate_error": float(np.abs(seen["dx"] - seen["dt"] * seen["gate"]).max() / np.abs(seen["dx"]).max()),
+            "starved": starved(seen),
+            "val_loss": val_loss,
+            "train_loss": train_loss,
+            "diverged": int(not finite),
+        },
+        arrays={
+            "x": seen["x"],
+            "t": seen["t"],
+            "flat": seen["flat"],
+            "passed": np.where(seen["dt"] != 0, seen["dx"] / np.where(seen["dt"] != 0, seen["dt"], 1), np.nan),
+            "share": before.saturated,
+            "time": np.array(times),
+            "dead": once.sum(axis=1),
+            "losses": np.concatenate(losses)[-config.steps - 20 :],
+        },
+    )
+
+
+def build(config: Config, classes: int, rng: np.random.Generator) -> models.CharacterModel:
+    fan_in = config.context * config.embedding
+    scale = config.hidden_scale
+    if scale is None:
+        gain = GAINS.get(config.activation) or nn.init.calculate_gain(config.activation)
+        scale = gain / math.sqrt(fan_in)
+    model = models.build(
+        "mlp",
+        vocab_size=classes,
+        context=config.context,
+        rng=rng,
+        stage="output" if config.hidden_scale == 1.0 else "hidden",
+        embedding=config.embedding,
+        hidden=config.hidden,
+        hidden_scale=scale,
+    )
+    model.tanh = ACTIVATIONS[config.activation]()  # whatever it is now: the place between the layers
+    return model
+
+
+def look(model: models.CharacterModel, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    """The hidden layer in one batch: pre-activations x, activations t, their gradients dx and dt, the gate 1 − t²."""
+    seen: dict[str, np.ndarray] = {}
+    removers = [
+        model.hidden.register_forward_hook(lambda _, __, out: seen.update(x=out.numpy().astype(float))),
+        model.hidden.register_backward_hook(lambda _, grad: seen.update(dx=grad.astype(float))),
+        model.tanh.register_forward_hook(lambda _, __, out: seen.update(t=out.numpy().astype(float))),
+        model.tanh.register_backward_hook(lambda _, grad: seen.update(dt=grad.astype(float))),
+    ]
+    with undisturbed(model, training=True):
+        cross_entropy(model(x), y).backward()
+    for remove in removers:
+        remove()
+    pre = Tensor(seen["x"], requires_grad=True)
+    model.tanh(pre).backward(np.ones_like(seen["x"]))
+    seen["gate"] = 1 - seen["t"] ** 2 if isinstance(model.tanh, nn.Tanh) else pre.grad
+    seen["flat"] = saturation(model.tanh, seen["t"]) > FLAT
+    return seen
+
+
+def rms(a: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(a**2)))
+
+
+def starved(seen: dict[str, np.ndarray]) -> float:
+    """The gradient that reaches the most saturated quarter of the units, relative to that of the least saturated."""
+    order = np.argsort(np.abs(seen["t"]).mean(axis=0))
+    quarter = max(len(order) // 4, 1)
+    # Per unit of what arrives from above: the last layer's weights favour some units.
+    least, most = order[:quarter], order[-quarter:]
+    through = [rms(seen["dx"][:, units]) / rms(seen["dt"][:, units]) for units in (most, least)]
+    return through[0] / through[1]
+
+
+def gradient_of_dead(model: models.CharacterModel, dead: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+    """The largest gradient that any weight or bias of a dead unit gets."""
+    if not dead.any():
+        return math.nan
+    with undisturbed(model, training=True):
+        cross_entropy(model(x), y).backward()
+        return float(max(np.abs(p.grad[..., dead]).max() for p in (model.hidden.weight, model.hidden.bias)))
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+MEASURES = (
+    "preactivation_std", "saturated", "dead_before", "dead", "off", "ever_dead", "revived", "dead_gradient", "passed",
+    "gate_error", "starved", "val_loss", "diverged",
+)  # fmt: skip
+
+
+def name_of(config) -> str:
+    if config.mishap:
+        return f"{config.activation} {config.mishap:g}"
+    scale = "Kaiming" if config.hidden_scale is None else f"{config.hidden_scale:g}"
+    return f"{config.activation} scale {scale}"
+
+
+def grouped(records) -> dict:
+    names = dict.fromkeys(name_of(r.config) for r in records)
+    return {name: records.__class__([r for r in records if name_of(r.config) == name]) for name in names}
+
+
+def gate(t: float) -> np.ndarray:
+    """What a gradient of 1 becomes on its way back through a tanh whose output is t."""
+    x = Tensor(np.array([math.atanh(t) if abs(t) < 1 else math.copysign(20.0, t)]), requires_grad=True)
+    tanh(x).backward(np.ones(1))
+    return x.grad
+
+
+def measure(records) -> dict:
+    found = {}
+    for group, own in grouped(records).items():
+        for name in MEASURES:
+            values = own.values(name)
+            # Units that never died cannot come back: no number, rather than one that supports nothing.
+            found[f"{name}/{group}"] = values[np.isfinite(values)] if name in ("revived", "dead_gradient") else values
+    kills = [r for r in records if r.config.activation == "relu" and r.config.mishap > r.config.lr]
+    pooled = {}
+    for r in kills:  # all units that ever died in the runs of a seed, however large the step was
+        fell, back = pooled.get(r.seed, (0, 0.0))
+        died = r.summary["ever_dead"] if math.isfinite(r.summary["revived"]) else 0
+        pooled[r.seed] = (fell + died, back + (died and died * r.summary["revived"]))
+    found["revived/relu"] = np.array([back / fell for fell, back in pooled.values() if fell])
+    found["unigram_loss"] = records.values("unigram_loss")[:1]
+    for t in (0.0, 0.9, 0.99, 1.0):
+        found[f"gate/{t:g}"] = gate(t)
+    found["linear"] = gate(math.tanh(2.0))
+    found["clamped"] = tanh(Tensor(np.array([5.0]))).numpy()
+    one, other = "val_loss/tanh scale 1", "val_loss/tanh scale 0.2"
+    if one in found and other in found:
+        found["unsaturated_gain"] = found[one] - found[other]
+    return {name: values for name, values in found.items() if len(values)}
+
+
+def gate_claims() -> list[Claim]:
+    return [
+        Claim(
+            f"gate-{t:g}",
+            f"A tanh whose output is {t:g} passes {says} of the gradient.",
+            source=source,
+            quantity=f"gate/{t:g}",
+            value=value,
+            tolerance=tolerance,
+            format=".3f",
+            says=says,
+        )
+        for t, value, tolerance, says, source in (
+            (0.0, 1.0, 1e-9, "1.0", (3, 4)),
+            (0.9, 0.19, 0.005, "0.19", 4),
+            (0.99, 0.02, 0.005, "0.02", 4),
+            (1.0, 0.0, 1e-9, "0.0", (3, 4)),
+        )
+    ]
+
+
+CLAIMS = [
+    Claim(
+        "clustered",
+        "Almost all activations of the hidden layer are near −1 or 1: those beyond 0.99.",
+        source=(1, 2, 4),
+        quantity="saturated/tanh scale 1",
+        value=90.0,
+        tolerance=10.0,
+        predicate=Above(50.0),
+        format=".1f",
+        unit=" %",
+        says="almost all",
+        note="The majority, not almost all: two in five let gradients through, and through them the network learns.",
+    ),
+    Claim(
+        "wide",
+        "Because the pre-activations are spread far beyond ±2: their standard deviation.",
+        source=(1, 2, 4),
+        quantity="preactivation_std/tanh scale 1",
+        predicate=Above(2.0),
+        format=".2f",
+        says="wide",
+    ),
+    Claim(
+        "scaled",
+        "Hidden weights × 0.2 keep the units out of saturation.",
+        source=(1, 2, 4),
+        quantity="saturated/tanh scale 0.2",
+        predicate=Below(5.0),
+        format=".1f",
+        unit=" %",
+        says="unsaturated",
+    ),
+    Claim(
+        "gate-formula",
+        "On its way through a tanh the gradient is multiplied by 1 − t²: largest relative deviation in the network.",
+        source=(1, 3, 4),
+        quantity="gate_error/tanh scale 1",
+        predicate=Below(1e-5),
+        format=".0e",
+        says="exactly",
+    ),
+    *gate_claims(),
+    Claim(
+        "nearly-linear",
+        "Tanh is responsive and nearly linear for inputs between −2 and 2: its slope at 2, that at 0 being 1.",
+        source=4,
+        quantity="linear",
+        predicate=Above(0.5),
+        format=".3f",
+        says="nearly linear",
+        note="Within ±2 it loses 93 % of its slope. Nearly linear is tanh up to about ±0.5, where it has 79 % of it.",
+    ),
+    Claim(
+        "clamped",
+        "For inputs such as 5, 10 or 100 the output is clamped to 1.",
+        source=4,
+        quantity="clamped",
+        value=1.0,
+        tolerance=1e-3,
+        format=".5f",
+    ),
+    Claim(
+        "gradient-killed",
+        "Saturation kills the gradient: the part of it that gets through the hidden layer.",
+        source=(1, 2, 3, 4),
+        quantity="passed/tanh scale 1",
+        value=0.0,
+        tolerance=0.1,
+        predicate=Below(0.5),
+        format=".2f",
+        says="nearly 0",
+        note="Of a saturated unit, yes. Of the layer a third gets through (root mean square): by the other units.",
+    ),
+    Claim(
+        "more-when-scaled",
+        "With hidden weights × 0.2 gradients flow freely: the part that gets through.",
+        source=(1, 4),
+        quantity="passed/tanh scale 0.2",
+        predicate=Above("passed/tanh scale 1"),
+        format=".2f",
+        says="freely",
+    ),
+    Claim(
+        "saturated-starve",
+        "What leads into saturated units gets hardly any update: the most saturated quarter against the least.",
+        source=(1, 2, 4),
+        quantity="starved/tanh scale 1",
+        value=0.0,
+        tolerance=0.1,
+        predicate=Below(0.8),
+        format=".2f",
+        unit=" ×",
+        says="hardly any",
+        note="Less, but not hardly any: no unit is saturated in every example, and the others bring it gradient.",
+    ),
+    Claim(
+        "no-dead-tanh",
+        "Even so, there may be no completely dead units: those saturated for every training example.",
+        source=4,
+        quantity="dead_before/tanh scale 1",
+        value=0.0,
+        tolerance=0.5,
+        format=".0f",
+    ),
+    Claim(
+        "untrainable",
+        "Widespread saturation makes the network largely untrainable: no better than the letters' frequencies.",
+        source=4,
+        quantity="val_loss/tanh scale 1",
+        predicate=Above("unigram_loss"),
+        format=".3f",
+        says="untrainable",
+        note=(
+            "It learns, only more slowly: with one hidden layer the third of the units that is not saturated in an "
+            "example learns from it. Document 2 has it right."
+        ),
+    ),
+    Claim(
+        "learns-anyway",
+        "Being small, the network learns even with the original bad initialisation.",
+        source=2,
+        quantity="val_loss/tanh scale 1",
+        predicate=Below("unigram_loss"),
+        format=".3f",
+        says="able to learn",
+    ),
+    Claim(
+        "unsaturated-better",
+        "Taking the units out of saturation lowers the validation loss.",
+        source=(1, 4),
+        quantity="unsaturated_gain",
+        predicate=Above(0.0),
+        format=".3f",
+        says="improves",
+    ),
+    Claim(
+        "sigmoid-too",
+        "Sigmoid suffers from the same saturation under the same weights.",
+        source=(1, 3),
+        quantity="saturated/sigmoid scale 1",
+        predicate=Above("saturated/sigmoid scale 0.2"),
+        format=".1f",
+        unit=" %",
+        says="the same",
+    ),
+    Claim(
+        "large-step-kills",
+        "A step with a far too high learning rate kills ReLUs: dead units after one step at 60.",
+        source=(1, 2, 3),
+        quantity="dead/relu 60",
+        predicate=Above("dead/relu 0.1"),
+        format=".0f",
+        unit=" of 200",
+        says="knocked out",
+    ),
+    Claim(
+        "dead-gradient",
+        "A dead ReLU gets no gradient at all: the largest gradient of any of its weights.",
+        source=(1, 3, 4),
+        quantity="dead_gradient/relu 60",
+        value=0.0,
+        tolerance=1e-30,
+        format=".0f",
+        says="0",
+    ),
+    Claim(
+        "never-recovers",
+        "A dead ReLU can never recover: of those that died, alive again in the end.",
+        source=(1, 3, 4),
+        quantity="revived/relu",
+        value=0.0,
+        tolerance=0.5,
+        predicate=Below(5.0),
+        format=".1f",
+        unit=" %",
+        says="never",
+        note=(
+            "Its own weights stand still for ever, but what it is fed does not: the embeddings are trained through the "
+            "units that are left, and can move back into its reach."
+        ),
+    ),
+    Claim(
+        "worse-than-tanh",
+        "Dead ReLUs are a worse fate than saturated tanh units: ReLUs dead after the same step.",
+        source=4,
+        quantity="dead/relu 60",
+        predicate=Above("dead/tanh 60"),
+        format=".0f",
+        unit=" of 200",
+        says="worse",
+    ),
+    Claim(
+        "leaky-survives",
+        "Leaky ReLU has no region without gradient: dead units after the same step.",
+        source=3,
+        quantity="dead/leaky_relu 60",
+        value=0.0,
+        tolerance=0.5,
+        format=".0f",
+        unit=" of 200",
+        says="none",
+    ),
+    Claim(
+        "elu-survives",
+        "ELU has no region without gradient either: dead units after a step at 100.",
+        source=3,
+        quantity="dead/elu 100",
+        value=0.0,
+        tolerance=0.5,
+        format=".0f",
+        unit=" of 200",
+        says="none",
+        budget="default",
+        note="The slope of ELU left of zero is exp(x): as flat as a saturated tanh once x is below −5.",
+    ),
+    Claim(
+        "leaky-helps",
+        "Leaky ReLU avoids the damage: validation loss after the mishap, compared with ReLU.",
+        source=3,
+        quantity="val_loss/leaky_relu 60",
+        predicate=Below("val_loss/relu 60"),
+        format=".2f",
+        says="avoids it",
+    ),
+]
+
+
+def tables(records) -> list[Table]:
+    groups = grouped(records)
+    steps = records[0].config.steps
+    scaled = {name: own for name, own in groups.items() if not own[0].config.mishap}
+    mishaps = {name: own for name, own in groups.items() if own[0].config.mishap}
+    found = []
+    if scaled:
+        rows = [
+            [
+                name.replace(" scale", ", weights ×"),
+                spread(own.values("preactivation_std"), 2),
+                spread(own.values("saturated"), 1),
+                spread(own.values("dead_before"), 0),
+                spread(own.values("passed"), 2),
+                spread(own.values("val_loss"), 4),
+            ]
+            for name, own in scaled.items()
+        ]
+        found.append(
+            Table(
+                "The scale of the hidden weights",
+                ["Hidden layer", "pre-activation std", "saturated (%)", "dead", "gradient passed", "validation"],
+                rows,
+                f"Saturated and dead before training, over all training examples; validation loss after "
+                f"{records[0].config.warmup + steps:,} steps. Sigmoid counts as saturated where |2y − 1| > 0.99.",
+            )
+        )
+    if mishaps:
+        rows = [
+            [
+                NAMES[own[0].config.activation],
+                f"{own[0].config.mishap:g}",
+                spread(own.values("ever_dead"), 0),
+                ended(own, "dead", 0),
+                ended(own, "off", 0),
+                ended(own, "revived", 0) if own.mean("ever_dead") else "–",
+                ended(own, "val_loss", 3),
+            ]
+            for own in mishaps.values()
+        ]
+        found.append(
+            Table(
+                "One step that goes wrong",
+                [
+                    "Nonlinearity",
+                    "its rate",
+                    "ever dead",
+                    "dead in the end",
+                    "nearly dead",
+                    "revived (%)",
+                    "validation",
+                ],
+                rows,
+                f"{records[0].config.warmup:,} ordinary steps at rate {records[0].config.lr:g}, one at the rate given, "
+                f"{steps:,} ordinary ones. Dead: saturated for every example (tanh and ELU: less than 2 % of the "
+                "gradient).",
+            )
+        )
+    return found
+
+
+def ended(own, name: str, digits: int) -> str:
+    return "diverged" if own.mean("diverged") > 0.5 else spread(own.values(name), digits)
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def plot(records):
+    groups = grouped(records)
+    scaled = {name: own for name, own in groups.items() if not own[0].config.mishap and name.startswith("tanh")}
+    mishaps = {name: own for name, own in groups.items() if own[0].config.mishap}
+    if scaled:
+        yield Picture("histograms", *histograms(scaled))
+        yield Picture("map", *maps(scaled))
+        yield Picture("gate", *gate_picture(scaled))
+    if mishaps:
+        yield Picture("damage", *damage(mishaps))
+
+
+def shown(scaled) -> dict:
+    """The widest and the lecture's repaired one, or whatever there is."""
+    wanted = [name for name in ("tanh scale 1", "tanh scale 0.2") if name in scaled]
+    return {name: scaled[name] for name in wanted} or dict(list(scaled.items())[:2])
+
+
+def histograms(scaled):
+    chosen = shown(scaled)
+    figure, grid = style.figure(len(chosen), 2, height=0.7 + 1.9 * len(chosen), squeeze=False, sharex="col")
+    widest = max(np.abs(own[0].arrays["x"]).max() for own in chosen.values())
+    for k, (row, (name, own)) in enumerate(zip(grid, chosen.items(), strict=True)):
+        hue = style.colour("vermillion" if k == 0 and len(chosen) > 1 else "blue")
+        for axes, key, reach in ((row[0], "x", widest), (row[1], "t", 1.0)):
+            axes.hist(own[0].arrays[key].ravel(), np.linspace(-reach, reach, 51), color=hue)
+            axes.set_yticks([])
+            axes.grid(visible=False)
+            axes.spines["left"].set_visible(False)
+            axes.set_xlim(-reach, reach)
+        style.title(row[0], f"× {name.split(' ')[-1]}: before tanh")
+        style.title(row[1], "after tanh")
+        row[0].axvspan(-2, 2, color=style.muted(), alpha=0.15, zorder=0, linewidth=0)
+    grid[-1, 0].set_xlabel("x; shaded: −2 to 2")
+    grid[-1, 1].set_xlabel("tanh x")
+    return figure, (
+        "One batch before training, 32 examples × 200 units. Wide pre-activations end up in the corners; with weights "
+        "× 0.2 the same tanh uses all of its range."
+    )
+
+
+def maps(scaled):
+    from matplotlib.colors import ListedColormap
+
+    chosen = shown(scaled)
+    figure, grid = style.figure(len(chosen), 1, height=0.5 + 1.5 * len(chosen), squeeze=False)
+    for axes, (name, own) in zip(grid[:, 0], chosen.items(), strict=True):
+        flat = own[0].arrays["flat"]
+        axes.imshow(flat, cmap=ListedColormap(["#1b1f24", "#f4f6f8"]), aspect="auto", interpolation="nearest", vmax=1)
+        axes.grid(visible=False)
+        axes.set_yticks([0, len(flat) - 1], ["1", str(len(flat))])
+        axes.set_xticks([0, flat.shape[1] - 1], ["1", str(flat.shape[1])])
+        axes.set_ylabel("example")
+        style.title(axes, f"weights × {name.split(' ')[-1]}: {100 * flat.mean():.0f} % of the gates shut")
+    grid[-1, 0].set_xlabel("hidden unit")
+    return figure, (
+        "White where |tanh x| > 0.99: hardly any gradient gets through there. A unit would be dead if its column were "
+        "white for every example there is; none is."
+    )
+
+
+def gate_picture(scaled):
+    figure, (left, right) = style.figure(1, 2, height=3.4)
+    t = np.linspace(-1, 1, 201)
+    left.plot(t, 1 - t**2, color=style.muted(), linewidth=1.4, ls=(0, (4, 3)))
+    own = scaled.get("tanh scale 0.5") or next(iter(scaled.values()))
+    arrays = own[0].arrays
+    few = slice(None, None, max(arrays["t"].size // 250, 1))
+    left.plot(arrays["t"].ravel()[few], arrays["passed"].ravel()[few], "o", color=style.colour("blue"), ms=4, alpha=0.6)
+    left.annotate("1 − t²", (0.0, 1.0), xytext=(0, 5), textcoords="offset points", ha="center", color=style.muted())
+    left.set_ylim(0, 1.15)
+    left.set_xlabel("activation t")
+    style.title(left, "Gradient out / in")
+    scales = [own[0].config.hidden_scale for own in scaled.values() if own[0].config.hidden_scale]
+    through = [own.mean("passed") for own in scaled.values() if own[0].config.hidden_scale]
+    shut = [own.mean("saturated") / 100 for own in scaled.values() if own[0].config.hidden_scale]
+    if scales:
+        right.plot(scales, through, "o-", color=style.colour("blue"))
+        right.plot(scales, shut, "o-", color=style.colour("vermillion"))
+        right.set_xscale("log")
+        right.minorticks_off()
+        right.set_xticks(scales, [f"{s:g}" for s in scales])
+        right.set_ylim(-0.03, 1.1)
+        right.set_xlabel("scale of the hidden weights")
+        style.title(right, "Layer as a whole")
+        most = int(np.argmax(scales))
+        names = ((through, "passed", "blue"), (shut, "saturated", "vermillion"))
+        style.label_ends(right, [(scales[most], v[most], text, style.colour(hue)) for v, text, hue in names])
+    return figure, (
+        "Left: single activations in one batch (●), and what the gradient behind tanh is of that before it. Right: the "
+        "part of the gradient that gets through the layer (root mean square), and the share of saturated activations."
+    )
+
+
+def damage(mishaps):
+    rates = sorted({own[0].config.mishap for own in mishaps.values()})
+    # The largest step that all of them survived in one piece.
+    failed = {own[0].config.mishap for own in mishaps.values() if own.mean("diverged") > 0}
+    worst = max([rate for rate in rates if rate not in failed] or rates)
+    figure, (left, right) = style.figure(1, 2, height=3.8, gridspec_kw={"width_ratios": [1.15, 1]})
+    ends, kinds = [], {}
+    for own in mishaps.values():
+        config = own[0].config
+        hue = style.colour(config.activation)
+        kinds.setdefault(config.activation, []).append((config.mishap, own.mean("val_loss")))
+        if config.mishap == worst:
+            long = max((r.arrays["dead"] for r in own), key=len)
+            curve = np.mean([r.arrays["dead"] for r in own if len(r.arrays["dead"]) == len(long)], axis=0)
+            time = max((r.arrays["time"] for r in own), key=len)
+            left.plot(np.maximum(time, 0.7), curve, color=hue)
+            ends.append((max(time[-1], 0.7), curve[-1], NAMES[config.activation], hue))
+    left.set_xscale("log")
+    left.minorticks_off()
+    ticks = [t for t in (1, 10, 100, 1_000, 10_000) if t <= max(e[0] for e in ends)]
+    left.set_xticks(ticks, [f"{t:,}" for t in ticks])
+    left.set_ylim(-4, 204)
+    left.set_xlabel(f"steps after one at rate {worst:g}")
+    style.title(left, "Dead units")
+    style.label_ends(left, ends)
+    top = 0.0
+    for kind, points in kinds.items():
+        points.sort()
+        rate, loss = np.array(points).T
+        right.plot(rate, loss, "o-", color=style.colour(kind))
+        top = max(top, float(np.nanmax(np.where(np.isfinite(loss), loss, np.nan), initial=0.0)))
+    right.set_xscale("log")
+    right.set_yscale("log")
+    right.minorticks_off()
+    marks = [rate for rate in (0.1, 1, 10, 100) if rates[0] <= rate <= rates[-1]]
+    right.set_xticks(marks, [f"{rate:g}" for rate in marks])
+    ticks = [t for t in (2, 3, 5, 10, 20, 50, 100) if t < 1.5 * max(top, 3)]
+    right.set_yticks(ticks, [str(t) for t in ticks])
+    right.set_xlabel("rate of the one step")
+    style.title(right, "Loss in the end")
+    return figure, (
+        "One step at a rate far too high, then ordinary training. Left: units saturated for every example. They do not "
+        "die in that step, but in the ordinary ones after it, of the gradients that the blown-up last layer sends. "
+        "Right, in the same colours: what it costs in validation loss; a line that ends early diverged."
+    )
+
+
+NEXT = [
+    "Other scales of the hidden weights: `--set hidden_scale=2,0.3`.",
+    "A gentler mishap, for other nonlinearities: `--set activation=relu,sigmoid --set mishap=3,5`.",
+    "A longer convalescence: `--set steps=50000`. Do dead units come back?",
+]
