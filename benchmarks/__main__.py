@@ -133,7 +133,7 @@ def peers(text: str) -> tuple[str, ...]:
 
 
 def listing() -> None:
-    width = max(map(len, WORKLOADS))
+    width = max(map(len, [*WORKLOADS, *PEERS]))
     print("workloads")
     for name, workload in WORKLOADS.items():
         print(f"  {name:{width}}  {workload.title}")

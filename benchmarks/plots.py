@@ -24,6 +24,7 @@ HUES = {
     "torch_fused": "orange",
     "torch_compile": "orange",
     "jax_jit": "green",
+    "jax_jit_read": "green",
     "mygrad": "purple",
     "autograd": "purple",
 }

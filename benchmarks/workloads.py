@@ -11,7 +11,8 @@ __all__ = ["WORKLOADS", "Point", "Workload"]
 BY_HAND = ("numpy_plain", "numpy_preallocated")
 NPGRAD = ("npgrad_eager", "npgrad_replay")
 EVERYBODY = (
-    *BY_HAND, *NPGRAD, "torch_eager", "torch_fused", "torch_compile", "jax_jit", "mygrad", "autograd",
+    *BY_HAND, *NPGRAD, "torch_eager", "torch_fused", "torch_compile", "jax_jit", "jax_jit_read", "mygrad",
+    "autograd",
 )  # fmt: skip
 GRID = (*BY_HAND, *NPGRAD, "torch_eager", "torch_fused", "jax_jit")
 
@@ -95,7 +96,8 @@ def memories(quick: bool) -> list[Point]:
 LIST = [
     Workload("lecture", "The lecture's MLP with batch normalisation", "train", EVERYBODY, one("lecture", 200, True)),
     Workload("lecture-two-cores", "The same on two cores, two threads", "train",
-             (*BY_HAND, *NPGRAD, "torch_eager", "torch_fused", "jax_jit"), one("lecture", 200, True), cores=2),
+             (*BY_HAND, *NPGRAD, "torch_eager", "torch_fused", "jax_jit", "jax_jit_read"), one("lecture", 200, True),
+             cores=2),
     Workload("lecture-no-norm", "The lecture's MLP without batch normalisation", "train", EVERYBODY,
              one("lecture", 200, False)),
     Workload("deep", "The deep six-layer network with batch normalisation", "train", EVERYBODY, one("deep", 100, True)),

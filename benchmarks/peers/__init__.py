@@ -31,6 +31,7 @@ PEERS = {
     "torch_fused": Peer("PyTorch, fused functions", "torch"),
     "torch_compile": Peer("torch.compile", "torch"),
     "jax_jit": Peer("JAX, jit", "jax"),
+    "jax_jit_read": Peer("JAX, jit, losses read", "jax"),
     "mygrad": Peer("MyGrad", "mygrad"),
     "autograd": Peer("autograd (HIPS)", "autograd"),
 }
