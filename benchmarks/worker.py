@@ -9,6 +9,7 @@ A line is a JSON object; `do` is one of
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import json
@@ -16,6 +17,7 @@ import os
 import resource
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ if PINNED:  # before anything starts threads
 
 import numpy as np  # noqa: E402
 
-from benchmarks.problem import make  # noqa: E402
+from benchmarks.problem import Problem, make  # noqa: E402
 
 
 class Worker:
@@ -36,14 +38,16 @@ class Worker:
         self.taken = 0
 
     def setup(self, kind: str, options: dict[str, Any], data: str) -> dict[str, Any]:
+        self.begin(kind, make(kind, options, Path(data)))
+        return {"versions": versions()}
+
+    def begin(self, kind: str, problem: Problem) -> None:
         build = getattr(self.module, kind, None)
         if build is None:
             raise NotImplementedError("not written for this peer")
-        problem = make(kind, options, Path(data))
         self.feeds = [tuple(self.module.convert(array) for array in feed) for feed in problem.feeds]
         self.step = build(problem)
         self.taken = 0
-        return {"versions": versions()}
 
     def check(self, steps: int) -> dict[str, Any]:
         return {"values": self.advance(steps)}
@@ -64,18 +68,17 @@ class Worker:
         self.setup(kind, small, data)
         self.advance(3)
         self.feeds, self.step = [], None
-        gc.collect()
+        problem = make(kind, options, Path(data))
+        trim()
         try:
             Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark to what is in use now
-            before = status("VmRSS")
-            self.setup(kind, options, data)
-            self.advance(steps)
-            return {"bytes": status("VmHWM") - before}
+            highest, name = status, "VmHWM"
         except OSError:
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            self.setup(kind, options, data)
-            self.advance(steps)
-            return {"bytes": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024}
+            highest, name = rusage, "ru_maxrss"
+        before = highest(name)
+        self.begin(kind, problem)
+        self.advance(steps)
+        return {"bytes": highest(name) - before}
 
     def advance(self, steps: int) -> list[float]:
         return [number(value) for value in self.steps(steps)]
@@ -97,6 +100,17 @@ def status(name: str) -> int:
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     raise OSError(f"/proc/self/status has no {name}")
+
+
+def rusage(name: str) -> int:
+    return int(getattr(resource.getrusage(resource.RUSAGE_SELF), name)) * 1024
+
+
+def trim() -> None:
+    """Give back to the system what is free, so that it counts when it is used again."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # a C library other than glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def versions() -> dict[str, str]:
