@@ -23,6 +23,7 @@ from npgrad.explain.syntax import (
     Ref,
     Size,
     level,
+    text,
 )
 
 __all__ = ["MathML"]
@@ -30,6 +31,8 @@ __all__ = ["MathML"]
 _SIGN = {"<=": "≤", ">=": "≥", "!=": "≠", "==": "=", "<": "&lt;", ">": "&gt;"}
 _TIMES = '<mo lspace="0" rspace="0">&#x2062;</mo><mspace width="0.16em"/>'
 _DOT = '<mo lspace="0.16em" rspace="0.16em">⋅</mo>'
+_LONG = 44
+"""From this many characters on, a product of a sum may be broken within it."""
 _APPLY = "<mo>&#x2061;</mo>"
 
 
@@ -54,11 +57,26 @@ class MathML:
 
     def pieces(self, node: Node) -> list[str]:
         """`node` as formulas that may be set on different lines."""
-        if isinstance(node, Binary) and node.op in "+-":
+        return [math(part) for part in self.parts(node)]
+
+    def parts(self, node: Node) -> list[str]:
+        if isinstance(node, Binary) and node.op in ("+", "-"):
             sign = "+" if node.op == "+" else "−"
             right = self.within(node.right, 2 + (node.op == "-"))
-            return [*self.pieces(node.left), math(f'<mo form="infix" lspace="0">{sign}</mo>{right}')]
-        return [math(self.show(node))]
+            if isinstance(node.right, Binary) and node.right.op == "*" and len(text(node.right)) > _LONG:
+                first, *rest = self.parts(node.right)
+                return [*self.parts(node.left), f'<mo form="infix" lspace="0">{sign}</mo>{first}', *rest]
+            return [*self.parts(node.left), f'<mo form="infix" lspace="0">{sign}</mo>{right}']
+        if isinstance(node, Binary) and node.op == "*" and len(text(node)) > _LONG and is_sum(node.right):
+            # A long sum in parentheses may be broken inside them, which then cannot grow with what they hold.
+            terms = self.parts(node.right)
+            tall = "mfrac" in "".join(terms) or "munder" in "".join(terms)
+            size = ' minsize="2.3em" maxsize="2.3em"' if tall else ""
+            left = self.within(node.left, 3) if not open_ended(node.left) else self.closed(node.left)
+            terms[0] = f'{left}{self.times(node)}<mo form="prefix"{size}>(</mo>{terms[0]}'
+            terms[-1] += f'<mo form="postfix"{size}>)</mo>'
+            return terms
+        return [self.show(node)]
 
     def symbol(self, name: str) -> str:
         """A name: italic if it is one letter, upright if it is a word, ∂ in front of the variable of a derivative."""
@@ -203,6 +221,10 @@ class MathML:
 
     def is_word(self, name: str) -> bool:
         return len(symbol_parts(name, self.adjoints)[1]) > 1
+
+
+def is_sum(node: Node) -> bool:
+    return isinstance(node, Binary) and node.op in ("+", "-")
 
 
 def bare_fraction(node: Node) -> int:

@@ -30,7 +30,7 @@ from npgrad.explain.verify import TOLERANCE, Report, verify
 __all__ = ["build"]
 
 _ASSETS = Path(__file__).parent / "assets"
-_TAG = re.compile(r"\((\d+|[a-z])\)")
+_TAG = re.compile(r"(?<![\w\])])\((\d+|[a-z])\)")
 _FONTS = ("pagella-math", "pagella-regular", "pagella-italic", "pagella-bold")
 
 
@@ -221,9 +221,11 @@ class Page:
         self.chapter = chapter
         self.subject = chapter.subject
         self.derivation: Derivation = chapter.subject.derivation
-        self.code = dict(highlighted(self.subject))
-        first = self.derivation.cases[0]
-        self.anchors = {e.label: self.anchor(0, e) for e in first.equations}
+        self.anchors: dict[str, str] = {}
+        for k, case in enumerate(self.derivation.cases):
+            for equation in case.equations:
+                self.anchors.setdefault(equation.label, self.anchor(k, equation))
+        self.code = dict(highlighted(self.subject, self.anchors))
 
     def anchor(self, k: int, equation: Equation) -> str:
         return f"eq-{equation.label}" if k == 0 else f"eq{k + 1}-{equation.label}"
@@ -265,7 +267,7 @@ class Page:
 
     def case(self, k: int, case: Case) -> str:
         setter = MathML(case)
-        anchors = {e.label: self.anchor(k, e) for e in case.equations}
+        anchors = self.anchors | {e.label: self.anchor(k, e) for e in case.equations}
         parts = [f"<h2>{escape(case.name[:1].upper() + case.name[1:])}</h2>"] if case.name else []
         parts.append(prose(case.prose, anchors))
         symbols = self.symbols(case, setter)
@@ -413,7 +415,7 @@ def right_side(symbol: Symbol) -> str:
 # -- code --------------------------------------------------------------------------------------------------------------
 
 
-def highlighted(subject: Subject) -> Iterator[tuple[int, str]]:
+def highlighted(subject: Subject, anchors: dict[str, str]) -> Iterator[tuple[int, str]]:
     """The lines of the subject's own code as HTML, numbers in comments linked to their equations."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
@@ -423,14 +425,13 @@ def highlighted(subject: Subject) -> Iterator[tuple[int, str]]:
     margin = min((len(line) - len(line.lstrip()) for _, line in lines if line.strip()), default=0)
     string = "\n".join(line[margin:] for _, line in lines)
     html = highlight(string, PythonLexer(stripnl=False, ensurenl=False), HtmlFormatter(nowrap=True)).split("\n")
-    known = {e.label for e in subject.derivation.equations}
     for (number, line), content in zip(lines, html, strict=False):
         labels = [
             label for s in subject.statements if s.line == number and s.file == subject.file for label in s.labels
         ]
-        labels = [label for label in labels if label in known]
+        labels = [label for label in labels if label in anchors]
         for label in labels:
-            content = content.replace(f"({label})", f'<a href="#eq-{label}">({label})</a>')
+            content = content.replace(f"({label})", f'<a href="#{anchors[label]}">({label})</a>')
         classes = "".join(f" k-{label}" for label in labels)
         indent = len(line) - len(line.lstrip()) - margin
         own = f' style="--i:{indent}"' if indent > 0 else ""

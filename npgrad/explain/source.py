@@ -142,7 +142,11 @@ def subject_of(thing: Any) -> Subject:
     end = len(page.lines) if isinstance(node, ast.Module) else node.end_lineno or 0
     while end and not page.lines[end - 1].strip():
         end -= 1
-    own = Piece(file, (first.end_lineno or 0) + 1, end, True)
+    start = (first.end_lineno or 0) + 1
+    if isinstance(node, ast.Module):
+        # Of a lesson the imports are not shown.
+        start = next((n.lineno for n in node.body if isinstance(n, ast.FunctionDef | ast.ClassDef)), start)
+    own = Piece(file, start, end, True)
     pieces = [own, *borrowed(thing)]
     return Subject(
         name,

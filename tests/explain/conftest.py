@@ -1,0 +1,22 @@
+"""The site, built once for all tests that look at it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CI
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if find_spec("pygments") is None:
+        reason = "the site highlights code with Pygments: install the `site` extra"
+        pytest.fail(reason) if CI else pytest.skip(reason)
+    from npgrad.explain.site import build
+
+    target = tmp_path_factory.mktemp("site")
+    assert build(target) == 0
+    return target

@@ -1,0 +1,147 @@
+"""The site: the same bytes each time, complete, and in need of nothing that it does not contain."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from npgrad.explain import site
+from npgrad.explain.order import things
+
+CORE = {
+    "math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "msub", "msup", "munder", "mover", "mfrac", "msqrt",
+    "mtable", "mtr", "mtd",
+}  # fmt: skip
+"""What the pages use of MathML Core (https://www.w3.org/TR/mathml-core/)."""
+VOID = {"meta", "link", "br", "img", "hr", "mspace"}
+
+
+class Reader(HTMLParser):
+    """Ids, links, text, and whether every element that is opened is closed."""
+
+    def __init__(self, string: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(string)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id" and value:
+                self.ids.append(value)
+            if name in ("href", "src") and value:
+                self.links.append(value)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes <{self.open[-1:]}>"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def read(pages: Path) -> dict[str, Reader]:
+    return {file.name: Reader(file.read_text(encoding="utf-8")) for file in sorted(pages.glob("*.html"))}
+
+
+def test_a_page_for_everything(read: dict[str, Reader]) -> None:
+    assert set(read) == {"index.html", "notation.html", *(f"{name}.html" for name in things())}
+    linked = {link for link in read["index.html"].links if link.endswith(".html")}
+    assert set(read) <= linked | {"index.html"}
+
+
+def test_links_lead_somewhere(pages: Path, read: dict[str, Reader]) -> None:
+    for name, page in read.items():
+        assert len(page.ids) == len(set(page.ids)), name
+        for link in page.links:
+            if link.startswith("data:"):
+                continue
+            file, _, anchor = link.partition("#")
+            assert (pages / file).is_file() if file else True, (name, link)
+            if anchor:
+                assert anchor in read[file or name].ids, (name, link)
+
+
+def test_nothing_comes_from_elsewhere(pages: Path, read: dict[str, Reader]) -> None:
+    for page in read.values():
+        assert not [link for link in page.links if "//" in link]
+    for file in [*pages.glob("*.html"), *pages.glob("*.css")]:
+        string = file.read_text(encoding="utf-8")
+        assert "<script" not in string and "@import" not in string and "<iframe" not in string
+        for address in re.findall(r"url\(\"?([^)\"]+)", string):
+            assert (pages / address).is_file(), address
+
+
+def test_the_same_bytes_each_time(pages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert site.build("again") == 0
+    files = {p.relative_to(pages): p.read_bytes() for p in pages.rglob("*") if p.is_file()}
+    again = {p.relative_to("again"): p.read_bytes() for p in Path("again").rglob("*") if p.is_file()}
+    assert files == again
+
+
+def test_mathematics_is_mathml_core(pages: Path) -> None:
+    formulas = 0
+    for file in pages.glob("*.html"):
+        for formula in re.findall(r"<math.*?</math>", file.read_text(encoding="utf-8")):
+            tree = ElementTree.fromstring(formula)
+            formulas += 1
+            for node in tree.iter():
+                assert node.tag in CORE, (file.name, formula)
+                count = {"msub": 2, "msup": 2, "munder": 2, "mover": 2, "mfrac": 2}.get(node.tag)
+                assert count is None or len(node) == count, (file.name, formula)
+    assert formulas > 1000
+
+
+def test_equations_and_code_are_linked_both_ways(read: dict[str, Reader], pages: Path) -> None:
+    page = read["batch_norm.html"]
+    equations = [i for i in page.ids if i.startswith("eq-")]
+    assert len(equations) > 10
+    for anchor in equations:
+        if anchor.removeprefix("eq-").isdigit():
+            assert f"#{anchor}" in page.links
+    string = (pages / "batch_norm.html").read_text(encoding="utf-8")
+    for label in ("1", "9"):
+        assert f'class="eq k-{label}"' in string
+        assert re.search(rf'class="line k-{label}" id="L\d+"', string)
+        assert f"main:has(.k-{label}:hover) .k-{label}" in string
+
+
+def test_fonts_come_with_their_licence(pages: Path) -> None:
+    assert "GUST Font License" in (pages / "fonts" / "GUST-FONT-LICENSE.txt").read_text(encoding="utf-8")
+    for font in (pages / "fonts").glob("*.woff2"):
+        assert font.name in (pages / "fonts" / "README.txt").read_text(encoding="utf-8")
+        assert font.read_bytes()[:4] == b"wOF2" and font.stat().st_size < 120_000
+
+
+def test_a_derivation_that_fails_is_shown_and_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    from npgrad.explain.verify import verify
+
+    def spoiled(subject: object) -> object:
+        report = verify(subject)
+        return replace(report, checks=tuple(replace(c, error=0.5) for c in report.checks))
+
+    monkeypatch.setattr(site, "things", lambda: {"tanh": things()["tanh"]})
+    monkeypatch.setattr(site, "groups", list)
+    monkeypatch.setattr(site, "verify", spoiled)
+    assert site.build(tmp_path) == 1
+    assert "of its checks failed" in capsys.readouterr().err
+    assert 'class="error bad"' in (tmp_path / "tanh.html").read_text(encoding="utf-8")
