@@ -71,12 +71,14 @@ class Function:
     # The leaves among the inputs, with a gradient or not.
     leaves: tuple[Tensor, ...] = ()
     # When the node last ran (see `npgrad.tensor.tick`): later than the nodes that made its inputs.
-    age: int
+    age: int = 0
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     hooks: list[Hook] | None = None
     retained: ReferenceType[Tensor] | None = None
     taped: bool = False
+    # A sweep has this node in its hands.
+    swept: bool = False
     # During a sweep: the sum of the gradients that have arrived so far.
     arriving: Array | None = None
     arriving_is_sum: bool = False
@@ -138,8 +140,10 @@ class Function:
             edges.append(None)
         tracked = tracked and mode.grad
         if tracked and plain:
-            arrays = [a if isinstance(x, Tensor) or type(x) in _WEAK else a.copy() for x, a in zip(inputs, arrays,
-            strict=True)]
+            arrays = [
+                a if isinstance(x, Tensor) or type(x) in _WEAK else a.copy()
+                for x, a in zip(inputs, arrays, strict=True)
+            ]
         if mode.holomorphic:
             arrays = promote(arrays)
 
@@ -151,6 +155,8 @@ class Function:
         y = node.forward(*arrays, **options)
         if type(y) is not np.ndarray:
             y = np.asarray(y)
+        if not tracked:
+            y = unshared(y, arrays)
         out = _new_tensor(Tensor)
         out._data = y
         if tracked:
@@ -220,6 +226,11 @@ def as_array(x: Any, copy: bool = False) -> Array:
         kind = type(x).__name__
         raise TypeError(f"npgrad computes with numbers; got {kind} of dtype {a.dtype}. Convert it to a numeric array.")
     return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
+
+
+def unshared(y: Array, arrays: list[Any]) -> Array:
+    """`y`, copied if it may be a view of an input: outside a graph nobody watches whether that changes."""
+    return y.copy() if y.base is not None or any(y is a for a in arrays) else y
 
 
 def promote(arrays: list[Any]) -> list[Any]:

@@ -30,9 +30,9 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from npgrad.function import _WEAK, Function, as_array
+from npgrad.function import _WEAK, Function, as_array, unshared
 from npgrad.mode import MODE, Mode
-from npgrad.sweep import deliver, fit, observe, raise_count, reachable, sweep
+from npgrad.sweep import deliver, fit, observe, raise_count, raise_swept, reachable, sweep
 from npgrad.tensor import Array, Tensor, tick
 
 __all__ = ["Tape", "replay"]
@@ -198,6 +198,7 @@ class Tape:
         self.position = 0
         self.active = False
         self.faithful = True
+        self.began = 0
 
     def start(self) -> None:
         """Begin a call: the next operation is compared with the first entry."""
@@ -207,6 +208,7 @@ class Tape:
                 entry.out._data = entry.out._data.copy()
         self.position = 0
         self.active = self.faithful = True
+        self.began = tick()
         self.swept.clear()
 
     def forget(self, k: int) -> None:
@@ -220,13 +222,12 @@ class Tape:
         self.views = [entry for entry in self.entries if entry.out._data.base is not None]
         self.routes.clear()
 
-    def rerun(
-        self, cls: type[Function], inputs: tuple[Any, ...], options: dict[str, Any], mode: Mode
-    ) -> Tensor | None:
+    def rerun(self, cls: type[Function], inputs: tuple[Any, ...], options: dict[str, Any], mode: Mode) -> Tensor | None:
         """Run the next recorded node again if this operation is the one it recorded; None if it has to be made."""
         k = self.position
         self.position = k + 1
-        if k == len(self.entries):
+        if k >= len(self.entries):
+            self.position = len(self.entries) + 1
             return None
         entry = self.entries[k]
         out = entry.out
@@ -257,6 +258,9 @@ class Tape:
                     return out
                 y = np.asarray(y)
                 if y.shape == out._data.shape and y.dtype == out._data.dtype:
+                    if out._node is None:
+                        y = unshared(y, arrays)
+                        out._reused = True
                     out._data = y
                     return out
         self.forget(k)
@@ -277,7 +281,9 @@ class Tape:
         node.taped = True
         node.own_buffers()
         entry = Entry(cls, inputs, options, mode.grad, node, out)
-        if out._node is not None:
+        if out._node is None:
+            out._reused = True
+        else:
             # The graph keeps its own copy of an array that is not a tensor's, in the same memory every time.
             entry.kept = {k: a for k, (x, a) in enumerate(zip(inputs, arrays, strict=True)) if is_raw(x)}
         self.entries.append(entry)
@@ -297,7 +303,7 @@ class Tape:
             )
         if not retain_graph:
             self.swept.add(root)
-        if not self.faithful or not root.taped:
+        if not self.faithful or not root.taped or root.age < self.began:
             sweep(root, dy, retain_graph)
             return
         route = self.routes.get(root)
@@ -314,7 +320,7 @@ class Route:
     """
 
     def __init__(self, root: Function) -> None:
-        nodes = sorted(reachable(root), key=lambda node: node.age, reverse=True)
+        self.nodes = nodes = sorted(reachable(root), key=lambda node: node.age, reverse=True)
         place = {node: k for k, node in enumerate(nodes)}
         self.pending: list[Array | None] = [None] * len(nodes)
         self.sums: list[Array | None] = [None] * len(nodes)
@@ -330,7 +336,23 @@ class Route:
 
     def run(self, dy: Array) -> None:
         """The same additions in the same order as `npgrad.sweep.sweep`."""
-        for node, *_ in self.steps:
+        for node in self.nodes:
+            if node.swept:
+                raise_swept(node)
+        try:
+            for node in self.nodes:
+                node.swept = True
+            self.sweep(dy)
+        except BaseException:
+            # What has arrived so far belongs to no later sweep.
+            self.pending = [None] * len(self.nodes)
+            raise
+        finally:
+            for node in self.nodes:
+                node.swept = False
+
+    def sweep(self, dy: Array) -> None:
+        for node in self.nodes:
             if node.leaves:
                 node.verify()
         for handover in self.leaves:
@@ -416,8 +438,12 @@ class Handover:
         slot = self.leaf._slot
         # Ours: a local variable, the attributes of this object and of the node, and the question itself; for the slot
         # also the leaf's attribute and the optimiser's list.
-        if slot is not None and self.only and slot.dtype == g.dtype and getrefcount(slot) <= 4 + (self.leaf.grad is
-        slot):
+        if (
+            slot is not None
+            and self.only
+            and slot.dtype == g.dtype
+            and getrefcount(slot) <= 4 + (self.leaf.grad is slot)
+        ):
             setattr(self.node, self.name, slot)
             self.array, self.holders = slot, 6
         else:

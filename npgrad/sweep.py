@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from operator import attrgetter
 from sys import getrefcount
-from typing import Any
+from threading import Lock
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -18,6 +19,16 @@ _FREED = (
     "the graph below {} was already freed by an earlier backward(). "
     "Call backward(retain_graph=True) the first time, or run the forward pass again."
 )
+_SWEPT = (
+    "backward() reached {} while another backward() through it was under way, in a hook or in another thread; the two "
+    "would mix up their gradients. Run one after the other."
+)
+_RERUN = (
+    "{} has run again since {} was computed from it (a replayed step reuses its nodes), so this gradient would be of "
+    "other numbers. Call backward() inside the step, before the next call."
+)
+_claiming = Lock()
+_delivering = Lock()
 
 
 def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
@@ -27,15 +38,18 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
     is reached, all the contributions to its `dy` have been added. Nothing recurses, so depth is limited by memory
     alone.
     """
-    order = reachable(root)
-    for node in order:
-        if node.leaves:
-            node.verify()
-    order.sort(key=_by_age)
-    root.arriving = dy
-    del dy, root
-    node = None  # type: ignore[assignment]
+    order = claim(root)
+    # Nodes that stay, and are in use until the sweep has ended.
+    kept: list[Function] = []
+    node: Function = None  # type: ignore[assignment]
     try:
+        for node in order:
+            if node.leaves:
+                node.verify()
+        order.sort(key=_by_age)
+        root.arriving = dy
+        del dy, root
+        node = None  # type: ignore[assignment]
         while order:
             node = order.pop()
             received = node.arriving
@@ -77,6 +91,7 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
                 node.arriving = None
                 node.arriving_is_sum = False
                 node.own_buffers()
+                kept.append(node)
             elif getrefcount(node) > 2:
                 node.release()
             # The node and what it kept are gone by now, unless somebody still needs them.
@@ -90,7 +105,23 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
         for rest in order if node is None else [*order, node]:
             rest.arriving = None
             rest.arriving_is_sum = False
+            rest.swept = False
         raise
+    finally:
+        for node in kept:
+            node.swept = False
+
+
+def claim(root: Function) -> list[Function]:
+    """The nodes of a sweep, marked as its own. Raises RuntimeError if another sweep has not done with one of them."""
+    with _claiming:
+        order = reachable(root)
+        for node in order:
+            if node.swept:
+                raise_swept(node)
+        for node in order:
+            node.swept = True
+    return order
 
 
 def reachable(root: Function) -> list[Function]:
@@ -104,9 +135,12 @@ def reachable(root: Function) -> list[Function]:
         if node.edges is None:
             raise RuntimeError(_FREED.format(node.describe()))
         for edge in node.edges:
-            if edge is not None and not isinstance(edge, Tensor) and edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
+            if edge is not None and not isinstance(edge, Tensor):
+                if edge.age > node.age:
+                    raise RuntimeError(_RERUN.format(edge.describe(), node.describe()))
+                if edge not in seen:
+                    seen.add(edge)
+                    stack.append(edge)
     return found
 
 
@@ -122,6 +156,11 @@ def fit(g: Any, like: Any, node: Function, k: int) -> Array:
                 "It must return the input's shape, or one the input broadcasts to."
             ) from None
     if g.dtype != like.dtype:
+        if like.dtype.kind not in "fc":
+            raise TypeError(
+                f"backward of {node.describe()} reached input {k}, which is {like.dtype}: a gradient there would be "
+                "rounded to whole numbers. Give integers no gradient (requires_grad), or let forward return floating point."
+            )
         if g.dtype.kind == "c" and like.dtype.kind != "c":
             g = g.real
         g = g.astype(like.dtype)
@@ -133,12 +172,13 @@ def deliver(leaf: Tensor, g: Array, shared: bool) -> None:
     if leaf._hooks:
         g = run_hooks(leaf._hooks, g, leaf.shape)
         shared = True
-    if leaf.grad is not None:
-        leaf.grad = np.asarray(leaf.grad + g)
-    elif shared or g.base is not None or not g.flags.writeable:
-        leaf.grad = g.copy()
-    else:
-        leaf.grad = g
+    with _delivering:  # from several threads too, every contribution counts
+        if leaf.grad is not None:
+            leaf.grad = np.asarray(leaf.grad + g)
+        elif shared or g.base is not None or not g.flags.writeable:
+            leaf.grad = g.copy()
+        else:
+            leaf.grad = g
 
 
 def observe(node: Function, dy: Array) -> Array:
@@ -166,6 +206,10 @@ def run_hooks(hooks: list[Any], g: Array, shape: tuple[int, ...]) -> Array:
                 )
             g = replacement.astype(g.dtype)
     return g
+
+
+def raise_swept(node: Function) -> NoReturn:
+    raise RuntimeError(_SWEPT.format(node.describe()))
 
 
 def raise_count(node: Function, got: int, wanted: int) -> None:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import count
+from sys import getrefcount
 from typing import Any, NoReturn, SupportsIndex
 from weakref import ref
 
@@ -45,6 +46,8 @@ class Tensor:
     _fingerprint: int | None = None
     requires_grad: bool = False
     grad: Array | None = None
+    # Whether a replay will write into this array again, although no node says so.
+    _reused: bool = False
     # Where an optimiser would like the gradient to be (`npgrad.optim.flat`); a replayed backward puts it there.
     _slot: Array | None = None
     __hash__ = object.__hash__
@@ -75,6 +78,9 @@ class Tensor:
         """
         if self._node is not None:
             return self.numpy()
+        if self._reused:
+            self._data = self._data.copy()
+            self._reused = False
         if self._fingerprint is None:
             self._fingerprint = fingerprint(self._data)
         return self._data
@@ -93,12 +99,18 @@ class Tensor:
                     f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one."
                 )
             self._data[...] = new
+            held = getrefcount(self._data) > ALONE[0] + 2 * (self._slot is not None)
+        else:
+            held = getrefcount(self._data) > ALONE[1] + 2 * (self._slot is not None)
         self._version = tick()
-        self._fingerprint = None
+        if self._fingerprint is not None:
+            # An array handed out earlier (`d = t.data`), of which somebody still has a part, has to be watched on.
+            self._fingerprint = fingerprint(self._data) if held else None
 
     def numpy(self) -> Array:
         """The values as a read-only array without a copy (with one for a tensor whose memory a replay will reuse)."""
-        view = self._data.copy() if self._node is not None and self._node.taped else self._data.view()
+        reused = self._reused if self._node is None else self._node.taped
+        view = self._data.copy() if reused else self._data.view()
         view.flags.writeable = False
         return view
 
@@ -120,7 +132,7 @@ class Tensor:
                 "Use detach() for its values."
             )
         new = type(self).__new__(type(self))
-        own = ("_hooks", "_version", "_fingerprint", "_slot")
+        own = ("_hooks", "_version", "_fingerprint", "_slot", "_reused")
         new.__dict__.update({k: v for k, v in vars(self).items() if k not in own})
         new._data = self._data.copy()
         new.grad = None if self.grad is None else self.grad.copy()
@@ -167,6 +179,16 @@ class Tensor:
             raise RuntimeError(
                 "backward() on a tensor that does not require a gradient: none of its inputs had requires_grad=True, "
                 "or it was computed under no_grad()."
+            )
+        kind = self._data.dtype.kind
+        if kind != "f" and not (kind == "c" and MODE.get().holomorphic):
+            raise TypeError(
+                f"backward() on a tensor of dtype {self.dtype}: "
+                + (
+                    "derivatives of complex results exist for verification only, inside `with npgrad.holomorphic():`."
+                    if kind == "c"
+                    else "whole numbers have no derivative. Convert with .astype before the operations that follow."
+                )
             )
         if grad is None:
             if self._data.size != 1:
@@ -267,7 +289,8 @@ class Tensor:
                 "turning a tensor that requires a gradient into an array would drop the gradient silently. "
                 "Say so with .numpy() or .detach(), or use the npgrad function of the same name."
             )
-        return np.array(self._data, dtype=dtype, copy=copy)
+        # Read-only where NumPy takes it without a copy: written to, it would change numbers that a graph uses.
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return protocols.dispatch_ufunc(ufunc, method, inputs, options)
@@ -406,6 +429,10 @@ def one(dtype: np.dtype[Any]) -> Array:
     array = np.ones((), dtype)
     array.flags.writeable = False
     return array
+
+
+ALONE = (2, 5)
+"""References to a leaf's array in its setter when nobody else has it: after `t.data = …`, and after `t.data += …`."""
 
 
 def fingerprint(a: Array) -> int:

@@ -140,8 +140,11 @@ class Flat:
         p._data = view
         p._slot = self.slots[k]
         if p._fingerprint is not None:
-            # Somebody holds the old array (from `p.data`): writing there would no longer reach the parameter.
+            # Somebody holds the old array (from `p.data`): writing there would no longer reach the parameter. A graph
+            # may still use it, and a part of it can be written to unnoticed: such a graph counts as outdated.
             old.flags.writeable = False
+            p._fingerprint = None
+            p._version = tick()
 
     def gather(self) -> list[tuple[Stretch, Array]]:
         """The stretches to be updated, each with its gradient as a flat array, and counted as updated."""
