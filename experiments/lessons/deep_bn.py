@@ -20,6 +20,7 @@ from experiments.experiment import Picture, Result, Table
 from experiments.lessons.stages import spread, thinned
 from experiments.runner import Progress
 from experiments.store import Records
+from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators, sample
 from npgrad import Tensor, data, nn, no_grad
 from npgrad.functions import cross_entropy
@@ -116,7 +117,8 @@ def run(config: Config, progress: Progress) -> Result:
     else:
         depth, gain = (config.stack, config.stack_gain) if config.stack else (config.depth, config.gain)
         model = models.build("deep_mlp", norm=config.norm, depth=depth, gain=gain, hidden=config.hidden, **shape)
-    arrays = {} if config.shallow else propagation(model, corpus.train.x[:256], corpus.train.y[:256])
+    first = corpus.train.x[:256], corpus.train.y[:256]
+    arrays = propagation(model, *first) if isinstance(model, DeepMLP) else {}
     steps = config.training.steps
     with np.errstate(all="ignore"):  # a network that blows up is a result
         losses = fit(model, *corpus.train, config.training, on_step=lambda step, loss: progress(step, steps))
@@ -129,7 +131,7 @@ def run(config: Config, progress: Progress) -> Result:
     return Result(summary, {"step": step, "loss": loss}, arrays)
 
 
-def propagation(model: nn.Module, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+def propagation(model: DeepMLP, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     """Before training, layer by layer: how much of the input is left, and how much gradient arrives.
 
     `signal` is the standard deviation over examples of a unit's output, averaged over units: what tells two inputs
@@ -207,8 +209,8 @@ CLAIMS = [
         says="worse",
         budget="default",
         note="Six tanh layers whose weights have Kaiming's scale conserve activations and gradients by themselves, and "
-        "nothing is left for normalisation to repair, while the statistics of 32 examples add noise. Of 128 they add less, "
-        "and the difference shrinks to a third: `--set batch_size=128`.",
+        "nothing is left for normalisation to repair, while the statistics of 32 examples add noise. Of 128 they add "
+        "less, and the difference shrinks to a third: `--set batch_size=128`.",
     ),
     Claim(
         "small-gain",
@@ -310,7 +312,7 @@ CLAIMS = [
     ),
     Claim(
         "overfits-less",
-        "The jitter of its batches keeps a normalised network from overfitting: training and validation loss are closer.",
+        "The jitter of its batches keeps a normalised network from overfitting: its two losses are closer.",
         source=(1, 2, 4),
         quantity="gap/batch",
         predicate=Below("gap/none"),

@@ -1,0 +1,392 @@
+"""How far back to look: is the context the bottleneck?
+
+After every repair the lecture's network stays at a loss of about 2.10, and the lecture suspects that three characters
+are simply too few to predict the fourth. Its network takes any number: so this lesson gives it one to twelve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import models
+from experiments import style
+from experiments.claims import Above, Below, Claim
+from experiments.experiment import Picture, Result, Table, locate
+from experiments.lessons.stages import spread, thinned
+from experiments.runner import Progress
+from experiments.store import Records
+from models.training import TrainConfig, evaluate, fit, generators
+from npgrad import data
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from models import CharacterModel
+
+ORDER = 12
+
+QUESTION = (
+    "Is the context of three characters what keeps the loss at 2.10, as the lecture says, or is it something else?"
+)
+EXPECTATION = (
+    "If it is the bottleneck, a network that sees more of the name should end lower by more than one that has more "
+    "units or longer embeddings; and the gain should end where names do not depend on what is further back."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Config:
+    """The lecture's network with Kaiming's initialisation."""
+
+    context: int = 3
+    """Characters it sees."""
+    hidden: int = 200
+    embedding: int = 10
+    steps: int = 16_000
+    batch_size: int = 32
+    lr: float = 0.1
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.context, self.embedding, self.hidden) < 1:
+            raise ValueError("steps, context, embedding and hidden must be 1 or more.")
+        self.training  # noqa: B018 (raises for settings that make no sense)
+
+    @property
+    def training(self) -> TrainConfig:
+        return TrainConfig(steps=self.steps, batch_size=self.batch_size, lr=self.lr, seed=self.seed)
+
+
+WIDE, LONG = 800, 20
+SWEEP = [
+    {"context": (1, 2, 3, 4, 6, 8, 12)},
+    {"context": (3,), "hidden": (WIDE,)},
+    {"context": (3,), "embedding": (LONG,)},
+]
+QUICK = {"steps": 2_000, "context": (3, 8)}
+FULL = {"steps": 200_000}
+
+
+def cost(config: Config) -> float:
+    return config.steps * (0.85 + 0.0002 * config.context * config.embedding * config.hidden / 10)
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def run(config: Config, progress: Progress) -> Result:
+    corpus = data.load(config.data, config.context)
+    model = models.build(
+        "mlp",
+        vocab_size=len(corpus.vocabulary),
+        context=config.context,
+        rng=generators(config.seed).init,
+        stage="kaiming",
+        hidden=config.hidden,
+        embedding=config.embedding,
+    )
+    losses = fit(model, *corpus.train, config.training, on_step=lambda step, loss: progress(step, config.steps))
+    step, loss = thinned(losses)
+    new = unseen(config, corpus)
+    alone, beyond = importance(model, new, np.random.default_rng(config.seed))
+    classes = len(corpus.vocabulary)
+    return Result(
+        summary={
+            "train_loss": evaluate(model, *corpus.train),
+            "val_loss": evaluate(model, *corpus.val),
+            "new_loss": evaluate(model, *new),
+            "counted_loss": counted(corpus.train, corpus.val, classes),
+            "counted_new_loss": counted(corpus.train, new, classes),
+            "beyond_three": beyond,
+            "parameters": sum(p.size for p in model.parameters()),
+            "names": len(data.read_words(locate(config.data))),
+            "characters": classes,
+            "known": 1 - len(new.y) / len(corpus.val.y),
+        },
+        series={"step": step, "loss": loss},
+        arrays={"importance": alone},
+    )
+
+
+def unseen(config: Config, corpus: data.Corpus) -> data.Windows:
+    """The validation names that are not among the training names: a name given to girls and boys stands twice."""
+    train, val, _ = data.split(data.read_words(locate(config.data)))
+    known = set(train)
+    new = [word for word in val if word not in known]
+    return data.windows(new, corpus.vocabulary, config.context) if new else corpus.val
+
+
+def importance(model: CharacterModel, val: data.Windows, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """What each character back is worth to the model: by how much the loss rises when it is another name's.
+
+    Returns the rises for 1, 2, … characters back, each alone, and the rise when all beyond the third are exchanged.
+    """
+    x, y = val.x[:10_000], val.y[:10_000]
+    usual = evaluate(model, x, y)
+
+    def rise(columns: slice) -> float:
+        mixed = x.copy()
+        mixed[:, columns] = x[rng.permutation(len(x)), columns]
+        return evaluate(model, mixed, y) - usual
+
+    context = x.shape[1]
+    alone = [rise(slice(context - back, context - back + 1)) for back in range(1, context + 1)]
+    return np.array(alone), rise(slice(0, context - 3)) if context > 3 else 0.0
+
+
+def counted(train: data.Windows, val: data.Windows, characters: int) -> float:
+    """Validation loss of counting: what followed the same characters in the training names, without any network.
+
+    A context never seen says nothing, and one seen rarely little, so counts of long contexts are mixed with those of
+    shorter ones: p(c | context) = (count(context, c) + 5T·p(c | shorter)) / (count(context) + 5T), where T is how many
+    different characters followed: the more there were, the less sure it is of the next. (After Witten & Bell 1991, "The
+    zero-frequency problem", method C, where the factor is 1; 5 was found by trial: most long contexts were seen once.)
+    """
+    p = np.full(len(val.y), 1 / characters)
+    # A context is a number: contexts of one character more are numbered anew among those that occur.
+    seen, asked = np.zeros(len(train.y), dtype=np.intp), np.zeros(len(val.y), dtype=np.intp)
+    for back in range(train.x.shape[1] + 1):
+        if back:
+            known, seen = np.unique(seen * characters + train.x[:, -back], return_inverse=True)
+            asked = looked_up(known, np.where(asked < 0, -1, asked * characters + val.x[:, -back]))
+        pairs, often = np.unique(seen * characters + train.y, return_counts=True)
+        total, kinds = np.bincount(seen), np.bincount(pairs // characters)
+        pair = looked_up(pairs, np.where(asked < 0, -1, asked * characters + val.y))
+        count = np.where(pair < 0, 0, often[pair])
+        p = np.where(asked < 0, p, (count + 5 * kinds[asked] * p) / (total[asked] + 5 * kinds[asked]))
+    return float(-np.log(p).mean())
+
+
+def looked_up(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The places of numbers in a sorted list, −1 for those that are not in it."""
+    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return np.where(known[place] == wanted, place, -1)
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+
+def measure(records: Records) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for context, own in usual(records).by("context").items():
+        found[f"val/{context}"] = own.values("val_loss")
+        found[f"counted/{context}"] = own.values("counted_loss")[:1]
+    found["wide"] = records.values("val_loss", context=3, hidden=WIDE)
+    found["long"] = records.values("val_loss", context=3, embedding=LONG)
+    short = found.get("val/3", np.empty(0))
+    for name, other in (
+        ("context", found.get("val/8", np.empty(0))),
+        ("width", found["wide"]),
+        ("size", found["long"]),
+    ):
+        if len(short) == len(other):  # pairs: the same seed, and so the same names in the same order
+            found[f"gain/{name}"] = short - other
+    longest = max(usual(records).by("context"), default=0)
+    if longest > 3:
+        found["beyond_three"] = usual(records).where(context=longest).values("beyond_three")
+    if found:
+        found["counted/best"] = np.array([min(v[0] for name, v in found.items() if name.startswith("counted/"))])
+    for name in ("names", "characters"):
+        found[name] = records.values(name)[:1]
+    return found
+
+
+def usual(records: Records) -> Records:
+    """The runs that differ in context alone."""
+    return Records([r for r in records if r.config.hidden != WIDE and r.config.embedding != LONG])
+
+
+CLAIMS = [
+    Claim(
+        "limits",
+        "Three characters are what limits the network: with eight it ends lower.",
+        source=(2, 4),
+        quantity="val/8",
+        predicate=Below("val/3"),
+        format=".4f",
+        says="lower",
+        budget="default",
+    ),
+    Claim(
+        "bottleneck",
+        "The context is the bottleneck: five more characters gain more than four times as many hidden units.",
+        source=(2, 4),
+        quantity="gain/context",
+        predicate=Above("gain/width"),
+        format=".4f",
+        says="the bottleneck",
+        budget="default",
+    ),
+    Claim(
+        "far-back",
+        "Names depend on more than the last three characters: a network that sees more uses what is further back.",
+        source=4,
+        quantity="beyond_three",
+        predicate=Above(0.02),
+        format=".3f",
+        says="limiting",
+        budget="default",
+    ),
+    Claim(
+        "counting",
+        "Three characters are too few for any method, not for this network only: counting does better with four.",
+        source=4,
+        quantity="counted/4",
+        predicate=Below("counted/3"),
+        format=".4f",
+        says="inherently limiting",
+        budget="default",
+    ),
+    Claim(
+        "new-architecture",
+        "To get lower, recurrent networks or transformers are needed: this one does not get below what it reaches with "
+        "three characters.",
+        source=(2, 4),
+        quantity="val/8",
+        predicate=Above("val/3"),
+        format=".4f",
+        says="needed",
+        budget="default",
+        note="The same network with a longer window gets lower. It pays with weights for every position, and gains "
+        "nothing beyond six or eight characters; what recurrent networks and transformers promise is to do without.",
+    ),
+    Claim(
+        "fixed-window",
+        "About 2.10 is what can be had with a fixed, short context.",
+        source=4,
+        quantity="counted/best",
+        predicate=Above(2.09),
+        format=".4f",
+        says="2.10",
+        note="Counting what followed the same characters, longer contexts mixed with shorter, gets lower without a "
+        "network. Part of it is memory: an eighth of the validation names are training names too, because names given "
+        "to girls and to boys stand in the list twice; but it is true of the other names as well.",
+    ),
+    Claim(
+        "names",
+        "The corpus has about 32,000 names.",
+        source=4,
+        quantity="names",
+        value=32_000,
+        tolerance=500,
+        format=",.0f",
+    ),
+    Claim(
+        "characters",
+        "There are 27 characters, the mark that begins and ends a name among them.",
+        source=(1, 3, 4),
+        quantity="characters",
+        value=27,
+        tolerance=0.1,
+        format=".0f",
+    ),
+]
+
+
+def tables(records: Records) -> list[Table]:
+    rows = []
+    for context, own in records.by("context").items():
+        for (hidden, embedding), same in groups(own).items():
+            name = f"{context} character{'s' * (context > 1)}"
+            name += (
+                f", {hidden} units" if hidden == WIDE else f", embeddings of {embedding}" if embedding == LONG else ""
+            )
+            network = [spread(same.values(name)) for name in ("train_loss", "val_loss", "new_loss")]
+            count = [f"{same.mean(name):.4f}" for name in ("counted_loss", "counted_new_loss")]
+            rows.append([name, *network, *(count if (hidden, embedding) == (200, 10) else ("", ""))])
+    steps = records[0].config.steps
+    known = records.mean("known")
+    note = (
+        f"{steps:,} steps. New: validation names that are not training names too ({known:.0%} of the examples belong "
+        "to names that are). Counted: how often each character followed the same ones in the training names, "
+        "mixed with the counts of shorter contexts; no network."
+    )
+    columns = ["Context", "training", "validation", "new", "validation, counted", "new, counted"]
+    return [Table("Loss by context", columns, rows, note)]
+
+
+def groups(records: Records) -> dict[tuple[int, int], Records]:
+    shapes = dict.fromkeys((r.config.hidden, r.config.embedding) for r in records)
+    return {(h, e): records.where(hidden=h, embedding=e) for h, e in shapes}
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def plot(records: Records) -> Iterator[Picture]:
+    yield Picture("context", *loss_by_context(records))
+    longest = max(usual(records).by("context"), default=0)
+    if longest > 1:
+        yield Picture("importance", *worth(usual(records).where(context=longest), longest))
+
+
+def loss_by_context(records: Records) -> tuple[Figure, str]:
+    figure, axes = style.figure(height=3.8)
+    contexts = sorted(usual(records).by("context"))
+    values = [usual(records).values("val_loss", context=k) for k in contexts]
+    y = [v.mean() for v in values]
+    sd = [v.std(ddof=1) if len(v) > 1 else 0.0 for v in values]
+    ends: list[tuple[float, float, str, str]] = []
+    hue: Any = style.colour("blue")
+    axes.errorbar(contexts, y, yerr=sd if any(sd) else None, color=hue, marker="o", markersize=8, capsize=4)
+    ends.append((contexts[-1], y[-1], "network", hue))
+    counts = [usual(records).mean("counted_loss", context=k) for k in contexts]
+    hue = style.colour("grey")
+    axes.plot(contexts, counts, color=hue, marker="s", markersize=6, linestyle=(0, (4, 2)))
+    ends.append((contexts[-1], counts[-1], "counting", hue))
+    for field, marker, name in (("hidden", "^", f"{WIDE} units"), ("embedding", "v", f"embeddings of {LONG}")):
+        other = records.values("val_loss", context=3, **{field: WIDE if field == "hidden" else LONG})
+        if len(other):
+            hue = style.colour("orange")
+            axes.plot(
+                3 + (0.12 if marker == "^" else -0.12),
+                other.mean(),
+                marker,
+                markersize=9,
+                color=hue,
+                label=name,
+                linestyle="none",
+            )
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper right", fontsize=11.5, labelcolor=style.ink(), handletextpad=0.2)
+    axes.set_xticks(contexts)
+    axes.set_xlabel("characters seen")
+    axes.margins(y=0.08)
+    style.title(axes, f"Validation loss after {records[0].config.steps:,} steps")
+    style.label_ends(axes, ends)
+    return figure, (
+        "The network of 200 units at every context, and at three characters also one with more units or longer "
+        "embeddings. Counting, which knows no similarity between characters, needs to have seen the very same context."
+    )
+
+
+def worth(own: Records, context: int) -> tuple[Figure, str]:
+    figure, axes = style.figure(height=3.2)
+    rises = np.mean([r.arrays["importance"] for r in own], axis=0)
+    back = np.arange(1, context + 1)
+    hues = [style.colour("blue" if k <= 3 else "orange") for k in back]
+    axes.bar(back, rises, width=0.7, color=hues)
+    axes.axvline(3.5, color=style.muted(), linewidth=1.2, linestyle=(0, (4, 3)))
+    place = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "va": "top", "color": style.muted()}
+    axes.annotate("not seen with a context of 3", (3.5, 0.97), xytext=(8, 0), ha="left", **place)
+    axes.set_xticks(back)
+    axes.set_xlabel("characters back")
+    style.title(axes, "Rise in loss when one character is exchanged")
+    return figure, (
+        f"What each character is worth to the network that sees {context}: by how much its loss on new names rises "
+        "when that one is taken from another name."
+    )
+
+
+NEXT = [
+    "At the lecture's length, where a longer context has more to learn: `--set steps=200000 --set context=3,8`.",
+    "Longer words need more of it? Your own list, one a line: `--set data=words.txt`.",
+    "A wide network with a long context: `--set context=8 --set hidden=800`.",
+]
