@@ -1,0 +1,681 @@
+"""Kaiming's rule: how large random weights must be, for one layer and for fifty.
+
+A sum of n independent terms is √n as large as one of them. This lesson measures that, measures what nonlinearities
+take away, and sends signals forward and gradients backward through many layers, beside what theory predicts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+import models
+from experiments import style
+from experiments.claims import Above, Below, Between, Claim
+from experiments.experiment import Picture, Result, Table
+from experiments.lessons.stages import spread
+from models.deep_mlp import ACTIVATIONS, GAINS
+from npgrad import Tensor, nn
+from npgrad.diagnose.propagation import Layer, predict
+
+ORDER = 4
+
+QUESTION = (
+    "How large must random weights be so that a signal keeps its size through many layers, and a gradient on its way "
+    "back? Is one rule enough for both, and does the gain of a nonlinearity do what it is said to do?"
+)
+EXPECTATION = (
+    "x @ W is √fan_in times as large as x, so weights are divided by √fan_in and multiplied by a gain that makes up "
+    "for the nonlinearity: √2 for ReLU, which throws half away, 5/3 for tanh. Any other factor is raised to the power "
+    "of the depth: signals explode or vanish. What is right going forward is about right going backward."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+KINDS = ("linear", "tanh", "relu", "leaky_relu", "elu", "sigmoid")
+NAMES = {"relu": "ReLU", "leaky_relu": "leaky ReLU", "elu": "ELU"} | {k: k for k in ("linear", "tanh", "sigmoid")}
+MODES = ("fan_in", "fan_out")
+FANS = (10, 30, 100, 300, 1000)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Random numbers through random layers; nothing is trained."""
+
+    activation: str = "linear"
+    gain: float | None = None
+    """None is what PyTorch recommends, 1/√E f(z)² where it recommends nothing."""
+    mode: str = "fan_in"
+    """What the weights' variance is divided by."""
+    narrowing: float = 1.0
+    """Width of the first layer over that of the last."""
+    depth: int = 50
+    width: int = 256
+    examples: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.activation not in KINDS:
+            raise ValueError(f"there is no activation {self.activation!r} here; there are {', '.join(KINDS)}.")
+        if self.mode not in MODES:
+            raise ValueError(f"there is no mode {self.mode!r}; there are {', '.join(MODES)}.")
+        if min(self.depth, self.examples) < 2 or min(self.width, self.width / self.narrowing) < 2:
+            raise ValueError("depth, examples and the width of every layer must be 2 or more.")
+
+    @property
+    def gain_used(self) -> float:
+        return recommended(self.activation) if self.gain is None else self.gain
+
+    @property
+    def widths(self) -> list[int]:
+        return [round(w) for w in np.geomspace(self.width, self.width / self.narrowing, self.depth + 1)]
+
+
+LARGE, SMALL = math.sqrt(10), math.sqrt(0.1)
+"""Gains that multiply the variance by 10 and by 0.1 a layer, as in document 4's table."""
+SWEEP = [
+    {"activation": KINDS, "gain": (None,)},
+    {"activation": ("tanh", "relu"), "gain": (1.0, 3.0)},
+    {"activation": ("linear",), "gain": (SMALL, 1.0, LARGE), "depth": (100,)},
+    {"activation": ("relu",), "mode": MODES, "narrowing": (4.0,), "depth": (8,), "width": (512,)},
+]
+SEEDS = {"quick": 1, "default": 3, "full": 10}
+FULL = {"examples": 1_000}
+
+
+def recommended(activation: str) -> float:
+    return GAINS.get(activation) or nn.init.calculate_gain(activation)
+
+
+def cost(config: Config) -> float:
+    return config.depth * config.width**2 * config.examples
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def run(config: Config, progress) -> Result:
+    rng = np.random.default_rng([config.seed, 4])
+    pre, post = propagate(config, rng)
+    progress(1, 1)
+    x, h = [a.numpy().astype(float) for a in pre], [a.numpy().astype(float) for a in post]
+    with np.errstate(all="ignore"):
+        arrays = {
+            "preactivation": np.array([rms(a) for a in x]),
+            "activation_std": np.array([a.std() for a in h]),
+            "variance": np.array([a.var() for a in h]),
+            "gradient": np.array([rms(np.asarray(a.grad, dtype=float)) for a in post]),
+            "saturated": np.array([np.mean(np.abs(a) > 0.97) for a in h]),
+        }
+    widths = config.widths
+    layers = [
+        Layer(a, b, config.gain_used * math.sqrt(1.0 if config.mode == "fan_in" else a / b), config.activation)
+        for a, b in pairwise(widths)
+    ]
+    theory = predict(layers)
+    arrays |= {
+        "predicted_preactivation": theory.preactivation_std,
+        "predicted_gradient": theory.gradient_std,
+    }
+    infinite = [k + 1 for k, a in enumerate(h) if not np.isfinite(a).all()]
+    zero = [k + 1 for k, a in enumerate(h) if not a.any()]
+    summary = {
+        "gain": config.gain_used,
+        "first_infinite": infinite[0] if infinite else math.nan,
+        "first_zero": zero[0] if zero else math.nan,
+        "off": float(np.mean(h[0] == 0)),
+        "gain_needed": gain_needed(config.activation, rng),
+    }
+    if config.activation == "linear":
+        sums = [float((rng.standard_normal((500, n)) @ rng.standard_normal((n, 200))).std()) for n in FANS]
+        arrays["sums"] = np.array(sums)
+    if config.activation == "tanh":
+        summary |= brittle(rng)
+        summary["first_weights"] = float(
+            models.build("mlp", vocab_size=27, context=3, rng=rng, stage="kaiming").hidden.weight.numpy().std()
+        )
+    return Result(summary=summary, arrays=arrays)
+
+
+def propagate(config: Config, rng: np.random.Generator) -> tuple[list[Tensor], list[Tensor]]:
+    """Pre-activations and activations of every layer, with the gradients of a loss whose derivative is N(0, 1)."""
+    kind = ACTIVATIONS[config.activation]
+    activation = nn.Sequential() if kind is None else kind()
+    h = Tensor(rng.standard_normal((config.examples, config.width)).astype(np.float32), requires_grad=True)
+    pre, post = [], []
+    with np.errstate(all="ignore"):  # running over is what some of these runs are for
+        for n_in, n_out in pairwise(config.widths):
+            fan = n_in if config.mode == "fan_in" else n_out
+            W = nn.init.normal((n_in, n_out), std=config.gain_used / math.sqrt(fan), rng=rng)
+            x = h @ W
+            h = activation(x)
+            h.retain_grad()
+            pre.append(x)
+            post.append(h)
+        h.backward(rng.standard_normal(h.shape).astype(np.float32))
+    return pre, post
+
+
+def rms(a: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(a**2)))
+
+
+def gain_needed(activation: str, rng: np.random.Generator) -> float:
+    """The gain that keeps pre-activations of variance 1 at variance 1: one over the root mean square of f(z)."""
+    z = Tensor(rng.standard_normal(1_000_000))
+    kind = ACTIVATIONS[activation]
+    return 1 / rms(z.numpy() if kind is None else kind()(z).numpy())
+
+
+def brittle(rng: np.random.Generator) -> dict[str, float]:
+    """Saturated units, in per cent, of the last tanh layer behind 30 inputs, with 0.2 found by hand or Kaiming's."""
+    found = {}
+    for width in (200, 500):
+        for layers in (1, 4):
+            for rule in ("0.2", "Kaiming"):
+                h = rng.standard_normal((100, 30))
+                for n_in, n_out in pairwise([30] + [width] * layers):
+                    scale = 0.2 if rule == "0.2" else 5 / 3 / math.sqrt(n_in)
+                    h = np.tanh(h @ (scale * rng.standard_normal((n_in, n_out))))
+                found[f"brittle {rule} {width} {layers}"] = 100 * float(np.mean(np.abs(h) > 0.97))
+    return found
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+
+def name_of(config) -> str:
+    if config.narrowing != 1:
+        return f"{config.activation} {config.mode}"
+    if config.gain is None:
+        return config.activation
+    variance = {round(LARGE, 9): "×10", round(SMALL, 9): "×0.1"}.get(round(config.gain, 9))
+    return f"{config.activation} {variance or f'{config.gain:g}'}"
+
+
+def grouped(records) -> dict:
+    names = dict.fromkeys(name_of(r.config) for r in records)
+    return {name: records.__class__([r for r in records if name_of(r.config) == name]) for name in names}
+
+
+def factor(curve: np.ndarray) -> float:
+    """The mean factor from layer to layer, over the later nine tenths of the layers."""
+    curve = curve[len(curve) // 10 :]
+    return float((curve[-1] / curve[0]) ** (1 / (len(curve) - 1)))
+
+
+def measure(records) -> dict:
+    found = {}
+    with np.errstate(all="ignore"):
+        for name, own in grouped(records).items():
+            curves = {key: [r.arrays[key] for r in own] for key in own[0].arrays}
+            found[f"forward/{name}"] = [factor(c) for c in curves["preactivation"]]
+            found[f"backward/{name}"] = [1 / factor(c) for c in curves["gradient"]]
+            found[f"first_std/{name}"] = [c[0] for c in curves["activation_std"]]
+            found[f"last_std/{name}"] = [c[-1] for c in curves["activation_std"]]
+            found[f"gradient_ratio/{name}"] = [c[0] / c[-1] for c in curves["gradient"]]
+            found[f"forward_ratio/{name}"] = [c[-1] / c[0] for c in curves["preactivation"]]
+            found[f"last_saturated/{name}"] = [100 * c[-1] for c in curves["saturated"]]
+            for k in range(3):
+                found[f"variance/{name}/{k + 1}"] = [c[k] for c in curves["variance"] if k < len(c)]
+            for key in ("first_infinite", "first_zero", "off", "gain_needed", "first_weights"):
+                values = own.values(key)
+                found[f"{key}/{name}"] = [] if np.isnan(values).all() else values
+        for r in grouped(records).get("tanh", []):
+            for key in r.summary:
+                if key.startswith("brittle"):
+                    found.setdefault(key, []).append(r.summary[key])
+        linear = grouped(records).get("linear", [])
+        found["sum_of_100"] = [r.arrays["sums"][FANS.index(100)] for r in linear]
+        found["root_of_fan_in"] = [np.mean(r.arrays["sums"] / np.sqrt(FANS)) for r in linear]
+    return {name: np.array(values, dtype=float) for name, values in found.items() if len(values)}
+
+
+def variance_claims() -> list[Claim]:
+    return [
+        Claim(
+            f"variance-{word}-{k}",
+            f"Weights too {word}: variance of the activations in layer {k}.",
+            source=4,
+            quantity=f"variance/linear {name}/{k}",
+            value=base**k,
+            tolerance=0.25 * base**k,
+            predicate=Above(1.0) if base > 1 else Below(1.0),
+            format=".3g",
+            note="These are weights that multiply the variance by 10, or divide it by 10, in each layer.",
+        )
+        for word, name, base in (("large", "×10", 10.0), ("small", "×0.1", 0.1))
+        for k in (1, 2, 3)
+    ]
+
+
+CLAIMS = [
+    Claim(
+        "root-fan-in",
+        "For standard normal x and W the standard deviation of x @ W is √fan_in: what it is, over √fan_in.",
+        source=1,
+        quantity="root_of_fan_in",
+        value=1.0,
+        tolerance=0.02,
+        format=".3f",
+    ),
+    Claim(
+        "sum-of-100",
+        "A hundred inputs of variance 1 add up to a deafening roar: the standard deviation of the sum.",
+        source=4,
+        quantity="sum_of_100",
+        value=10.0,
+        tolerance=0.3,
+        predicate=Above(3.0),
+        format=".2f",
+        says="√100",
+    ),
+    Claim(
+        "linear-conserved",
+        "With weights of standard deviation 1/√fan_in linear layers preserve it: factor a layer.",
+        source=(1, 3, 4),
+        quantity="forward/linear",
+        value=1.0,
+        tolerance=0.02,
+        format=".3f",
+    ),
+    *variance_claims(),
+    Claim(
+        "explodes",
+        "Too large weights in the end give inf: the first layer where they do, at ten times the variance a layer.",
+        source=4,
+        quantity="first_infinite/linear ×10",
+        predicate=Above(0),
+        format=".0f",
+        says="until inf or NaN",
+    ),
+    Claim(
+        "vanishes",
+        "Too small weights in the end give activations that are all zero: the first layer where they are.",
+        source=4,
+        quantity="first_zero/linear ×0.1",
+        predicate=Above(0),
+        format=".0f",
+        says="until all zero",
+    ),
+    Claim(
+        "gain-relu",
+        "The gain of ReLU is √2: the gain that keeps variance 1, measured.",
+        source=(1, 2, 4),
+        quantity="gain_needed/relu",
+        value=math.sqrt(2),
+        tolerance=0.01,
+        format=".3f",
+        says="√2",
+    ),
+    Claim(
+        "gain-linear",
+        "The gain of a linear layer is 1.",
+        source=3,
+        quantity="gain_needed/linear",
+        value=1.0,
+        tolerance=0.01,
+        format=".3f",
+    ),
+    Claim(
+        "gain-tanh",
+        "The gain of tanh is 5/3: the gain that keeps variance 1, measured.",
+        source=(1, 3, 4),
+        quantity="gain_needed/tanh",
+        value=5 / 3,
+        tolerance=0.02,
+        predicate=Above(1.0),
+        format=".3f",
+        says="5/3",
+        note="Pre-activations keep a variance of 1 with 1.593. With 5/3, a round number near it, they settle at 1.18.",
+    ),
+    Claim(
+        "relu-half",
+        "ReLU discards half of the distribution: its outputs that are 0.",
+        source=(1, 2),
+        quantity="off/relu",
+        value=0.5,
+        tolerance=0.02,
+        format=".3f",
+        says="half",
+    ),
+    Claim(
+        "relu-conserved",
+        "With gain √2 ReLU layers keep the variance: factor a layer, forward.",
+        source=(1, 2, 3, 4),
+        quantity="forward/relu",
+        value=1.0,
+        tolerance=0.03,
+        format=".3f",
+    ),
+    Claim(
+        "relu-backward",
+        "What is right forward is about right backward: factor a layer for the gradient, ReLU.",
+        source=2,
+        quantity="backward/relu",
+        value=1.0,
+        tolerance=0.03,
+        format=".3f",
+        says="about right",
+    ),
+    Claim(
+        "narrowing",
+        "Up to some factor: gradients through layers that narrow from 512 to 128 units, first over last.",
+        source=2,
+        quantity="gradient_ratio/relu fan_in",
+        predicate=Between(0.2, 5.0),
+        format=".2f",
+        says="some factor",
+        note="The factor is the root of last over first width, however many layers are between: here 0.5.",
+    ),
+    Claim(
+        "tanh-unit",
+        "The gain 5/3 brings tanh activations back to unit standard deviation: after 50 layers.",
+        source=(1, 3),
+        quantity="last_std/tanh",
+        value=1.0,
+        tolerance=0.1,
+        predicate=Above("last_std/tanh 1"),
+        format=".3f",
+        note=(
+            "Outputs between −1 and 1 could reach a deviation of 1 only if all were at the ends. They hold at 0.65: "
+            "document 3 says both."
+        ),
+    ),
+    Claim(
+        "tanh-holds",
+        "Activation statistics are consistent through all layers: factor a layer, tanh with gain 5/3.",
+        source=(1, 3, 4),
+        quantity="forward/tanh",
+        value=1.0,
+        tolerance=0.01,
+        format=".3f",
+        says="consistent",
+    ),
+    Claim(
+        "tanh-gradients",
+        "So are the gradients: first over last layer, 50 layers of tanh with gain 5/3.",
+        source=3,
+        quantity="gradient_ratio/tanh",
+        value=1.0,
+        tolerance=1.0,
+        format=".0f",
+        says="homogeneous",
+        note=(
+            "They grow by a tenth in each layer on their way back: the mean square of gain times slope is 1.21 where "
+            "the activations stand still, not 1. Five layers hardly show it; fifty do."
+        ),
+    ),
+    Claim(
+        "tanh-1-shrinks",
+        "Without a gain tanh reduces the variance layer by layer: standard deviation after 50 layers.",
+        source=(1, 2, 4),
+        quantity="last_std/tanh 1",
+        predicate=Below("first_std/tanh 1"),
+        format=".3f",
+        says="shrinks",
+    ),
+    Claim(
+        "grows-saturates",
+        "If the standard deviation grows, units saturate: part beyond 0.97 after 50 layers, gain 3.",
+        source=(1, 2),
+        quantity="last_saturated/tanh 3",
+        predicate=Above("last_saturated/tanh"),
+        format=".0f",
+        unit=" %",
+        says="saturate",
+    ),
+    Claim(
+        "first-layer",
+        "For the first layer of the lecture's network fan_in is 30, and its weights get a deviation of (5/3)/√30.",
+        source=3,
+        quantity="first_weights/tanh",
+        value=5 / 3 / math.sqrt(30),
+        tolerance=0.01,
+        format=".3f",
+    ),
+    Claim(
+        "brittle-layers",
+        "The factor 0.2 found by hand no longer fits with three more layers: saturated units of the last.",
+        source=4,
+        quantity="brittle 0.2 200 4",
+        predicate=Above(20.0),
+        format=".0f",
+        unit=" %",
+        says="brittle",
+    ),
+    Claim(
+        "brittle-width",
+        "Nor with a hidden layer of 500 units instead of 200: its saturated units.",
+        source=4,
+        quantity="brittle 0.2 500 1",
+        predicate=Above(20.0),
+        format=".1f",
+        unit=" %",
+        says="brittle",
+        note=(
+            "A single hidden layer sees its 30 inputs whatever its own width is: nothing changes for it. The width "
+            "matters for the layer behind."
+        ),
+    ),
+    Claim(
+        "robust",
+        "Kaiming's rule fits any width and depth: saturated units of the last of four layers of 500.",
+        source=(1, 4),
+        quantity="brittle Kaiming 500 4",
+        predicate=Below(10.0),
+        format=".1f",
+        unit=" %",
+        says="robust",
+    ),
+]
+
+
+def tables(records) -> list[Table]:
+    groups = grouped(records)
+    found = measure(records)
+    rows = [
+        [
+            NAMES.get(name, name),
+            f"{own[0].summary['gain']:.3f}",
+            spread(found[f"gain_needed/{name}"], 3),
+            spread(found[f"forward/{name}"], 3),
+            predicted(own, "preactivation", name),
+            spread(found[f"backward/{name}"], 3),
+            predicted(own, "gradient", name),
+            spread(found[f"last_std/{name}"], 3),
+        ]
+        for name, own in groups.items()
+        if own[0].config.gain is None and own[0].config.narrowing == 1
+    ]
+    made = [
+        Table(
+            f"{records[0].config.depth} layers with the recommended gain",
+            ["Nonlinearity", "gain", "needed", "forward", "predicted", "backward", "predicted", "std in the end"],
+            rows,
+            "Forward and backward: the factor from layer to layer, of pre-activations and of gradients. Needed: the "
+            "gain that keeps pre-activations at variance 1.",
+        )
+    ]
+    if "brittle 0.2 200 1" in found:
+        made.append(
+            Table(
+                "Does a rule survive a change of the network?",
+                ["Hidden layers", "× 0.2", "Kaiming"],
+                [
+                    [
+                        f"{layers} of {width}",
+                        spread(found[f"brittle 0.2 {width} {layers}"], 1),
+                        spread(found[f"brittle Kaiming {width} {layers}"], 1),
+                    ]
+                    for layers in (1, 4)
+                    for width in (200, 500)
+                ],
+                "Saturated units of the last hidden layer, in per cent, behind 30 inputs. Kaiming's rule saturates "
+                "more units in the first layer than behind it, because the inputs are larger than what tanh puts out.",
+            )
+        )
+    return made
+
+
+def predicted(own, what: str, name: str) -> str:
+    curve = own[0].arrays[f"predicted_{what}"]
+    return f"{factor(curve) if what == 'preactivation' else 1 / factor(curve):.3f}"
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def plot(records):
+    groups = grouped(records)
+    named = {n: own for n, own in groups.items() if own[0].config.gain is None and own[0].config.narrowing == 1}
+    if named:
+        yield Picture("depth", *depth_picture(named))
+    wrong = {n: own for n, own in groups.items() if n in ("linear ×10", "linear 1", "linear ×0.1")}
+    if len(wrong) > 1:
+        yield Picture("explosion", *explosion(wrong))
+    if "linear" in groups:
+        yield Picture("fan_in", *fan_in_picture(groups))
+    odd = {n: own for n, own in groups.items() if own[0].config.narrowing != 1}
+    if odd:
+        yield Picture("fans", *fans_picture(odd))
+
+
+def mean_curve(own, key: str) -> np.ndarray:
+    with np.errstate(all="ignore"):  # the geometric mean: sizes differ by factors
+        return np.exp(np.mean([np.log(r.arrays[key]) for r in own], axis=0))
+
+
+def two_ways(groups: dict, names: dict, limits):
+    """Pre-activations going forward and gradients going backward, measured over predicted."""
+    figure, (left, right) = style.figure(1, 2, height=4.0)
+    for axes, key, text, limit in (
+        (left, "preactivation", "Forward: pre-activation", limits[0]),
+        (right, "gradient", "Backward: gradient", limits[1]),
+    ):
+        ends = []
+        for name, own in groups.items():
+            hue = style.colour(names[name][1])
+            curve = mean_curve(own, key)
+            layer = np.arange(1, len(curve) + 1)
+            axes.plot(layer, own[0].arrays[f"predicted_{key}"], color=hue, linewidth=1.2, ls=(0, (4, 3)), zorder=1)
+            axes.plot(layer, curve, color=hue, linewidth=2.4, alpha=0.85)
+            if key == "preactivation":
+                ends.append((layer[-1], curve[-1], names[name][0], hue))
+        axes.set_yscale("log")
+        axes.minorticks_off()
+        axes.set_ylim(limit)
+        axes.set_xlabel("layer")
+        style.title(axes, text)
+        style.label_ends(axes, ends)
+    return figure
+
+
+def depth_picture(named):
+    named = {name: own for name, own in named.items() if name != "leaky_relu"}  # it lies on ReLU
+    forward = [mean_curve(own, "preactivation") for own in named.values()]
+    first = [mean_curve(own, "gradient")[0] for name, own in named.items() if name != "sigmoid"]
+    limits = (
+        (min(0.2, *(c.min() / 1.5 for c in forward)), max(5.0, *(1.5 * c.max() for c in forward))),
+        (min(0.05, *(f / 3 for f in first)), max(1_000.0, *(3 * f for f in first))),
+    )
+    figure = two_ways(named, {name: (NAMES[name], name) for name in named}, limits)
+    return figure, (
+        "Root mean square by layer with the recommended gains: measured (solid), predicted from the gain alone "
+        "(dashed). Forward all hold. Backward, towards layer 1, tanh gains a tenth in every layer; sigmoid's gradients "
+        "vanish so fast that they leave the picture. Colours are the same on both sides."
+    )
+
+
+def explosion(wrong):
+    figure, axes = style.figure(height=3.8)
+    ends = []
+    for name, hue, text in (
+        ("linear ×10", "vermillion", "variance × 10"),
+        ("linear 1", "blue", "variance kept"),
+        ("linear ×0.1", "orange", "variance × 0.1"),
+    ):
+        if name not in wrong:
+            continue
+        curve = mean_curve(wrong[name], "preactivation")
+        layer = np.arange(1, len(curve) + 1)
+        good = np.isfinite(curve) & (curve > 0)
+        axes.plot(layer[good], curve[good], color=style.colour(hue))
+        ends.append((layer[good][-1], curve[good][-1], text, style.colour(hue)))
+    axes.set_yscale("log")
+    axes.set_ylim(1e-50, 1e45)
+    axes.set_yticks([1e-40, 1e-20, 1, 1e20, 1e40])
+    axes.minorticks_off()
+    style.guide(axes, float(np.finfo(np.float32).max), "largest float32", at=0.02)
+    style.guide(axes, float(np.finfo(np.float32).smallest_subnormal), "smallest float32", at=0.02)
+    axes.set_xlabel("layer")
+    style.title(axes, "Size of the activations")
+    style.label_ends(axes, ends)
+    return figure, (
+        "Linear layers, weights right and wrong by a factor of √10. A factor a layer is a power of the depth: it ends "
+        "where numbers end, at inf or at zero."
+    )
+
+
+def fan_in_picture(groups):
+    brittle_too = "tanh" in groups
+    figure, grid = style.figure(1, 2 if brittle_too else 1, height=3.4, squeeze=False)
+    left = grid[0, 0]
+    sums = np.mean([r.arrays["sums"] for r in groups["linear"]], axis=0)
+    left.plot(FANS, np.sqrt(FANS), color=style.muted(), linewidth=1.4, ls=(0, (4, 3)))
+    left.plot(FANS, sums, "o", color=style.colour("blue"), markersize=8)
+    left.annotate("√fan_in", (100, 10), xytext=(-8, 10), textcoords="offset points", ha="right", color=style.muted())
+    left.set_xscale("log")
+    left.set_yscale("log")
+    left.minorticks_off()
+    left.set_xticks([10, 100, 1000], ["10", "100", "1,000"])
+    left.set_yticks([3, 10, 30], ["3", "10", "30"])
+    left.set_xlabel("fan_in")
+    style.title(left, "Size of x @ W")
+    if brittle_too:
+        right = grid[0, 1]
+        found = groups["tanh"]
+        rows = [(layers, width) for layers in (1, 4) for width in (200, 500)]
+        for rule, hue in (("0.2", "purple"), ("Kaiming", "blue")):
+            values = [found.mean(f"brittle {rule} {width} {layers}") for layers, width in rows]
+            right.plot(values, range(4), "o", color=style.colour(hue), markersize=9)
+            text = "× 0.2" if rule == "0.2" else "Kaiming"
+            right.annotate(
+                text, (values[3], 3), xytext=(0, 9), textcoords="offset points", ha="center", color=style.colour(hue)
+            )
+        right.set_yticks(range(4), [f"{layers} of {width}" for layers, width in rows], color=style.ink())
+        right.set_ylim(3.5, -0.8)
+        right.set_xlim(-8, 70)
+        right.grid(axis="x")
+        right.grid(visible=False, axis="y")
+        right.tick_params(axis="y", length=0)
+        right.set_xlabel("% of units")
+        style.title(right, "Saturated, last layer")
+    return figure, (
+        "Left: sums of fan_in products of standard normal numbers. Right: what becomes of two rules when the network "
+        "changes: hidden layers behind 30 inputs, how many and how wide. The number found by hand fits where it was "
+        "found, and any width there; three more layers undo it."
+    )
+
+
+def fans_picture(odd):
+    names = {name: (name.split(" ")[-1], {"fan_in": "blue", "fan_out": "orange"}[name.split(" ")[-1]]) for name in odd}
+    figure = two_ways(odd, names, ((0.3, 4.0), (0.3, 4.0)))
+    config = next(iter(odd.values()))[0].config
+    for axes in figure.axes:
+        axes.set_yticks([0.5, 1, 2], ["0.5", "1", "2"])
+    return figure, (
+        f"ReLU layers that narrow from {config.width} to {config.width / config.narrowing:.0f} units. Dividing by "
+        "fan_in keeps activations and lets gradients change by the root of the ratio of widths; dividing by fan_out "
+        "does it the other way round. Either will do."
+    )
+
+
+NEXT = [
+    "A gain between: `--set activation=tanh --set gain=1.2,1.593`.",
+    "A hundred layers: `--set depth=100`.",
+    "Narrow layers, whose chance fluctuations pile up: `--set width=32`.",
+]
