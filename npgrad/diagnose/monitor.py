@@ -263,7 +263,7 @@ class Watch:
         with np.errstate(all="ignore"):
             span = next((_BOUNDED[kind] for kind in type(module).__mro__ if kind in _BOUNDED), None)
             seen = row.outputs[name] = _Seen(output._data, monitor.bins, span)
-            seen.zero = 1.0 - np.count_nonzero(output._data) / output.size
+            seen.zero = (output.size - np.count_nonzero(output._data)) / output.size
             flatness = saturation(module, output._data)
             if flatness is not None:
                 beyond = [np.count_nonzero(flatness > t) for t in monitor.thresholds]

@@ -211,7 +211,7 @@ def loss_curve(
         x = np.convolve(x, np.ones(smooth) / smooth, "valid")
         x, y = np.append(begin[0], x), np.append(begin[1], y)
     axes.plot(x, y, color=hue)
-    if len(y):
+    if len(y) and np.isfinite(y[0]):
         axes.plot(x[0], y[0], "o", color=hue, markersize=7, clip_on=False, zorder=5)
         axes.annotate(
             f"{y[0]:.2f}",
@@ -222,6 +222,7 @@ def loss_curve(
             color=style.legible(hue),
             fontsize=style.LABEL,
         )
+    if len(y):
         axes.set_xlim(x[0])
     axes.set_xlabel("step")
     _thousands(axes)

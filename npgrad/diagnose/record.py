@@ -11,6 +11,7 @@ layer holds. A picture that colours by depth gives the same layer the same colou
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -186,10 +187,15 @@ class Record:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what `save` wrote. Raises ValueError if the file is something else, OSError if it cannot be read."""
-        with np.load(path, allow_pickle=False) as archive:
+        with Path(path).open("rb") as file:
+            try:
+                archive = np.load(file, allow_pickle=False)
+            except (ValueError, EOFError, zipfile.BadZipFile):
+                archive = None
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError(f"{path} holds one array and not a record.")
-            return cls.from_arrays(dict(archive))
+                raise ValueError(f"{os.fspath(path)} is not a record: it is no archive of arrays.")
+            with archive:
+                return cls.from_arrays(dict(archive))
 
     def __repr__(self) -> str:
         span = f", steps {self.step[0]} to {self.step[-1]}" if len(self.step) else ""

@@ -111,7 +111,7 @@ def sharpness(
 
     def product(v: Floats) -> Array:
         pieces = [part.reshape(p.shape) for part, p in zip(np.split(v, cuts[:-1]), parameters, strict=True)]
-        return np.concatenate([h.ravel() for h in hvp(loss, parameters, pieces)])
+        return np.concatenate([h.ravel() for h in hvp(lambda: loss(), parameters, pieces)])
 
     with undisturbed(model):
         return lanczos(product, int(cuts[-1]), rng=rng, products=products, tolerance=tolerance)
