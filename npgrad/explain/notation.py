@@ -470,7 +470,7 @@ class _Reader:
             if _LABEL.match(bare):
                 found.append([(number, line)])
                 depth, equation = 0, True
-            elif equation and bare and (depth > 0 or bare[0] in "=+-*/" or open_end):
+            elif equation and bare and (depth > 0 or bare[0] in "=+-*/#" or open_end):
                 found[-1].append((number, line))
             elif not bare and equation:
                 continue

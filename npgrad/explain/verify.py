@@ -362,6 +362,7 @@ class Trial:
         node = cls()
         node.needs = tuple(differentiable)
         labels = {e.label: e.name for e in self.case.equations if e.name}
+        options = {name: v.copy() if isinstance(v, np.ndarray) else v for name, v in options.items()}
         copies = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
 
         def call() -> tuple[Array, Any]:

@@ -15,12 +15,17 @@ __all__ = ["BatchNorm", "BatchNormInference", "batch_norm"]
 class BatchNorm(Function):
     """Normalise each channel over the batch, then scale by gamma and shift by beta.
 
+    Every value of a channel depends on every other one, through the mean and the variance: the price is a backward pass
+    with three paths from y to x. It is derived one intermediate at a time, last to first, then closed up; the code
+    computes the closed form.
+
+    Case: every intermediate, with the unbiased variance (ddof=1, as in the lecture)
     Symbols
         x[i,k]         input: row i of the batch, channel k
         gamma[k]       scale
         beta[k]        shift
         eps = 1e-3     keeps the division finite where a channel does not vary
-        ddof = 1       0 divides the variance by n (biased), 1 by n - 1 (as the lecture does)
+        ddof = 1       0 divides the variance by n (biased), 1 by n - 1
         n = size(i)    rows
         m = n - ddof   divisor of the variance
     Forward
@@ -34,31 +39,68 @@ class BatchNorm(Function):
         (6) y[i,k]    = gamma[k]*xhat[i,k] + beta[k]
                       = xc[i,k]*scale[k] + beta[k]
     Backward
-        (7) dbeta[k]   = sum(i, dy[i,k])
+        (7) dbeta[k]   = sum(i, dy[i,k])                  # beta was copied to every row
         (8) dgamma[k]  = sum(i, dy[i,k]*xhat[i,k])
-                       = rstd[k]*sum(i, dy[i,k]*xc[i,k])
+                       = rstd[k]*sum(i, dy[i,k]*xc[i,k])  # rstd is the same for every row
         (b) dxhat[i,k] = dy[i,k]*gamma[k]
-        (c) drstd[k]   = sum(i, dxhat[i,k]*xc[i,k])
+        (c) drstd[k]   = sum(i, dxhat[i,k]*xc[i,k])       # (a) copied rstd to every row
         (d) dvar[k]    = drstd[k]*(-1/2)*(var[k] + eps)**(-3/2)
-                       = -drstd[k]*rstd[k]**3/2
+                       = -drstd[k]*rstd[k]**3/2           # by (4)
         (e) dxc[i,k]   = dxhat[i,k]*rstd[k] + dvar[k]*2*xc[i,k]/m
+                       # xc is used twice, in (a) and in (3)
+                       = rstd[k]*(dxhat[i,k] - xhat[i,k]*sum(j, dxhat[j,k]*xhat[j,k])/m)
+                       # put in (d) and (c); three factors rstd turn two xc into xhat and leave one
         (f) dmu[k]     = -sum(i, dxc[i,k])
-                       = -rstd[k]*sum(i, dxhat[i,k])
+                       = -rstd[k]*sum(i, dxhat[i,k])      # the xhat of a channel sum to zero
         (9) dx[i,k]    = dxc[i,k] + dmu[k]/n
+                       # x is used twice, in (2) and in (1)
                        = rstd[k]*(dxhat[i,k] - mean(j, dxhat[j,k]) - xhat[i,k]*sum(j, dxhat[j,k]*xhat[j,k])/m)
+                       # the second forms of (e) and (f)
                        = gamma[k]*rstd[k]*(dy[i,k] - dbeta[k]/n - xhat[i,k]*dgamma[k]/m)
+                       # gamma is the same for every row; the sums that are left are (7) and (8)
                        = scale[k]*(dy[i,k] - xc[i,k]*(rstd[k]*dgamma[k]/m) - dbeta[k]/n)
+                       # grouped so that arrays of the batch's size are touched rarely: xhat is never formed
+
+    Case: what the two subtracted terms mean, with the biased variance (ddof=0, the default)
+    Symbols
+        x[i,k]         input
+        gamma[k]       scale
+        beta[k]        shift
+        eps = 0.0      so that xhat has variance 1 exactly
+        ddof = 0
+        n = size(i)
+    Forward
+        (1) mu[k]     = mean(i, x[i,k])
+        (2) xc[i,k]   = x[i,k] - mu[k]
+        (3) var[k]    = mean(i, xc[i,k]**2)
+        (4) rstd[k]   = var[k]**(-1/2)
+        (a) xhat[i,k] = xc[i,k]*rstd[k]
+        (5) scale[k]  = gamma[k]*rstd[k]
+        (6) y[i,k]    = gamma[k]*xhat[i,k] + beta[k]
+        (b) mean(i, xhat[i,k]) = 0        # xhat is perpendicular to the constant vector
+        (c) mean(i, xhat[i,k]**2) = 1     # and as long as it
+    Backward
+        (7) dbeta[k]  = sum(i, dy[i,k])
+        (8) dgamma[k] = sum(i, dy[i,k]*xhat[i,k])
+        (d) g[i,k]    = dy[i,k] - mean(j, dy[j,k])                # without what lies along the constant vector
+        (e) h[i,k]    = g[i,k] - xhat[i,k]*mean(j, g[j,k]*xhat[j,k])    # and without what lies along xhat
+        (9) dx[i,k]   = scale[k]*h[i,k]
+                      = scale[k]*(dy[i,k] - dbeta[k]/n - xhat[i,k]*dgamma[k]/n)
+        (f) sum(i, h[i,k]**2) = sum(i, dy[i,k]**2) - dbeta[k]**2/n - dgamma[k]**2/n    # Pythagoras
+        (g) sum(i, dx[i,k]) = 0           # the gradient of a bias that was added to x: exactly none
+        (h) sum(i, dx[i,k]*x[i,k]) = 0    # the gradient of a factor of x: none either
+
     Notes
+        The closed form (9), geometrically: dy loses its component along the constant vector and its component along
+        xhat. Moving x along either is undone by the normalisation, so y does not change and the gradient has nothing to
+        say there. That is why a layer in front of batch normalisation needs no bias, and why the length of its weights
+        has no gradient (see the lesson `update_ratio`). With eps > 0 a trace of the second component remains.
+
         The second form of (1) subtracts the first row before summing: the differences of nearby numbers are exact, so
         float32 data at offset 1e6 keeps its relative accuracy, which the plain sum loses.
 
-        From (e) to the second form of (f): the xc of a channel sum to zero, so the variance path adds nothing to dmu.
-
-        The third form of (9), geometrically: dy loses its component along the constant vector (dbeta/n) and its
-        component along xhat (dgamma/m). Moving x along either changes nothing in the normalised output, since adding a
-        constant or stretching is undone, so the gradient has nothing to say there. The last form is the same, grouped
-        so that each array of the batch's size is touched as rarely as possible: xhat itself is never formed. That is
-        why a bias in front of batch normalisation, which moves x along the constant vector, gets exactly zero gradient.
+        In evaluation the statistics are constants and both terms are gone: see `BatchNormInference`. How the running
+        statistics come to be, and why they take the unbiased variance, is the lesson `running_statistics`.
     """
 
     mu: Array

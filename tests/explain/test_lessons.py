@@ -17,6 +17,7 @@ from npgrad.explain.lessons.initial_loss import initial_loss
 from npgrad.explain.lessons.kaiming_gain import kaiming_gain
 from npgrad.explain.lessons.momentum import momentum
 from npgrad.explain.lessons.network import network
+from npgrad.explain.lessons.running_statistics import running_statistics
 from npgrad.explain.order import lessons
 from npgrad.explain.source import load, subject_of
 from npgrad.explain.syntax import Ref, walk
@@ -48,6 +49,19 @@ def test_momentum_is_the_optimiser(rng: np.random.Generator) -> None:
     p = Tensor(start, requires_grad=True)
     found = path(optim.SGD([p], lr=0.1, momentum=0.9, nesterov=True), p, g)
     np.testing.assert_allclose(start - 0.1 * np.cumsum(lesson["d"], 0), found, rtol=1e-10)
+
+
+def test_running_statistics_are_those_of_batch_norm(rng: np.random.Generator) -> None:
+    batches, start = rng.normal(size=(5, 8, 3)), rng.normal(size=3)
+    mean, var = start.copy(), np.abs(start)
+    seen = []
+    for x in batches:
+        npgrad.batch_norm(Tensor(x), mean, var, training=True, momentum=0.1)
+        seen.append(mean.copy())
+    found = running_statistics(mu=batches.mean(1), start=start, momentum=0.1)["running"]
+    np.testing.assert_allclose(found, seen, rtol=1e-12)
+    unbiased = running_statistics(mu=batches.var(1, ddof=1), start=np.abs(start), momentum=0.1)["running"]
+    np.testing.assert_allclose(unbiased[-1], var, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh"])
