@@ -223,7 +223,8 @@ def loss_curve(
             fontsize=style.LABEL,
         )
     if len(y):
-        axes.set_xlim(x[0])
+        # With nothing to draw, Matplotlib would not look at x either.
+        axes.set_xlim(x[0], None if np.isfinite(y).any() or x[-1] == x[0] else x[-1])
     axes.set_xlabel("step")
     _thousands(axes)
     style.title(axes, "Loss")
@@ -442,7 +443,7 @@ def _short(value: float) -> str:
     if not np.isfinite(value):
         return "–"
     if value == 0 or 0.01 <= abs(value) < 1000:
-        return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
+        return f"{value:#.2g}".rstrip(".") if 0 < abs(value) < 100 else f"{value:.0f}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}".replace("-", "−")
 

@@ -14,6 +14,7 @@ Normalisation fixes q instead, at norm_gain², and divides the gradient by the s
     batch       over examples: the variance that is left of h is E φ² − (E φ)², since different examples become
                 uncorrelated. Gradients grow by χ₁ = E φ'²/(E φ² − (E φ)²) a layer: Yang et al. 2019, arXiv:1902.08129,
                 whose π/(π − 1) for ReLU this is
+                (in a small batch, or one in which many examples are alike, they grow somewhat faster)
     layer       over the features of one example: χ₁ = E φ'²/E φ², which is 1 for ReLU; group normalisation likewise
 
 Expectations are integrals over [0, 12] and [−12, 0] by Gauss–Legendre quadrature on panels that halve towards 0. That
