@@ -1,0 +1,380 @@
+"""Three optimisers, three beginnings: what Adam forgives.
+
+Careful first weights are said to matter less since Adam. So six plain tanh layers begin too small, well, or too large,
+and are trained by gradient descent, with momentum and by Adam, each at four learning rates, so that every optimiser is
+seen at its best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import models
+from experiments import style
+from experiments.claims import Above, Below, Claim
+from experiments.experiment import Picture, Result, Table
+from experiments.lessons.stages import spread, thinned
+from experiments.runner import Progress
+from experiments.store import Records
+from models.training import TrainConfig, evaluate, fit, generators
+from npgrad import Tensor, data
+from npgrad.functions import cross_entropy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ORDER = 13
+
+QUESTION = "How much of the care for the first weights does a better optimiser save?"
+EXPECTATION = (
+    "A step of gradient descent is as large as the gradient, which vanishes in the lower layers of a network that "
+    "begins too small. Adam divides by the gradient's size: every layer moves, whatever arrives. Neither should help "
+    "where every unit is saturated and the gradient says little. And from a good start there should be little to gain."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+STARTS = {"small": 0.2, "kaiming": 5 / 3, "large": 10.0}
+"""Gains: the weights are N(0, 1)·gain/√fan_in. Of 100 inputs, gain 10 is the N(0, 1) with which the lecture begins."""
+START_NAMES = {"small": "too small (gain 0.2)", "kaiming": "Kaiming (gain 5/3)", "large": "too large (gain 10)"}
+BASE = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}
+"""The usual learning rates. Momentum 0.9 adds up ten gradients, and so takes a tenth of the rate."""
+OPTIMISERS = {"sgd": "SGD", "momentum": "momentum", "adam": "Adam"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The lecture's deep network without normalisation."""
+
+    start: str = "kaiming"
+    optimizer: str = "sgd"
+    rate: float = 1.0
+    """The learning rate, relative to the usual one of this optimiser."""
+    steps: int = 1_200
+    batch_size: int = 32
+    depth: int = 6
+    hidden: int = 100
+    norm: str = "none"
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.start not in STARTS:
+            raise ValueError(f"there is no start {self.start!r}; there are {', '.join(STARTS)}.")
+        if self.optimizer not in BASE:
+            raise ValueError(f"there is no optimizer {self.optimizer!r}; there are {', '.join(BASE)}.")
+        if min(self.steps, self.depth, self.hidden) < 1:
+            raise ValueError("steps, depth and hidden must be 1 or more.")
+        self.training  # noqa: B018 (raises for settings that make no sense)
+
+    @property
+    def training(self) -> TrainConfig:
+        return TrainConfig(
+            steps=self.steps,
+            batch_size=self.batch_size,
+            lr=self.rate * BASE[self.optimizer],
+            optimizer="adam" if self.optimizer == "adam" else "sgd",
+            momentum=0.9 if self.optimizer == "momentum" else 0.0,
+            seed=self.seed,
+        )
+
+
+SWEEP = {"start": tuple(STARTS), "optimizer": tuple(BASE), "rate": (0.3, 1.0, 3.0, 10.0)}
+QUICK = {"steps": 250, "rate": (1.0, 3.0)}
+FULL = {"steps": 20_000}
+
+
+def cost(config: Config) -> float:
+    return config.steps * (3.0 if config.optimizer == "adam" else 2.5)
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def run(config: Config, progress: Progress) -> Result:
+    corpus = data.load(config.data)
+    model = network(config, len(corpus.vocabulary))
+    weights = matrices(model)
+    begin = [p.numpy().copy() for p in weights]
+    first: list[float] = []
+
+    def step(k: int, loss: float) -> bool:
+        if k == 0:  # the change that was really made, whatever the optimiser does with the gradient
+            first.extend(float(np.std(p.numpy() - b) / np.std(b)) for p, b in zip(weights, begin, strict=True))
+        progress(k, config.steps)
+        return not np.isfinite(loss)
+
+    with np.errstate(all="ignore"):  # a network that blows up is a result
+        losses = fit(model, *corpus.train, config.training, on_step=step)
+        val = evaluate(model, *corpus.val)
+    at, loss = thinned(losses)
+    return Result(
+        summary={"val_loss": val, "lr": config.training.lr},
+        series={"step": at, "loss": loss},
+        arrays={
+            "first": np.array(first),
+            "gradient": gradients(config, corpus, "none"),
+            "normalised": gradients(config, corpus, "batch"),
+        },
+    )
+
+
+def network(config: Config, characters: int, **changed: Any) -> models.CharacterModel:
+    options = {"norm": config.norm, "depth": config.depth, "hidden": config.hidden, "gain": STARTS[config.start]}
+    rng = generators(config.seed).init
+    return models.build("deep_mlp", vocab_size=characters, context=3, rng=rng, **(options | changed))
+
+
+def matrices(model: models.CharacterModel) -> list[Tensor]:
+    """The embedding and the weights of every linear layer."""
+    return [p for p in model.parameters() if p.ndim == 2]
+
+
+def gradients(config: Config, corpus: data.Corpus, norm: str) -> np.ndarray:
+    """The standard deviation of the gradient of each of `matrices` before training, over 1,000 examples.
+
+    In double precision: where it vanishes it is soon smaller than single precision can add to a weight.
+    """
+    model = network(config, len(corpus.vocabulary), norm=norm, dtype=np.float64)
+    cross_entropy(model(corpus.train.x[:1_000]), corpus.train.y[:1_000]).backward()
+    return np.array([float(np.std(p.grad)) for p in matrices(model) if p.grad is not None])
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+
+def measure(records: Records) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for start, optimizer in product(STARTS, BASE):
+        own = records.where(start=start, optimizer=optimizer)
+        if not len(own):
+            continue
+        found[f"best/{optimizer}/{start}"] = best(own)
+    for start, own in records.by("start").items():
+        one = own.where(optimizer=own[0].config.optimizer, rate=own[0].config.rate)  # the same before any training
+        for name, norm in (("gradient", ""), ("normalised", "/batch")):
+            layers = [r.arrays[name][1:] for r in one]
+            found[f"hidden{norm}/{start}"] = np.array([g[:-1].max() / g[:-1].min() for g in layers if len(g) > 1])
+            found[f"last{norm}/{start}"] = np.array([g[-1] / np.median(g[:-1]) for g in layers if len(g) > 1])
+    for optimizer, start in product(BASE, ("small", "large")):
+        bad, good = (found.get(f"best/{optimizer}/{s}", np.empty(0)) for s in (start, "kaiming"))
+        if len(bad) and len(bad) == len(good):
+            found[f"penalty/{optimizer}/{start}"] = bad - good
+    if all(f"best/{o}/kaiming" in found for o in BASE):
+        found["choice"] = np.ptp([found[f"best/{o}/kaiming"] for o in BASE], axis=0)
+    return found
+
+
+def best(own: Records) -> np.ndarray:
+    """The validation loss at the best learning rate, for each seed; a run that diverged is no candidate."""
+    by_seed = [r.values("val_loss") for r in own.by("seed").values()]
+    return np.array([np.nan_to_num(v, nan=np.inf).min() for v in by_seed])
+
+
+CLAIMS = [
+    Claim(
+        "adam-small",
+        "Adam makes training more robust: weights that are too small cost it less than they cost gradient descent.",
+        source=1,
+        quantity="penalty/adam/small",
+        predicate=Below("penalty/sgd/small"),
+        format=".3f",
+        says="more robust",
+        budget="default",
+    ),
+    Claim(
+        "adam-large",
+        "Adam makes training more robust: weights that are too large cost it less than they cost gradient descent.",
+        source=1,
+        quantity="penalty/adam/large",
+        predicate=Below("penalty/sgd/large"),
+        format=".3f",
+        says="more robust",
+        budget="default",
+    ),
+    Claim(
+        "adam-lessens",
+        "With an advanced optimiser the first weights need no longer be precise: Adam gets from weights that are too "
+        "small to where it gets from good ones, within 0.05.",
+        source=1,
+        quantity="penalty/adam/small",
+        predicate=Below(0.05),
+        format=".3f",
+        says="less crucial",
+        budget="default",
+        note="Less crucial, not unimportant: Adam's steps move every layer of a network that begins too small, but the "
+        "steps it takes to grow the weights to their size are lost.",
+    ),
+    Claim(
+        "best-practice",
+        "Kaiming's initialisation is still the best practice: Adam, too, ends lowest from it.",
+        source=1,
+        quantity="best/adam/kaiming",
+        predicate=lambda value, means: (
+            value < means.get("best/adam/small", np.nan) and value < means.get("best/adam/large", np.nan)
+        ),
+        format=".3f",
+        says="best",
+        budget="default",
+    ),
+    Claim(
+        "uneven-small",
+        "Without proper initialisation the updates of different hidden layers vary greatly: with weights that are too "
+        "small.",
+        source=3,
+        quantity="hidden/small",
+        predicate=Above(3.0),
+        format=".2f",
+        unit=" times",
+        says="vary greatly",
+        note="All are tiny, and all alike: the gradient of a weight is the activation that comes in from below times "
+        "the gradient that arrives from above. What one loses on the way down, the other loses on the way up.",
+    ),
+    Claim(
+        "uneven-large",
+        "Without proper initialisation the updates of different hidden layers vary greatly: with weights that are too "
+        "large.",
+        source=3,
+        quantity="hidden/large",
+        predicate=Above(3.0),
+        format=".2f",
+        unit=" times",
+        says="vary greatly",
+    ),
+    Claim(
+        "last-layer",
+        "Without proper initialisation the last layer may get ten times the gradient of earlier ones.",
+        source=3,
+        quantity="last/small",
+        value=10.0,
+        tolerance=4.0,
+        predicate=Above(2.0),
+        format=".1f",
+        unit=" times",
+    ),
+    Claim(
+        "calibrated",
+        "Carefully calibrated weights make gradients homogeneous across all layers: the last one's is no more than "
+        "three times the others'.",
+        source=(1, 3),
+        quantity="last/kaiming",
+        predicate=Below(3.0),
+        format=".1f",
+        unit=" times",
+        says="homogeneous",
+        note="The hidden layers are alike, but the last one is far ahead, and further than with weights that are too "
+        "small: its weights are a tenth of Kaiming's, so that the loss begins at ln 27, and only that tenth goes down.",
+    ),
+    Claim(
+        "normalised",
+        "Batch normalisation brings about that homogeneity by itself.",
+        source=3,
+        quantity="last/batch/kaiming",
+        predicate=Below("last/kaiming"),
+        format=".1f",
+        unit=" times",
+        says="homogeneous",
+    ),
+]
+
+
+def tables(records: Records) -> list[Table]:
+    made = []
+    starts = [s for s in STARTS if s in records.by("start")]
+    rows = []
+    for optimizer in (o for o in BASE if o in records.by("optimizer")):
+        cells = []
+        for start in starts:
+            own = records.where(optimizer=optimizer, start=start)
+            means = {rate: float(same.values("val_loss").mean()) for rate, same in own.by("rate").items()}
+            rate = min(means, key=lambda k: means[k] if np.isfinite(means[k]) else np.inf)
+            values = own.values("val_loss", rate=rate)
+            sd = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
+            cells.append(f"{values.mean():.3f}{sd} at {rate * BASE[optimizer]:g}")
+        rows.append([OPTIMISERS[optimizer], *cells])
+    note = (
+        f"Validation loss after {records[0].config.steps:,} steps, at the best of the learning rates tried. Momentum "
+        "is 0.9; Adam has its usual constants."
+    )
+    made.append(Table("How far each gets", ["Optimiser", *(START_NAMES[s] for s in starts)], rows, note))
+    found = measure(records)
+    kinds = (("no norm", ""), ("batch norm", "/batch"))
+    rows = [
+        [f"{what}, {kind}", *(spread(found[f"{name}{norm}/{start}"], 1) for start in starts)]
+        for what, name in (("largest hidden over smallest", "hidden"), ("last over hidden", "last"))
+        for kind, norm in kinds
+    ]
+    made.append(Table("The gradient of the weights before training", ["", *(START_NAMES[s] for s in starts)], rows))
+    return made
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def plot(records: Records) -> Iterator[Picture]:
+    yield Picture("rates", *loss_by_rate(records))
+    if "small" in records.by("start"):
+        yield Picture("layers", *first_updates(records.where(start="small")))
+
+
+def loss_by_rate(records: Records) -> tuple[Figure, str]:
+    starts = [s for s in STARTS if s in records.by("start")]
+    figure, panels = style.figure(1, len(starts), height=3.7, sharey=True, squeeze=False)
+    rates = sorted(records.by("rate"))
+    for axes, start in zip(panels[0], starts, strict=True):
+        for optimizer, own in records.where(start=start).by("optimizer").items():
+            y = [own.mean("val_loss", rate=rate) for rate in rates]
+            axes.plot(rates, y, color=style.colour(optimizer), marker="o", markersize=6, label=OPTIMISERS[optimizer])
+        axes.set_xscale("log")
+        axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axes.minorticks_off()
+        axes.set_ylim(2.2, 3.0)
+        axes.margins(x=0.1)
+        style.title(axes, START_NAMES[start].split(" (")[0].capitalize())
+    panels[0][len(starts) // 2].set_xlabel("learning rate, relative to the usual one")
+    panels[0][0].set_ylabel("validation loss")
+    handles, names = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    usual = ", ".join(f"{OPTIMISERS[o]} {lr:g}" for o, lr in BASE.items())
+    return figure, (
+        f"Six tanh layers after {records[0].config.steps:,} steps. Usual rates: {usual}. From good weights the three "
+        "are as good as one another; only where the gradient vanishes does Adam get somewhere the others do not. "
+        "(Losses above 3 are cut off.)"
+    )
+
+
+def first_updates(records: Records) -> tuple[Figure, str]:
+    figure, axes = style.figure(height=3.5)
+    ends = []
+    for optimizer, own in records.where(rate=1.0).by("optimizer").items():
+        if optimizer == "momentum":  # its first step is that of gradient descent
+            continue
+        y = np.mean([r.arrays["first"][1:] for r in own], axis=0)
+        hue = style.colour(optimizer)
+        axes.plot(range(1, len(y) + 1), y, color=hue, marker="o", markersize=8)
+        ends.append((len(y), y[-1], OPTIMISERS[optimizer], hue))
+    count = len(records[0].arrays["first"]) - 1
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    axes.set_xticks(range(1, count + 1), [*(str(k) for k in range(1, count)), "output"])
+    axes.set_xlabel("linear layer")
+    axes.set_ylabel("change ÷ weights")
+    style.title(axes, "Too small a start: the first update")
+    style.guide(axes, 1e-3, "1/1000 of the weights", at=0.02)
+    style.label_ends(axes, ends)
+    return figure, (
+        "Standard deviation of the change of each weight matrix in the first step, relative to that of the weights. "
+        "Gradient descent hardly touches the hidden layers; Adam moves them all at once."
+    )
+
+
+NEXT = [
+    "With batch normalisation there is nothing left to forgive: `--set norm=batch`.",
+    "Deeper, where it takes less to vanish: `--set depth=12 --set start=small,kaiming`.",
+    "Higher rates for one of them: `--set optimizer=adam --set rate=1,3,10,30`.",
+]
