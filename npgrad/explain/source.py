@@ -121,10 +121,13 @@ def subject_of(thing: Any) -> Subject:
         file = thing.__file__
         name = thing.__name__.rpartition(".")[2]
     else:
-        file = inspect.getsourcefile(thing)
         name = thing.__name__
-    if file is None:
-        raise DerivationError(f"{name} has no source file, so there is no derivation to read", (0, 0))
+        try:
+            file = inspect.getsourcefile(thing)
+        except (OSError, TypeError):
+            file = None
+    if file is None or not Path(file).is_file():
+        raise DerivationError(f"{name} was not defined in a file, so there is no derivation to read", (0, 0))
     page = load(file)
     node: ast.Module | ast.ClassDef = page.tree
     if not isinstance(thing, ModuleType):
@@ -177,13 +180,14 @@ def borrowed(thing: Any) -> list[Piece]:
     """Base classes and module functions the code relies on: equations may be implemented there too."""
     if isinstance(thing, ModuleType):
         return []
+    home = ("npgrad.functions", thing.__module__)
     found: list[Piece] = []
-    queue: list[Any] = [base for base in thing.__mro__[1:] if base.__module__.startswith("npgrad.functions")]
+    queue: list[Any] = [base for base in thing.__mro__[1:] if base.__module__.startswith(home)]
     queue += list(called(thing))
     seen: set[Any] = set()
     while queue:
         item = queue.pop(0)
-        if item in seen or not getattr(item, "__module__", "").startswith("npgrad.functions"):
+        if item in seen or not getattr(item, "__module__", "").startswith(home):
             continue
         seen.add(item)
         try:

@@ -59,6 +59,15 @@ def test_numbers_of_code_and_docstring_match_one_to_one(name: str) -> None:
     assert own <= {e.label for e in subject.derivation.equations}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_numbered_equation_is_compared_with_the_code(name: str) -> None:
+    """With a variable at its line, with what forward returns, or with what backward returns."""
+    thing = things()[name]
+    compared = {(c.case, c.label) for c in verify(thing, draws=1).checks if c.kind in ("code", "output", "gradient")}
+    cases = subject_of(thing).derivation.cases
+    assert {(case.name, e.label) for case in cases for e in case.equations if e.coded} <= compared
+
+
 def own_line(subject: Subject, line: int) -> bool:
     return any(p.own and p.start <= line <= p.end for p in subject.pieces)
 
@@ -170,6 +179,40 @@ def test_each_kind_of_mistake_is_reported_with_its_line() -> None:
         (first + 18, "the comment '# (4)' names an equation that the docstring does not have"),
     ):
         assert any(f":{line} {message}" in row for row in said.split("\n")), (line, message, said)
+
+
+def half(x: Any) -> Any:
+    return x / 2  # (1)
+
+
+class OwnRule(Function):
+    """y = x/2, a rule of a user's, with its code in a function of the same file.
+
+    Symbols
+        x[i]    input
+    Forward
+        (1) y[i] = x[i]/2
+    Backward
+        (2) dx[i] = dy[i]/2
+    """
+
+    def forward(self, x: Any) -> Any:
+        return half(x)
+
+    def backward(self, dy: Any) -> Any:
+        self.dx = dy * 0.5  # (2)
+        return self.dx
+
+
+@pytest.mark.smoke
+def test_a_rule_of_ones_own_is_checked_like_the_librarys() -> None:
+    assert verify(OwnRule).ok and verify(registry["BatchNorm"]).ok
+
+
+def test_what_was_typed_at_a_prompt_has_no_derivation() -> None:
+    space: dict[str, Any] = {}
+    exec("class Typed:\n    'Doc.'", space)
+    assert "was not defined in a file" in str(verify(space["Typed"]))
 
 
 class Unreadable(Function):
