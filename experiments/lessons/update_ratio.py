@@ -1,0 +1,556 @@
+"""A thousandth: what the size of the updates says about the learning rate.
+
+The lecture's rule of thumb: an update should be about a thousandth as large as what it updates. This lesson trains the
+six-layer network with learning rates from far too small to far too large, records what the optimiser really did to the
+weights, and asks whether the rule would have found the best rate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+import models
+from experiments import style
+from experiments.claims import Above, Below, Between, Claim
+from experiments.experiment import Picture, Result, Table
+from experiments.lessons.stages import spread
+from models.deep_mlp import NORMS
+from models.training import TrainConfig, evaluate, fit, generators, make_optimizer
+from npgrad import data, nn
+from npgrad.data import Batches
+from npgrad.diagnose import Monitor, Record
+
+ORDER = 6
+
+QUESTION = (
+    "How large are updates compared with the weights, layer by layer, at good and at bad learning rates? Would the "
+    "rule of thumb, log10 of the ratio at −3, have chosen the best one? And is learning rate times gradient the update?"
+)
+EXPECTATION = (
+    "The ratio is proportional to the learning rate: −3 somewhere near 0.1 for this network, above it unstable, below "
+    "it slow. The last layer, which begins small, stands apart. With momentum and Adam the update is something else "
+    "than learning rate times gradient, and the lecture's formula misjudges it."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+OPTIMIZERS = {"sgd": "SGD", "momentum": "momentum 0.9", "adam": "Adam"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The lecture's deep network: six linear layers, five tanh layers of 100 units, gain 5/3."""
+
+    norm: str = "none"
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    steps: int = 2_000
+    batch_size: int = 32
+    depth: int = 6
+    hidden: int = 100
+    context: int = 3
+    embedding: int = 10
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.norm not in NORMS:
+            raise ValueError(f"there is no norm {self.norm!r}; there are {', '.join(NORMS)}.")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"there is no optimizer {self.optimizer!r} here; there are {', '.join(OPTIMIZERS)}.")
+        if min(self.steps, self.hidden, self.context, self.embedding) < 1 or self.depth < 2:
+            raise ValueError("steps, hidden, context and embedding must be 1 or more, depth 2 or more.")
+        self.training  # noqa: B018 (raises for settings that make no sense)
+
+    @property
+    def training(self) -> TrainConfig:
+        return TrainConfig(
+            steps=self.steps,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            lr_decay=1.0,
+            optimizer="adam" if self.optimizer == "adam" else "sgd",
+            momentum=0.9 if self.optimizer == "momentum" else 0.0,
+            seed=self.seed,
+        )
+
+
+SWEEP = [
+    {"norm": ("none",), "lr": (0.001, 0.01, 0.03, 0.1, 0.3, 1.0)},
+    {"norm": ("batch",), "lr": (0.001, 0.01, 0.1, 0.3, 1.0, 3.0)},
+    {"optimizer": ("momentum",), "lr": (0.001, 0.01, 0.03, 0.1)},
+    {"optimizer": ("adam",), "lr": (1e-4, 1e-3, 3e-3, 1e-2)},
+]
+QUICK = {"steps": 300}
+FULL = {"steps": 20_000}
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def run(config: Config, progress) -> Result:
+    corpus = data.load(config.data, config.context)
+    rngs = generators(config.seed)
+    model = models.build(
+        "deep_mlp",
+        vocab_size=len(corpus.vocabulary),
+        context=config.context,
+        rng=rngs.init,
+        depth=config.depth,
+        hidden=config.hidden,
+        embedding=config.embedding,
+        norm=config.norm,
+        gain=5 / 3,
+    )
+    batches = Batches(*corpus.train, config.batch_size, rngs.batches)
+    optimizer = make_optimizer(model, config.training)
+    linear = {id(module) for module in model.modules() if isinstance(module, nn.Linear)}
+    monitor = Monitor(
+        model, optimizer, every=max(config.steps // 60, 1), layers=lambda name, module: id(module) in linear
+    )
+    note = monitor.callback()
+
+    def record(step: int, loss: float) -> bool:
+        note(step, loss)
+        if step % 50 == 0:
+            progress(step, config.steps)
+        return not math.isfinite(loss)
+
+    with np.errstate(all="ignore"), monitor:  # a learning rate may be so large that numbers overflow
+        losses = fit(model, *corpus.train, config.training, optimizer=optimizer, batches=batches, on_step=record)
+        val_loss = evaluate(model, *corpus.val)
+    seen = monitor.record
+    weights = seen.matrices()
+    with np.errstate(all="ignore"):
+        true, formula = np.log10(seen.update_to_data[:, weights]), np.log10(seen.lecture_ratio[:, weights])
+    late = slice(len(true) // 2, None)
+    middle, last = np.median(true[late], axis=0), max(len(losses) // 4, 1)
+    return Result(
+        summary={
+            "val_loss": val_loss,
+            "train_loss": float(losses[-last:].mean()),
+            "diverged": int(not math.isfinite(val_loss) or len(losses) < config.steps),
+            "ratio": float(np.median(middle)),
+            "ratio_hidden": float(np.median(middle[1:-1])),
+            "ratio_output": float(middle[-1]),
+            # The very first update, and one tenth into the run.
+            "lead_first": float(true[0, -1] - np.median(true[0, 1:-1])),
+            "lead_late": float(middle[-1] - np.median(middle[1:-1])),
+            "layers_apart": float(middle[1:].max() - middle[1:].min()),
+            "true_to_formula": float(np.median(10 ** (true[late] - formula[late]))),
+        },
+        arrays=seen.to_arrays("record_"),
+    )
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+
+def kind_of(config) -> str:
+    """The curve a run belongs to: everything but the learning rate."""
+    if config.optimizer != "sgd":
+        return config.optimizer if config.norm == "none" else f"{config.optimizer}, {config.norm} norm"
+    return "sgd" if config.norm == "none" else f"{config.norm} norm"
+
+
+def kinds(records) -> dict:
+    names = dict.fromkeys(kind_of(r.config) for r in records)
+    return {name: records.__class__([r for r in records if kind_of(r.config) == name]) for name in names}
+
+
+def sound(r) -> bool:
+    return not r.summary["diverged"] and math.isfinite(r.summary["ratio"])
+
+
+def search(own) -> dict | None:
+    """What the runs of one seed, which differ in the learning rate, say about it; None if fewer than two are sound."""
+    runs = sorted((r for r in own if sound(r)), key=lambda r: r.config.lr)
+    if len(runs) < 2:
+        return None
+    lr = np.log10([r.config.lr for r in runs])
+    ratio = np.array([r.summary["ratio"] for r in runs])
+    loss = np.array([r.summary["val_loss"] for r in runs])
+    best = int(np.argmin(loss))
+    rising = np.maximum.accumulate(ratio)
+    if not rising[0] <= -3 <= rising[-1]:
+        advice = advised = math.nan
+    else:
+        advice = float(np.interp(-3.0, rising, lr))
+        advised = float(np.interp(advice, lr, loss))
+    return {
+        "best_lr": 10 ** lr[best],
+        "best_loss": loss[best],
+        "best_ratio": ratio[best],
+        "advised_lr": 10**advice,
+        "advised_loss": advised,
+        "regret": advised - loss[best],
+        "slope": float(np.polyfit(lr[:3], ratio[:3], 1)[0]),
+    }
+
+
+def measure(records) -> dict:
+    found: dict = {}
+    for kind, own in kinds(records).items():
+        for r in own:
+            at = f"{kind} {r.config.lr:g}"
+            for name in ("val_loss", "ratio", "lead_first", "lead_late", "layers_apart", "true_to_formula"):
+                found.setdefault(f"{name}/{at}", []).append(r.summary[name])
+        for seed in own.by("seed").values():
+            answer = search(seed)
+            for name, value in (answer or {}).items():
+                if not math.isnan(value):
+                    found.setdefault(f"{name}/{kind}", []).append(value)
+    return {name: np.array(values, dtype=float) for name, values in found.items()}
+
+
+CLAIMS = [
+    Claim(
+        "ideal",
+        "The ideal ratio of update to data is about 10⁻³: log10 of the ratio at the best learning rate.",
+        source=(1, 2, 3, 4),
+        quantity="best_ratio/sgd",
+        value=-3.0,
+        tolerance=0.4,
+        predicate=Between(-4.0, -2.0),
+        format=".2f",
+        note=(
+            "The best rate makes larger updates than that in a short run; the longer it is, the smaller the best rate. "
+            "What holds is the order of magnitude."
+        ),
+        budget="default",
+    ),
+    Claim(
+        "ideal-batch",
+        "The same with batch normalisation.",
+        source=(1, 2, 3, 4),
+        quantity="best_ratio/batch norm",
+        value=-3.0,
+        tolerance=0.4,
+        predicate=Between(-4.0, -2.0),
+        format=".2f",
+        note="As without it: the best rate of a short run makes larger updates.",
+        budget="default",
+    ),
+    Claim(
+        "regret",
+        "The ratio finds a good learning rate: validation loss at the rate it recommends, above the best one.",
+        source=(1, 3, 4),
+        quantity="regret/sgd",
+        value=0.0,
+        tolerance=0.05,
+        predicate=Below(0.3),
+        format=".3f",
+        says="a healthy rate",
+        budget="default",
+        note="It errs on the slow side.",
+    ),
+    Claim(
+        "too-high",
+        "A ratio above 10⁻³ means that the learning rate is too high: ratio at the best rate.",
+        source=4,
+        quantity="best_ratio/sgd",
+        predicate=Below(-2.9),
+        format=".2f",
+        says="> −3 too high",
+        note="The best rate lies above it. Rates that are too high to be any good begin at about −2.",
+        budget="default",
+    ),
+    Claim(
+        "minus-2-unstable",
+        "At −2 and above the learning rate is too high: loss at a rate of 1, where the ratio is above −2.",
+        source=(1, 3),
+        quantity="val_loss/sgd 1",
+        predicate=Above("best_loss/sgd"),
+        format=".3f",
+        says="unstable",
+    ),
+    Claim(
+        "minus-4-slow",
+        "At −4 and below training is too slow: loss at a rate of 0.001.",
+        source=(1, 3, 4),
+        quantity="val_loss/sgd 0.001",
+        predicate=Above("val_loss/sgd 0.03"),
+        format=".3f",
+        says="too slow",
+    ),
+    Claim(
+        "minus-4-ratio",
+        "A learning rate of 0.001 is one whose ratio is far below −3.",
+        source=(1, 3),
+        quantity="ratio/sgd 0.001",
+        predicate=Below(-3.5),
+        format=".2f",
+        says="≤ −4",
+    ),
+    Claim(
+        "proportional",
+        "The ratio judges the learning rate, as it grows with it: slope of log ratio over log rate, small rates.",
+        source=(1, 4),
+        quantity="slope/sgd",
+        value=1.0,
+        tolerance=0.25,
+        predicate=Above(0.5),
+        format=".2f",
+        says="proportional",
+    ),
+    Claim(
+        "last-apart",
+        "The last layer has significantly larger updates for its size than the others: first update, in powers of ten.",
+        source=2,
+        quantity="lead_first/sgd 0.1",
+        predicate=Above(0.5),
+        format=".2f",
+        says="significantly higher",
+    ),
+    Claim(
+        "last-comes-back",
+        "The difference belongs to the beginning: what is left of it in the second half of the run.",
+        source=2,
+        quantity="lead_late/sgd 0.1",
+        predicate=Below("lead_first/sgd 0.1"),
+        format=".2f",
+        says="varies",
+    ),
+    Claim(
+        "batch-homogeneous",
+        "Batch normalisation makes layers learn at comparable pace: largest minus smallest log10 of all layers.",
+        source=(1, 3),
+        quantity="layers_apart/batch norm 0.1",
+        predicate=Below("layers_apart/sgd 0.1"),
+        format=".2f",
+        says="homogeneous",
+    ),
+    *(
+        Claim(
+            f"formula-{kind}",
+            f"The update is learning rate times gradient: what {OPTIMIZERS[kind]} really does, over that.",
+            source=(1, 3, 4),
+            quantity=f"true_to_formula/{kind} {lr}",
+            value=1.0,
+            tolerance=0.05,
+            format=".3g",
+            unit=" ×",
+            says="1 ×",
+            note=note,
+        )
+        for kind, lr, note in (
+            ("sgd", "0.1", ""),
+            (
+                "momentum",
+                "0.01",
+                "Momentum adds up gradients: an update is the sum of the last ten or so. If they agreed it would be "
+                "10 times as large, if they were independent 2.3 times.",
+            ),
+            (
+                "adam",
+                "0.001",
+                "Adam divides by the size of the gradient: its updates depend on the learning rate alone, and the "
+                "formula is off by as much as the gradients are smaller than 1.",
+            ),
+        )
+    ),
+]
+
+SHOWN = {"sgd": "SGD", "batch norm": "SGD, batch norm", "momentum": "momentum 0.9", "adam": "Adam"}
+
+
+def tables(records) -> list[Table]:
+    found = measure(records)
+    advice, rows = [], []
+    for kind, own in kinds(records).items():
+        name = SHOWN.get(kind, kind)
+        if f"best_lr/{kind}" in found:
+            advice.append(
+                [
+                    name,
+                    spread_or_none(found.get(f"advised_lr/{kind}"), ".2g"),
+                    spread_or_none(found.get(f"advised_loss/{kind}"), ".3f"),
+                    spread_or_none(found[f"best_lr/{kind}"], ".2g"),
+                    spread_or_none(found[f"best_loss/{kind}"], ".3f"),
+                    spread_or_none(found[f"best_ratio/{kind}"], ".2f"),
+                ]
+            )
+        for lr, some in own.by("lr").items():
+            gone = some.mean("diverged") > 0.5
+            rows.append(
+                [
+                    name,
+                    f"{lr:g}",
+                    "–" if gone else spread(some.values("ratio_hidden"), 2).replace("-", "−"),
+                    "–" if gone else spread(some.values("ratio_output"), 2).replace("-", "−"),
+                    "–" if gone else f"{some.mean('true_to_formula'):.3g}",
+                    "diverged" if gone else spread(some.values("val_loss"), 3),
+                ]
+            )
+    steps = records[0].config.steps
+    return [
+        Table(
+            "The rate that −3 recommends, and the best one",
+            ["Training", "rate at −3", "loss there", "best rate", "loss there", "ratio there"],
+            advice,
+            f"Validation loss after {steps:,} steps at a constant rate; the rate at −3 and its loss are interpolated "
+            "between the rates tried.",
+        ),
+        Table(
+            "Update to data, log10",
+            ["Training", "rate", "hidden layers", "last layer", "true over formula", "validation"],
+            rows,
+            "Median over the second half of the run. True over formula: the update that was made over learning rate "
+            "times gradient.",
+        ),
+    ]
+
+
+def spread_or_none(values, form: str) -> str:
+    if values is None or not len(values):
+        return "none"
+    shown = f"{np.mean(values):{form}}" + (f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else "")
+    return shown.replace("-", "−")
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+HUES = {"sgd": "sgd", "batch norm": "purple", "momentum": "momentum", "adam": "adam"}
+
+
+def plot(records):
+    groups = kinds(records)
+    yield Picture("rates", *rates_picture(groups))
+    yield Picture("search", *search_picture(records, groups))
+    if any(kind in groups for kind in ("momentum", "adam")):
+        yield Picture("formula", *formula_picture(groups))
+
+
+def chosen_rates(own) -> list:
+    """Three rates to show: one below, one near and one above −3, of those that did not diverge."""
+    runs = sorted((r for r in own if sound(r) and r.seed == own[0].seed), key=lambda r: r.config.lr)
+    if len(runs) < 3:
+        return runs
+    near = min(runs[1:-1], key=lambda r: abs(r.summary["ratio"] + 3))
+    return [runs[0], near, runs[-1]]
+
+
+def rates_picture(groups):
+    own = groups.get("sgd") or next(iter(groups.values()))
+    runs = chosen_rates(own) or list(own)[:1]
+    figure, grid = style.figure(1, len(runs), height=3.8, sharey=True, squeeze=False)
+    for axes, r in zip(grid[0], runs, strict=True):
+        seen = Record.from_arrays(r.arrays, "record_")
+        weights = seen.matrices()
+        with np.errstate(all="ignore"):
+            true = np.log10(seen.update_to_data[:, weights])
+        for k in range(len(weights)):
+            axes.plot(seen.step, true[:, k], color=style.layer(k, len(weights)), linewidth=1.6)
+        style.guide(axes, -3.0)
+        style.title(axes, f"rate {r.config.lr:g}")
+        axes.set_ylim(-7, 0)
+        axes.set_xlim(0, max(float(seen.step[-1]), 1.0))
+        axes.set_xticks([0, int(seen.step[-1])], ["0", f"{int(seen.step[-1]):,}"])
+        axes.annotate(
+            f"loss {r.summary['val_loss']:.2f}",
+            (0.96, 0.03),
+            xycoords="axes fraction",
+            ha="right",
+            color=style.muted(),
+            fontsize=12,
+        )
+    grid[0, 0].set_ylabel("log10 of update : data")
+    figure.supxlabel("step", color=style.muted(), fontsize=12.5)
+    names = ["embedding", *(f"layer {k}" for k in range(1, len(weights) - 1)), "output"]
+    figure.legend(
+        grid[0, 0].lines[: len(weights)],
+        names,
+        loc="outside upper left",
+        ncols=4,
+        fontsize=11,
+        handlelength=1.2,
+        columnspacing=1.2,
+    )
+    return figure, (
+        f"What each update does to the weights, {SHOWN.get(kind_of(own[0].config), '')}. The dashed line is a "
+        "thousandth. The output layer begins far above the others, since its weights begin small; validation loss at "
+        "the end in the corner."
+    )
+
+
+def search_picture(records, groups):
+    figure, axes = style.figure(height=4.0)
+    ends, top = [], []
+    for kind, own in groups.items():
+        points = []
+        for some in own.by("lr").values():
+            good = [r for r in some if sound(r)]
+            if good:
+                points.append(
+                    (np.mean([r.summary["ratio"] for r in good]), np.mean([r.summary["val_loss"] for r in good]))
+                )
+        if not points:
+            continue
+        x, y = np.array(points).T
+        hue = style.colour(HUES.get(kind, "grey"))
+        axes.plot(x, y, "o-", color=hue, markersize=6, linewidth=1.8)
+        best = int(np.argmin(y))
+        axes.plot(x[best], y[best], "o", markersize=14, markerfacecolor="none", markeredgecolor=hue, mew=1.8)
+        ends.append((SHOWN.get(kind, kind), hue, x, y))
+        top.append(y)
+    if top:
+        low, high = min(y.min() for y in top), max(y.max() for y in top)
+        axes.set_ylim(low - 0.06, min(high, low + 1.1) + 0.06)
+        # Names where the curves are furthest apart: at their slow ends.
+        for text, hue, x, y in ends:
+            inside = int(np.flatnonzero(y <= low + 1.1)[0]) if (y <= low + 1.1).any() else 0
+            above = text == SHOWN["adam"]  # it ends above the curve of momentum
+            axes.annotate(
+                text,
+                (x[inside], y[inside]),
+                xytext=(2, 9) if above else (-8, 0),
+                textcoords="offset points",
+                ha="center" if above else "right",
+                va="bottom" if above else "center",
+                color=hue,
+                fontsize=12,
+            )
+        left = min(x.min() for _, _, x, _ in ends)
+        axes.set_xlim(left - 1.6, max(x.max() for _, _, x, _ in ends) + 0.3)
+    style.guide(axes, -3.0, "a thousandth", vertical=True, at=1.0)
+    axes.set_xlabel("log10 of update : data, median of the layers")
+    style.title(axes, f"Validation loss after {records[0].config.steps:,} steps")
+    return figure, (
+        "Each dot is a training run at one learning rate, small rates on the left; rings mark the best. The rule of "
+        "thumb puts them on the dashed line."
+    )
+
+
+def formula_picture(groups):
+    figure, axes = style.figure(height=3.4)
+    ends = []
+    for kind, lr in (("sgd", 0.1), ("momentum", 0.01), ("adam", 0.001)):
+        some = [r for r in groups.get(kind, []) if r.config.lr == lr and sound(r)]
+        if not some:
+            continue
+        seen = Record.from_arrays(some[0].arrays, "record_")
+        weights = seen.matrices()[1:]
+        with np.errstate(all="ignore"):
+            over = np.nanmedian(seen.update_to_data[:, weights] / seen.lecture_ratio[:, weights], axis=1)
+        hue = style.colour(HUES[kind])
+        axes.plot(seen.step, over, color=hue)
+        ends.append((seen.step[-1], over[-1], f"{OPTIMIZERS[kind]}, {lr:g}", hue))
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    axes.set_xlabel("step")
+    style.title(axes, "Update made / (rate × gradient)")
+    style.label_ends(axes, ends)
+    return figure, (
+        "The lecture's formula is the update of plain gradient descent and of nothing else. With momentum it is "
+        "several times too small, with Adam by the size of the gradients: better to record what the optimiser does."
+    )
+
+
+NEXT = [
+    "A finer search: `--set lr=0.05,0.2,0.5`.",
+    "Longer runs prefer smaller updates: `--set steps=10000`.",
+    "A deeper network: `--set depth=12`. Does −3 still find a rate that works?",
+]
