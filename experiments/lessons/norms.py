@@ -1,0 +1,471 @@
+"""Four ways to normalise, or none: batch, layer and group, by batch size and depth.
+
+Batch normalisation asks the other examples of the batch, layer and group normalisation the other units of the same
+example. What follows from that for small batches, for deep networks and for evaluation?
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+import models
+from experiments import style
+from experiments.claims import Above, Below, Claim
+from experiments.experiment import Picture, Result, Table
+from models.training import TrainConfig, evaluate, fit, generators
+from npgrad import data, no_grad
+from npgrad.functions import cross_entropy
+
+ORDER = 9
+
+QUESTION = "Which normalisation for which batch, and for which depth? And is any needed at all, if the gain is right?"
+EXPECTATION = (
+    "Layer and group normalisation should give an example the same output whatever its company, in training as in "
+    "evaluation, and should not mind small batches. Deep networks without any should train with the right gain only."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+NORMS = {"none": "none", "batch": "batch", "layer": "layer", "group": "group"}
+
+
+@dataclass(frozen=True)
+class Config:
+    study: str = "company"
+    """"company": small and large batches, six layers; "depth": deep networks, and wrong gains in them."""
+    norm: str = "batch"
+    batch_size: int = 32
+    lr: float = 0.1
+    depth: int = 6
+    gain: float = 5 / 3
+    dtype: str = "float32"
+    steps: int = 300
+    """Of the study of depth; that of company takes twice as many."""
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.study not in ("company", "depth"):
+            raise ValueError(f"there is no study {self.study!r}; there are company, depth.")
+        if self.norm not in NORMS:
+            raise ValueError(f"there is no norm {self.norm!r}; there are {', '.join(NORMS)}.")
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"there is no dtype {self.dtype!r} here; there are float32, float64.")
+        if self.batch_size < 2 or self.depth < 2 or self.steps < 1:
+            raise ValueError("batch_size and depth must be 2 or more, steps 1 or more.")
+        self.training  # noqa: B018 (raises for settings that make no sense)
+
+    @property
+    def training(self) -> TrainConfig:
+        steps = self.steps * (2 if self.study == "company" else 1)
+        return TrainConfig(steps=steps, batch_size=self.batch_size, lr=self.lr, lr_decay=1.0, seed=self.seed)
+
+
+DEEP = ("none", "batch", "layer")
+SWEEP = [
+    {"study": ("company",), "norm": tuple(NORMS), "batch_size": (4, 32), "lr": (0.03, 0.1, 0.3, 1.0)},
+    {"study": ("company",), "norm": tuple(NORMS), "batch_size": (2,), "lr": (0.03,)},
+    {"study": ("company",), "norm": ("batch",), "batch_size": (2,), "lr": (0.03,), "dtype": ("float64",)},
+    {"study": ("depth",), "norm": DEEP, "depth": (6, 20)},
+    {"study": ("depth",), "norm": DEEP, "depth": (50,), "lr": (0.1, 0.3)},
+    {"study": ("depth",), "norm": DEEP, "depth": (20,), "gain": (0.5, 1.0, 3.0)},
+    {"study": ("depth",), "norm": ("layer",), "depth": (20,), "gain": (0.5,), "lr": (0.01,)},
+]
+QUICK = {"steps": 60, "batch_size": (4, 32), "lr": (0.1,), "depth": (6, 20), "gain": (0.5, 3.0)}
+FULL = {"steps": 10_000}
+
+
+def cost(config: Config) -> float:
+    return config.training.steps * config.depth * {"none": 0.6, "batch": 1.0, "layer": 1.2, "group": 1.4}[config.norm]
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def run(config: Config, progress) -> Result:
+    corpus = data.load(config.data)
+    rngs = generators(config.seed)
+    model = build(config, corpus, rngs.init, np.dtype(config.dtype))
+    held = data.Windows(corpus.val.x[:4_000], corpus.val.y[:4_000])
+
+    def watch(step: int, loss: float) -> bool:
+        progress(step, config.training.steps)
+        return not np.isfinite(loss)
+
+    with np.errstate(all="ignore"):  # divergence is one of the things to see
+        losses = fit(model, *corpus.train, config.training, on_step=watch)
+        summary = {"loss": evaluate(model, *held), "train_loss": float(losses[-100:].mean()), "steps": len(losses)}
+        summary["frequencies"] = entropy(corpus.train.y)
+        if config.study == "company":
+            summary |= company(model, corpus, rngs.sampling) | twins(config, corpus)
+    width = max(1, len(losses) // 40)
+    thinned = [losses[k : k + width].mean() for k in range(0, len(losses) - width + 1, width)]
+    return Result(summary, {"step": (np.arange(len(thinned)) + 0.5) * width, "loss": thinned})
+
+
+def build(config: Config, corpus, rng: np.random.Generator, dtype: np.dtype):
+    return models.build(
+        "deep_mlp",
+        vocab_size=len(corpus.vocabulary),
+        context=3,
+        rng=rng,
+        depth=config.depth,
+        gain=config.gain,
+        norm=config.norm,
+        dtype=dtype,
+    )
+
+
+def entropy(y: np.ndarray) -> float:
+    """The loss of a network that knows how frequent each character is and nothing else."""
+    p = np.bincount(y) / len(y)
+    return float(-(p[p > 0] * np.log(p[p > 0])).sum())
+
+
+def company(model, corpus, rng: np.random.Generator, size: int = 4, times: int = 100) -> dict[str, float]:
+    """How far an example's logits move with its company in training mode, and what forgetting eval() costs."""
+    before = model.state_dict()
+    one, moved, losses = 0, [], []
+    with no_grad():
+        for _ in range(times):
+            rows = rng.integers(len(corpus.val.y), size=size)
+            model.train()
+            moved.append(model(np.vstack([corpus.val.x[one], corpus.val.x[rows[1:]]])).data[0])
+            forgotten = cross_entropy(model(corpus.val.x[rows]), corpus.val.y[rows]).item()
+            model.load_state_dict(before)
+            model.eval()
+            losses.append(forgotten - cross_entropy(model(corpus.val.x[rows]), corpus.val.y[rows]).item())
+    return {"coupling": float(np.std(moved, axis=0).mean()), "forgotten": float(np.mean(losses))}
+
+
+def twins(config: Config, corpus) -> dict[str, float]:
+    """Largest gradient of the embedding for a batch of one context, twice, with different next characters."""
+    x, y = np.zeros((2, 3), dtype=np.intp), np.array([1, 2])
+    found = {}
+    for dtype in ("float32", "float64"):
+        model = build(config, corpus, np.random.default_rng(config.seed), np.dtype(dtype))
+        cross_entropy(model(x), y).backward()
+        found[f"twins_{dtype}"] = float(np.abs(model.embedding.weight.grad).max())
+    return found
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+
+def measure(records) -> dict:
+    found = {}
+    small = records.where(study="company", dtype="float32")
+    usual = small.where(batch_size=32, lr=0.1)
+    deep = records.where(study="depth")
+    for norm in NORMS:
+        for quantity in ("coupling", "forgotten"):
+            found[f"{quantity}/{norm}"] = usual.values(quantity, norm=norm)
+        for size in dict.fromkeys(r.config.batch_size for r in small):
+            found[f"best/{norm}/{size}"] = best(small.where(norm=norm, batch_size=size))
+        for depth in dict.fromkeys(r.config.depth for r in deep):
+            found[f"depth/{norm}/{depth}"] = best(deep.where(norm=norm, depth=depth, gain=5 / 3))
+        gains = deep.where(norm=norm, depth=20, lr=0.1).by("gain")
+        losses = [own.values("loss") for own in gains.values()]
+        if len(losses) > 1 and len({len(v) for v in losses}) == 1:
+            found[f"gain_range/{norm}"] = np.ptp(np.nan_to_num(losses, nan=np.inf), axis=0)
+    for name, first, second in (
+        ("batch beside layer/4", "best/batch/4", "best/layer/4"),
+        ("batch beside layer/32", "best/batch/32", "best/layer/32"),
+        ("none beside batch/50", "depth/none/50", "depth/batch/50"),
+        ("small batches", "batch beside layer/4", "batch beside layer/32"),
+    ):
+        a, b = found.get(first, np.empty(0)), found.get(second, np.empty(0))
+        if len(a) == len(b):
+            found[name] = a - b
+    for norm in ("batch", "layer"):
+        a, b = (found.get(f"gain_range/{n}", np.empty(0)) for n in (norm, "none"))
+        if len(a) == len(b):
+            found[f"gain_range, {norm} to none"] = a / b
+    return {name: values for name, values in found.items() if np.size(values)}
+
+
+def best(records) -> np.ndarray:
+    """The loss at the best learning rate, one a seed."""
+    losses = [own.values("loss") for own in records.by("lr").values()]
+    if not losses or len({len(v) for v in losses}) > 1:
+        return np.empty(0)
+    lowest = np.nan_to_num(losses, nan=np.inf).min(axis=0)
+    return np.where(np.isfinite(lowest), lowest, math.nan)
+
+
+CLAIMS = [
+    Claim(
+        "batch-couples",
+        "Batch norm couples the examples of a batch: an example's logits move with its company (std, batches of 4).",
+        source=(1, 2),
+        quantity="coupling/batch",
+        predicate=Above(0.01),
+        format=".3f",
+        says="coupled",
+    ),
+    Claim(
+        "layer-does-not",
+        "Layer normalisation avoids that.",
+        source=1,
+        quantity="coupling/layer",
+        value=0.0,
+        tolerance=1e-5,
+        format=".0e",
+        says="0",
+    ),
+    Claim(
+        "group-does-not",
+        "So does group normalisation.",
+        source=1,
+        quantity="coupling/group",
+        value=0.0,
+        tolerance=1e-5,
+        format=".0e",
+        says="0",
+    ),
+    Claim(
+        "two-modes",
+        "Behaving differently in training and evaluation makes batch norm a source of bugs: what evaluating in "
+        "training mode adds to the loss, batches of 4.",
+        source=1,
+        quantity="forgotten/batch",
+        predicate=Above(0.02),
+        format=".3f",
+        says="bugs",
+    ),
+    Claim(
+        "one-mode",
+        "Layer normalisation does the same in both modes.",
+        source=1,
+        quantity="forgotten/layer",
+        value=0.0,
+        tolerance=1e-5,
+        format=".0e",
+        says="0",
+    ),
+    Claim(
+        "small-batches",
+        "Small batches make its statistics noisy: what batch norm loses to layer norm at batches of 4, beyond what it "
+        "does at 32, each at its best rate.",
+        source=3,
+        quantity="small batches",
+        predicate=Above(0.0),
+        format=".3f",
+        says="more",
+        budget="default",
+    ),
+    Claim(
+        "effective",
+        "Batch norm remains in use for its proven effectiveness and is hard to replace: its validation loss minus that "
+        "of layer norm, each at its best rate, batches of 32.",
+        source=(1, 2),
+        quantity="batch beside layer/32",
+        predicate=Below(0.0),
+        format=".3f",
+        says="lower",
+        budget="default",
+        note="Six tanh layers, a few hundred steps: nothing in this network needs the batch's statistics rather than "
+        "the example's.",
+    ),
+    Claim(
+        "fifty-layers",
+        "Batch norm made networks of 50 layers trainable: loss without normalisation minus loss with it, each at its "
+        "better rate.",
+        source=3,
+        quantity="none beside batch/50",
+        predicate=Above(0.05),
+        format=".3f",
+        says="higher without",
+        budget="default",
+    ),
+    Claim(
+        "fragile",
+        "Very deep networks without it are extremely sensitive to initialisation: range of losses over gains 0.5 to 3 "
+        "with batch norm, relative to that without, 20 layers.",
+        source=4,
+        quantity="gain_range, batch to none",
+        predicate=Below(0.7),
+        format=".2f",
+        unit=" times",
+        says="much less",
+        budget="default",
+    ),
+    Claim(
+        "fragile-layer",
+        "A similar technique such as layer norm protects as well: the same for layer norm.",
+        source=4,
+        quantity="gain_range, layer to none",
+        predicate=Below(0.7),
+        format=".2f",
+        unit=" times",
+        says="much less",
+        budget="default",
+        note="Behind a normalisation small weights have large gradients: at gain 0.5 each step is eleven times as "
+        "large relative to the weights as at 5/3. Batch norm stands that; layer norm needs a tenth of the rate.",
+    ),
+]
+
+
+def spread(values, digits: int = 3) -> str:
+    values = np.asarray(values, dtype=float)
+    if not len(values):
+        return "–"
+    if not np.isfinite(values).all():
+        return "diverged"
+    shown = f"{values.mean():.{digits}f}"
+    return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
+
+
+def tables(records) -> list[Table]:
+    made = []
+    every = records.where(study="company")
+    columns = [f"{norm} norm" if norm != "none" else "none" for norm in NORMS]
+    if len(every):
+        small = every.where(dtype="float32")
+        rows = [
+            [str(size), *(spread(best(own.where(norm=norm))) for norm in NORMS)]
+            for size, own in sorted(small.by("batch_size").items())
+        ]
+        for size, own in every.where(dtype="float64").by("batch_size").items():
+            rows.append([f"{size}, float64", *(spread(best(own.where(norm=norm))) for norm in NORMS)])
+        rates = ", ".join(f"{rate:g}" for rate in small.where(batch_size=32).by("lr"))
+        note = (
+            f"Validation loss of six layers after {2 * every[0].config.steps:,} steps at the best of the rates {rates} "
+        )
+        note += "(batches of 2: 0.03 only). "
+        note += f"Knowing only how frequent each character is costs {every.mean('frequencies'):.3f}."
+        made.append(Table("By batch size", ["batch", *columns], rows, note))
+        own = small.where(lr=0.1, batch_size=32)
+        rows = [
+            [label, *(spread(own.values(name, norm=norm), 3) for norm in NORMS)]
+            for name, label in (("coupling", "logits move with company"), ("forgotten", "loss added without eval()"))
+        ]
+        for name, label in (("twins_float32", "twins, float32"), ("twins_float64", "twins, float64")):
+            rows.append([label, *(f"{own.mean(name, norm=norm):.1e}" for norm in NORMS)])
+        made.append(Table("What it means to ask the batch", ["", *columns], rows, TWINS))
+    deep = records.where(study="depth")
+    if len(deep):
+        rows = []
+        for depth, own in deep.by("depth").items():
+            for gain, part in sorted(own.by("gain").items()):
+                for rate, few in part.by("lr").items():
+                    label = f"{depth} layers, gain {fraction(gain)}" + (f", rate {rate:g}" if rate != 0.1 else "")
+                    rows.append([label, *(spread(few.values("loss", norm=norm)) for norm in DEEP)])
+        note = f"Validation loss after {deep[0].config.steps:,} steps at rate 0.1 if no other is given."
+        made.append(Table("By depth and gain", ["", *columns[: len(DEEP)]], rows, note))
+    return made
+
+
+TWINS = (
+    "Logits: standard deviation with changing company in batches of 4, in training mode. Twins: the largest gradient "
+    "of the embedding, before training, for a batch of two equal contexts. With batch norm their variance is 0, each "
+    "layer multiplies the gradients by 1/√ε = 316, and the two cancel except for rounding: what is left in float32 "
+    "destroys the network. In float64 it survives batches of two and learns little: of two numbers, normalisation "
+    "leaves only which is larger."
+)
+
+
+def fraction(gain: float) -> str:
+    return "5/3" if abs(gain - 5 / 3) < 1e-6 else f"{gain:g}"
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def plot(records):
+    small = records.where(study="company", dtype="float32")
+    if len(small):
+        yield Picture("batch_size", *batch_picture(small))
+    deep = records.where(study="depth")
+    if len(deep.where(gain=5 / 3)):
+        yield Picture("depth", *depth_picture(deep.where(gain=5 / 3)))
+    if len(deep.where(depth=20, lr=0.1)):
+        yield Picture("gain", *gain_picture(deep.where(depth=20, lr=0.1)))
+
+
+def lines(axes, points: dict[str, list[tuple[float, float]]], ceiling: float) -> None:
+    """One line a norm, named at its end; what lies above the picture or diverged is marked at its upper edge."""
+    ends = []
+    for norm, found in points.items():
+        x, y = (np.array(v, dtype=float) for v in zip(*sorted(found), strict=True))
+        y = np.nan_to_num(y, nan=np.inf)
+        hue = style.colour(norm)
+        axes.plot(x, np.minimum(y, 2 * ceiling), "o-", color=hue, markersize=7)
+        for high in x[y > ceiling]:
+            axes.plot(high, ceiling, "^", color=hue, markersize=9, clip_on=False, zorder=5)
+        ends.append((x[-1], min(y[-1], ceiling), NORMS[norm], hue))
+    style.label_ends(axes, ends)
+
+
+def batch_picture(records):
+    figure, axes = style.figure(height=3.6)
+    sizes = sorted(dict.fromkeys(r.config.batch_size for r in records))
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.minorticks_off()
+    axes.set_ylim(2.3, 3.0)
+    axes.set_xlabel("batch size, logarithmic")
+    style.title(axes, "Validation loss by batch size")
+    points = {
+        norm: [(size, best(own.where(norm=norm, batch_size=size)).mean()) for size in sizes]
+        for norm, own in records.by("norm").items()
+    }
+    lines(axes, points, 3.0)
+    return figure, (
+        f"After {2 * records[0].config.steps:,} steps, each at its best learning rate; ▲ above the picture or "
+        "diverged. With batches of two, batch norm ends in overflow: a batch of two equal contexts has no variance."
+    )
+
+
+def depth_picture(records):
+    figure, axes = style.figure(height=3.6)
+    depths = sorted(dict.fromkeys(r.config.depth for r in records))
+    axes.set_xscale("log")
+    axes.set_xticks(depths, [str(d) for d in depths])
+    axes.minorticks_off()
+    axes.set_ylim(2.35, 2.95)
+    axes.set_xlabel("layers, logarithmic")
+    style.title(axes, "Validation loss by depth")
+    level = records.mean("frequencies")
+    style.guide(axes, level, f"frequencies alone: {level:.2f}", at=0.02)
+    points = {
+        norm: [(d, best(part).mean()) for d, part in own.by("depth").items()]
+        for norm, own in records.by("norm").items()
+    }
+    lines(axes, points, 2.95)
+    return figure, (
+        f"Tanh networks with Kaiming's gain after {records[0].config.steps:,} steps (50 layers: better of two rates). "
+        "Depth costs all of them; with 50 layers the one without normalisation has learned how "
+        "frequent characters are, and no more."
+    )
+
+
+def gain_picture(records):
+    figure, axes = style.figure(height=3.6)
+    axes.set_xscale("log")
+    gains = sorted(dict.fromkeys(r.config.gain for r in records))
+    axes.set_xticks(gains, [fraction(g) for g in gains])
+    axes.minorticks_off()
+    axes.set_ylim(2.35, 2.95)
+    axes.set_xlabel("gain of the first weights, logarithmic")
+    style.title(axes, "Twenty layers: validation loss by gain")
+    level = records.mean("frequencies")
+    style.guide(axes, level, f"frequencies alone: {level:.2f}", at=0.5)
+    points = {
+        norm: [(g, part.mean("loss")) for g, part in own.by("gain").items()] for norm, own in records.by("norm").items()
+    }
+    lines(axes, points, 2.95)
+    return figure, (
+        f"After {records[0].config.steps:,} steps. Without normalisation the gain has to be right within a factor of "
+        "two. Layer norm forgives large weights and, at this learning rate, not small ones; batch norm forgives both."
+    )
+
+
+NEXT = [
+    "Batches of three: `--set study=company --set batch_size=3`.",
+    "Small weights at several rates: `--set study=depth --set depth=20 --set gain=0.5 --set lr=0.01,0.03`.",
+    "A hundred layers: `--set study=depth --set depth=100 --set gain=1`.",
+]
