@@ -165,7 +165,7 @@ def rms(a: np.ndarray) -> float:
 
 def gain_needed(activation: str, rng: np.random.Generator) -> float:
     """The gain that keeps pre-activations of variance 1 at variance 1: one over the root mean square of f(z)."""
-    z = Tensor(rng.standard_normal(1_000_000))
+    z = Tensor(rng.standard_normal(200_000))
     kind = ACTIVATIONS[activation]
     return 1 / rms(z.numpy() if kind is None else kind()(z).numpy())
 
