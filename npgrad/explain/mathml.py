@@ -31,6 +31,7 @@ __all__ = ["MathML"]
 _SIGN = {"<=": "≤", ">=": "≥", "!=": "≠", "==": "=", "<": "&lt;", ">": "&gt;"}
 _TIMES = '<mo lspace="0" rspace="0">&#x2062;</mo><mspace width="0.16em"/>'
 _DOT = '<mo lspace="0.16em" rspace="0.16em">⋅</mo>'
+_RAISED = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "log")
 _LONG = 44
 """From this many characters on, a product of a sum may be broken within it."""
 _APPLY = "<mo>&#x2061;</mo>"
@@ -176,6 +177,11 @@ class MathML:
     def binary(self, node: Binary) -> str:
         match node.op:
             case "**":
+                if isinstance(node.left, Call) and node.left.function in _RAISED and isinstance(node.right, Number):
+                    argument = fenced(self.show(node.left.args[0]))
+                    return (
+                        f"<msup><mi>{node.left.function}</mi>{self.number(node.right.value)}</msup>{_APPLY}{argument}"
+                    )
                 base = self.within(node.left, 6)
                 if isinstance(node.left, Reduce | Call | Neg) and "fence" not in base[:30]:
                     base = fenced(self.show(node.left))

@@ -89,7 +89,7 @@ def write(path: Path, content: str) -> None:
 
 
 def inline(string: str, anchors: dict[str, str] | None = None) -> str:
-    """Prose as HTML: `code`, **bold**, and numbers of equations as links."""
+    """Prose as HTML: `code`, simple formulas, and numbers of equations as links."""
     parts = re.split(r"(`[^`]+`)", string)
     out = []
     for part in parts:
@@ -99,7 +99,11 @@ def inline(string: str, anchors: dict[str, str] | None = None) -> str:
             code = f"<code>{escape(inside)}</code>"
             out.append(f'<a href="{page}">{code}</a>' if page else code)
             continue
-        part = re.sub(r"\*\*([^*\s][^*]*)\*\*", r"<strong>\1</strong>", escape(part, quote=False))
+        part = escape(part, quote=False)
+        # Formulas in running text: powers raised, factors with a dot, a minus as long as a plus.
+        part = re.sub(r"(?<=[\w)])\*\*(\w+|\([^()]*\))", r"<sup>\1</sup>", part)
+        part = re.sub(r"(?<=[\w)])\*(?=[\w(])", "·", part)
+        part = re.sub(r"(?<=[\w)>]) - (?=[\w(])", " − ", part)
         out.append(_TAG.sub(lambda m: link(m, anchors or {}), part))
     return "".join(out)
 
