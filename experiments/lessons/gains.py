@@ -51,7 +51,7 @@ class Config:
     activation: str = "tanh"
     gain: float = 5 / 3
     norm: str = "none"
-    draws: int = 20
+    draws: int = 60
     """Networks looked at before training; the last of them is trained."""
     steps: int = 1_000
     batch_size: int = 32
