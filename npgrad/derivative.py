@@ -27,13 +27,14 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import ReferenceType
 
 import numpy as np
 
 from npgrad.function import Function, as_array
 from npgrad.mode import _switch as switch
 from npgrad.sweep import reachable
-from npgrad.tensor import Array, Tensor
+from npgrad.tensor import Array, Tensor, tick
 
 __all__ = ["grad", "hvp", "jvp"]
 
@@ -65,9 +66,10 @@ def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callab
         tensors = {k % len(arguments): Tensor(floating(arguments[k], "grad", k)) for k in wanted}
         for tensor in tensors.values():
             tensor.requires_grad = True
+        began = tick()
         with switch(grad=True, tape=None):
             y = scalar(f(*[tensors.get(k, x) for k, x in enumerate(arguments)], **options), "grad")
-            found = gradients([y], [np.ones_like(y._data)], [tensors[k % len(arguments)] for k in wanted])
+            found = gradients([y], [np.ones_like(y._data)], [tensors[k % len(arguments)] for k in wanted], began)
         return found[0] if isinstance(argnums, int) else tuple(found)
 
     gradient.__name__ = f"grad_of_{getattr(f, '__name__', 'function')}"
@@ -222,14 +224,24 @@ class Point:
                 t.__dict__.update(state)
 
 
-def gradients(ys: Sequence[Tensor], dys: Sequence[Array], wanted: Sequence[Tensor]) -> list[Array]:
-    """The gradients of sum(dy*y) for each of `wanted` (zeros where nothing arrives), leaving every `.grad` as it is."""
+def gradients(
+    ys: Sequence[Tensor], dys: Sequence[Array], wanted: Sequence[Tensor], began: int | None = None
+) -> list[Array]:
+    """The gradients of sum(dy*y) for each of `wanted` (zeros where nothing arrives), leaving every `.grad` as it is.
+
+    Except of intermediates made since the clock stood at `began`: f may have asked to retain theirs.
+    """
     touched = {id(t): t for t in [*wanted, *[y for y in ys if y._node is None]]}
+    retaining: list[tuple[Function, ReferenceType[Tensor]]] = []
     for y in ys:
-        if y._node is not None:
-            touched.update((id(leaf), leaf) for node in reachable(y._node) for leaf in node.leaves)
+        for node in reachable(y._node) if y._node is not None else ():
+            touched.update((id(leaf), leaf) for leaf in node.leaves)
+            if node.retained is not None and (began is None or node.age < began):
+                retaining.append((node, node.retained))
     kept = [(t, t.grad, t._hooks) for t in touched.values()]
     try:
+        for node, _ in retaining:
+            node.retained = None
         for t, _, _ in kept:
             t.grad = t._hooks = None
         for y, dy in zip(ys, dys, strict=True):
@@ -240,6 +252,8 @@ def gradients(ys: Sequence[Tensor], dys: Sequence[Array], wanted: Sequence[Tenso
     finally:
         for t, g, hooks in kept:
             t.grad, t._hooks = g, hooks
+        for node, retained in retaining:
+            node.retained = retained
 
 
 def refuse_real(ys: Sequence[Tensor]) -> None:

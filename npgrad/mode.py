@@ -6,19 +6,24 @@ and an exception can never leave it half changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, replace
+from functools import wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from npgrad.replay import Tape
 
+P = ParamSpec("P")
+R = TypeVar("R")
 __all__ = ["enable_grad", "holomorphic", "is_grad_enabled", "no_grad"]
 
 
-class Mode(NamedTuple):
-    """The switches one operation has to look at."""
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """The switches one operation has to look at; in slots, because every operation looks at them."""
 
     grad: bool = True
     """Operations on tensors that require a gradient are recorded."""
@@ -28,38 +33,52 @@ class Mode(NamedTuple):
     """The recording that operations are matched against (`npgrad.replay`)."""
 
 
-MODE: ContextVar[Mode] = ContextVar("npgrad_mode", default=Mode())  # noqa: B039 (a NamedTuple cannot change)
+MODE: ContextVar[Mode] = ContextVar("npgrad_mode", default=Mode())  # noqa: B039 (it cannot change)
 
 
-@contextmanager
-def _switch(**changes: object) -> Iterator[None]:
-    token = MODE.set(MODE.get()._replace(**changes))  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        MODE.reset(token)
+class _switch:
+    """Changes of the mode, for the inside of a `with` or for the calls of a decorated function."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+        self.tokens: list[Token[Mode]] = []
+
+    def __enter__(self) -> None:
+        self.tokens.append(MODE.set(replace(MODE.get(), **self.changes)))
+
+    def __exit__(self, *error: object) -> None:
+        MODE.reset(self.tokens.pop())
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        if isgeneratorfunction(function) or iscoroutinefunction(function) or isasyncgenfunction(function):
+            raise TypeError(
+                f"{function.__name__} is a generator or coroutine: decorated, it would be created in this mode "
+                "and run in its caller's. Write the `with` inside it."
+            )
+
+        @wraps(function)
+        def switched(*args: P.args, **kwargs: P.kwargs) -> R:
+            with _switch(**self.changes):
+                return function(*args, **kwargs)
+
+        return switched
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+def no_grad() -> _switch:
     """Inside, nothing is recorded and results do not require a gradient; as a decorator, inside the function.
 
     >>> with no_grad():
     ...     loss = evaluate(model)
     """
-    with _switch(grad=False):
-        yield
+    return _switch(grad=False)
 
 
-@contextmanager
-def enable_grad() -> Iterator[None]:
+def enable_grad() -> _switch:
     """Inside, recording is on again, even within `no_grad`; usable as a decorator too."""
-    with _switch(grad=True):
-        yield
+    return _switch(grad=True)
 
 
-@contextmanager
-def holomorphic() -> Iterator[None]:
+def holomorphic() -> _switch:
     """Inside, complex tensors may require a gradient: for *verification* by complex step only.
 
     Every rule of npgrad is written without conjugation, so on complex numbers it computes the holomorphic derivative
@@ -68,8 +87,7 @@ def holomorphic() -> Iterator[None]:
     estimate derivatives of real functions"). Where one floating operand of an operation is complex, the others are made
     complex too.
     """
-    with _switch(holomorphic=True):
-        yield
+    return _switch(holomorphic=True)
 
 
 def is_grad_enabled() -> bool:

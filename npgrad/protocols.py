@@ -8,6 +8,8 @@ zero.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from inspect import signature
 from typing import Any, NoReturn
 
 import numpy as np
@@ -33,6 +35,8 @@ _WITHOUT_GRADIENT = (
     np.iscomplexobj, np.isrealobj, np.may_share_memory, np.shares_memory,
 )  # fmt: skip
 
+_REFUSED = ("out", "dtype", "where", "initial", "casting")
+
 
 def _table() -> dict[Any, Callable[..., Tensor]]:
     table = {f: getattr(F, name) for f, name in _SPELLED_OTHERWISE.items() if hasattr(F, name)}
@@ -50,7 +54,9 @@ supported: dict[Any, Callable[..., Tensor]] = _table()
 def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """NEP 13: called by NumPy when a ufunc meets a tensor. Raises TypeError for what has no rule."""
     if method == "__call__" and ufunc in _WITHOUT_GRADIENT:
-        return getattr(ufunc, method)(*[raw(x) for x in inputs], **options)
+        if any(isinstance(x, Tensor) for x in (*options.get("out", ()), options.get("where"))):
+            refuse_options(ufunc.__name__, options)
+        return ufunc(*[raw(x) for x in inputs], **options)
     rule = supported.get(ufunc)
     if method != "__call__" or rule is None:
         refuse(ufunc.__name__ + ("" if method == "__call__" else f".{method}"))
@@ -66,10 +72,29 @@ def dispatch_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, An
     rule = supported.get(function)
     if rule is None:
         refuse(function.__name__)
-    for name in ("out", "dtype", "where", "initial", "casting"):
+    if len(args) > 2:
+        args, kwargs = by_name(function, args, kwargs)
+    for name in _REFUSED:
         if name in kwargs and kwargs[name] is not None:
             refuse_options(function.__name__, {name: kwargs[name]})
-    return rule(*args, **{name: x for name, x in kwargs.items() if name not in ("out", "dtype")})
+    return rule(*args, **{name: x for name, x in kwargs.items() if name not in _REFUSED})
+
+
+def by_name(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The third and later positional arguments by the names NumPy has for them: its order is not always npgrad's."""
+    names = positional(function)
+    if len(names) < len(args):
+        return args, kwargs
+    return args[:2], dict(zip(names[2:], args[2:], strict=False)) | kwargs
+
+
+@cache
+def positional(function: Any) -> list[str]:
+    """The names of the positional arguments; none if the function does not tell, as some written in C."""
+    try:
+        return [p.name for p in signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    except ValueError:
+        return []
 
 
 def refuse(name: str) -> NoReturn:

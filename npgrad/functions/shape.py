@@ -357,7 +357,7 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
 
 def flip(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
     """x read backwards along `axis` (default: along every axis)."""
-    return Flip.apply(x, axis=axis)
+    return Flip.apply(x, axis=tuple(axis) if isinstance(axis, list) else axis)
 
 
 def _sequence(tensors: Any, name: str) -> Sequence[Any]:

@@ -150,6 +150,59 @@ def test_complex_results_are_not_differentiated_outside_verification() -> None:
         y.backward()
 
 
+@pytest.mark.parametrize("decorate", [lambda f: f, npgrad.replay], ids=["plain", "replayed"])
+def test_a_rule_without_return_is_not_a_gradient_of_zero(decorate: Callable[..., Any]) -> None:
+    class Forgetful(npgrad.Function):
+        def forward(self, x: Any) -> Any:
+            return x * 2
+
+        def backward(self, dy: Any) -> Any:
+            dy * 2
+
+    p = leaf(1, 2)
+    step = decorate(lambda: Forgetful.apply(p).sum().backward())
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match=r"Forgetful .*returned 0 gradients for 1 input"):
+            step()
+
+
+def test_a_changed_list_of_axes_does_not_reach_the_graph() -> None:
+    x, axes = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True), [0]
+    y = npgrad.flip(x, axes)  # type: ignore[arg-type]
+    axes[0] = 1
+    y.backward([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    assert x.grad is not None and x.grad.tolist() == [[4.0, 5.0, 6.0], [1.0, 2.0, 3.0]]
+
+
+def test_no_grad_does_not_pretend_to_decorate_what_runs_later() -> None:
+    def generator() -> Iterator[Tensor]:
+        yield leaf(1) * 2
+
+    async def coroutine() -> Tensor:
+        return leaf(1) * 2
+
+    for function in (generator, coroutine):
+        with pytest.raises(TypeError, match=rf"{function.__name__} is a generator or coroutine.*with"):
+            npgrad.no_grad()(function)  # type: ignore[operator]
+
+
+def test_derivatives_leave_retained_gradients_of_others_alone() -> None:
+    p, inner = leaf(1, 2), []
+    h = p * p
+    h.retain_grad()
+
+    def f(q: Tensor) -> Tensor:
+        own = h * q
+        own.retain_grad()
+        inner.append(own)
+        return own.sum()
+
+    assert npgrad.grad(f)(np.ones(2)).tolist() == [1.0, 4.0]
+    assert h.grad is None and p.grad is None and inner[0].grad.tolist() == [1.0, 1.0]
+    h.sum().backward()
+    assert h.grad is not None
+
+
 # -- two sweeps at once ------------------------------------------------------------------------------------------------
 
 

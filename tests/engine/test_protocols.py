@@ -124,6 +124,50 @@ def test_numpys_keywords(function: Any, options: Any) -> None:
     assert y.shape == np.shape(function(A, **options))
 
 
+POSITIONAL: list[tuple[Any, tuple[Any, ...]]] = [
+    (np.sum, (0, None, None, True)),
+    (np.mean, (1, None, None, True)),
+    (np.prod, (1, None, None, True)),
+    (np.var, (0, None, None, 1)),
+    (np.std, (0, None, None, 1, True)),
+    (np.max, (0, None, True)),
+    (np.min, (0, None, True)),
+    (np.cumsum, (0, None, None)),
+    (np.clip, (0.3, 0.6, None)),
+    (np.moveaxis, (0, 1)),
+    (np.split, (2, 1)),
+]
+
+
+@pytest.mark.parametrize(("function", "arguments"), POSITIONAL, ids=lambda x: getattr(x, "__name__", None))
+def test_numpys_order_of_arguments(function: Any, arguments: Any) -> None:
+    ours, plain = function(Tensor(A, requires_grad=True), *arguments), function(A, *arguments)
+    for y, z in zip(ours, plain, strict=True) if isinstance(ours, list) else [(ours, plain)]:
+        assert y.requires_grad and y.shape == np.shape(z) and np.allclose(y.numpy(), z, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda x: np.sum(x, 0, np.float32), "np.sum .*dtype="),
+        (lambda x: np.sum(x, 0, None, np.zeros(4)), "np.sum .*out="),
+        (lambda x: np.sum(x, where=A > 0.5), "np.sum .*where="),
+        (lambda x: np.max(x, initial=3.0), "np.max .*initial="),
+        (lambda x: np.stack([x, x], out=np.zeros((2, 3, 4))), "np.stack .*out="),
+        (lambda x: np.exp(x, where=A > 0.5), "np.exp .*where="),
+        (lambda x: np.add(x, x, out=np.zeros((3, 4))), "np.add .*out="),
+        (lambda x: np.add.reduce(x), "np.add.reduce has no gradient"),
+        (lambda x: np.less(A, 0.5, out=x), "np.less .*out="),
+        (lambda x: np.isnan(A, where=x), "np.isnan .*where="),
+        (lambda x: np.full_like(A, x), "gradient"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_options_that_would_lose_the_gradient_are_named(call: Any, named: str) -> None:
+    with pytest.raises(TypeError, match=named):
+        call(Tensor(A, requires_grad=True))
+
+
 def test_joining_functions_take_lists_of_both() -> None:
     x = Tensor(A, requires_grad=True)
     for f, options in ((np.concatenate, {"axis": 1}), (np.stack, {"axis": 0})):
