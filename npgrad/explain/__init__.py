@@ -61,9 +61,11 @@ index a delta compares it with.
 What `verify` checks is listed in `npgrad.explain.verify`; that a wrong line cannot pass, in `npgrad.explain.mutants`.
 """
 
-from npgrad.explain.notation import Derivation, parse
+from npgrad.explain.derivation import Derivation
+from npgrad.explain.notation import parse
+from npgrad.explain.report import Report
 from npgrad.explain.step import Walk, step
 from npgrad.explain.syntax import DerivationError
-from npgrad.explain.verify import Report, verify
+from npgrad.explain.verify import verify
 
 __all__ = ["Derivation", "DerivationError", "Report", "Walk", "parse", "step", "verify"]

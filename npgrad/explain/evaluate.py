@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from npgrad.explain.notation import Equation
+from npgrad.explain.derivation import Equation
 from npgrad.explain.syntax import (
     Binary,
     Call,

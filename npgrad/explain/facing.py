@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from npgrad.explain.notation import Block, Case, Equation, Paragraph
+from npgrad.explain.derivation import Block, Case, Equation, Paragraph
 from npgrad.explain.source import Subject
 
 __all__ = ["Heading", "Row", "facing"]

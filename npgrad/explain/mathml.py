@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from npgrad.explain.notation import Case
+from npgrad.explain.derivation import Case
 from npgrad.explain.printer import adjoints_of, number_text, open_ended, symbol_parts
 from npgrad.explain.syntax import (
     Binary,

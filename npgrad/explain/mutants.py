@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.explain.notation import Equation
+from npgrad.explain.derivation import Equation
+from npgrad.explain.report import TOLERANCE
 from npgrad.explain.source import Subject, subject_of
 from npgrad.explain.syntax import (
     Binary,
@@ -34,7 +35,7 @@ from npgrad.explain.syntax import (
     rebuild,
     text,
 )
-from npgrad.explain.verify import TOLERANCE, Trial, difference
+from npgrad.explain.trial import Trial, difference
 
 __all__ = ["Mutant", "Outcome", "mutants_of", "tally"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from npgrad.explain.notation import Case, Equation
+from npgrad.explain.derivation import Case, Equation
 from npgrad.explain.syntax import (
     Binary,
     Call,

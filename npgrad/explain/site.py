@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import npgrad.explain
+from npgrad.explain.derivation import Case, Derivation, Equation, Paragraph, Prose, Symbol
 from npgrad.explain.facing import Heading, Item, facing, items_of
 from npgrad.explain.mathml import MathML, math
 from npgrad.explain.mutants import Outcome, tally
-from npgrad.explain.notation import Case, Derivation, Equation, Paragraph, Prose, Symbol
 from npgrad.explain.order import Group, groups, things
 from npgrad.explain.place import place_of
+from npgrad.explain.report import TOLERANCE, Report
 from npgrad.explain.source import Subject, subject_of
-from npgrad.explain.verify import TOLERANCE, Report, verify
+from npgrad.explain.verify import verify
 
 __all__ = ["build"]
 

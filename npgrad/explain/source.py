@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.explain.notation import Derivation, parse
+from npgrad.explain.derivation import Derivation
+from npgrad.explain.notation import parse
 from npgrad.explain.syntax import DerivationError, Source
 
 __all__ = ["Statement", "Subject", "subject_of", "watch"]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from npgrad.explain.notation import Case, Equation
+from npgrad.explain.derivation import Case, Equation
 from npgrad.explain.printer import Printer
 from npgrad.explain.source import subject_of
 from npgrad.explain.syntax import DerivationError

@@ -13,12 +13,15 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from npgrad.explain.derivation import Case, Equation, Paragraph, Prose, Symbol
+from npgrad.explain.draw import letters_of
 from npgrad.explain.facing import Heading, Item, Row, facing, items_of
-from npgrad.explain.notation import Case, Equation, Paragraph, Prose, Symbol
 from npgrad.explain.order import groups, name_of, things
 from npgrad.explain.printer import Printer, width
+from npgrad.explain.report import Report
 from npgrad.explain.source import Subject, subject_of
-from npgrad.explain.verify import Report, Trial, letters_of, verify
+from npgrad.explain.trial import Trial
+from npgrad.explain.verify import verify
 
 __all__ = ["Style", "listing", "page", "run", "trace"]
 

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from npgrad.explain.derivation import Case, Derivation, Equation
 from npgrad.explain.mutants import Outcome, summary, tally
-from npgrad.explain.notation import Case, Derivation, Equation, parse
+from npgrad.explain.notation import parse
 from npgrad.explain.order import groups, lessons, things
 from npgrad.explain.source import Subject, docstring_rows, load, subject_of
-from npgrad.explain.verify import Trial, difference, verify
+from npgrad.explain.trial import Trial, difference
+from npgrad.explain.verify import verify
 from npgrad.function import Function, registry
 from tests.conftest import SEED
 

@@ -21,7 +21,7 @@ from npgrad.explain.lessons.running_statistics import running_statistics
 from npgrad.explain.order import lessons
 from npgrad.explain.source import load, subject_of
 from npgrad.explain.syntax import Ref, walk
-from npgrad.explain.verify import Trial
+from npgrad.explain.trial import Trial
 
 
 def path(optimiser: Any, p: Tensor, gradients: np.ndarray) -> np.ndarray:

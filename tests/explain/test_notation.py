@@ -3,7 +3,7 @@
 import pytest
 
 from npgrad.explain import DerivationError, parse
-from npgrad.explain.notation import Block, Equation, Paragraph
+from npgrad.explain.derivation import Block, Equation, Paragraph
 from npgrad.explain.syntax import Binary, Index, Number, Ref, Source, read_expression, text
 
 GOOD = """Summary line.
