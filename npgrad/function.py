@@ -48,10 +48,23 @@ registry: dict[str, type[Function]] = {}
 enumerate."""
 
 _PACKAGE = str(Path(__file__).parent)
+# What every operation looks up has a short way to it.
+_ndarray = np.ndarray
 _new_tensor = Tensor.__new__
 # Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
 _WEAK = frozenset({float, int, bool, complex, type(None)})
-_YES = (True,)
+_ALL = tuple([(True,) * count for count in range(9)])
+
+
+class _Ours(dict[str, bool]):
+    """Whether a source file belongs to the library, by its name."""
+
+    def __missing__(self, name: str) -> bool:
+        self[name] = ours = name.startswith(_PACKAGE)
+        return ours
+
+
+_ours = _Ours()
 
 
 class Function:
@@ -74,11 +87,13 @@ class Function:
     age: int = 0
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    # Whether anybody is to be shown the gradient: hooks, or a tensor that retains it.
+    watched: bool = False
     hooks: list[Hook] | None = None
     retained: ReferenceType[Tensor] | None = None
     taped: bool = False
-    # A sweep has this node in its hands.
-    swept: bool = False
+    # The sweep that has this node in its hands.
+    claimed: object = None
     # During a sweep: the sum of the gradients that have arrived so far.
     arriving: Array | None = None
     arriving_is_sum: bool = False
@@ -111,34 +126,38 @@ class Function:
         mode = MODE.get()
         tape = mode.tape
         if tape is not None:
-            known = tape.rerun(cls, inputs, options, mode)
-            if known is not None:
-                return known
+            entry = next(tape.upcoming, None)
+            if entry is not None:
+                known = entry.rerun(cls, inputs, options, mode)
+                if known is not None:
+                    return known
+                tape.forget(entry)
         arrays: list[Any] = []
         edges: list[Function | Tensor | None] = []
         leaves: tuple[Tensor, ...] = ()
-        tracked = plain = False
+        tracked = 0
+        plain = False
         for x in inputs:
+            edge: Function | Tensor | None = None
             if isinstance(x, Tensor):
                 arrays.append(x._data)
-                if x._node is not None:
-                    edges.append(x._node)
-                    tracked = True
-                    continue
-                leaves = (*leaves, x)
-                if x._fingerprint is not None:
-                    x._observe()
-                if x.requires_grad:
-                    edges.append(x)
-                    tracked = True
-                    continue
+                edge = x._node
+                if edge is None:
+                    leaves = (*leaves, x)
+                    if x._fingerprint is not None:
+                        x._observe()
+                    if x.requires_grad:
+                        edge = x
+                if edge is not None:
+                    tracked += 1
             elif type(x) in _WEAK:
                 arrays.append(x)
             else:
                 arrays.append(as_array(x))
                 plain = True
-            edges.append(None)
-        tracked = tracked and mode.grad
+            edges.append(edge)
+        if not mode.grad:
+            tracked = 0
         if tracked and plain:
             arrays = [
                 a if isinstance(x, Tensor) or type(x) in _WEAK else a.copy()
@@ -149,11 +168,12 @@ class Function:
 
         node = cls()
         if tracked:
-            node.needs = _YES if len(edges) == 1 else tuple([edge is not None for edge in edges])
-        if node.check is not None:
-            node.check(*arrays, **options)
+            every = tracked == len(edges) < len(_ALL)
+            node.needs = _ALL[tracked] if every else tuple([edge is not None for edge in edges])
+        if cls.check is not None:
+            cls.check(*arrays, **options)
         y = node.forward(*arrays, **options)
-        if type(y) is not np.ndarray:
+        if type(y) is not _ndarray:
             y = np.asarray(y)
         if not tracked:
             y = unshared(y, arrays)
@@ -167,7 +187,7 @@ class Function:
             node.shape = y.shape
             node.dtype = y.dtype
             frame = sys._getframe(1)
-            while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+            while _ours[frame.f_code.co_filename] and frame.f_back is not None:
                 frame = frame.f_back
             node.origin = (frame.f_code, frame.f_lasti)
             out._node = node

@@ -10,11 +10,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from npgrad.function import Function, unbroadcast
-from npgrad.tensor import Array, Tensor
+from npgrad.tensor import Array, Tensor, tick
 
 __all__ = ["sweep"]
 
 _by_age = attrgetter("age")
+_ndarray = np.ndarray
 _FREED = (
     "the graph below {} was already freed by an earlier backward(). "
     "Call backward(retain_graph=True) the first time, or run the forward pass again."
@@ -53,14 +54,15 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
         while order:
             node = order.pop()
             received = node.arriving
-            edges = node.edges
-            assert edges is not None
+            edges: Any = node.edges
             for_leaves: list[tuple[Tensor, Array]] | None = None
             if received is not None:
-                if node.hooks is not None or node.retained is not None:
+                if node.watched:
                     received = observe(node, received)
                 gradients = node.backward(received)
                 if type(gradients) is not tuple:
+                    if gradients is None:
+                        raise_count(node, 0, len(edges))
                     gradients = (gradients,)
                 if len(gradients) != len(edges):
                     raise_count(node, len(gradients), len(edges))
@@ -75,7 +77,7 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
                         for_leaves = [item] if for_leaves is None else [*for_leaves, item]
                         del item
                         continue
-                    if type(g) is not np.ndarray or g.shape != edge.shape or g.dtype != edge.dtype:
+                    if type(g) is not _ndarray or g.shape != edge.shape or g.dtype is not edge.dtype:
                         g = fit(g, edge, node, k)
                     first = edge.arriving
                     if first is None:
@@ -105,43 +107,58 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
         for rest in order if node is None else [*order, node]:
             rest.arriving = None
             rest.arriving_is_sum = False
-            rest.swept = False
+            rest.claimed = None
         raise
     finally:
-        for node in kept:
-            node.swept = False
+        give_up(kept)
 
 
 def claim(root: Function) -> list[Function]:
-    """The nodes of a sweep, marked as its own. Raises RuntimeError if another sweep has not done with one of them."""
+    """Every node below and including `root`, in no particular order, marked as in the hands of one sweep.
+
+    Raises RuntimeError if part of the graph is gone, has run again since, or is in the hands of another sweep.
+    """
+    mine = tick()
+    found: list[Function] = []
     with _claiming:
-        order = reachable(root)
-        for node in order:
-            if node.swept:
-                raise_swept(node)
-        for node in order:
-            node.swept = True
-    return order
+        if root.claimed is not None:
+            raise_swept(root)
+        root.claimed = mine
+        stack = [root]
+        try:
+            while stack:
+                node = stack.pop()
+                found.append(node)
+                if node.edges is None:
+                    raise RuntimeError(_FREED.format(node.describe()))
+                for edge in node.edges:
+                    if edge is None or isinstance(edge, Tensor):
+                        continue
+                    if edge.age > node.age:
+                        raise RuntimeError(_RERUN.format(edge.describe(), node.describe()))
+                    if edge.claimed is mine:
+                        continue
+                    if edge.claimed is not None:
+                        raise_swept(edge)
+                    edge.claimed = mine
+                    stack.append(edge)
+        except BaseException:
+            give_up([*found, *stack])
+            raise
+    return found
+
+
+def give_up(nodes: list[Function]) -> None:
+    """The sweep that claimed these nodes has ended."""
+    for node in nodes:
+        node.claimed = None
 
 
 def reachable(root: Function) -> list[Function]:
-    """Every node below and including `root`, in no particular order; raises if part of the graph is gone."""
-    seen = {root}
-    stack = [root]
-    found = []
-    while stack:
-        node = stack.pop()
-        found.append(node)
-        if node.edges is None:
-            raise RuntimeError(_FREED.format(node.describe()))
-        for edge in node.edges:
-            if edge is not None and not isinstance(edge, Tensor):
-                if edge.age > node.age:
-                    raise RuntimeError(_RERUN.format(edge.describe(), node.describe()))
-                if edge not in seen:
-                    seen.add(edge)
-                    stack.append(edge)
-    return found
+    """Every node below and including `root`, in no particular order. Raises as `claim` does."""
+    nodes = claim(root)
+    give_up(nodes)
+    return nodes
 
 
 def fit(g: Any, like: Any, node: Function, k: int) -> Array:
@@ -159,7 +176,7 @@ def fit(g: Any, like: Any, node: Function, k: int) -> Array:
         if like.dtype.kind not in "fc":
             raise TypeError(
                 f"backward of {node.describe()} reached input {k}, which is {like.dtype}: a gradient there would be "
-                "rounded to whole numbers. Give integers no gradient (requires_grad), or let forward return floating point."
+                "rounded to whole numbers. Give integers no gradient (requires_grad), or let forward return floats."
             )
         if g.dtype.kind == "c" and like.dtype.kind != "c":
             g = g.real

@@ -217,6 +217,7 @@ class Tensor:
         """Ask an intermediate to keep its gradient in `grad` as leaves do."""
         if self._node is not None:
             self._node.retained = ref(self)
+            self._node.watched = True
 
     def register_hook(self, hook: Hook) -> Callable[[], None]:
         """Call `hook(gradient)` whenever the gradient of this tensor is known; returns a function that removes it.
@@ -445,6 +446,7 @@ def _hooks_of(owner: Tensor | Function) -> list[Hook]:
         owner._hooks = owner._hooks if owner._hooks is not None else []
         return owner._hooks
     owner.hooks = owner.hooks if owner.hooks is not None else []
+    owner.watched = True
     return owner.hooks
 
 

@@ -1,7 +1,7 @@
 """Sums and means along the rows and columns of a matrix, as products with a constant vector.
 
-For the small matrices of a minibatch this takes a third of the time of `np.add.reduce`, whose loop pays a fixed price per
-row; for large ones it is as fast as memory. A mean costs nothing more than a sum.
+For the small matrices of a minibatch this takes a third of the time of `np.add.reduce`, whose loop pays a fixed price
+per row; for large ones it is as fast as memory. A mean costs nothing more than a sum.
 """
 
 from __future__ import annotations

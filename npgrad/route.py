@@ -1,0 +1,160 @@
+"""Route: the backward sweep of a replayed step, decided once and then followed.
+
+A sweep finds the nodes below a result, sorts them and looks at each edge. When a step is replayed to the letter the
+answers are those of the last time, and only the numbers are new.
+"""
+
+from __future__ import annotations
+
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from npgrad.function import Function
+from npgrad.sweep import deliver, fit, give_up, observe, raise_count, raise_swept, reachable
+from npgrad.tensor import Array, Tensor
+
+__all__ = ["Route"]
+
+_ndarray = np.ndarray
+
+
+class Route:
+    """A backward sweep with everything decided that does not depend on numbers.
+
+    Gradients of leaves are handed over in the node's own memory, unless somebody still holds the array of the last
+    time.
+    """
+
+    def __init__(self, root: Function) -> None:
+        self.nodes = nodes = sorted(reachable(root), key=lambda node: node.age, reverse=True)
+        place = {node: k for k, node in enumerate(nodes)}
+        self.pending: list[Array | None] = [None] * len(nodes)
+        self.sums: list[Array | None] = [None] * len(nodes)
+        self.steps: list[tuple[Function, int, list[tuple[int, int, Function]], list[Handover]]] = []
+        for node in nodes:
+            assert node.edges is not None
+            inner = [(k, place[edge], edge) for k, edge in enumerate(node.edges) if isinstance(edge, Function)]
+            leaves = [Handover(node, k, edge) for k, edge in enumerate(node.edges) if isinstance(edge, Tensor)]
+            self.steps.append((node, len(node.edges), inner, leaves))
+        self.leaves = [handover for step in self.steps for handover in step[3]]
+        for handover in self.leaves:
+            handover.only = sum(other.leaf is handover.leaf for other in self.leaves) == 1
+
+    def run(self, dy: Array) -> None:
+        """The same additions in the same order as `npgrad.sweep.sweep`."""
+        nodes = self.nodes
+        for node in nodes:
+            if node.claimed is not None:
+                raise_swept(node)
+            if node.leaves:
+                node.verify()
+        try:
+            for node in nodes:
+                node.claimed = self.pending
+            self.sweep(dy)
+        except BaseException:
+            # What has arrived so far belongs to no later sweep.
+            self.pending = [None] * len(nodes)
+            raise
+        finally:
+            give_up(nodes)
+
+    def sweep(self, dy: Array) -> None:
+        for handover in self.leaves:
+            if handover.array is not None:
+                handover.prepare()
+        pending, sums = self.pending, self.sums
+        pending[0] = dy
+        for place, (node, count, inner, leaves) in enumerate(self.steps):
+            received = pending[place]
+            pending[place] = None
+            if received is None:
+                continue
+            if node.watched:
+                received = observe(node, received)
+            gradients = node.backward(received)
+            if type(gradients) is not tuple:
+                if gradients is None:
+                    raise_count(node, 0, count)
+                gradients = (gradients,)
+            if len(gradients) != count:
+                raise_count(node, len(gradients), count)
+            for k, target, edge in inner:
+                g = gradients[k]
+                if g is None:
+                    continue
+                if type(g) is not _ndarray or g.shape != edge.shape or g.dtype is not edge.dtype:
+                    g = fit(g, edge, node, k)
+                first = pending[target]
+                if first is None:
+                    pending[target] = g
+                elif first is sums[target]:
+                    np.add(first, g, out=first)
+                else:
+                    pending[target] = sums[target] = np.asarray(np.add(first, g, out=sums[target]))
+            for handover in leaves:
+                g = gradients[handover.k]
+                leaf = handover.leaf
+                if g is handover.array and g is not None and leaf.grad is None and leaf._hooks is None:
+                    leaf.grad = g
+                else:
+                    handover.deliver(gradients, received)
+
+
+class Handover:
+    """How the gradient of one input reaches the leaf it belongs to."""
+
+    __slots__ = ("array", "holders", "k", "leaf", "name", "node", "only")
+
+    def __init__(self, node: Function, k: int, leaf: Tensor) -> None:
+        self.node, self.k, self.leaf = node, k, leaf
+        self.only = True
+        self.array: Array | None = None
+        self.holders = 0
+        self.name = ""
+
+    def prepare(self) -> None:
+        """Before the nodes write into their memory again: save what is still wanted of the last time."""
+        array = self.array
+        if array is None:
+            return
+        if self.leaf.grad is array:
+            self.leaf.grad = array.copy()
+        if getrefcount(array) > self.holders or (self.leaf._slot is not array and self.holders > 4):
+            setattr(self.node, self.name, None)
+            self.array = None
+
+    def deliver(self, gradients: tuple[Any, ...], received: Array) -> None:
+        """Give the leaf a copy of its gradient, and bind the node's memory to it for the next time."""
+        g = gradients[self.k]
+        if g is None:
+            return
+        deliver(self.leaf, fit(g, self.leaf._data, self.node, self.k), shared=True)
+        self.bind(gradients, received)
+
+    def bind(self, gradients: tuple[Any, ...], received: Array) -> None:
+        """Next time the node writes where the leaf wants its gradient, if it writes into one buffer of its own."""
+        g = gradients[self.k]
+        if type(g) is not np.ndarray or g.base is not None or g is received:
+            return
+        if g.shape != self.leaf.shape or g.dtype != self.leaf.dtype or sum(h is g for h in gradients) > 1:
+            return
+        names = [name for name, value in vars(self.node).items() if value is g]
+        if len(names) != 1 or names[0] not in self.node.buffers:
+            return
+        self.name = names[0]
+        slot = self.leaf._slot
+        # Ours: a local variable, the attributes of this object and of the node, and the question itself; for the slot
+        # also the leaf's attribute and the optimiser's list.
+        if (
+            slot is not None
+            and self.only
+            and slot.dtype == g.dtype
+            and getrefcount(slot) <= 4 + (self.leaf.grad is slot)
+        ):
+            setattr(self.node, self.name, slot)
+            self.array, self.holders = slot, 6
+        else:
+            self.array, self.holders = g, 4
