@@ -181,9 +181,8 @@ def train(arguments: dict[str, Any]) -> int:
             file=sys.stderr,
         )
         return 128 + interrupt.number
-    corpus = read(run.state["data"]["path"], run.state["context"], run.vocabulary)
     print(f"{run.state['model']} after {run.step} steps, saved in {out}")
-    report(run, corpus)
+    report(run, run.corpus)
     print(f"digest {digest}")
     return 0
 

@@ -41,6 +41,7 @@ class Run:
             **state["options"],
         )
         self.optimizer = make_optimizer(self.model, self.config)
+        self.corpus: data.Corpus
         self.batches: data.Batches | None = None
         self.losses: NDArray[np.float32] = np.empty(0, dtype=np.float32)
 
@@ -102,6 +103,7 @@ class Run:
                 f"the data are not those the run began with: their digest is {corpus.digest[:12]}… "
                 f"and was {self.state['data']['digest'][:12]}…."
             )
+        self.corpus = corpus
         self.batches = data.Batches(*corpus.train, self.config.batch_size, generators(self.config.seed).batches)
         if self._stream is not None:
             self.batches.restore(self._stream)

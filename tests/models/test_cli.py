@@ -299,6 +299,19 @@ def test_data_that_moved_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     refused(["eval", out, "--data", str(moved)], "the characters 'q', 'u', 'y', 'z' were not seen", capsys)
 
 
+def test_data_that_moved_are_named_when_resuming(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = tmp_path / "before.txt", tmp_path / "after.txt"
+    before.write_text("\n".join(WORDS))
+    out = str(tmp_path / "run")
+    assert main(["train", "--data", str(before), "--out", out, "--steps", "5", *TINY]) == 0
+    whole = digest_of(out)
+    before.rename(after)
+    refused(["train", "--out", out, "--resume"], "cannot read the data .*before.txt", capsys)
+    assert main(["train", "--out", out, "--resume", "--data", str(after)]) == 0
+    assert digest_of(out) == whole
+    assert re.search(r"^train +\d\.\d{4}", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_a_loss_that_is_no_number(tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", "--data", words, "--out", str(tmp_path / "run"), "--stage", "original", "--lr", "1e38", *TINY]
     assert main(command) == 1
