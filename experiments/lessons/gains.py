@@ -8,23 +8,30 @@ It also finds out under which conditions the tables of document 5 hold.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-import models
 from experiments import style
 from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
-from models.deep_mlp import ACTIVATIONS, NORMS
+from experiments.runner import Progress
+from experiments.store import Record, Records
+from models.deep_mlp import ACTIVATIONS, NORMS, DeepMLP
 from models.training import TrainConfig, fit, generators
 from npgrad import data, nn
 from npgrad.data import Batches
 from npgrad.diagnose.propagation import Layer, Propagation, gradient_of_ignorance, predict
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ORDER = 5
 
@@ -90,15 +97,14 @@ QUICK = {"steps": 200}
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
-def run(config: Config, progress) -> Result:
+def run(config: Config, progress: Progress) -> Result:
     corpus = data.load(config.data, config.context)
     rngs = generators(config.seed)
     batches = Batches(*corpus.train, config.batch_size, rngs.batches)
     before = []
     with np.errstate(all="ignore"):  # a gain may be so large that numbers overflow: that is a result too
         for _ in range(config.draws):
-            model = models.build(
-                "deep_mlp",
+            model = DeepMLP(
                 vocab_size=len(corpus.vocabulary),
                 context=config.context,
                 rng=rngs.init,
@@ -118,7 +124,7 @@ def run(config: Config, progress) -> Result:
         def record(step: int, loss: float) -> bool:
             if step % every == 0:
                 times.append(step)
-                ratios.append([config.lr * ratio(p.grad, p.numpy()) for p in weights])
+                ratios.append([config.lr * ratio(np.asarray(p.grad), p.numpy()) for p in weights])
                 progress(step, config.steps)
             return not math.isfinite(loss)
 
@@ -139,12 +145,14 @@ LAYERED = ("activation_mean", "activation_std", "saturated", "gradient_mean", "g
 STATISTICS = (*LAYERED, "weight_gradient_std", "gradient_to_data")
 
 
-def look(model: nn.Module, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+def look(model: DeepMLP, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     """One forward and one backward pass: every hidden layer's output and gradient, every weight matrix's gradient."""
     stack = list(model.layers)
     # What a hidden layer hands on: the output of the last module before the next linear one.
     hidden = [one for one, after in pairwise(stack) if isinstance(after, nn.Linear)]
-    t, dt, removers = [], [], []
+    t: list[np.ndarray] = []
+    dt: list[np.ndarray] = []
+    removers = []
     for module in hidden:
         removers.append(module.register_forward_hook(lambda _, __, out: t.append(out.numpy().copy())))
         removers.append(module.register_backward_hook(lambda _, grad: dt.insert(0, grad.astype(float))))
@@ -152,8 +160,8 @@ def look(model: nn.Module, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray
     with undisturbed(model, training=True):
         cross_entropy(model(x), y).backward()
         seen = {
-            "weight_gradient_std": np.array([p.grad.std(ddof=1) for p in weights]),
-            "gradient_to_data": np.array([ratio(p.grad, p.numpy()) for p in weights]),
+            "weight_gradient_std": np.array([np.std(np.asarray(p.grad), ddof=1) for p in weights]),
+            "gradient_to_data": np.array([ratio(np.asarray(p.grad), p.numpy()) for p in weights]),
         }
     for remove in removers:
         remove()
@@ -191,28 +199,28 @@ def written(gain: float) -> str:
     return str(near) if near.denominator == 3 and abs(near - gain) < 1e-9 else f"{gain:g}"
 
 
-def name_of(config) -> str:
+def name_of(config: SimpleNamespace) -> str:
     """The network in words: what distinguishes it from the lecture's tanh network without normalisation."""
     norm = "" if config.norm == "none" else f", {config.norm} norm"
     return f"{config.activation} {written(config.gain)}{norm}"
 
 
-def grouped(records) -> dict:
+def grouped(records: Records) -> dict[str, Records]:
     """Records by network, in the order of the plan."""
     names = dict.fromkeys(name_of(r.config) for r in records)
-    return {name: [r for r in records if name_of(r.config) == name] for name in names}
+    return {name: Records([r for r in records if name_of(r.config) == name]) for name in names}
 
 
-def stacked(own, name: str) -> np.ndarray:
+def stacked(own: Records, name: str) -> np.ndarray:
     """A quantity of every network before training, (networks, layers)."""
     return np.concatenate([r.arrays[f"before_{name}"] for r in own])
 
 
-def ended(own, name: str) -> np.ndarray:
+def ended(own: Records, name: str) -> np.ndarray:
     return np.stack([r.arrays[f"after_{name}"] for r in own])
 
 
-def measure(records) -> dict:
+def measure(records: Records) -> dict[str, np.ndarray]:
     found = {}
     for name, own in grouped(records).items():
         for time, take in (("before", stacked), ("after", ended)):
@@ -237,7 +245,7 @@ def measure(records) -> dict:
     return {name: values for name, values in found.items() if len(values)}
 
 
-def unevenness(found: dict, name: str) -> np.ndarray:
+def unevenness(found: dict[str, np.ndarray], name: str) -> np.ndarray:
     """By which factor the activations or the gradients, whichever is worse, differ between first and last layer."""
     keys = [f"before/{name}/held", f"before/{name}/gradient_held"]
     if any(key not in found for key in keys):
@@ -438,7 +446,7 @@ CLAIMS = [
 ]
 
 
-def tables(records) -> list[Table]:
+def tables(records: Records) -> list[Table]:
     return [table for table in (document_table(records), gain_table(records), weight_table(records)) if table.rows]
 
 
@@ -462,10 +470,11 @@ def rarity(values: np.ndarray, stated: float) -> str:
     return f"{100 * np.mean(distance >= abs(stated - values.mean())):.0f} %"
 
 
-def document_table(records) -> Table:
+def document_table(records: Records) -> Table:
     groups = grouped(records)
     found = measure(records)
     rows = []
+    nothing = np.empty(0)
     listed = [
         (f"{what}, layer {layer}", f"{quantity}/{k + 1}", values[k], form, unit)
         for what, (quantity, values, _, form, unit) in DOCUMENT.items()
@@ -478,14 +487,14 @@ def document_table(records) -> Table:
     ]
     for what, quantity, value, form, unit in listed:
         at = {
-            "before": found.get(f"before/{PLAIN}/{quantity}", []),
-            "batch": found.get(f"before/{PLAIN}, batch norm/{quantity}", []),
-            "after": found.get(f"after/{PLAIN}/{quantity}", []),
+            "before": found.get(f"before/{PLAIN}/{quantity}", nothing),
+            "batch": found.get(f"before/{PLAIN}, batch norm/{quantity}", nothing),
+            "after": found.get(f"after/{PLAIN}/{quantity}", nothing),
         }
         rows.append([what + (f" ({unit.strip()})" if unit else ""), number(value, form)])
         rows[-1] += [spread(at["before"], form), rarity(at["before"], value) if len(at["before"]) else "–"]
         rows[-1] += [spread(at["batch"], form), spread(at["after"], form)]
-    own = groups.get(PLAIN, [])
+    own = groups.get(PLAIN, Records([]))
     count = len(found.get(f"before/{PLAIN}/embedding", []))
     steps = records[0].config.steps
     return Table(
@@ -499,7 +508,7 @@ def document_table(records) -> Table:
     )
 
 
-def gain_table(records) -> Table:
+def gain_table(records: Records) -> Table:
     found = measure(records)
     rows = []
     for name, own in grouped(records).items():
@@ -524,8 +533,8 @@ def gain_table(records) -> Table:
     )
 
 
-def weight_table(records) -> Table:
-    own = grouped(records).get(PLAIN, [])
+def weight_table(records: Records) -> Table:
+    own = grouped(records).get(PLAIN, Records([]))
     if not own:
         return Table("", [], [])
     names = weight_names(len(own[0].arrays["after_weight_gradient_std"]))
@@ -559,7 +568,7 @@ def weight_names(count: int) -> list[str]:
 HUES = {"0.5": "orange", "1": "purple", "5/3": "blue", "3": "vermillion"}
 
 
-def plot(records):
+def plot(records: Records) -> Iterator[Picture]:
     groups = grouped(records)
     tanh = {name: own for name, own in groups.items() if name.startswith("tanh") and "norm" not in name}
     linear = {name: own for name, own in groups.items() if name.startswith("linear") and "norm" not in name}
@@ -574,7 +583,7 @@ def plot(records):
         yield Picture("weights", *weight_picture(groups[PLAIN]))
 
 
-def distributions(groups: dict, what: str, label: str):
+def distributions(groups: dict[str, Records], what: str, label: str) -> tuple[Figure, str]:
     count = len(groups)
     rows = math.ceil(count / 2)
     figure, grid = style.figure(
@@ -627,7 +636,7 @@ def distributions(groups: dict, what: str, label: str):
     )
 
 
-def by_layer(groups: dict, activation: str):
+def by_layer(groups: dict[str, Records], activation: str) -> tuple[Figure, str]:
     figure, (left, right) = style.figure(1, 2, height=3.6)
     for axes, quantity, text in (
         (left, "activation_std", "Activations: std"),
@@ -671,7 +680,7 @@ def by_layer(groups: dict, activation: str):
     )
 
 
-def predicted(config) -> Propagation:
+def predicted(config: SimpleNamespace) -> Propagation:
     """Mean field: from gains and widths alone."""
     widths = [config.context * config.embedding] + [config.hidden] * (config.depth - 1)
     layers = [Layer(n_in, n_out, config.gain, config.activation) for n_in, n_out in pairwise(widths)]
@@ -680,7 +689,7 @@ def predicted(config) -> Propagation:
     return predict(layers, output_gradient=gradient_of_ignorance(classes, config.batch_size))
 
 
-def document_picture(groups: dict):
+def document_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
     figure, (left, right) = style.figure(1, 2, height=3.4, sharey=True)
     cases = [(stacked, PLAIN, "blue", "before training")]
     cases += [(stacked, f"{PLAIN}, batch norm", "green", "with batch norm")]
@@ -727,13 +736,13 @@ def document_picture(groups: dict):
     )
 
 
-def weight_picture(own):
+def weight_picture(own: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.3)
     before, after = stacked(own, "gradient_to_data").mean(axis=0), ended(own, "gradient_to_data").mean(axis=0)
     rows = np.arange(len(before))
     depth = len(before)
     for row in rows:
-        hue = style.layer(row, depth)
+        hue = style.layer(int(row), depth)
         axes.annotate(
             "",
             (after[row], row),
@@ -756,7 +765,7 @@ def weight_picture(own):
     )
 
 
-def portrait(record):
+def portrait(record: Record) -> Iterator[Picture]:
     ratios, step = record.arrays["ratio"], record.arrays["ratio_step"]
     figure, axes = style.figure(height=3.6)
     names = weight_names(ratios.shape[1])

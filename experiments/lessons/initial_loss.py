@@ -8,18 +8,26 @@ layer begins at zero.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-import models
 from experiments import style
 from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.lessons.stages import spread, steps_until, thinned
+from experiments.runner import Progress
+from experiments.store import Records
+from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, no_grad
 from npgrad.functions import cross_entropy, softmax
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ORDER = 2
 
@@ -88,12 +96,11 @@ FULL = {"steps": 200_000}
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
-def run(config: Config, progress) -> Result:
+def run(config: Config, progress: Progress) -> Result:
     corpus = data.load(config.data, config.context)
     rngs = generators(config.seed)
     classes = len(corpus.vocabulary)
-    model = models.build(
-        "mlp",
+    model = MLP(
         vocab_size=classes,
         context=config.context,
         rng=rngs.init,
@@ -102,6 +109,7 @@ def run(config: Config, progress) -> Result:
         hidden=config.hidden,
         output_scale=config.output_scale,
     )
+    assert model.output.bias is not None
     model.output.bias.data = config.output_bias * model.output.bias.numpy()
     begin(model, config.start)
 
@@ -131,7 +139,7 @@ def run(config: Config, progress) -> Result:
     step, loss = thinned(losses)
     counts = np.bincount(corpus.train.y, minlength=classes)
     share = counts[counts > 0] / counts.sum()
-    units = np.vstack([model.hidden.weight.numpy(), model.hidden.bias.numpy()])
+    units = np.vstack([p.numpy() for p in model.hidden.parameters()])
     early = max(config.steps // 20, 1)
     wasted = steps_until(losses, math.log(classes))
     down = min(int(np.searchsorted(looked, wasted)), len(weights) - 1)  # the blade of the hockey stick is over
@@ -168,15 +176,15 @@ def run(config: Config, progress) -> Result:
     )
 
 
-def begin(model: models.CharacterModel, start: str) -> None:
+def begin(model: MLP, start: str) -> None:
     """Replace the hidden layer's numbers, and for all but "zero hidden" the last layer's too."""
     if start == "random":
         return
     value = 0.05 if start == "all equal" else 0.0
     layers = [model.hidden] if start == "zero hidden" else [model.hidden, model.output]
     for layer in layers:
-        layer.weight.data = np.full(layer.weight.shape, value)
-        layer.bias.data = np.zeros(layer.bias.shape)
+        for p in layer.parameters():
+            p.data = np.full(p.shape, value if p.ndim == 2 else 0.0)
 
 
 def normal_loss(size: float, classes: int) -> float:
@@ -196,18 +204,18 @@ GOOD, BAD = (0.1, -0.2, 0.0, 0.3), (0.1, -20.0, 15.0, -5.0)
 """Document 4's examples of small and of extreme logits."""
 
 
-def name_of(config) -> str:
+def name_of(config: SimpleNamespace) -> str:
     if config.start != "random":
-        return config.start
+        return str(config.start)
     return "original" if config.output_bias else f"{config.output_scale:g}"
 
 
-def grouped(records) -> dict:
+def grouped(records: Records) -> dict[str, Records]:
     names = dict.fromkeys(name_of(r.config) for r in records)
-    return {name: records.__class__([r for r in records if name_of(r.config) == name]) for name in names}
+    return {name: Records([r for r in records if name_of(r.config) == name]) for name in names}
 
 
-def measure(records) -> dict:
+def measure(records: Records) -> dict[str, np.ndarray]:
     groups = grouped(records)
     found = {f"{name}/{group}": own.values(name) for group, own in groups.items() for name in MEASURES}
     for name in ("uniform_loss", "unigram_loss"):
@@ -411,7 +419,7 @@ CLAIMS = [
 ]
 
 
-def tables(records) -> list[Table]:
+def tables(records: Records) -> list[Table]:
     groups = grouped(records)
     steps = records[0].config.steps
     rows = []
@@ -465,7 +473,7 @@ def tables(records) -> list[Table]:
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records):
+def plot(records: Records) -> Iterator[Picture]:
     groups = grouped(records)
     scaled = {float(name): own for name, own in groups.items() if name != "original" and name not in STARTS}
     if "original" in groups:
@@ -478,7 +486,7 @@ def plot(records):
         yield Picture("symmetry", *symmetry(records, groups))
 
 
-def sure(groups):
+def sure(groups: dict[str, Records]) -> tuple[Figure, str]:
     """The same example before training, in the original and in the repaired network."""
     pair = [("original", "vermillion", "Original")]
     if "0.01" in groups:
@@ -518,7 +526,7 @@ def sure(groups):
     )
 
 
-def scale_picture(records, scaled):
+def scale_picture(records: Records, scaled: dict[float, Records]) -> tuple[Figure, str]:
     figure, (left, right) = style.figure(1, 2, height=3.6)
     sizes = np.array([own.mean("logit_size") for own in scaled.values()])
     first = np.array([own.mean("initial_loss") for own in scaled.values()])
@@ -558,7 +566,7 @@ def scale_picture(records, scaled):
     )
 
 
-def squashed(own):
+def squashed(own: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.4)
     step = own[0].arrays["looked"]
     ends = []
@@ -580,7 +588,7 @@ def squashed(own):
     )
 
 
-def symmetry(records, groups):
+def symmetry(records: Records, groups: dict[str, Records]) -> tuple[Figure, str]:
     listed = [name for name in STARTS if name in groups]
     if "0.01" in groups:
         groups, listed = groups | {"random": groups["0.01"]}, ["random", *listed]

@@ -7,19 +7,27 @@ take away, and sends signals forward and gradients backward through many layers,
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 from experiments import style
 from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.lessons.stages import spread
+from experiments.runner import Progress
+from experiments.store import Records
 from models.deep_mlp import ACTIVATIONS, GAINS
+from models.mlp import MLP
 from npgrad import Tensor, nn
 from npgrad.diagnose.propagation import Layer, predict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ORDER = 4
 
@@ -97,7 +105,7 @@ def cost(config: Config) -> float:
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
-def run(config: Config, progress) -> Result:
+def run(config: Config, progress: Progress) -> Result:
     rng = np.random.default_rng([config.seed, 4])
     pre, post = propagate(config, rng)
     progress(1, 1)
@@ -134,9 +142,7 @@ def run(config: Config, progress) -> Result:
         arrays["sums"] = np.array(sums)
     if config.activation == "tanh":
         summary |= brittle(rng)
-        summary["first_weights"] = float(
-            models.build("mlp", vocab_size=27, context=3, rng=rng, stage="kaiming").hidden.weight.numpy().std()
-        )
+        summary["first_weights"] = float(MLP(rng=rng, stage="kaiming").hidden.weight.numpy().std())
     return Result(summary=summary, arrays=arrays)
 
 
@@ -187,18 +193,18 @@ def brittle(rng: np.random.Generator) -> dict[str, float]:
 # -- what it shows -----------------------------------------------------------------------------------------------------
 
 
-def name_of(config) -> str:
+def name_of(config: SimpleNamespace) -> str:
     if config.narrowing != 1:
         return f"{config.activation} {config.mode}"
     if config.gain is None:
-        return config.activation
+        return str(config.activation)
     variance = {round(LARGE, 9): "×10", round(SMALL, 9): "×0.1"}.get(round(config.gain, 9))
     return f"{config.activation} {variance or f'{config.gain:g}'}"
 
 
-def grouped(records) -> dict:
+def grouped(records: Records) -> dict[str, Records]:
     names = dict.fromkeys(name_of(r.config) for r in records)
-    return {name: records.__class__([r for r in records if name_of(r.config) == name]) for name in names}
+    return {name: Records([r for r in records if name_of(r.config) == name]) for name in names}
 
 
 def factor(curve: np.ndarray) -> float:
@@ -207,8 +213,8 @@ def factor(curve: np.ndarray) -> float:
     return float((curve[-1] / curve[0]) ** (1 / (len(curve) - 1)))
 
 
-def measure(records) -> dict:
-    found = {}
+def measure(records: Records) -> dict[str, np.ndarray]:
+    found: dict[str, Any] = {}
     with np.errstate(all="ignore"):
         for name, own in grouped(records).items():
             curves = {key: [r.arrays[key] for r in own] for key in own[0].arrays}
@@ -228,7 +234,7 @@ def measure(records) -> dict:
             for key in r.summary:
                 if key.startswith("brittle"):
                     found.setdefault(key, []).append(r.summary[key])
-        linear = grouped(records).get("linear", [])
+        linear = grouped(records).get("linear", Records([]))
         found["sum_of_100"] = [r.arrays["sums"][FANS.index(100)] for r in linear]
         found["root_of_fan_in"] = [np.mean(r.arrays["sums"] / np.sqrt(FANS)) for r in linear]
     return {name: np.array(values, dtype=float) for name, values in found.items() if len(values)}
@@ -474,7 +480,7 @@ CLAIMS = [
 ]
 
 
-def tables(records) -> list[Table]:
+def tables(records: Records) -> list[Table]:
     groups = grouped(records)
     found = measure(records)
     rows = [
@@ -521,7 +527,7 @@ def tables(records) -> list[Table]:
     return made
 
 
-def predicted(own, what: str, name: str) -> str:
+def predicted(own: Records, what: str, name: str) -> str:
     curve = own[0].arrays[f"predicted_{what}"]
     return f"{factor(curve) if what == 'preactivation' else 1 / factor(curve):.3f}"
 
@@ -529,7 +535,7 @@ def predicted(own, what: str, name: str) -> str:
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records):
+def plot(records: Records) -> Iterator[Picture]:
     groups = grouped(records)
     named = {n: own for n, own in groups.items() if own[0].config.gain is None and own[0].config.narrowing == 1}
     if named:
@@ -544,12 +550,14 @@ def plot(records):
         yield Picture("fans", *fans_picture(odd))
 
 
-def mean_curve(own, key: str) -> np.ndarray:
+def mean_curve(own: Records, key: str) -> np.ndarray:
     with np.errstate(all="ignore"):  # the geometric mean: sizes differ by factors
-        return np.exp(np.mean([np.log(r.arrays[key]) for r in own], axis=0))
+        return np.asarray(np.exp(np.mean([np.log(r.arrays[key]) for r in own], axis=0)))
 
 
-def two_ways(groups: dict, names: dict, limits):
+def two_ways(
+    groups: dict[str, Records], names: dict[str, tuple[str, str]], limits: Sequence[tuple[float, float]]
+) -> Figure:
     """Pre-activations going forward and gradients going backward, measured over predicted."""
     figure, (left, right) = style.figure(1, 2, height=4.0)
     for axes, key, text, limit in (
@@ -574,7 +582,7 @@ def two_ways(groups: dict, names: dict, limits):
     return figure
 
 
-def depth_picture(named):
+def depth_picture(named: dict[str, Records]) -> tuple[Figure, str]:
     named = {name: own for name, own in named.items() if name != "leaky_relu"}  # it lies on ReLU
     forward = [mean_curve(own, "preactivation") for own in named.values()]
     first = [mean_curve(own, "gradient")[0] for name, own in named.items() if name != "sigmoid"]
@@ -590,7 +598,7 @@ def depth_picture(named):
     )
 
 
-def explosion(wrong):
+def explosion(wrong: dict[str, Records]) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.8)
     ends = []
     for name, hue, text in (
@@ -620,7 +628,7 @@ def explosion(wrong):
     )
 
 
-def fan_in_picture(groups):
+def fan_in_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
     brittle_too = "tanh" in groups
     figure, grid = style.figure(1, 2 if brittle_too else 1, height=3.4, squeeze=False)
     left = grid[0, 0]
@@ -661,7 +669,7 @@ def fan_in_picture(groups):
     )
 
 
-def fans_picture(odd):
+def fans_picture(odd: dict[str, Records]) -> tuple[Figure, str]:
     names = {name: (name.split(" ")[-1], {"fan_in": "blue", "fan_out": "orange"}[name.split(" ")[-1]]) for name in odd}
     figure = two_ways(odd, names, ((0.3, 4.0), (0.3, 4.0)))
     config = next(iter(odd.values()))[0].config

@@ -7,16 +7,21 @@ turns the scale of the hidden weights to see the first, and lets one step of tra
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-import models
 from experiments import style
 from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.lessons.stages import spread
+from experiments.runner import Progress
+from experiments.store import Records
 from models.deep_mlp import ACTIVATIONS, GAINS
+from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import Tensor, data, nn, tanh
 from npgrad.data import Batches
@@ -24,6 +29,9 @@ from npgrad.diagnose.census import activations
 from npgrad.diagnose.saturation import saturation
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ORDER = 3
 
@@ -94,7 +102,7 @@ FULL = {"steps": 50_000}
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
-def run(config: Config, progress) -> Result:
+def run(config: Config, progress: Progress) -> Result:
     corpus = data.load(config.data, config.context)
     rngs = generators(config.seed)
     model = build(config, len(corpus.vocabulary), rngs.init)
@@ -127,7 +135,7 @@ def run(config: Config, progress) -> Result:
         )
         after = shut(model, contexts)
         val_loss = evaluate(model, *corpus.val)
-        dead_gradient = gradient_of_dead(model, after.all(axis=0), *next(batches))
+        dead_gradient = gradient_of_dead(model, np.all(after, axis=0), *next(batches))
     once = np.array(dead)
     fell = once.any(axis=0)
     counts = np.bincount(corpus.train.y)
@@ -162,14 +170,13 @@ def run(config: Config, progress) -> Result:
     )
 
 
-def build(config: Config, classes: int, rng: np.random.Generator) -> models.CharacterModel:
+def build(config: Config, classes: int, rng: np.random.Generator) -> MLP:
     fan_in = config.context * config.embedding
     scale = config.hidden_scale
     if scale is None:
         gain = GAINS.get(config.activation) or nn.init.calculate_gain(config.activation)
         scale = gain / math.sqrt(fan_in)
-    model = models.build(
-        "mlp",
+    model = MLP(
         vocab_size=classes,
         context=config.context,
         rng=rng,
@@ -178,11 +185,13 @@ def build(config: Config, classes: int, rng: np.random.Generator) -> models.Char
         hidden=config.hidden,
         hidden_scale=scale,
     )
-    model.tanh = ACTIVATIONS[config.activation]()  # whatever it is now: the place between the layers
+    kind = ACTIVATIONS[config.activation]
+    assert kind is not None
+    model.tanh = kind()  # type: ignore[assignment]  # whatever it is now: the place between the layers
     return model
 
 
-def look(model: models.CharacterModel, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+def look(model: MLP, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     """The hidden layer in one batch: pre-activations x, activations t, their gradients dx and dt, the gate 1 − t²."""
     seen: dict[str, np.ndarray] = {}
     removers = [
@@ -198,13 +207,19 @@ def look(model: models.CharacterModel, x: np.ndarray, y: np.ndarray) -> dict[str
     pre = Tensor(seen["x"], requires_grad=True)
     model.tanh(pre).backward(np.ones_like(seen["x"]))
     seen["gate"] = 1 - seen["t"] ** 2 if isinstance(model.tanh, nn.Tanh) else pre.grad
-    seen["flat"] = saturation(model.tanh, seen["t"]) > FLAT
+    seen["flat"] = beyond(model.tanh, seen["t"])
     return seen
 
 
-def shut(model: models.CharacterModel, contexts: np.ndarray) -> np.ndarray:
+def shut(model: MLP, contexts: np.ndarray) -> np.ndarray:
     """Whether a unit passes hardly any gradient, (contexts, units)."""
-    return saturation(model.tanh, activations(model, contexts)["tanh"]) > FLAT
+    return beyond(model.tanh, activations(model, contexts)["tanh"])
+
+
+def beyond(module: nn.Module, t: np.ndarray) -> np.ndarray:
+    flatness = saturation(module, t)
+    assert flatness is not None
+    return np.asarray(flatness > FLAT)
 
 
 def rms(a: np.ndarray) -> float:
@@ -221,13 +236,13 @@ def starved(seen: dict[str, np.ndarray]) -> float:
     return through[0] / through[1]
 
 
-def gradient_of_dead(model: models.CharacterModel, dead: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+def gradient_of_dead(model: MLP, dead: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
     """The largest gradient that any weight or bias of a dead unit gets."""
     if not dead.any():
         return math.nan
     with undisturbed(model, training=True):
         cross_entropy(model(x), y).backward()
-        return float(max(np.abs(p.grad[..., dead]).max() for p in (model.hidden.weight, model.hidden.bias)))
+        return float(max(np.abs(np.asarray(p.grad)[..., dead]).max() for p in model.hidden.parameters()))
 
 
 # -- what it shows -----------------------------------------------------------------------------------------------------
@@ -238,26 +253,26 @@ MEASURES = (
 )  # fmt: skip
 
 
-def name_of(config) -> str:
+def name_of(config: SimpleNamespace) -> str:
     if config.mishap:
         return f"{config.activation} {config.mishap:g}"
     scale = "Kaiming" if config.hidden_scale is None else f"{config.hidden_scale:g}"
     return f"{config.activation} scale {scale}"
 
 
-def grouped(records) -> dict:
+def grouped(records: Records) -> dict[str, Records]:
     names = dict.fromkeys(name_of(r.config) for r in records)
-    return {name: records.__class__([r for r in records if name_of(r.config) == name]) for name in names}
+    return {name: Records([r for r in records if name_of(r.config) == name]) for name in names}
 
 
 def gate(t: float) -> np.ndarray:
     """What a gradient of 1 becomes on its way back through a tanh whose output is t."""
     x = Tensor(np.array([math.atanh(t) if abs(t) < 1 else math.copysign(20.0, t)]), requires_grad=True)
     tanh(x).backward(np.ones(1))
-    return x.grad
+    return np.asarray(x.grad)
 
 
-def measure(records) -> dict:
+def measure(records: Records) -> dict[str, np.ndarray]:
     found = {}
     for group, own in grouped(records).items():
         for name in MEASURES:
@@ -265,7 +280,7 @@ def measure(records) -> dict:
             # Units that never died cannot come back: no number, rather than one that supports nothing.
             found[f"{name}/{group}"] = values[np.isfinite(values)] if name in ("revived", "dead_gradient") else values
     kills = [r for r in records if r.config.activation == "relu" and r.config.mishap > r.config.lr]
-    pooled = {}
+    pooled: dict[int, tuple[int, float]] = {}
     for r in kills:  # all units that ever died in the runs of a seed, however large the step was
         fell, back = pooled.get(r.seed, (0, 0.0))
         died = r.summary["ever_dead"] if math.isfinite(r.summary["revived"]) else 0
@@ -531,7 +546,7 @@ CLAIMS = [
 ]
 
 
-def tables(records) -> list[Table]:
+def tables(records: Records) -> list[Table]:
     groups = grouped(records)
     steps = records[0].config.steps
     scaled = {name: own for name, own in groups.items() if not own[0].config.mishap}
@@ -592,14 +607,14 @@ def tables(records) -> list[Table]:
     return found
 
 
-def ended(own, name: str, digits: int) -> str:
+def ended(own: Records, name: str, digits: int) -> str:
     return "diverged" if own.mean("diverged") > 0.5 else spread(own.values(name), digits)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records):
+def plot(records: Records) -> Iterator[Picture]:
     groups = grouped(records)
     scaled = {name: own for name, own in groups.items() if not own[0].config.mishap and name.startswith("tanh")}
     mishaps = {name: own for name, own in groups.items() if own[0].config.mishap}
@@ -611,13 +626,13 @@ def plot(records):
         yield Picture("damage", *damage(mishaps))
 
 
-def shown(scaled) -> dict:
+def shown(scaled: dict[str, Records]) -> dict[str, Records]:
     """The widest and the lecture's repaired one, or whatever there is."""
     wanted = [name for name in ("tanh scale 1", "tanh scale 0.2") if name in scaled]
     return {name: scaled[name] for name in wanted} or dict(list(scaled.items())[:2])
 
 
-def histograms(scaled):
+def histograms(scaled: dict[str, Records]) -> tuple[Figure, str]:
     chosen = shown(scaled)
     figure, grid = style.figure(len(chosen), 2, height=0.7 + 1.9 * len(chosen), squeeze=False, sharex="col")
     widest = max(np.abs(own[0].arrays["x"]).max() for own in chosen.values())
@@ -640,7 +655,7 @@ def histograms(scaled):
     )
 
 
-def maps(scaled):
+def maps(scaled: dict[str, Records]) -> tuple[Figure, str]:
     from matplotlib.colors import ListedColormap
 
     chosen = shown(scaled)
@@ -660,7 +675,7 @@ def maps(scaled):
     )
 
 
-def gate_picture(scaled):
+def gate_picture(scaled: dict[str, Records]) -> tuple[Figure, str]:
     figure, (left, right) = style.figure(1, 2, height=3.4)
     t = np.linspace(-1, 1, 201)
     left.plot(t, 1 - t**2, color=style.muted(), linewidth=1.4, ls=(0, (4, 3)))
@@ -693,13 +708,14 @@ def gate_picture(scaled):
     )
 
 
-def damage(mishaps):
+def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
     rates = sorted({own[0].config.mishap for own in mishaps.values()})
     # The largest step that all of them survived in one piece.
     failed = {own[0].config.mishap for own in mishaps.values() if own.mean("diverged") > 0}
     worst = max([rate for rate in rates if rate not in failed] or rates)
     figure, (left, right) = style.figure(1, 2, height=3.8, gridspec_kw={"width_ratios": [1.15, 1]})
-    ends, kinds = [], {}
+    ends: list[tuple[float, float, str, str]] = []
+    kinds: dict[str, list[tuple[float, float]]] = {}
     for own in mishaps.values():
         config = own[0].config
         hue = style.colour(config.activation)

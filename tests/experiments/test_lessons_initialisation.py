@@ -6,18 +6,19 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import models
 from experiments import report, style
 from experiments.experiment import LESSONS, ROOT, load
 from experiments.lessons import gains, initial_loss, kaiming, saturation, update_ratio
-from experiments.runner import execute
+from experiments.runner import Progress, execute
 from experiments.store import Store
+from models.deep_mlp import DeepMLP
 from npgrad import Tensor, data, nn, softmax
 from npgrad.diagnose import fixed_point, moments
 from npgrad.functions import cross_entropy
@@ -91,9 +92,9 @@ def test_a_part_of_the_sweep_is_enough_to_draw(name: str, words: Path, tmp_path:
 # -- what is exact -----------------------------------------------------------------------------------------------------
 
 
-def trained(start: str, words: Path, **options: object) -> dict:
-    config = initial_loss.Config(start=start, steps=5, hidden=6, data=str(words), **options)  # type: ignore[arg-type]
-    return initial_loss.run(config, lambda *_: None).summary
+def trained(start: str, words: Path, **options: Any) -> dict[str, Any]:
+    config = initial_loss.Config(start=start, steps=5, hidden=6, data=str(words), **options)
+    return initial_loss.run(config, Progress(None)).summary
 
 
 def test_equal_weights_stay_equal_and_one_random_layer_parts_them(words: Path) -> None:
@@ -139,6 +140,7 @@ def test_gradients_are_multiplied_by_the_slope(seed: int, kind: str) -> None:
 def test_a_dead_relu_gets_no_gradient_whatever_the_batch(rng: np.random.Generator) -> None:
     model = saturation.build(saturation.Config(activation="relu", hidden=5), 27, rng)
     dead = np.array([True, False, True, False, False])
+    assert model.hidden.bias is not None
     model.hidden.bias.data = np.where(dead, -100.0, 0.0)
     x, y = rng.integers(27, size=(64, 3)), rng.integers(27, size=64)
     assert saturation.gradient_of_dead(model, dead, x, y) == 0
@@ -177,9 +179,7 @@ def test_the_constants_that_the_notes_quote() -> None:
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("activation", ["tanh", "linear"])
 def test_looking_changes_nothing_and_sees_every_layer(norm: str, activation: str, rng: np.random.Generator) -> None:
-    model = models.build(
-        "deep_mlp", vocab_size=27, context=3, rng=rng, depth=4, hidden=7, norm=norm, activation=activation
-    )
+    model = DeepMLP(rng=rng, depth=4, hidden=7, norm=norm, activation=activation)
     before = model.state_dict()
     seen = gains.look(model, rng.integers(27, size=(16, 3)), rng.integers(27, size=16))
     after = model.state_dict()
@@ -210,12 +210,12 @@ def test_the_search_finds_the_best_rate_and_the_one_at_a_thousandth(
 ) -> None:
     rates = [10.0**k for k in range(-4, 1)]
 
-    def record(k: int) -> SimpleNamespace:
+    def record(k: int) -> Any:
         ratio = -3 + slope * (math.log10(rates[k]) + 2 - shift)
         summary = {"diverged": 0, "ratio": ratio, "val_loss": 2.0 + abs(k - best)}
         return SimpleNamespace(config=SimpleNamespace(lr=rates[k]), summary=summary)
 
-    diverged = SimpleNamespace(config=SimpleNamespace(lr=10.0), summary={"diverged": 1, "ratio": math.nan})
+    diverged: Any = SimpleNamespace(config=SimpleNamespace(lr=10.0), summary={"diverged": 1, "ratio": math.nan})
     found = update_ratio.search([diverged, *(record(k) for k in order)])
     assert found is not None
     assert found["best_lr"] == pytest.approx(rates[best]) and found["best_loss"] == 2.0
@@ -228,7 +228,7 @@ def test_the_search_finds_the_best_rate_and_the_one_at_a_thousandth(
 def test_only_plain_gradient_descent_does_what_the_formula_says(words: Path) -> None:
     def over(optimizer: str, lr: float) -> float:
         config = update_ratio.Config(optimizer=optimizer, lr=lr, steps=12, hidden=6, data=str(words))
-        return float(update_ratio.run(config, lambda *_: None).summary["true_to_formula"])
+        return float(update_ratio.run(config, Progress(None)).summary["true_to_formula"])
 
     assert over("sgd", 0.1) == pytest.approx(1.0, abs=1e-3)
     assert over("momentum", 0.01) > 1.5
