@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from models.character_model import CharacterModel
+from models.conv_net import ConvNet
 from models.deep_mlp import DeepMLP
 from models.mlp import MLP
 
 __all__ = ["MODELS", "CharacterModel", "build"]
 
-MODELS: dict[str, Callable[..., CharacterModel]] = {"mlp": MLP, "deep_mlp": DeepMLP}
+MODELS: dict[str, Callable[..., CharacterModel]] = {"mlp": MLP, "deep_mlp": DeepMLP, "conv_net": ConvNet}
 """Every model by name. To add one, put its class here."""
 
 

@@ -109,7 +109,7 @@ def parser() -> Parser:
 
     what = train.add_argument_group("model")
     what.add_argument(
-        "--model", choices=list(models.MODELS), help="see models/mlp.py and models/deep_mlp.py (default: mlp)"
+        "--model", choices=list(models.MODELS), help="see models/mlp.py, deep_mlp.py and conv_net.py (default: mlp)"
     )
     what.add_argument("--context", type=int, help="characters the model sees (default: 3)")
     what.add_argument("--embedding", type=int, help="numbers per character (default: 10)")

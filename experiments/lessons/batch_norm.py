@@ -107,8 +107,8 @@ def cost(config: Config) -> float:
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
-def build(config: Config, rng: np.random.Generator):
-    sizes = {"vocab_size": 27, "context": 3, "rng": rng, "momentum": config.momentum}
+def build(config: Config, vocab_size: int, rng: np.random.Generator):
+    sizes = {"vocab_size": vocab_size, "context": 3, "rng": rng, "momentum": config.momentum}
     if config.net == "deep":
         return models.build("deep_mlp", norm=config.norm, gain=config.gain, fan_in=config.fan_in, **sizes)
     scale = config.gain / math.sqrt(30) if config.fan_in else config.gain
@@ -118,10 +118,8 @@ def build(config: Config, rng: np.random.Generator):
 
 def run(config: Config, progress) -> Result:
     corpus = data.load(config.data)
-    if len(corpus.vocabulary) != 27:
-        raise ValueError(f"this lesson's networks are for 27 characters; {config.data} has {len(corpus.vocabulary)}.")
     rngs = generators(config.seed)
-    model = build(config, rngs.init)
+    model = build(config, len(corpus.vocabulary), rngs.init)
     study = {"facts": facts, "statistics": statistics, "overfitting": overfitting}.get(config.study, trained)
     with np.errstate(all="ignore"):  # divergence is one of the things to see
         return study(config, corpus, model, rngs, progress)
@@ -281,7 +279,7 @@ def facts(config, corpus, model, rngs, progress) -> Result:
     """What holds by construction, measured: before training, and after."""
     rng = rngs.sampling
     x, y = corpus.train.x[:32], corpus.train.y[:32]
-    found = at_start(model, corpus, x) | scaled(rng) | bias_in_front(config, x, y)
+    found = at_start(model, corpus, x) | scaled(rng) | bias_in_front(model.vocab_size, config.seed, x, y)
     fit(model, *corpus.train, config.training, on_step=lambda step, loss: progress(step, config.long))
 
     normal = outputs(model, corpus.train.x[:8_000])
@@ -290,7 +288,7 @@ def facts(config, corpus, model, rngs, progress) -> Result:
     found["gamma_change"] = float(np.abs(model.norm.weight.data - 1).mean())
     found["beta_change"] = float(np.abs(model.norm.bias.data).mean())
     sizes = (4, 8, 16, 32, 64, 128, 256)
-    noise = [jitter(model, corpus, size, rng) for size in sizes]
+    noise = [jitter(model, corpus, size, rng, times=min(60, config.long)) for size in sizes]
     found["jitter"], found["probability_jitter"] = noise[sizes.index(32)]
 
     model.eval()
@@ -351,11 +349,11 @@ def scaled(rng: np.random.Generator, c: float = 10.0) -> dict[str, float]:
     return found
 
 
-def bias_in_front(config, x, y) -> dict[str, float]:
+def bias_in_front(vocab_size: int, seed: int, x, y) -> dict[str, float]:
     """The deep network's first normalisation with a bias put in front of it: its gradient, and what it changes."""
     losses = []
     for shift in (0.0, 5.0):
-        model = models.build("deep_mlp", vocab_size=27, context=3, rng=np.random.default_rng(config.seed))
+        model = models.build("deep_mlp", vocab_size=vocab_size, context=3, rng=np.random.default_rng(seed))
         first = next(module for module in model.modules() if isinstance(module, nn.Linear))
         first.bias = nn.Parameter(np.full(100, shift, np.float32))
         loss = cross_entropy(model(x), y)
@@ -367,7 +365,7 @@ def bias_in_front(config, x, y) -> dict[str, float]:
     }
 
 
-def jitter(model, corpus, size: int, rng: np.random.Generator, examples: int = 20, times: int = 60):
+def jitter(model, corpus, size: int, rng: np.random.Generator, times: int, examples: int = 20):
     """How far one example's outputs move with the batch around it.
 
     Standard deviation over batches of its normalised pre-activations (in units of their spread), and of the probability

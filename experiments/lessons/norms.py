@@ -100,7 +100,7 @@ def run(config: Config, progress) -> Result:
         summary = {"loss": evaluate(model, *held), "train_loss": float(losses[-100:].mean()), "steps": len(losses)}
         summary["frequencies"] = entropy(corpus.train.y)
         if config.study == "company":
-            summary |= company(model, corpus, rngs.sampling) | twins(config, corpus)
+            summary |= company(model, corpus, rngs.sampling, times=min(100, 10 * config.steps)) | twins(config, corpus)
     width = max(1, len(losses) // 40)
     thinned = [losses[k : k + width].mean() for k in range(0, len(losses) - width + 1, width)]
     return Result(summary, {"step": (np.arange(len(thinned)) + 0.5) * width, "loss": thinned})
@@ -125,7 +125,7 @@ def entropy(y: np.ndarray) -> float:
     return float(-(p[p > 0] * np.log(p[p > 0])).sum())
 
 
-def company(model, corpus, rng: np.random.Generator, size: int = 4, times: int = 100) -> dict[str, float]:
+def company(model, corpus, rng: np.random.Generator, times: int, size: int = 4) -> dict[str, float]:
     """How far an example's logits move with its company in training mode, and what forgetting eval() costs."""
     before = model.state_dict()
     one, moved, losses = 0, [], []

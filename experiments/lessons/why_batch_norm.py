@@ -104,11 +104,11 @@ class Shift(nn.Module):
         return x * s + m
 
 
-def build(config: Config, rng: np.random.Generator, noise: np.random.Generator, **options):
+def build(config: Config, vocab_size: int, rng: np.random.Generator, noise: np.random.Generator, **options):
     norm = "batch" if config.norm == "noisy" else config.norm
     model = models.build(
         "deep_mlp",
-        vocab_size=27,
+        vocab_size=vocab_size,
         context=3,
         rng=rng,
         norm=norm,
@@ -127,8 +127,6 @@ def build(config: Config, rng: np.random.Generator, noise: np.random.Generator, 
 
 def run(config: Config, progress) -> Result:
     corpus = data.load(config.data)
-    if len(corpus.vocabulary) != 27:
-        raise ValueError(f"this lesson's networks are for 27 characters; {config.data} has {len(corpus.vocabulary)}.")
     with np.errstate(all="ignore"):  # divergence is one of the things to see
         return {"shift": shifting, "depth": deep}[config.study](config, corpus, progress)
 
@@ -136,7 +134,7 @@ def run(config: Config, progress) -> Result:
 def deep(config: Config, corpus, progress) -> Result:
     """Gradients at every linear layer of an untrained deep network, and what goes into every nonlinearity."""
     rng = np.random.default_rng(config.seed)
-    model = build(config, rng, rng, depth=config.depth + 1, dtype=np.float64)
+    model = build(config, len(corpus.vocabulary), rng, rng, depth=config.depth + 1, dtype=np.float64)
     squares: list[float] = []
     layers = [module for module in model.modules() if isinstance(module, nn.Linear)][:-1]
     forward: list[float] = []
@@ -163,7 +161,7 @@ def deep(config: Config, corpus, progress) -> Result:
 
 def shifting(config: Config, corpus, progress) -> Result:
     rngs = generators(config.seed)
-    model = build(config, rngs.init, rngs.sampling)
+    model = build(config, len(corpus.vocabulary), rngs.init, rngs.sampling)
     probe = data.Windows(corpus.train.x[:512], corpus.train.y[:512])
     every = max(1, config.steps // config.probes)
     rows: list[dict[str, float]] = []

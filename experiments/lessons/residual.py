@@ -1,0 +1,476 @@
+"""Residual blocks: the motif of ResNet-50, and who forgives bad first weights.
+
+A small relative of ResNet-50 reads eight characters: convolution, batch norm, ReLU, with bottleneck blocks whose input
+is added to their output. The lecture says that residual connections, normalisation and Adam have made careful
+initialisation less important. Here is the table of all combinations, and what depth adds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+import npgrad
+from experiments import style
+from experiments.claims import Above, Below, Claim
+from experiments.experiment import Picture, Result, Table
+from models.conv_net import ConvNet
+from models.training import TrainConfig, evaluate, fit, generators
+from npgrad import data, nn
+from npgrad.functions import cross_entropy
+
+ORDER = 10
+
+QUESTION = "Do residual connections, batch norm and Adam each forgive bad first weights, and which one allows depth?"
+EXPECTATION = (
+    "A residual network begins near the identity, so small weights should not harm it; large ones multiply from "
+    "block to block. Batch norm should forgive both, Adam the size of gradients but not that of activations. Plain "
+    "networks with batch norm have gradients that explode with depth, which the sums of residual networks should tame."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+INITS = {"kaiming": "Kaiming", "large": "no √fan-in", "small": "gain 0.3"}
+RATES = {"sgd": 0.1, "adam": 0.003}
+
+
+@dataclass(frozen=True)
+class Config:
+    study: str = "table"
+    """"table": all combinations, four blocks; "depth": up to 16 blocks, which is 50 layers; "facts": no training."""
+    norm: str = "batch"
+    residual: bool = True
+    optimizer: str = "sgd"
+    init: str = "kaiming"
+    blocks: int = 4
+    rate: float | None = None
+    """Learning rate; none: 0.1 for SGD, 0.003 for Adam."""
+    steps: int = 250
+    context: int = 8
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("study", self.study, ("table", "depth", "facts")),
+            ("norm", self.norm, ("none", "batch")),
+            ("optimizer", self.optimizer, tuple(RATES)),
+            ("init", self.init, tuple(INITS)),
+        ):
+            if value not in known:
+                raise ValueError(f"there is no {name} {value!r}; there are {', '.join(known)}.")
+        if min(self.blocks, self.steps, self.context) < 1:
+            raise ValueError("blocks, steps and context must be 1 or more.")
+        self.training  # noqa: B018 (raises for settings that make no sense)
+
+    @property
+    def training(self) -> TrainConfig:
+        rate = RATES[self.optimizer] if self.rate is None else self.rate
+        return TrainConfig(steps=self.steps, lr=rate, lr_decay=1.0, optimizer=self.optimizer, seed=self.seed)
+
+
+NORMS = ("none", "batch")
+SWEEP = [
+    {"study": ("facts",)},
+    {"study": ("table",), "norm": NORMS, "residual": (False, True), "optimizer": tuple(RATES), "init": tuple(INITS)},
+    {"study": ("depth",), "norm": NORMS, "residual": (False, True), "blocks": (1, 4, 16)},
+    {"study": ("depth",), "norm": ("batch",), "residual": (False, True), "blocks": (16,), "rate": (0.3,)},
+    {"study": ("depth",), "norm": ("none",), "residual": (False,), "blocks": (16,), "rate": (0.01,)},
+]
+QUICK = {"steps": 40, "optimizer": ("sgd",), "blocks": (1, 4), "rate": (0.3,)}
+FULL = {"steps": 5_000}
+
+
+def cost(config: Config) -> float:
+    each = 0.6 if config.norm == "none" else 1.2
+    return config.steps * (0.3 + config.blocks * each) if config.study != "facts" else 10
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def build(config: Config, vocab_size: int, rng: np.random.Generator) -> ConvNet:
+    return ConvNet(
+        vocab_size,
+        config.context,
+        rng=rng,
+        blocks=config.blocks,
+        gain=0.3 if config.init == "small" else math.sqrt(2),
+        fan_in=config.init != "large",
+        norm=config.norm,
+        residual=config.residual,
+    )
+
+
+def run(config: Config, progress) -> Result:
+    corpus = data.load(config.data, config.context)
+    rngs = generators(config.seed)
+    model = build(config, len(corpus.vocabulary), rngs.init)
+    if config.study == "facts":
+        progress(1, 1)
+        return Result(facts(model, corpus, rngs.sampling))
+
+    def watch(step: int, loss: float) -> bool:
+        progress(step, config.steps)
+        return not np.isfinite(loss)
+
+    held = slice(0, 3_000)
+    with np.errstate(all="ignore"):  # divergence is one of the things to see
+        gradient = gradients(model, corpus)
+        losses = fit(model, *corpus.train, config.training, on_step=watch)
+        loss = evaluate(model, corpus.val.x[held], corpus.val.y[held])
+    p = np.bincount(corpus.train.y) / len(corpus.train.y)
+    return Result(
+        summary={
+            "loss": loss,
+            "first_loss": float(losses[0]),
+            "train_loss": float(losses[-50:].mean()),
+            "gradient_ratio": gradient[0] / gradient[-1],
+            "frequencies": float(-(p[p > 0] * np.log(p[p > 0])).sum()),
+            "layers": sum(isinstance(m, (nn.Conv1d, nn.Linear)) for m in model.modules()),
+        },
+        series={"layer": np.arange(len(gradient)) + 1, "gradient": np.array(gradient) / gradient[-1]},
+    )
+
+
+def gradients(model: ConvNet, corpus) -> list[float]:
+    """Root mean square of the gradient at the output of every convolution, from the first on, before training."""
+    found: list[float] = []
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv1d)]
+    removers = [
+        conv.register_backward_hook(lambda m, dy: found.append(float(np.sqrt((dy.astype(float) ** 2).mean()))))
+        for conv in convolutions
+    ]
+    before = model.state_dict()
+    cross_entropy(model(corpus.train.x[:128]), corpus.train.y[:128]).backward()
+    model.zero_grad()
+    model.load_state_dict(before)
+    for remove in removers:
+        remove()
+    return found[::-1]
+
+
+def facts(model: ConvNet, corpus, rng: np.random.Generator) -> dict[str, float]:
+    """A convolution beside a linear layer on its patches, and a bias in front of a normalisation."""
+    x, weight = rng.normal(size=(4, 10, 8)), rng.normal(size=(32, 10, 3))
+    patches = np.lib.stride_tricks.sliding_window_view(x, 3, axis=2)  # (4, 10, 6, 3): channels and places of a patch
+    rows = patches.transpose(0, 2, 1, 3).reshape(4, 6, 30)
+    linear = npgrad.functions.linear(rows, weight.reshape(32, 30).T).data
+    convolved = npgrad.functions.conv1d(x, weight).data
+
+    first = model.stem[0]
+    first.bias = nn.Parameter(np.zeros(first.weight.shape[0], np.float32))
+    cross_entropy(model(corpus.train.x[:32]), corpus.train.y[:32]).backward()
+    return {
+        "convolution": float(np.abs(convolved - linear.transpose(0, 2, 1)).max()),
+        "bias_gradient": float(np.abs(first.bias.grad).max() / np.abs(first.weight.grad).max()),
+    }
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+
+def measure(records) -> dict:
+    found = {name: records.values(name, study="facts") for name in ("convolution", "bias_gradient")}
+    table = records.where(study="table")
+    for (norm, residual, optimizer), own in combinations(table):
+        name = label(norm, residual, optimizer)
+        losses = {init: own.values("loss", init=init) for init in INITS}
+        if len({len(v) for v in losses.values()}) > 1 or not len(losses["kaiming"]):
+            continue
+        for init in ("large", "small"):
+            found[f"{init}/{name}"] = np.nan_to_num(losses[init] - losses["kaiming"], nan=math.inf)
+        found[f"kaiming last/{name}"] = losses["kaiming"] - np.fmin(losses["large"], losses["small"])
+    deep = records.where(study="depth")
+    for norm in NORMS:
+        for residual in (False, True):
+            own = deep.where(norm=norm, residual=residual, blocks=16)
+            name = f"{norm}/{'residual' if residual else 'plain'}"
+            found[f"gradient_ratio/{name}"] = own.where(rate=None).values("gradient_ratio")
+            found[f"deep/{name}"] = best(own)
+    frequencies = deep.values("frequencies")[:1]
+    for name in ("batch/plain", "batch/residual", "none/plain"):
+        found[f"learned/{name}"] = frequencies - found[f"deep/{name}"] if len(frequencies) else np.empty(0)
+    first, second = found["deep/batch/plain"], found["deep/batch/residual"]
+    found["residual_gain"] = first - second if len(first) == len(second) else np.empty(0)
+    return {name: values for name, values in found.items() if np.size(values)}
+
+
+def combinations(records):
+    keys = dict.fromkeys((r.config.norm, r.config.residual, r.config.optimizer) for r in records)
+    for norm, residual, optimizer in keys:
+        yield (norm, residual, optimizer), records.where(norm=norm, residual=residual, optimizer=optimizer)
+
+
+def label(norm: str, residual: bool, optimizer: str) -> str:
+    parts = ["residual" if residual else "plain", *(["batch norm"] if norm == "batch" else [])]
+    return " + ".join([*parts, {"sgd": "SGD", "adam": "Adam"}[optimizer]])
+
+
+def best(records) -> np.ndarray:
+    """The loss at the better rate, one a seed."""
+    losses = [own.values("loss") for own in records.by("rate").values()]
+    if not losses or len({len(v) for v in losses}) > 1:
+        return np.empty(0)
+    return np.fmin.reduce(losses)
+
+
+CLAIMS = [
+    Claim(
+        "convolution",
+        "A convolution is a linear layer applied to overlapping patches (largest difference).",
+        source=2,
+        quantity="convolution",
+        value=0.0,
+        tolerance=1e-10,
+        format=".0e",
+        says="the same",
+    ),
+    Claim(
+        "bias-off",
+        "In convolution → batch norm → ReLU the convolution's bias is spurious and switched off: it gets no gradient "
+        "(largest, relative to the weights').",
+        source=(1, 3),
+        quantity="bias_gradient",
+        value=0.0,
+        tolerance=1e-5,
+        format=".0e",
+        says="0",
+    ),
+    Claim(
+        "residual-small",
+        "Residual connections make the scale of the first weights less important: loss added by weights five times too "
+        "small, SGD, no normalisation.",
+        source=(1, 2),
+        quantity="small/residual + SGD",
+        predicate=Below("small/plain + SGD"),
+        format=".3f",
+        says="less than plain",
+        budget="default",
+    ),
+    Claim(
+        "residual-large",
+        "The same for weights that are too large (no division by √fan-in).",
+        source=(1, 2),
+        quantity="large/residual + SGD",
+        predicate=Below(1.0),
+        format=".3f",
+        says="less important",
+        note="Without normalisation too large weights multiply the activations of every block; adding the input does "
+        "not change that. Both networks, plain and residual, leave the range of float32.",
+    ),
+    Claim(
+        "norm-small",
+        "Batch norm makes it less important: loss added by too small weights, plain network, SGD.",
+        source=(1, 2, 4),
+        quantity="small/plain + batch norm + SGD",
+        predicate=Below("small/plain + SGD"),
+        format=".3f",
+        says="less than without",
+        budget="default",
+    ),
+    Claim(
+        "norm-large",
+        "… and by too large weights.",
+        source=(1, 2, 4),
+        quantity="large/plain + batch norm + SGD",
+        predicate=Below(0.2),
+        format=".3f",
+        says="little",
+    ),
+    Claim(
+        "adam-small",
+        "Adam makes it less important: loss added by too small weights, plain network, no normalisation.",
+        source=1,
+        quantity="small/plain + Adam",
+        predicate=Below("small/plain + SGD"),
+        format=".3f",
+        says="less than with SGD",
+        budget="default",
+    ),
+    Claim(
+        "adam-large",
+        "… and by too large weights.",
+        source=1,
+        quantity="large/plain + Adam",
+        predicate=Below(1.0),
+        format=",.0f",
+        says="less important",
+        budget="default",
+        note="Adam rescales gradients, not activations: the loss begins at ten million, because every layer multiplies "
+        "the signal, and steps of 0.003 a weight take too long to bring it back.",
+    ),
+    Claim(
+        "kaiming-best",
+        "A principled initialisation is still best practice: with residual connections and batch norm, Kaiming's loss "
+        "minus the better of the other two, SGD.",
+        source=1,
+        quantity="kaiming last/residual + batch norm + SGD",
+        predicate=Below(0.0),
+        format=".3f",
+        says="lower",
+        budget="default",
+        note="Behind batch norm the scale of the weights is a choice of learning rate: small weights take larger "
+        "steps, which pays in a short training.",
+    ),
+    Claim(
+        "fifty-layers",
+        "Batch norm allows 50 layers (plain, as loss gained over knowing only how frequent characters are, at the "
+        "better of two rates).",
+        source=3,
+        quantity="learned/batch/plain",
+        predicate=Above(0.05),
+        format=".3f",
+        says="trains",
+        budget="default",
+    ),
+    Claim(
+        "fifty-layers-without",
+        "Without it they are too fragile to train (the same, no normalisation, at the better of two rates).",
+        source=(3, 4),
+        quantity="learned/none/plain",
+        predicate=Below(0.05),
+        format=".3f",
+        says="does not train",
+        budget="default",
+    ),
+]
+
+
+def spread(values, digits: int = 3) -> str:
+    values = np.asarray(values, dtype=float)
+    if not len(values):
+        return "–"
+    if not np.isfinite(values).all():
+        return "diverged"
+    if values.mean() > 100:
+        return f"{values.mean():,.0f}"
+    shown = f"{values.mean():.{digits}f}"
+    return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
+
+
+def tables(records) -> list[Table]:
+    made = []
+    table = records.where(study="table")
+    if len(table):
+        rows = [
+            [label(*key), *(spread(own.values("loss", init=init)) for init in INITS)]
+            for key, own in combinations(table)
+        ]
+        config = table[0].config
+        note = (
+            f"Validation loss after {config.steps:,} steps, {config.blocks} blocks, {table[0].summary['layers']} "
+            f"layers. Knowing only how frequent each character is costs {table.mean('frequencies'):.3f}. Gain 0.3: "
+            "weights almost five times too small for ReLU."
+        )
+        made.append(Table("Who forgives bad first weights", ["", *INITS.values()], rows, note))
+    deep = records.where(study="depth")
+    if len(deep):
+        rows = []
+        for own in deep.by("blocks").values():
+            for norm in NORMS:
+                for rate, part in own.where(norm=norm).by("rate").items():
+                    plain, residual = (part.where(residual=r) for r in (False, True))
+                    name = f"{own[0].summary['layers']} layers, {'batch norm' if norm == 'batch' else 'no norm'}"
+                    name += f", rate {rate:g}" if rate is not None else ""
+                    ratios = [f"{p.mean('gradient_ratio'):,.3g}" if len(p) else "–" for p in (plain, residual)]
+                    rows.append([name, spread(plain.values("loss")), spread(residual.values("loss")), *ratios])
+        columns = ["", "plain", "residual", "gradients, plain", "gradients, residual"]
+        note = (
+            f"Validation loss after {deep[0].config.steps:,} steps of SGD, rate 0.1 if no other is given; gradient at "
+            "the first convolution over that at the last, before training."
+        )
+        made.append(Table("Plain against residual depth", columns, rows, note))
+    return made
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def plot(records):
+    table = records.where(study="table")
+    if len(table):
+        yield Picture("table", *table_picture(table))
+    deepest = records.where(study="depth", norm="batch", rate=None)
+    if len(deepest):
+        yield Picture("gradients", *gradient_picture(deepest))
+
+
+MARKS = {"kaiming": ("o", "green"), "large": ("^", "vermillion"), "small": ("v", "blue")}
+
+
+def table_picture(records):
+    rows = [(label(*key), own) for key, own in combinations(records)]
+    figure, axes = style.figure(height=0.42 * len(rows) + 1.4)
+    level = records.mean("frequencies")
+    low, high = 2.4, 2.95
+    for row, (_, own) in enumerate(rows):
+        means = {init: own.mean("loss", init=init) for init in INITS}
+        shown = [v for v in means.values() if v < high]
+        if shown:
+            axes.plot([min(shown), max(shown)], [row, row], color=style.muted(), linewidth=1.2, zorder=1)
+        for init, value in means.items():
+            mark, hue = MARKS[init]
+            if value < high:
+                axes.plot(max(value, low), row, mark, color=style.colour(hue), markersize=9)
+            else:
+                axes.annotate(
+                    f"{value:,.0f}" if np.isfinite(value) else "diverged",
+                    (high, row),
+                    color=style.colour(hue),
+                    ha="right",
+                    va="center",
+                )
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows], color=style.ink())
+    axes.set_ylim(len(rows) - 0.5, -1.2)
+    axes.set_xlim(low, high)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("validation loss")
+    style.guide(axes, level, vertical=True)
+    for x, init in ((0.02, "kaiming"), (0.27, "small"), (0.515, "large")):
+        mark, hue = MARKS[init]
+        axes.plot(x, 0.955, mark, color=style.colour(hue), markersize=9, transform=axes.transAxes)
+        axes.text(
+            x + 0.03, 0.955, INITS[init], color=style.colour(hue), transform=axes.transAxes, va="center"
+        ).set_in_layout(False)
+    return figure, (
+        f"Loss after {records[0].config.steps:,} steps with good (●), too small (▼) and too large (▲) first weights; "
+        f"dashed: knowing only how frequent characters are ({level:.2f}). Residual connections forgive weights that "
+        "are too small, batch norm both kinds, Adam hardly either."
+    )
+
+
+def gradient_picture(records):
+    figure, axes = style.figure(height=3.6)
+    deepest = max(r.config.blocks for r in records)
+    ends = []
+    for residual, hue in ((False, "vermillion"), (True, "blue")):
+        own = records.where(residual=residual, blocks=deepest)
+        if len(own):
+            gradient = np.exp(np.mean([np.log(r.series["gradient"]) for r in own], axis=0))
+            axes.plot(own[0].series["layer"], gradient, color=style.colour(hue))
+            ends.append(("residual" if residual else "plain", style.colour(hue), gradient))
+    axes.set_yscale("log")
+    axes.set_ylim(0.5, 5e4)
+    axes.set_yticks([1, 10, 100, 1_000, 10_000], ["× 1", "× 10", "× 100", "× 1,000", "× 10,000"])
+    axes.minorticks_off()
+    axes.set_xlabel("convolution, from input to output")
+    style.title(axes, "Gradients with batch norm, before training")
+    for (text, hue, _), place in zip(ends, ((0.5, 0.64), (0.1, 0.12)), strict=False):
+        axes.text(*place, text, color=hue, transform=axes.transAxes).set_in_layout(False)
+    layers = records.where(blocks=deepest)[0].summary["layers"]
+    return figure, (
+        f"Gradient at each convolution of {layers} layers, relative to the last. Plain layers multiply it each time, "
+        "because batch norm does; with residual sums most of it takes the direct way, and the growth is slow."
+    )
+
+
+NEXT = [
+    "ResNet-50's depth with the better rate: `--set study=depth --set blocks=16 --set norm=batch --set rate=0.3`.",
+    "Adam on too large weights at another rate: `--set study=table --set optimizer=adam --set rate=0.03`.",
+    "A shorter context: `--set study=table --set context=3`.",
+]
