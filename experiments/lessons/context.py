@@ -70,7 +70,7 @@ SWEEP = [
     {"context": (3,), "hidden": (WIDE,)},
     {"context": (3,), "embedding": (LONG,)},
 ]
-QUICK = {"steps": 2_000, "context": (3, 8)}
+QUICK = {"steps": 2_000, "context": (3, 8), "hidden": (200,), "embedding": (10,)}
 FULL = {"steps": 200_000}
 
 

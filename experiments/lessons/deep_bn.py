@@ -90,7 +90,7 @@ SWEEP = [
     {"stack": (20,), "norm": tuple(NORMS), "stack_gain": GAINS},
     {"stack": (20,), "norm": tuple(NORMS), "stack_lr": (HIGH,)},
 ]
-QUICK = {"steps": 2_000, "stack_steps": 100, "stack_gain": (0.5, 5 / 3)}
+QUICK = {"steps": 1_500, "stack_steps": 100, "stack_gain": (0.5, 5 / 3)}
 FULL = {"steps": 200_000, "stack_steps": 5_000, "stack": (20, 50)}
 
 
