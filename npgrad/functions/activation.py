@@ -27,13 +27,15 @@ class Tanh(Function):
     Forward
         (1) t[i] = tanh(x[i])
                  = (exp(x[i]) - exp(-x[i]))/(exp(x[i]) + exp(-x[i]))
+                 = sinh(x[i])/cosh(x[i])
     Backward
-        (a) 1 - t[i]**2 = 1/cosh(x[i])**2
-        (2) dx[i] = dt[i]/cosh(x[i])**2
+        (2) dx[i] = dt[i]*(cosh(x[i])*cosh(x[i]) - sinh(x[i])*sinh(x[i]))/cosh(x[i])**2
+                  # the quotient rule; sinh and cosh are each other's derivative
+                  = dt[i]*(1 - (sinh(x[i])/cosh(x[i]))**2)
                   = dt[i]*(1 - t[i]**2)
+                  # by (1)
     Notes
-        The quotient rule on the second form of (1), with s = sinh and c = cosh: (s/c)' = (c*c - s*s)/c**2 = 1 - t**2.
-        The derivative needs the output only, so the input is not kept.
+        The last form of (2) needs the output only, so the input is not kept.
 
         The factor 1 - t**2 is at most 1: tanh can only weaken a gradient. Where a unit saturates it removes it:
 

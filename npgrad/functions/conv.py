@@ -34,10 +34,11 @@ class Conv(Function):
         (1) cols[i,c,r,p] = x[i,c,stride*p+r-padding]
         (2) y[i,f,p]      = sum((c,r), W[f,c,r]*cols[i,c,r,p]) + b[f]
     Backward
-        (3) db[f]          = sum((i,p), dy[i,f,p])
-        (4) dW[f,c,r]      = sum((i,p), dy[i,f,p]*cols[i,c,r,p])
-        (5) dcols[i,c,r,p] = sum(f, W[f,c,r]*dy[i,f,p])
+        (3) db[f]          = sum((i,p), dy[i,f,p])                  # b was copied to every window
+        (4) dW[f,c,r]      = sum((i,p), dy[i,f,p]*cols[i,c,r,p])    # and the kernel was used by every window
+        (5) dcols[i,c,r,p] = sum(f, W[f,c,r]*dy[i,f,p])             # a window is read by every output channel
         (6) dx[i,c,t]      = sum((r,p), delta(t, stride*p+r-padding)*dcols[i,c,r,p])
+                           # (1) copied position t to offset r of every window p with t = stride*p + r - padding
 
     Case: two spatial axes
     Symbols

@@ -133,7 +133,7 @@ class Embedding(Function):
         (1) y[i,c] = E[indices[i],c]
                    = sum(v, delta(v, indices[i])*E[v,c])
     Backward
-        (2) dE[v,c] = sum(i, delta(v, indices[i])*dy[i,c])
+        (2) dE[v,c] = sum(i, delta(v, indices[i])*dy[i,c])    # row v was copied to every i whose token it is
     Notes
         The second form of (1) has one-hot rows: an embedding is a product with a matrix of zeros and ones, and (2) is
         the product with its transpose. For a small vocabulary that product is the quickest way to compute (2). For a

@@ -37,25 +37,29 @@ class LayerNorm(Function):
         (5) xhat[i,k] = xc[i,k]*rstd[i]
         (6) y[i,k]    = gamma[k]*xhat[i,k] + beta[k]
     Backward
-        (7) dbeta[k]   = sum(i, dy[i,k])
-        (8) dgamma[k]  = sum(i, dy[i,k]*xhat[i,k])
+        (7) dbeta[k]   = sum(i, dy[i,k])                  # beta was copied to every item
+        (8) dgamma[k]  = sum(i, dy[i,k]*xhat[i,k])        # and so was gamma
         (a) dxhat[i,k] = dy[i,k]*gamma[k]
-        (b) drstd[i]   = sum(k, dxhat[i,k]*xc[i,k])
+        (b) drstd[i]   = sum(k, dxhat[i,k]*xc[i,k])       # (5) copied rstd along the row
         (c) dvar[i]    = drstd[i]*(-1/2)*(var[i] + eps)**(-3/2)
-                       = -drstd[i]*rstd[i]**3/2
+                       = -drstd[i]*rstd[i]**3/2           # by (4)
         (d) dxc[i,k]   = dxhat[i,k]*rstd[i] + dvar[i]*2*xc[i,k]/n
+                       # xc is used twice, in (5) and in (3)
+                       = rstd[i]*(dxhat[i,k] - xhat[i,k]*sum(j, dxhat[i,j]*xhat[i,j])/n)
+                       # put in (c) and (b); three factors rstd turn two xc into xhat and leave one
         (e) dmu[i]     = -sum(k, dxc[i,k])
-                       = -rstd[i]*sum(k, dxhat[i,k])
+                       = -rstd[i]*sum(k, dxhat[i,k])      # the xhat of a row sum to zero
         (9)  along_one[i]  = sum(k, dy[i,k]*gamma[k])/n
         (10) along_xhat[i] = sum(k, dy[i,k]*gamma[k]*xhat[i,k])/n
         (11) dx[i,k] = dxc[i,k] + dmu[i]/n
+                     # x is used twice, in (2) and in (1)
                      = rstd[i]*(dxhat[i,k] - sum(j, dxhat[i,j])/n - xhat[i,k]*sum(j, dxhat[i,j]*xhat[i,j])/n)
+                     # the second forms of (d) and (e)
                      = rstd[i]*(dy[i,k]*gamma[k] - along_one[i] - xhat[i,k]*along_xhat[i])
+                     # put in (a); the sums that are left are (9) and (10)
     Notes
         The second form of (1) subtracts the row's first entry before summing: the differences of nearby numbers are
         exact, so float32 data at offset 1e6 keeps its relative accuracy, which the plain sum loses.
-
-        From (d) to the second form of (e): the xc of a row sum to zero, so the variance path adds nothing to dmu.
 
         The closed form (11), geometrically: the gradient of each row loses its component along the constant vector
         (along_one) and its component along xhat (along_xhat), because moving a row along either changes nothing in its

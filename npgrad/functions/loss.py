@@ -43,9 +43,16 @@ class CrossEntropy(Function):
         (4) loss      = sum(i, losses[i])/n
     Backward
         (a) dlosses[i] = dloss/n
-        (b) dtotal[i]  = dlosses[i]/total[i]
-        (5) dz[i,c]    = dlosses[i]*(e[i,c]/total[i] - delta(c, t[i]))
+        (b) dtotal[i]  = dlosses[i]/total[i]    # the slope of log in (3)
+        (c) de[i,c]    = dtotal[i]              # (2) is a sum
+        (d) dlosses[i] - sum(c, de[i,c]*e[i,c]) = 0
+                       # what the maximum of a row receives, from (3) and from (1): nothing, it needs no rule
+        (5) dz[i,c]    = de[i,c]*e[i,c] - dlosses[i]*delta(c, t[i])
+                       # z is used twice: by exp in (1), and at the true class in (3)
+                       = dlosses[i]*(e[i,c]/total[i] - delta(c, t[i]))
+                       # put in (c), then (b)
                        = dlosses[i]*(exp(z[i,c])/sum(j, exp(z[i,j])) - delta(c, t[i]))
+                       # p - onehot: softmax, minus 1 at the true class
 
     Case: label smoothing, sum over the batch
     Symbols
@@ -61,14 +68,17 @@ class CrossEntropy(Function):
         (3) losses[i] = -sum(c, q[i,c]*(z[i,c] - max(j, z[i,j]) - log(total[i])))
         (4) loss      = sum(i, losses[i])
     Backward
-        (5) dz[i,c] = dloss*(e[i,c]/total[i] - q[i,c])
+        (b) sum(c, q[i,c]) = 1              # so log(total) in (3) has the factor 1, and the maximum cancels as before
+        (c) dtotal[i] = dloss/total[i]
+        (5) dz[i,c]   = dtotal[i]*e[i,c] - dloss*q[i,c]
+                      = dloss*(e[i,c]/total[i] - q[i,c])    # p - onehot, with a target that is not quite one-hot
 
     Notes
         p - onehot, the most welcome cancellation of the subject: the softmax's own derivative p(onehot - p) meets the
         logarithm's 1/p. Each row of dz sums to zero: a probability can only be taken from the other classes.
 
         The maximum of the row is subtracted before exp, which changes nothing in exact arithmetic, lets no exp
-        overflow, and is exact at logits of ±1e4. The maximum needs no gradient: its contributions cancel in (3).
+        overflow, and is exact at logits of ±1e4.
 
         Rows whose class is `ignore_index` count neither in the sum nor in n.
     """

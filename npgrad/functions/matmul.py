@@ -24,8 +24,24 @@ class MatMul(Function):
     Forward
         (1) y[i,k] = sum(j, a[i,j]*b[j,k])
     Backward
-        (2) da[i,j] = sum(k, dy[i,k]*b[j,k])
-        (3) db[j,k] = sum(i, a[i,j]*dy[i,k])
+        (2) da[i,j] = sum((p,k), dy[p,k]*delta(p,i)*b[j,k])
+                    # a[i,j] is in row i of y only, and there y[i,k] has it times b[j,k]
+                    = sum(k, dy[i,k]*b[j,k])
+                    # dy times the transpose of b
+        (3) db[j,k] = sum((i,q), dy[i,q]*delta(q,k)*a[i,j])
+                    # b[j,k] is in column k of y only
+                    = sum(i, a[i,j]*dy[i,k])
+                    # the transpose of a times dy
+
+    Case: stack of matrices times stack of matrices
+    Symbols
+        a[s,i,j]    a stack of left factors
+        b[s,j,k]    right factors, one for each
+    Forward
+        (1) y[s,i,k] = sum(j, a[s,i,j]*b[s,j,k])
+    Backward
+        (2) da[s,i,j] = sum(k, dy[s,i,k]*b[s,j,k])
+        (3) db[s,j,k] = sum(i, a[s,i,j]*dy[s,i,k])
 
     Case: stack of matrices times one matrix
     Symbols
@@ -35,7 +51,37 @@ class MatMul(Function):
         (1) y[s,i,k] = sum(j, a[s,i,j]*b[j,k])
     Backward
         (2) da[s,i,j] = sum(k, dy[s,i,k]*b[j,k])
-        (3) db[j,k]   = sum((s,i), a[s,i,j]*dy[s,i,k])
+        (3) db[j,k]   = sum((s,i), a[s,i,j]*dy[s,i,k])    # b was used by every member
+
+    Case: one matrix times stack of matrices
+    Symbols
+        a[i,j]      left factor, shared by the whole stack
+        b[s,j,k]    a stack of right factors
+    Forward
+        (1) y[s,i,k] = sum(j, a[i,j]*b[s,j,k])
+    Backward
+        (2) da[i,j]   = sum((s,k), dy[s,i,k]*b[s,j,k])    # a was used by every member
+        (3) db[s,j,k] = sum(i, a[i,j]*dy[s,i,k])
+
+    Case: stack of matrices times vector
+    Symbols
+        a[s,i,j]    a stack of left factors
+        b[j]        right factor, shared by the whole stack
+    Forward
+        (1) y[s,i] = sum(j, a[s,i,j]*b[j])
+    Backward
+        (2) da[s,i,j] = dy[s,i]*b[j]
+        (3) db[j]     = sum((s,i), a[s,i,j]*dy[s,i])
+
+    Case: vector times stack of matrices
+    Symbols
+        a[j]        left factor, shared by the whole stack
+        b[s,j,k]    a stack of right factors
+    Forward
+        (1) y[s,k] = sum(j, a[j]*b[s,j,k])
+    Backward
+        (2) da[j]     = sum((s,k), dy[s,k]*b[s,j,k])
+        (3) db[s,j,k] = a[j]*dy[s,k]
 
     Case: matrix times vector
     Symbols

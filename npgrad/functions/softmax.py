@@ -25,19 +25,20 @@ class Softmax(Function):
         (4) y[i,k]  = e[i,k]/s[i]
                     = exp(x[i,k])/sum(j, exp(x[i,j]))
     Backward
-        (a) ds[i]    = -sum(k, dy[i,k]*e[i,k])/s[i]**2
-                     = -sum(k, dy[i,k]*y[i,k])/s[i]
-        (b) de[i,k]  = dy[i,k]/s[i] + ds[i]
-        (c) dbest[i] = -sum(k, de[i,k]*e[i,k])
-                     = 0
-        (5) dx[i,k]  = de[i,k]*e[i,k]
-                     = sum(j, dy[i,j]*y[i,j]*(delta(j,k) - y[i,k]))
-                     = y[i,k]*(dy[i,k] - sum(j, dy[i,j]*y[i,j]))
+        (a) ds[i]    = -sum(k, dy[i,k]*e[i,k])/s[i]**2    # s divides every e of its row; 1/s has the slope -1/s**2
+                     = -sum(k, dy[i,k]*y[i,k])/s[i]       # by (4)
+        (b) de[i,k]  = dy[i,k]/s[i] + ds[i]               # e is used twice, in (4) and in (3)
+        (c) dbest[i] = -sum(k, de[i,k]*e[i,k])            # (2) subtracts best from the whole row
+                     = 0                                  # put in (b), then (a)
+        (5) dx[i,k]  = de[i,k]*e[i,k]                     # exp is its own slope; by (c), nothing comes from (1)
+                     = dy[i,k]*e[i,k]/s[i] + ds[i]*e[i,k]
+                     = y[i,k]*(dy[i,k] - sum(j, dy[i,j]*y[i,j]))       # put in (a); e/s is y
+                     = sum(j, dy[i,j]*y[i,j]*(delta(j,k) - y[i,k]))    # dy times the Jacobian
     Notes
         The largest e is 1, so neither can exp overflow nor s vanish. By (c) the shift has no influence on the result:
         adding a constant to all scores changes nothing, which is also why the dx of a row sum to zero.
 
-        The middle form of (5) holds the Jacobian dy[j]/dx[k] = y[j]*(delta(j,k) - y[k]); it is never stored.
+        The last form of (5) holds the Jacobian dy[j]/dx[k] = y[j]*(delta(j,k) - y[k]); it is never stored.
 
         One score of +inf has probability 1; several share it. Scores of nothing but -inf have no limit, and give nan.
     """
