@@ -730,7 +730,8 @@ def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
     left.minorticks_off()
     ticks = [t for t in (1, 10, 100, 1_000, 10_000) if t <= max(e[0] for e in ends)]
     left.set_xticks(ticks, [f"{t:,}" for t in ticks])
-    left.set_ylim(-4, 204)
+    most = max((float(max(r.arrays["dead"])) for own in mishaps.values() for r in own), default=1.0)
+    left.set_ylim(-0.03 * max(most, 10), 1.05 * max(most, 10))
     left.set_xlabel(f"steps after one at rate {worst:g}")
     style.title(left, "Dead units")
     style.label_ends(left, ends)
@@ -747,6 +748,7 @@ def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
     right.set_xticks(marks, [f"{rate:g}" for rate in marks])
     ticks = [t for t in (2, 3, 5, 10, 20, 50, 100) if t < 1.5 * max(top, 3)]
     right.set_yticks(ticks, [str(t) for t in ticks])
+    right.set_ylim(2, max(1.1 * top, 3.3))
     right.set_xlabel("rate of the one step")
     style.title(right, "Loss in the end")
     return figure, (

@@ -510,14 +510,14 @@ def search_picture(records: Records, groups: dict[str, Records]) -> tuple[Figure
         # Names where the curves are furthest apart: at their slow ends.
         for text, hue, x, y in ends:
             inside = int(np.flatnonzero(y <= low + 1.1)[0]) if (y <= low + 1.1).any() else 0
-            above = text == SHOWN["adam"]  # it ends above the curve of momentum
+            below = text == SHOWN["adam"]  # beside it ends the curve of momentum
             axes.annotate(
                 text,
                 (x[inside], y[inside]),
-                xytext=(2, 9) if above else (-8, 0),
+                xytext=(-2, -9) if below else (-8, 0),
                 textcoords="offset points",
-                ha="center" if above else "right",
-                va="bottom" if above else "center",
+                ha="right",
+                va="top" if below else "center",
                 color=hue,
                 fontsize=12,
             )
