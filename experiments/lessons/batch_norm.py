@@ -94,7 +94,7 @@ SWEEP = [
     {"study": ("overfitting",), "net": ("shallow",), "company": (COMPANY,)},
     {"study": ("overfitting",), "net": ("shallow",), "norm": ("none",), "lr": (0.03,)},
 ]
-QUICK = {"steps": 80, "long": 300, "gain": (0.2, 5 / 3, 2.0, 5.0), "lr": (0.1, 1.0)}
+QUICK = {"steps": 60, "long": 200, "gain": (0.2, 5 / 3, 2.0, 5.0), "lr": (0.1, 1.0)}
 FULL = {"steps": 10_000, "long": 30_000}
 
 
@@ -258,7 +258,7 @@ def overfitting(config, corpus, model, rngs, progress) -> Result:
         optimizer.step()
 
     model.train()
-    every = max(1, steps // 20)
+    every = min(steps, max(50, steps // 20))
     rows = []
     for step in range(steps):
         x, y = next(batches)
@@ -288,7 +288,7 @@ def facts(config, corpus, model, rngs, progress) -> Result:
     found["gamma_change"] = float(np.abs(model.norm.weight.data - 1).mean())
     found["beta_change"] = float(np.abs(model.norm.bias.data).mean())
     sizes = (4, 8, 16, 32, 64, 128, 256)
-    noise = [jitter(model, corpus, size, rng, times=min(60, config.long)) for size in sizes]
+    noise = [jitter(model, corpus, size, rng, times=max(2, min(60, config.long // 10))) for size in sizes]
     found["jitter"], found["probability_jitter"] = noise[sizes.index(32)]
 
     model.eval()
@@ -549,6 +549,7 @@ CLAIMS = [
         predicate=Above(0.01),
         format=".3f",
         says="gamma leaves 1",
+        budget="default",
     ),
     Claim(
         "constant",

@@ -74,7 +74,7 @@ SWEEP = [
     {"study": ("depth",), "norm": DEEP, "depth": (20,), "gain": (0.5, 1.0, 3.0)},
     {"study": ("depth",), "norm": ("layer",), "depth": (20,), "gain": (0.5,), "lr": (0.01,)},
 ]
-QUICK = {"steps": 60, "batch_size": (4, 32), "lr": (0.1,), "depth": (6, 20), "gain": (0.5, 3.0)}
+QUICK = {"steps": 40, "batch_size": (32,), "lr": (0.1,), "depth": (6, 20), "gain": (0.5, 3.0)}
 FULL = {"steps": 10_000}
 
 

@@ -79,7 +79,7 @@ SWEEP = [
     {"study": ("depth",), "norm": ("batch",), "residual": (False, True), "blocks": (16,), "rate": (0.3,)},
     {"study": ("depth",), "norm": ("none",), "residual": (False,), "blocks": (16,), "rate": (0.01,)},
 ]
-QUICK = {"steps": 40, "optimizer": ("sgd",), "blocks": (1, 4), "rate": (0.3,)}
+QUICK = {"steps": 30, "optimizer": ("sgd",), "blocks": (1, 4), "rate": (0.3,)}
 FULL = {"steps": 5_000}
 
 

@@ -78,7 +78,7 @@ SWEEP = [
     {"study": ("depth",), "norm": ("none", "batch"), "activation": ("tanh", "relu", "linear")},
     {"study": ("depth",), "norm": ("none", "batch"), "activation": ("relu",), "gain": (3.0,)},
 ]
-QUICK = {"steps": 150, "probes": 8, "lr": (0.1, 1.0)}
+QUICK = {"steps": 100, "probes": 4, "lr": (0.1, 1.0)}
 FULL = {"steps": 20_000, "probes": 60}
 
 

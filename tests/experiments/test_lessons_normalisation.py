@@ -157,7 +157,7 @@ def test_probing_changes_nothing(words: Path) -> None:
     assert ends[0] == ends[1]
 
 
-def test_roughness_is_the_curvature_of_a_parabola() -> None:
+def test_roughness_is_the_curvature_of_a_parabola(monkeypatch: pytest.MonkeyPatch) -> None:
     """For L = k·w²/2 the gradient changes by k for each unit of way, wherever one stands."""
 
     class Parabola(nn.Module):
@@ -170,12 +170,8 @@ def test_roughness_is_the_curvature_of_a_parabola() -> None:
 
     model = Parabola()
     config = why_batch_norm.Config(lr=0.1)
-    kept = why_batch_norm.cross_entropy
-    why_batch_norm.cross_entropy = lambda y, _: y
-    try:
-        found = why_batch_norm.along(model, SimpleNamespace(x=None, y=None), config)
-    finally:
-        why_batch_norm.cross_entropy = kept
+    monkeypatch.setattr(why_batch_norm, "cross_entropy", lambda y, _: y)
+    found = why_batch_norm.along(model, SimpleNamespace(x=None, y=None), config)
     assert found["roughness"] == pytest.approx(3.0)
     losses = [6.0 * (1 - 3.0 * stride * 0.1) ** 2 for stride in (0.0, *why_batch_norm.STRIDES)]
     assert found["variation"] == pytest.approx(max(losses) - min(losses))
