@@ -268,8 +268,8 @@ CLAIMS = [
         unit=" times",
         says="homogeneous",
         note="The hidden layers are alike, but the last one is far ahead, and further than with weights that are too "
-        "small: its weights are a tenth of Kaiming's, so that the loss begins at ln 27, and only that tenth goes down. With "
-        "Kaiming's gain there too it would be 1.5 times.",
+        "small: its weights are a tenth of Kaiming's, so that the loss begins at ln 27, and only that tenth goes down. "
+        "With Kaiming's gain there too it would be 1.5 times.",
     ),
     Claim(
         "normalised",
@@ -344,7 +344,7 @@ def loss_by_rate(records: Records) -> tuple[Figure, str]:
     usual = ", ".join(f"{OPTIMISERS[o]} {lr:g}" for o, lr in BASE.items())
     return figure, (
         f"Six tanh layers after {records[0].config.steps:,} steps. Usual rates: {usual}. From good weights the three "
-        "are as good as one another; only where the gradient vanishes does Adam get somewhere the others do not. "
+        "are as good as one another; from bad ones Adam gets further, but not to where good ones lead. "
         "(Losses above 3 are cut off.)"
     )
 
