@@ -123,7 +123,7 @@ class Entry:
         self.place = place
         # What has to be the very same object again; for the rest (this entry stands in), the same shape and dtype will
         # do.
-        self.same = tuple([x if x is None or is_tracked(x) else _OTHER for x in inputs])
+        self.same: tuple[Any, ...] = tuple([x if x is None or is_tracked(x) else _OTHER for x in inputs])
         self.inputs = tuple([signature(x) for x in inputs])
         self.leaves = [x for x in self.same if isinstance(x, Tensor) and x._node is None]
         self.options = options

@@ -115,6 +115,24 @@ class BatchNorm(Function):
     along_xhat: Array
     along_ones: Array
 
+    @classmethod
+    def check(
+        cls,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        *,
+        running_mean: Array | None = None,
+        running_var: Array | None = None,
+        **options: float,
+    ) -> None:
+        check_parameters(x.shape, gamma, beta, running_mean, running_var)
+        if (n := len(x)) < 2:
+            raise ValueError(
+                f"batch_norm in training got {n} row{'s' * (n != 1)} per channel; the mean and variance of so few say "
+                "nothing: the result would always be beta. Use a larger batch, or eval() to use the running statistics."
+            )
+
     def forward(
         self,
         x: Array,
@@ -161,7 +179,7 @@ class BatchNorm(Function):
         along_xhat *= constant(1.0 / self.m, dy.dtype)
         np.multiply(xc, along_xhat, out=dx)
         np.subtract(dy, dx, out=dx)
-        self.along_ones = column_mean(dy, out=self.along_ones)
+        self.along_ones = np.multiply(self.dbeta, constant(1.0 / len(dy), dy.dtype), out=self.along_ones)
         np.subtract(dx, self.along_ones, out=dx)
         self.dx = np.multiply(dx, self.scale, out=dx)  # (9)
         return dx, dgamma, self.dbeta
@@ -192,6 +210,10 @@ class BatchNormInference(Function):
     xhat: Array
     y: Array
     dx: Array
+
+    @classmethod
+    def check(cls, x: Array, gamma: Array, beta: Array, *, mu: Array, var: Array, eps: float = 1e-5) -> None:
+        check_parameters(x.shape, gamma, beta, mu, var)
 
     def forward(self, x: Array, gamma: Array, beta: Array, *, mu: Array, var: Array, eps: float = 1e-5) -> Array:
         self.gamma = gamma
@@ -232,27 +254,16 @@ def batch_norm(
     """
     x = x if isinstance(x, Tensor) else Tensor(x)
     shape = x._data.shape
-    if len(shape) < 2:
-        raise ValueError(f"batch_norm takes x of shape (N, C) or (N, C, L…); got {shape}. Add the missing axis.")
-    channels = shape[1]
-    gamma: TensorLike = np.ones(channels, x.dtype) if weight is None else weight
-    beta: TensorLike = np.zeros(channels, x.dtype) if bias is None else bias
-    for value in (running_mean, running_var, gamma, beta):
-        if value is not None and raw(value).shape != (channels,):
-            raise ValueError(
-                f"batch_norm got a parameter or running statistic of shape {raw(value).shape} for x of shape {shape}; "
-                f"each needs one entry for each of the {channels} channels: shape ({channels},)."
-            )
-    rows = x if len(shape) == 2 else reshape(moveaxis(x, 1, -1), (-1, channels))
+    if len(shape) != 2:
+        check_parameters(shape, raw(weight), raw(bias), running_mean, running_var)
+        rows = reshape(moveaxis(x, 1, -1), (-1, shape[1]))
+        y = batch_norm(rows, running_mean, running_var, weight, bias, training, momentum, eps, ddof)
+        return moveaxis(reshape(y, (shape[0], *shape[2:], shape[1])), -1, 1)
+    gamma: TensorLike = np.ones(shape[1], x.dtype) if weight is None else weight
+    beta: TensorLike = np.zeros(shape[1], x.dtype) if bias is None else bias
     if training:
-        n = len(rows._data)
-        if n < 2:
-            raise ValueError(
-                f"batch_norm in training got {n} row{'s' * (n != 1)} per channel; the mean and variance of so few say "
-                "nothing: the result would always be beta. Use a larger batch, or eval() to use the running statistics."
-            )
-        y = BatchNorm.apply(
-            rows,
+        return BatchNorm.apply(
+            x,
             gamma,
             beta,
             eps=eps,
@@ -261,10 +272,18 @@ def batch_norm(
             running_var=running_var,
             momentum=momentum,
         )
-    elif running_mean is None or running_var is None:
+    if running_mean is None or running_var is None:
         raise ValueError("batch_norm in evaluation needs running_mean and running_var; pass them, or training=True.")
-    else:
-        y = BatchNormInference.apply(rows, gamma, beta, mu=running_mean, var=running_var, eps=eps)
-    if len(shape) == 2:
-        return y
-    return moveaxis(reshape(y, (shape[0], *shape[2:], channels)), -1, 1)
+    return BatchNormInference.apply(x, gamma, beta, mu=running_mean, var=running_var, eps=eps)
+
+
+def check_parameters(shape: tuple[int, ...], *parameters: Array | None) -> None:
+    """Raise ValueError unless x of this shape has channels and every parameter (or statistic) one entry for each."""
+    if len(shape) < 2:
+        raise ValueError(f"batch_norm takes x of shape (N, C) or (N, C, L…); got {shape}. Add the missing axis.")
+    for value in parameters:
+        if value is not None and value.shape != (shape[1],):
+            raise ValueError(
+                f"batch_norm got a parameter or running statistic of shape {value.shape} for x of shape {shape}; "
+                f"each needs one entry for each of the {shape[1]} channels: shape ({shape[1]},)."
+            )

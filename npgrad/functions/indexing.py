@@ -161,10 +161,14 @@ class Embedding(Function):
         if tokens <= SMALL and tokens * self.indices.size <= 64 * SMALL:
             unit = unit_rows(tokens, dy.dtype)
             self.onehot = unit.take(self.indices.reshape(-1), 0, self.onehot, "clip")
-            self.dE = self.onehot.T.dot(dy.reshape(-1, width), out=self.dE)  # (2)
-        else:
-            self.dE = zeros(self.E_shape, dy, self.dE)
-            add_at(self.dE, places_of_rows(self.indices, width), dy)
+            self.dE = self.onehot.T.dot(dy.reshape(len(self.onehot), width), out=self.dE)  # (2)
+            # 0*nan is nan: the product would spread one row that is not finite over the whole table.
+            table = self.dE.reshape(-1)
+            norm = table.dot(table)
+            if norm == norm:
+                return self.dE, None
+        self.dE = zeros(self.E_shape, dy, self.dE)
+        add_at(self.dE, places_of_rows(self.indices, width), dy)
         return self.dE, None
 
 
@@ -223,9 +227,10 @@ def check_indices(indices: Array, size: int) -> None:
         )
     if indices.size == 0:
         return
-    # Seen as unsigned a negative number is huge, so that one maximum finds both kinds of mistake.
+    # Seen as unsigned a negative number is huge, so that one maximum finds both kinds of mistake; by way of its place,
+    # because `np.maximum.reduce` takes twice as long to begin.
     unsigned = indices.view(_UNSIGNED[indices.itemsize]) if kind == "i" else indices
-    if np.maximum.reduce(unsigned, axis=None) >= size:
+    if unsigned.item(unsigned.argmax()) >= size:
         wrong = indices[unsigned >= size].reshape(-1)[0]
         raise IndexError(
             f"embedding index {wrong} is outside the vocabulary of {size} (0 to {size - 1}). "
