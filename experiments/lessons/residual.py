@@ -273,7 +273,7 @@ CLAIMS = [
     ),
     Claim(
         "norm-large",
-        "… and by too large weights.",
+        "Batch norm makes it less important: loss added by too large weights, plain network, SGD.",
         source=(1, 2, 4),
         quantity="large/plain + batch norm + SGD",
         predicate=Below(0.2),
@@ -292,7 +292,7 @@ CLAIMS = [
     ),
     Claim(
         "adam-large",
-        "… and by too large weights.",
+        "Adam makes it less important: loss added by too large weights, plain network, no normalisation.",
         source=1,
         quantity="large/plain + Adam",
         predicate=Below(1.0),

@@ -161,5 +161,5 @@ def test_numpys_dtype_argument_is_refused_wherever_it_stands() -> None:
     t = Tensor(np.ones(2))
     with pytest.raises(TypeError, match="dtype="):
         np.sum(t, dtype=np.float32)
-    with pytest.raises(TypeError, match="dtype argument is not supported"):
+    with pytest.raises(TypeError, match="dtype="):
         np.sum(t, 0, np.float32)
