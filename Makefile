@@ -42,6 +42,6 @@ clean: ## remove the environment and caches; runs/ and results/ are yours and st
 	@touch $@
 
 # One stamp for each set of extras; installing one set does not undo another.
-.venv/experiments .venv/site .venv/test .venv/dev: .venv/%: setup.cfg pyproject.toml | .venv/python
+.venv/experiments .venv/site .venv/test .venv/bench .venv/dev: .venv/%: setup.cfg pyproject.toml | .venv/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@

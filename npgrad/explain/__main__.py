@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from npgrad.explain.order import UnknownName, find, things
+from npgrad.explain.syntax import DerivationError
 from npgrad.explain.terminal import Style, listing, page, run, trace
 from npgrad.explain.verify import verify
 
@@ -32,7 +33,12 @@ def main(argv: list[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a function, such as tanh, or a lesson, such as adam")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a function (tanh), a lesson (adam), or a class of yours (package.module:Class)",
+    )
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--run", action="store_true", help="differences on random inputs, line by line")
     ways.add_argument("--trace", action="store_true", help="every intermediate array of a small example")
@@ -56,6 +62,8 @@ def main(argv: list[str] | None = None) -> int:
 
         return build(arguments.html)
     if arguments.step:
+        if arguments.names:
+            parser.error("--step has its own small network; for a graph of yours, print(npgrad.explain.step(loss))")
         from npgrad.explain.step import example
 
         return show(example())
@@ -70,15 +78,20 @@ def main(argv: list[str] | None = None) -> int:
         print(summary(outcomes))
         return 0 if all(not outcome.survivors for outcome in outcomes) else 1
     if not chosen and (arguments.run or arguments.trace):
-        parser.error("name what to show: for example `batch_norm --run`")
+        way = "--run" if arguments.run else "--trace"
+        parser.error(f"name what to show: for example `batch_norm {way}`")
     failed = False
     for thing in chosen:
-        if arguments.run:
-            lines, report = run(thing, style, arguments.seed)
-            failed |= not report.ok
-            show(lines)
-        else:
-            show(trace(thing, style, arguments.seed) if arguments.trace else page(thing, style))
+        try:
+            if arguments.run:
+                lines, report = run(thing, style, arguments.seed)
+                failed |= not report.ok
+                show(lines)
+            else:
+                show(trace(thing, style, arguments.seed) if arguments.trace else page(thing, style))
+        except DerivationError as error:
+            print(error, file=sys.stderr)
+            return 2
     if not chosen:
         show(listing(style))
     return 1 if failed else 0

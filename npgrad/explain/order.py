@@ -147,11 +147,25 @@ def subjects() -> Iterator[Subject]:
     return (subject_of(thing) for thing in things().values())
 
 
+def own(name: str) -> Any:
+    """The class `package.module:Class`, imported from where Python finds it."""
+    module, _, attribute = name.partition(":")
+    try:
+        thing: Any = importlib.import_module(module)
+    except ImportError as error:
+        raise UnknownName(f"{name!r} cannot be imported: {error}.") from error
+    if not isinstance(getattr(thing, attribute, None), type):
+        raise UnknownName(f"{module} has no class {attribute!r}; write package.module:Class.")
+    return getattr(thing, attribute)
+
+
 def find(name: str) -> Any:
     """The subject called `name`: a function, a Function class, or a lesson; capitals and underscores do not matter.
 
-    Raises UnknownName with close matches.
+    `package.module:Class` is a class of the user's own. Raises UnknownName with close matches.
     """
+    if ":" in name:
+        return own(name)
     known = things()
     flat = name.lower().replace("_", "").replace("-", "")
     for candidate, thing in known.items():

@@ -67,6 +67,7 @@ class Report:
             return f"{self.name}: OK, {equations} equations, largest difference {self.worst():.0e}"
         lines = [f"{self.name}: {len(self.failures)} of its checks failed"]
         for check in self.failures:
-            where = f"{self.path}:{check.line}" + (f" [{check.case}]" if check.case else "")
-            lines.append(f"  {where} {check.message}")
+            # A docstring that cannot be read says itself where.
+            where = f"{self.path}:{check.line} " if self.path else ""
+            lines.append(f"  {where}" + (f"[{check.case}] " if check.case else "") + check.message)
         return "\n".join(lines)

@@ -184,8 +184,9 @@ follow it, and its other side is marked. Letters mark steps of reasoning that no
 at the end of an equation is its largest difference in the last check.</p>
 <p>{math("<mi>∂</mi><mi>x</mi>")} is the derivative of the loss with respect to {math("<mi>x</mi>")}, and called
 <code>dx</code> in the code. {_DELTA} is 1 where both indices are equal, else 0, and so is a comparison in brackets
-where it holds. Otherwise a symbol is the name of the variable. How the docstrings are written is described in
-<a href="notation.html">the notation</a>.</p>
+where it holds. Otherwise a symbol is the name of the variable. In the code,
+<code>out=self.y</code> writes a result into the array that the run before left there. How the docstrings are written is
+described in <a href="notation.html">the notation</a>.</p>
 <p>With one hour: <a href="add.html">add</a>, for what broadcasting does to a gradient; <a href="tanh.html">tanh</a>,
 for saturation; <a href="matmul.html">matmul</a>; <a href="cross_entropy.html">cross_entropy</a>; then
 <a href="batch_norm.html">batch_norm</a>, slowly.</p>
@@ -340,8 +341,9 @@ class Page:
     def check(self) -> str:
         report, outcome = self.chapter.report, self.chapter.outcome
         rows = []
-        several = len(self.derivation.cases) > 1
         for k, case in enumerate(self.derivation.cases):
+            if case.name:
+                rows.append(f'<tr class="case"><th colspan="5">{escape(case.name)}</th></tr>')
             for equation in case.equations:
                 errors = [
                     report.worst("chain", equation.label, case.name),
@@ -349,19 +351,17 @@ class Page:
                     max_of(report.worst(kind, equation.label, case.name) for kind in ("code", "output", "gradient")),
                 ]
                 cells = "".join(f'<td class="n">{scientific(error)}</td>' for error in errors)
-                title = f"<td>{escape(case.name)}</td>" if several else ""
                 rows.append(
-                    f'<tr><td><a href="#{self.anchor(k, equation)}">{equation.number}</a></td>{title}'
+                    f'<tr><td><a href="#{self.anchor(k, equation)}">{equation.number}</a></td>'
                     f"<td><code>{escape(equation.name)}</code></td>{cells}</tr>"
                 )
-        case_head = "<th>case</th>" if several else ""
         noticed = "all noticed" if not outcome.survivors else f"{outcome.killed} noticed"
         return f"""<h2>The last check</h2>
 <p>Largest relative differences over {report.drawn} sets of random inputs: between the members of a chain; from the
 derivative of the remaining forward lines by complex step; from what the code holds or returns. {outcome.mutants}
 mistakes were planted in the equations, {noticed}.</p>
 <div class="wide"><table>
-<tr><th></th>{case_head}<th></th><th class="n">members</th><th class="n">complex step</th><th class="n">code</th></tr>
+<tr><th></th><th></th><th class="n">members</th><th class="n">complex step</th><th class="n">code</th></tr>
 {chr(10).join(rows)}
 </table></div>"""
 
@@ -437,6 +437,8 @@ def highlighted(subject: Subject, anchors: dict[str, str]) -> Iterator[tuple[int
         labels = [label for label in labels if label in anchors]
         for label in labels:
             content = content.replace(f"({label})", f'<a href="#{anchors[label]}">({label})</a>')
+        # Where a line is full, the whole comment goes to the next: (3) alone would be no comment.
+        content = re.sub(r"# <a .*</a>", r'<span class="tag">\g<0></span>', content)
         classes = "".join(f" k-{label}" for label in labels)
         indent = len(line) - len(line.lstrip()) - margin
         own = f' style="--i:{indent}"' if indent > 0 else ""

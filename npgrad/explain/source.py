@@ -30,6 +30,7 @@ __all__ = ["Statement", "Subject", "subject_of", "watch"]
 
 _TAG = re.compile(r"#\s*((?:\((?:\d+|[a-z])\)\s*)+)")
 _ONE = re.compile(r"\((\d+|[a-z])\)")
+_KEPT = re.compile(r"(\s+\w+: Array)?\s*")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -79,11 +80,17 @@ class Subject:
         return tuple(s for s in self.statements if label in s.labels)
 
     def code(self) -> Iterator[tuple[int, str]]:
-        """The lines of the subject's own code, with their numbers."""
+        """The lines of the subject's own code, with their numbers.
+
+        The list of arrays that a class keeps, `mu: Array`, is left out at its head: their names are in the code anyway.
+        """
         lines = Path(self.file).read_text(encoding="utf-8").split("\n")
         for piece in self.pieces:
             if piece.own:
-                for number in range(piece.start, piece.end + 1):
+                start = piece.start
+                while isinstance(self.thing, type) and start < piece.end and _KEPT.fullmatch(lines[start - 1]):
+                    start += 1
+                for number in range(start, piece.end + 1):
                     yield number, lines[number - 1]
 
 

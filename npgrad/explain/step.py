@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from npgrad.explain.derivation import Case, Equation
+from npgrad.explain.derivation import Case, Equation, Symbol
 from npgrad.explain.printer import Printer
 from npgrad.explain.source import subject_of
-from npgrad.explain.syntax import DerivationError
+from npgrad.explain.syntax import DerivationError, Index
+from npgrad.explain.syntax import walk as tree
 from npgrad.function import Function
 from npgrad.sweep import fit, reachable
 from npgrad.tensor import Tensor
@@ -215,9 +216,15 @@ def rules_of(node: Function) -> dict[int, str]:
         if equations and edge is not None:
             rules[k] = rule_text(equations[-1], printer)
             symbol = case.symbol(name)
-            if symbol is not None and len(symbol.axes) < len(edge.shape):
+            if symbol is not None and len(symbol.axes) < len(edge.shape) and broadcast(case, symbol):
                 rules[k] += "   (here nothing was broadcast: no sum to take)"
     return rules
+
+
+def broadcast(case: Case, symbol: Symbol) -> bool:
+    """Whether the derivation has the result run along an index that this input has not."""
+    own = {part.name for axis in symbol.axes for part in tree(axis) if isinstance(part, Index)}
+    return any(e.name == case.output and not own.issuperset(e.letters) for e in case.steps)
 
 
 def rule_text(equation: Equation, printer: Printer) -> str:

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 import numpy as np
@@ -26,6 +26,12 @@ from npgrad.explain.verify import verify
 __all__ = ["Style", "listing", "page", "run", "trace"]
 
 _TAG = re.compile(r"#\s*((?:\((?:\d+|[a-z])\)\s*)+)")
+_EQUATIONS, _CODE = 66, 90
+"""Columns that equations and code must have to stand side by side."""
+_LEGEND = (
+    "∂x is the derivative of the loss by x, dx in the code; a number in the code names its equation; out=self.y writes "
+    "into the array of the run before."
+)
 _CODES = {"bold": "1", "number": "36", "faint": "2", "good": "32", "bad": "31"}
 
 
@@ -65,7 +71,9 @@ def listing(style: Style) -> Iterator[str]:
             summary = textwrap.shorten(summary, limit - space - 2, placeholder=" …")
             yield f"  {style('number', pad(name, space))}{summary}"
         yield ""
-    yield "Read one:       python -m npgrad.explain batch_norm     (--run: how exact each line is; --trace: its arrays)"
+    yield "Read one:       python -m npgrad.explain batch_norm"
+    yield "How exact:      python -m npgrad.explain batch_norm --run"
+    yield "Its arrays:     python -m npgrad.explain batch_norm --trace"
     yield "Watch a sweep:  python -m npgrad.explain --step"
 
 
@@ -83,8 +91,9 @@ def page(thing: Any, style: Style) -> Iterator[str]:
         yield ""
         yield from prose(part, limit)
     code_width = max((width(line) for _, line in subject.code()), default=0) + 6
-    left = style.columns - code_width - 2
-    beside = left >= 60
+    # Few lines of code are very long: rather than leave no room for equations, they are folded.
+    left = max(style.columns - code_width - 2, _EQUATIONS)
+    beside = style.columns - left >= min(code_width, _CODE)
     for k, case in enumerate(derivation.cases):
         yield ""
         if case.name:
@@ -92,13 +101,15 @@ def page(thing: Any, style: Style) -> Iterator[str]:
         for part in case.prose:
             yield from prose(part, limit)
             yield ""
-        yield from symbols(case, style, limit)
+        given = list(symbols(case, style, left - 2 if beside and k == 0 else limit))
         printer = Printer(case)
         if beside and k == 0:
-            rows = facing(subject, case)
-            for row in rows:
-                yield from side_by_side(row, printer, style, left)
+            # What is given stands beside the beginning of the code.
+            for row in facing(subject, case):
+                yield from side_by_side(row, printer, style, left, given)
+                given = []
         else:
+            yield from given
             for item in items_of(case):
                 yield from shown(item, printer, style, limit)
         for part in case.notes:
@@ -112,10 +123,7 @@ def page(thing: Any, style: Style) -> Iterator[str]:
         yield ""
         yield from prose(part, limit)
     yield ""
-    yield style(
-        "faint",
-        "∂x is the derivative of the loss by x, dx in the code; a number in the code names its equation.",
-    )
+    yield from (style("faint", line) for line in textwrap.wrap(_LEGEND, limit))
 
 
 def prose(part: Prose, limit: int) -> Iterator[str]:
@@ -208,15 +216,37 @@ def code_line(line: str, style: Style) -> str:
     return line[: tag.start()] + style("number", line[tag.start() :]) if tag else line
 
 
-def side_by_side(row: Row, printer: Printer, style: Style, left: int) -> Iterator[str]:
+def fold(line: str, limit: int) -> list[str]:
+    """A line of code in pieces of at most `limit` columns, deeper than it began; a number stays with its sign."""
+    if width(line) <= limit:
+        return [line]
+    tag = _TAG.search(line)
+    body, end = (line[: tag.start()].rstrip(), "  " + line[tag.start() :]) if tag else (line, "")
+    indent = " " * (len(line) - len(line.lstrip()))
+    parts = textwrap.wrap(
+        body.strip(), limit, initial_indent=indent, subsequent_indent=indent + " " * 8, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+    if len(parts[-1] + end) > limit:
+        return [*parts, indent + " " * 8 + end.strip()]
+    return [*parts[:-1], parts[-1] + end]
+
+
+def side_by_side(row: Row, printer: Printer, style: Style, left: int, above: Sequence[str] = ()) -> Iterator[str]:
+    """A row in two columns, the lines `above` on top of the left one."""
     items = [line for item in row.items for line in shown(item, printer, style, left - 2)]
-    lines = [f"{style('faint', f'{number:4}')}  {code_line(line, style)}" for number, line in row.lines]
-    height = max(len(items), len(lines))
+    lines = [
+        f"{style('faint', f'{number:4}' if k == 0 else '    ')}  {code_line(part, style)}"
+        for number, line in row.lines
+        for k, part in enumerate(fold(line, style.columns - left - 6))
+    ]
+    height = max(len(above) + len(items), len(lines))
     if not row.level:
         # Code leans on the line below it, which is level with its equation.
         lines = [""] * (height - len(lines)) + lines
         if all(isinstance(item, Heading) for item in row.items):
-            items = [""] * (height - len(items)) + items
+            items = [""] * (height - len(above) - len(items)) + items
+    items = [*above, *items]
     for k in range(height):
         yield (pad(items[k] if k < len(items) else "", left) + (lines[k] if k < len(lines) else "")).rstrip()
 
@@ -236,8 +266,13 @@ def run(thing: Any, style: Style, seed: int = 0, draws: int = 5) -> tuple[list[s
     for case in subject.derivation.cases:
         printer = Printer(case)
         title = f"Case: {case.name}" if case.name else ""
+        if width(title) > limit + 7:
+            lines += [style("bold", line) for line in textwrap.wrap(title, style.columns)]
+            title = ""
         lines.append(style("bold", pad(title, limit + 7)) + "  members  complex step      code")
         for heading, equations in (("Forward", case.steps), ("Backward", case.adjoints)):
+            if not equations:
+                continue
             lines.append(style("bold", heading))
             for equation in equations:
                 first = printer.equation(equation)[0]

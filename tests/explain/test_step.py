@@ -52,6 +52,12 @@ def test_it_tells_what_arrives_what_is_added_and_what_is_summed() -> None:
     np.testing.assert_array_equal(walk.gradients["b"], 2 * h.numpy().sum(0))
 
 
+def test_only_a_rule_that_sums_over_copies_is_said_to_sum_nothing() -> None:
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    assert "no sum to take" not in str(step(npgrad.tanh(x).sum()))
+    assert "no sum to take" in str(step((x * x).sum()))
+
+
 def test_a_gradient_can_be_given() -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
     y = npgrad.exp(x)

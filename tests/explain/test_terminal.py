@@ -11,7 +11,7 @@ import pytest
 
 from npgrad.explain.__main__ import main
 from npgrad.explain.order import things
-from npgrad.explain.terminal import Style, listing, page, run, trace, width
+from npgrad.explain.terminal import Style, fold, listing, page, run, trace, width
 
 ESCAPE = "\033["
 
@@ -32,7 +32,7 @@ def test_the_list_has_everything_and_fits(monkeypatch: pytest.MonkeyPatch) -> No
     lines = list(listing(style(80, monkeypatch)))
     named = {line.split()[0] for line in lines if line.startswith("  ")}
     assert named == set(things())
-    assert all(width(line) <= 80 for line in lines[:-3])
+    assert all(width(line) <= 80 for line in lines)
 
 
 @pytest.mark.parametrize("name", list(things()))
@@ -50,9 +50,18 @@ def test_side_by_side_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> No
     thing = things()["tanh"]
     wide = "\n".join(page(thing, style(200, monkeypatch)))
     narrow = "\n".join(page(thing, style(80, monkeypatch)))
+    assert not re.search(r"  t: Array$", wide, re.MULTILINE), "the arrays a class keeps are no part of what it does"
     level = re.search(r"\(1\) .*np\.tanh\(x, out=self\.t\)  # \(1\)", wide)
     assert level and "Code" not in wide.split("\n")
     assert "Code" in narrow.split("\n") and not re.search(r"\(1\) .*np\.tanh", narrow)
+
+
+def test_long_lines_of_code_are_folded_to_stay_beside_their_equations(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = list(page(things()["batch_norm"], style(160, monkeypatch)))
+    assert all(width(line) <= 160 for line in lines)
+    assert any(re.search(r"\(9\) ∂xᵢₖ .*self\.dx = .*# \(9\)$", line) for line in lines)
+    assert any(re.search(r"γₖ +scale +\d+ ", line) for line in lines), "what is given stands beside the code"
+    assert list(fold("    a = f(b, c)  # (12)", 16)) == ["    a = f(b, c)", "            # (12)"]
 
 
 def test_symbols_are_set_as_mathematics(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +115,26 @@ def test_options_need_a_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--run"])
     assert caught.value.code == 2 and "name what to show" in capsys.readouterr().err
+
+
+def test_a_walk_takes_no_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--step", "tanh"])
+    assert "npgrad.explain.step(loss)" in capsys.readouterr().err
+
+
+def test_a_class_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tests.explain.test_derivations:OwnRule"]) == 0
+    assert "return half(x)" in capsys.readouterr().out
+    assert main(["--check", "tests.explain.test_derivations:OwnRule"]) == 0
+    for name, said in (
+        ("tests.explain.nowhere:Rule", "cannot be imported"),
+        ("tests.explain.test_derivations:Nothing", "has no class 'Nothing'"),
+        ("tests.explain.test_derivations:Unreadable", "test_derivations.py:"),
+    ):
+        capsys.readouterr()
+        assert main([name]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_a_closed_pipe_is_no_error() -> None:
