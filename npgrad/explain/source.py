@@ -30,7 +30,7 @@ __all__ = ["Statement", "Subject", "subject_of", "watch"]
 
 _TAG = re.compile(r"#\s*((?:\((?:\d+|[a-z])\)\s*)+)")
 _ONE = re.compile(r"\((\d+|[a-z])\)")
-_KEPT = re.compile(r"(\s+\w+: Array)?\s*")
+_FORWARD = re.compile(r"\s+def forward\b")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -82,14 +82,16 @@ class Subject:
     def code(self) -> Iterator[tuple[int, str]]:
         """The lines of the subject's own code, with their numbers.
 
-        The list of arrays that a class keeps, `mu: Array`, is left out at its head: their names are in the code anyway.
+        What a class has above `forward` is left out unless an equation is computed there: the list of the arrays that
+        it keeps, and the checks of its arguments, would part the mathematics from what is given.
         """
         lines = Path(self.file).read_text(encoding="utf-8").split("\n")
         for piece in self.pieces:
             if piece.own:
-                start = piece.start
-                while isinstance(self.thing, type) and start < piece.end and _KEPT.fullmatch(lines[start - 1]):
-                    start += 1
+                numbered = [s.start for s in self.statements if s.file == self.file and s.start >= piece.start]
+                start = next((n for n in range(piece.start, piece.end) if _FORWARD.match(lines[n - 1])), piece.start)
+                if not isinstance(self.thing, type) or start > min(numbered, default=start):
+                    start = piece.start
                 for number in range(start, piece.end + 1):
                     yield number, lines[number - 1]
 
