@@ -92,6 +92,8 @@ class Function:
     hooks: list[Hook] | None = None
     retained: ReferenceType[Tensor] | None = None
     taped: bool = False
+    # How a replay hands gradients of leaves over in the node's own memory (`npgrad.route`).
+    handovers: list[Any] | None = None
     # The sweep that has this node in its hands.
     claimed: object = None
     # During a sweep: the sum of the gradients that have arrived so far.

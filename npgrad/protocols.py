@@ -40,7 +40,7 @@ _REFUSED = ("out", "dtype", "where", "initial", "casting")
 
 def _table() -> dict[Any, Callable[..., Tensor]]:
     table = {f: getattr(F, name) for f, name in _SPELLED_OTHERWISE.items() if hasattr(F, name)}
-    for name in F.__all__:
+    for name in F.__all__:  # type: ignore[attr-defined]  # computed, and so unknown to type checkers
         namesake = getattr(np, name, None)
         if callable(namesake) and not isinstance(namesake, type):
             table.setdefault(namesake, getattr(F, name))

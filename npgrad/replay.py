@@ -107,6 +107,7 @@ class Entry:
         "out",
         "place",
         "same",
+        "view",
     )
 
     def __init__(
@@ -135,6 +136,8 @@ class Entry:
         self.kept: dict[int, Array] = {}
         # References to `out` that are ours: this attribute, a local variable, and the question itself.
         self.holders = 3
+        # Whether the result is in memory of the operations before, or may be.
+        self.view = False
 
     def rerun(self, cls: type[Function], inputs: tuple[Any, ...], options: dict[str, Any], mode: Mode) -> Tensor | None:
         """Run the node again if this operation is the one it recorded; None if it has to be made."""
@@ -268,7 +271,7 @@ class Tape:
                 if id(x) in self.makers:
                     self.makers[id(x)].holders -= 1
         del self.entries[k:]
-        self.views = [entry for entry in self.entries if entry.out._data.base is not None]
+        self.views = [entry for entry in self.entries if entry.view]
         self.routes.clear()
 
     def add(
@@ -292,7 +295,8 @@ class Tape:
             # The graph keeps its own copy of an array that is not a tensor's, in the same memory every time.
             entry.kept = {k: a for k, (x, a) in enumerate(zip(inputs, arrays, strict=True)) if is_raw(x)}
         self.entries.append(entry)
-        if out._data.base is not None:
+        entry.view = out._data.base is not None or any(out._data is a for a in arrays)
+        if entry.view:
             self.views.append(entry)
         self.makers[id(out)] = entry
         for x in entry.same:

@@ -36,11 +36,13 @@ class Route:
         for node in nodes:
             assert node.edges is not None
             inner = [(k, place[edge], edge) for k, edge in enumerate(node.edges) if isinstance(edge, Function)]
-            leaves = [Handover(node, k, edge) for k, edge in enumerate(node.edges) if isinstance(edge, Tensor)]
-            self.steps.append((node, len(node.edges), inner, leaves))
-        self.leaves = [handover for step in self.steps for handover in step[3]]
-        for handover in self.leaves:
-            handover.only = sum(other.leaf is handover.leaf for other in self.leaves) == 1
+            # Of the node and not of the route, because whoever runs its backward again has to ask what was handed over.
+            if node.handovers is None:
+                node.handovers = [Handover(k, edge) for k, edge in enumerate(node.edges) if isinstance(edge, Tensor)]
+            self.steps.append((node, len(node.edges), inner, node.handovers))
+        self.leaves = [(node, handover) for node, _, _, handovers in self.steps for handover in handovers]
+        for _, handover in self.leaves:
+            handover.only &= sum(other.leaf is handover.leaf for _, other in self.leaves) == 1
 
     def run(self, dy: Array) -> None:
         """The same additions in the same order as `npgrad.sweep.sweep`."""
@@ -62,9 +64,9 @@ class Route:
             give_up(nodes)
 
     def sweep(self, dy: Array) -> None:
-        for handover in self.leaves:
+        for node, handover in self.leaves:
             if handover.array is not None:
-                handover.prepare()
+                handover.prepare(node)
         pending, sums = self.pending, self.sums
         pending[0] = dy
         for place, (node, count, inner, leaves) in enumerate(self.steps):
@@ -100,49 +102,49 @@ class Route:
                 if g is handover.array and g is not None and leaf.grad is None and leaf._hooks is None:
                     leaf.grad = g
                 else:
-                    handover.deliver(gradients, received)
+                    handover.deliver(node, gradients, received)
 
 
 class Handover:
     """How the gradient of one input reaches the leaf it belongs to."""
 
-    __slots__ = ("array", "holders", "k", "leaf", "name", "node", "only")
+    __slots__ = ("array", "holders", "k", "leaf", "name", "only")
 
-    def __init__(self, node: Function, k: int, leaf: Tensor) -> None:
-        self.node, self.k, self.leaf = node, k, leaf
+    def __init__(self, k: int, leaf: Tensor) -> None:
+        self.k, self.leaf = k, leaf
         self.only = True
         self.array: Array | None = None
         self.holders = 0
         self.name = ""
 
-    def prepare(self) -> None:
-        """Before the nodes write into their memory again: save what is still wanted of the last time."""
+    def prepare(self, node: Function) -> None:
+        """Before the node writes into its memory again: save what is still wanted of the last time."""
         array = self.array
         if array is None:
             return
         if self.leaf.grad is array:
             self.leaf.grad = array.copy()
         if getrefcount(array) > self.holders or (self.leaf._slot is not array and self.holders > 4):
-            setattr(self.node, self.name, None)
+            setattr(node, self.name, None)
             self.array = None
 
-    def deliver(self, gradients: tuple[Any, ...], received: Array) -> None:
+    def deliver(self, node: Function, gradients: tuple[Any, ...], received: Array) -> None:
         """Give the leaf a copy of its gradient, and bind the node's memory to it for the next time."""
         g = gradients[self.k]
         if g is None:
             return
-        deliver(self.leaf, fit(g, self.leaf._data, self.node, self.k), shared=True)
-        self.bind(gradients, received)
+        deliver(self.leaf, fit(g, self.leaf._data, node, self.k), shared=True)
+        self.bind(node, gradients, received)
 
-    def bind(self, gradients: tuple[Any, ...], received: Array) -> None:
+    def bind(self, node: Function, gradients: tuple[Any, ...], received: Array) -> None:
         """Next time the node writes where the leaf wants its gradient, if it writes into one buffer of its own."""
         g = gradients[self.k]
         if type(g) is not np.ndarray or g.base is not None or g is received:
             return
         if g.shape != self.leaf.shape or g.dtype != self.leaf.dtype or sum(h is g for h in gradients) > 1:
             return
-        names = [name for name, value in vars(self.node).items() if value is g]
-        if len(names) != 1 or names[0] not in self.node.buffers:
+        names = [name for name, value in vars(node).items() if value is g]
+        if len(names) != 1 or names[0] not in node.buffers:
             return
         self.name = names[0]
         slot = self.leaf._slot
@@ -154,7 +156,7 @@ class Handover:
             and slot.dtype == g.dtype
             and getrefcount(slot) <= 4 + (self.leaf.grad is slot)
         ):
-            setattr(self.node, self.name, slot)
+            setattr(node, self.name, slot)
             self.array, self.holders = slot, 6
         else:
             self.array, self.holders = g, 4

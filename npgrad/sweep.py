@@ -59,6 +59,9 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
             if received is not None:
                 if node.watched:
                     received = observe(node, received)
+                if node.handovers is not None:
+                    for handover in node.handovers:
+                        handover.prepare(node)
                 gradients = node.backward(received)
                 if type(gradients) is not tuple:
                     if gradients is None:
