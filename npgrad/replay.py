@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import wraps
-from operator import is_
 from sys import getrefcount
 from threading import local
 from typing import Any, ParamSpec, TypeVar
@@ -39,6 +38,7 @@ from npgrad.tensor import Array, Tensor, tick
 __all__ = ["Tape", "replay"]
 
 _OTHER = object()
+_ndarray = np.ndarray
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -133,7 +133,8 @@ class Entry:
         self.grad = grad
         self.node = node
         self.out = out
-        self.kept: dict[int, Array] = {}
+        # What the graph has of its own of the inputs that are not tensors, in the same memory every time.
+        self.kept: list[Array | None] = [None] * len(inputs)
         # References to `out` that are ours: this attribute, a local variable, and the question itself.
         self.holders = 3
         # Whether the result is in memory of the operations before, or may be.
@@ -149,15 +150,6 @@ class Entry:
             return None
         if (options or self.options) and not self.accepts(options):
             return None
-        arrays: list[Any] = []
-        for x, same in zip(inputs, self.same):  # noqa: B905 (as many, see above; asking again takes time)
-            if x is not same:
-                fitting = self.refresh(inputs)
-                if fitting is None:
-                    return None
-                arrays = fitting
-                break
-            arrays.append(x if x is None else x._data)
         for leaf in self.leaves:
             if leaf._fingerprint is not None:
                 leaf._observe()
@@ -165,11 +157,25 @@ class Entry:
                 return None
         node = self.node
         if self.grad:
+            # From here on nothing can be swept that was computed from the node's last result.
             node.age = tick()
             if node.watched:
                 node.hooks = node.retained = out.grad = None
                 node.watched = False
-        y = node.forward(*arrays, **options)
+        arrays: list[Any] = []
+        for x, same, own in zip(inputs, self.same, self.kept):  # noqa: B905 (as many, see above)
+            if x is same:
+                arrays.append(x if x is None else x._data)
+            elif own is not None and type(x) is _ndarray and x.shape == own.shape and x.dtype is own.dtype:
+                own[...] = x
+                arrays.append(own)
+            else:
+                fitting = self.refresh(inputs)
+                if fitting is None:
+                    return None
+                arrays = fitting
+                break
+        y = node.forward(*arrays, **options) if options else node.forward(*arrays)
         if y is not out._data:
             y = np.asarray(y)
             if y.shape != out._data.shape or y.dtype != out._data.dtype:
@@ -205,7 +211,7 @@ class Entry:
                     x = np.asarray(x)
                 if same is not _OTHER or self.inputs[k] != (x.shape, x.dtype):
                     return None
-                own = self.kept.get(k)
+                own = self.kept[k]
                 if own is not None:
                     own[...] = x
                     a = own
@@ -220,9 +226,10 @@ class Entry:
         """Whether memory that fitted the recorded options fits these."""
         if list(options) != self.option_names:
             return False
-        if all(map(is_, options.values(), self.option_values)):
-            return True
-        return all(signature(value) == signature(self.options[name]) for name, value in options.items())
+        for value, old in zip(options.values(), self.option_values):  # noqa: B905 (as many, see above)
+            if value is not old and signature(value) != signature(old):
+                return False
+        return True
 
 
 def signature(x: Any) -> Any:
@@ -232,7 +239,7 @@ def signature(x: Any) -> Any:
     if isinstance(x, np.ndarray):
         return x.shape, x.dtype
     if isinstance(x, (tuple, list)):
-        return tuple([signature(y) for y in x])
+        return tuple([y if type(y) is int else signature(y) for y in x])
     return x
 
 
@@ -292,8 +299,7 @@ class Tape:
         if out._node is None:
             out._reused = True
         else:
-            # The graph keeps its own copy of an array that is not a tensor's, in the same memory every time.
-            entry.kept = {k: a for k, (x, a) in enumerate(zip(inputs, arrays, strict=True)) if is_raw(x)}
+            entry.kept = [a if is_raw(x) else None for x, a in zip(inputs, arrays, strict=True)]
         self.entries.append(entry)
         entry.view = out._data.base is not None or any(out._data is a for a in arrays)
         if entry.view:

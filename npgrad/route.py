@@ -50,8 +50,9 @@ class Route:
         for node in nodes:
             if node.claimed is not None:
                 raise_swept(node)
-            if node.leaves:
-                node.verify()
+            for leaf in node.leaves:
+                if leaf._version > node.age or leaf._fingerprint is not None:
+                    node.verify()
         try:
             for node in nodes:
                 node.claimed = self.pending
@@ -65,7 +66,8 @@ class Route:
 
     def sweep(self, dy: Array) -> None:
         for node, handover in self.leaves:
-            if handover.array is not None:
+            leaf = handover.leaf
+            if leaf.grad is not None or leaf._slot is not handover.slot or getrefcount(handover.array) > handover.ours:
                 handover.prepare(node)
         pending, sums = self.pending, self.sums
         pending[0] = dy
@@ -108,14 +110,17 @@ class Route:
 class Handover:
     """How the gradient of one input reaches the leaf it belongs to."""
 
-    __slots__ = ("array", "holders", "k", "leaf", "name", "only")
+    __slots__ = ("array", "k", "leaf", "name", "only", "ours", "slot")
 
     def __init__(self, k: int, leaf: Tensor) -> None:
         self.k, self.leaf = k, leaf
         self.only = True
         self.array: Array | None = None
-        self.holders = 0
+        """The node's memory for this gradient, which the leaf may have as its own until the next call."""
         self.name = ""
+        self.slot: Array | None = None
+        # References to `array` that are ours, the question itself included.
+        self.ours = 0
 
     def prepare(self, node: Function) -> None:
         """Before the node writes into its memory again: save what is still wanted of the last time."""
@@ -124,7 +129,7 @@ class Handover:
             return
         if self.leaf.grad is array:
             self.leaf.grad = array.copy()
-        if getrefcount(array) > self.holders or (self.leaf._slot is not array and self.holders > 4):
+        if getrefcount(array) > self.ours + 1 or self.leaf._slot is not self.slot:
             setattr(node, self.name, None)
             self.array = None
 
@@ -147,16 +152,17 @@ class Handover:
         if len(names) != 1 or names[0] not in node.buffers:
             return
         self.name = names[0]
-        slot = self.leaf._slot
-        # Ours: a local variable, the attributes of this object and of the node, and the question itself; for the slot
-        # also the leaf's attribute and the optimiser's list.
+        self.slot = slot = self.leaf._slot
+        # A slot nobody looks at is referred to by its leaf, the optimiser's list, this object, this variable and the
+        # question itself.
         if (
             slot is not None
             and self.only
             and slot.dtype == g.dtype
-            and getrefcount(slot) <= 4 + (self.leaf.grad is slot)
+            and getrefcount(slot) <= 5 + (self.leaf.grad is slot)
         ):
             setattr(node, self.name, slot)
-            self.array, self.holders = slot, 6
+            # This object (twice), the node, the leaf, the list, the question itself.
+            self.array, self.ours = slot, 6
         else:
-            self.array, self.holders = g, 4
+            self.array, self.ours = g, 3

@@ -58,8 +58,9 @@ class Reshape(Function):
     """
 
     def forward(self, x: Array, shape: Any) -> Array:
-        self.x_shape = np.shape(x)
-        return watched(np.reshape(x, shape), self.needs)  # (1)
+        x = np.asarray(x)
+        self.x_shape = x.shape
+        return watched(x.reshape(shape), self.needs)  # (1)
 
     def backward(self, dy: Array) -> Array:
         return dy.reshape(self.x_shape)  # (2)

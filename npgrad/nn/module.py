@@ -72,7 +72,7 @@ class Module:
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         if self._hooked:
             return self._call_hooked(inputs, options)
-        return self.forward(*inputs, **options)
+        return self.forward(*inputs, **options) if options else self.forward(*inputs)
 
     # -- what is in it -------------------------------------------------------------------------------------------------
 
