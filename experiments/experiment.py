@@ -260,6 +260,7 @@ class Experiment:
         """The runs under a budget, with some fields changed: `changes` maps fields to values as typed.
 
         A field that the lesson sweeps over takes its values from the change, one or several separated by commas.
+        Where a lesson has several grids, a name goes to those that sweep over it: `study=depth` runs that study alone.
 
         Raises Mistake for a field that does not exist, a value that cannot be read and data that cannot be used.
         """
@@ -286,6 +287,8 @@ class Experiment:
         runs: dict[str, Run] = {}
         for grid in self.grids:
             axes = {key: values.get(key, usual) for key, usual in grid.items()}
+            for key in changes.keys() & grid.keys():
+                axes[key] = [value for value in values[key] if self._belongs(key, value, grid)]
             fixed = {key: value for key, value in values.items() if key not in swept}
             for combination in itertools.product(*axes.values()):
                 chosen = dict(zip(axes, combination, strict=True))
@@ -298,6 +301,11 @@ class Experiment:
                     run = self._run(label, config)
                     runs.setdefault(run.key, run)
         return Plan(self, budget, count, changes, list(runs.values()))
+
+    def _belongs(self, key: str, value: Any, grid: Mapping[str, Sequence[Any]]) -> bool:
+        """Whether a value asked for is meant for this grid: a name that other grids sweep over is meant for those."""
+        elsewhere = isinstance(value, str) and any(value in other.get(key, ()) for other in self.grids)
+        return value in grid[key] or not elsewhere
 
     def _run(self, label: str, config: Any) -> Run:
         settings = asdict(config)

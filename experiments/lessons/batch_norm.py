@@ -8,7 +8,9 @@ the bias that has nothing left to do, and a single example.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +19,16 @@ import npgrad
 from experiments import style
 from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
-from models.training import TrainConfig, evaluate, fit, generators
+from experiments.runner import Progress
+from experiments.store import Record, Records
+from models.training import Generators, TrainConfig, evaluate, fit, generators
 from npgrad import data, nn, no_grad, optim
+from npgrad.data import Corpus, Indices, Windows
 from npgrad.functions import cross_entropy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ORDER = 7
 
@@ -107,8 +116,8 @@ def cost(config: Config) -> float:
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
-def build(config: Config, vocab_size: int, rng: np.random.Generator):
-    sizes = {"vocab_size": vocab_size, "context": 3, "rng": rng, "momentum": config.momentum}
+def build(config: Config, vocab_size: int, rng: np.random.Generator) -> Any:
+    sizes: dict[str, Any] = {"vocab_size": vocab_size, "context": 3, "rng": rng, "momentum": config.momentum}
     if config.net == "deep":
         return models.build("deep_mlp", norm=config.norm, gain=config.gain, fan_in=config.fan_in, **sizes)
     scale = config.gain / math.sqrt(30) if config.fan_in else config.gain
@@ -116,7 +125,7 @@ def build(config: Config, vocab_size: int, rng: np.random.Generator):
     return models.build("mlp", stage=stage, hidden_scale=scale, **sizes)
 
 
-def run(config: Config, progress) -> Result:
+def run(config: Config, progress: Progress) -> Result:
     corpus = data.load(config.data)
     rngs = generators(config.seed)
     model = build(config, len(corpus.vocabulary), rngs.init)
@@ -125,7 +134,7 @@ def run(config: Config, progress) -> Result:
         return study(config, corpus, model, rngs, progress)
 
 
-def trained(config, corpus, model, rngs, progress) -> Result:
+def trained(config: Config, corpus: Corpus, model: Any, rngs: Generators, progress: Progress) -> Result:
     """Studies of scale and rate: how layers look at the start, and the loss at the end."""
     probe = data.Windows(corpus.train.x[:4_000], corpus.train.y[:4_000])
     forward, backward = spreads(model, *(part[:1_000] for part in probe))
@@ -146,7 +155,7 @@ def trained(config, corpus, model, rngs, progress) -> Result:
     )
 
 
-def spreads(model, x, y) -> tuple[list[float], list[float]]:
+def spreads(model: Any, x: Indices, y: Indices) -> tuple[list[float], list[float]]:
     """Standard deviation of the output of each tanh, and of the gradient that arrives there."""
     forward: list[float] = []
     backward: list[float] = []
@@ -171,7 +180,7 @@ def steps_until(losses: np.ndarray, level: float, width: int = 50) -> float:
     return float(below[0] + width) if len(below) else math.inf
 
 
-def calibrate(model, x) -> None:
+def calibrate(model: Any, x: Indices) -> None:
     """Replace the running statistics by the true ones of these examples: one pass in which momentum is 1."""
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d)]
     momenta = [norm.momentum for norm in norms]
@@ -184,7 +193,7 @@ def calibrate(model, x) -> None:
         norm.momentum = momentum
 
 
-def statistics(config, corpus, model, rngs, progress) -> Result:
+def statistics(config: Config, corpus: Corpus, model: Any, rngs: Generators, progress: Progress) -> Result:
     """Running statistics against the true ones while training."""
     x, held = corpus.train.x[::10], data.Windows(corpus.val.x[:6_000], corpus.val.y[:6_000])
     steps = config.training.steps
@@ -202,7 +211,7 @@ def statistics(config, corpus, model, rngs, progress) -> Result:
 
     fit(model, *corpus.train, config.training, on_step=watch)
     true_mean, true_sd = truth(model, x)
-    rows_by_name = dict(
+    columns: dict[str, Any] = dict(
         zip(("step", "running", "calibrated", "mean_error", "var_error"), zip(*rows, strict=True), strict=True)
     )
     last = rows[-1]
@@ -214,12 +223,12 @@ def statistics(config, corpus, model, rngs, progress) -> Result:
             "var_error": last[4],
             "expected": math.sqrt(config.momentum / (2 - config.momentum) / config.batch_size),
         },
-        series=rows_by_name,
+        series=columns,
         arrays={"path": (np.array(path) - true_mean[:8]) / true_sd[:8]},
     )
 
 
-def truth(model, x) -> tuple[np.ndarray, np.ndarray]:
+def truth(model: Any, x: Indices) -> tuple[np.ndarray, np.ndarray]:
     before = model.state_dict()
     calibrate(model, x)
     mean, sd = model.norm.running_mean.copy(), np.sqrt(model.norm.running_var)
@@ -227,7 +236,7 @@ def truth(model, x) -> tuple[np.ndarray, np.ndarray]:
     return mean, sd
 
 
-def compared(model, x, held) -> tuple[float, float, float, float]:
+def compared(model: Any, x: Indices, held: Windows) -> tuple[float, float, float, float]:
     """Loss with running and with true statistics; distance of running from true means (in sd) and variances."""
     before = model.state_dict()
     running = evaluate(model, *held)
@@ -242,7 +251,7 @@ def compared(model, x, held) -> tuple[float, float, float, float]:
     return running, calibrated, apart, factor
 
 
-def overfitting(config, corpus, model, rngs, progress) -> Result:
+def overfitting(config: Config, corpus: Corpus, model: Any, rngs: Generators, progress: Progress) -> Result:
     """Many steps on few names. With `company`, more examples enter the statistics than the loss."""
     few = data.windows(data.split(data.read_words(config.data))[0][: config.names], corpus.vocabulary, 3)
     held = data.Windows(corpus.val.x[:6_000], corpus.val.y[:6_000])
@@ -251,7 +260,7 @@ def overfitting(config, corpus, model, rngs, progress) -> Result:
     batches = data.Batches(*few, n + config.company, rngs.batches)
 
     @npgrad.replay
-    def update(x, y):
+    def update(x: Indices, y: Indices) -> None:
         loss = cross_entropy(model(x)[:n], y)
         optimizer.zero_grad()
         loss.backward()
@@ -268,14 +277,14 @@ def overfitting(config, corpus, model, rngs, progress) -> Result:
                 calibrate(model, few.x)
             rows.append((step + 1, evaluate(model, *few), evaluate(model, *held)))
             progress(step, steps)
-    step, train, val = zip(*rows, strict=True)
+    steps_seen, train, val = zip(*rows, strict=True)
     return Result(
         summary={"train_loss": train[-1], "val_loss": val[-1], "best_val_loss": min(val)},
-        series={"step": step, "train": train, "val": val},
+        series={"step": steps_seen, "train": train, "val": val},
     )
 
 
-def facts(config, corpus, model, rngs, progress) -> Result:
+def facts(config: Config, corpus: Corpus, model: Any, rngs: Generators, progress: Progress) -> Result:
     """What holds by construction, measured: before training, and after."""
     rng = rngs.sampling
     x, y = corpus.train.x[:32], corpus.train.y[:32]
@@ -307,7 +316,7 @@ def facts(config, corpus, model, rngs, progress) -> Result:
     )
 
 
-def outputs(model, x) -> np.ndarray:
+def outputs(model: Any, x: Indices) -> np.ndarray:
     """What the normalisation gives for these examples as one batch."""
     seen = []
     remove = model.norm.register_forward_hook(lambda module, inputs, out: seen.append(out.data.copy()))
@@ -317,10 +326,11 @@ def outputs(model, x) -> np.ndarray:
         model(x)
     remove()
     model.load_state_dict(before)
-    return seen[0]
+    normal: np.ndarray = seen[0]
+    return normal
 
 
-def at_start(model, corpus, x) -> dict[str, float]:
+def at_start(model: Any, corpus: Corpus, x: Indices) -> dict[str, float]:
     normal = outputs(model, x).astype(float)
     constant = np.full((32, 200), 3.0, np.float32)
     flat = nn.BatchNorm1d(200)(npgrad.Tensor(constant)).data
@@ -343,29 +353,31 @@ def scaled(rng: np.random.Generator, c: float = 10.0) -> dict[str, float]:
             if name == "linear_norm":
                 out = nn.BatchNorm1d(100, dtype=np.float64)(out)
             out.backward(dy)
+            assert inputs.grad is not None and weight.grad is not None
             sizes.append([np.abs(a).mean() for a in (out.data, inputs.grad, weight.grad)])
         for what, before, after in zip(("out", "dx", "dW"), *sizes, strict=True):
             found[f"{name}_{what}"] = float(after / before)
     return found
 
 
-def bias_in_front(vocab_size: int, seed: int, x, y) -> dict[str, float]:
+def bias_in_front(vocab_size: int, seed: int, x: Indices, y: Indices) -> dict[str, float]:
     """The deep network's first normalisation with a bias put in front of it: its gradient, and what it changes."""
     losses = []
     for shift in (0.0, 5.0):
         model = models.build("deep_mlp", vocab_size=vocab_size, context=3, rng=np.random.default_rng(seed))
         first = next(module for module in model.modules() if isinstance(module, nn.Linear))
-        first.bias = nn.Parameter(np.full(100, shift, np.float32))
+        bias = first.bias = nn.Parameter(np.full(100, shift, np.float32))
         loss = cross_entropy(model(x), y)
         loss.backward()
+        assert bias.grad is not None and first.weight.grad is not None
         losses.append(loss.item())
-    return {
-        "bias_gradient": float(np.abs(first.bias.grad).max() / np.abs(first.weight.grad).max()),
-        "bias_effect": abs(losses[1] - losses[0]),
-    }
+        relative = float(np.abs(bias.grad).max() / np.abs(first.weight.grad).max())
+    return {"bias_gradient": relative, "bias_effect": abs(losses[1] - losses[0])}
 
 
-def jitter(model, corpus, size: int, rng: np.random.Generator, times: int, examples: int = 20):
+def jitter(
+    model: Any, corpus: Corpus, size: int, rng: np.random.Generator, times: int, examples: int = 20
+) -> tuple[float, float]:
     """How far one example's outputs move with the batch around it.
 
     Standard deviation over batches of its normalised pre-activations (in units of their spread), and of the probability
@@ -404,7 +416,7 @@ ARMS = {
 """Of the study of overfitting; the rate is 0.1 if nothing else is said."""
 
 
-def measure(records) -> dict:
+def measure(records: Records) -> dict[str, np.ndarray]:
     found = {name: records.values(name, study="facts") for name in FACTS}
     for net in ("deep", "shallow"):
         for norm in NORMS:
@@ -427,8 +439,8 @@ def measure(records) -> dict:
             rates = np.array(list(losses))
             table = np.nan_to_num(np.array(list(losses.values())), nan=np.inf)  # (rates, seeds)
             usable = table < table.min(axis=0) + 0.1
-            found[f"highest_rate/{norm}"] = [rates[ok].max() for ok in usable.T]
-            found[f"decades/{norm}"] = [np.log10(rates[ok].max() / rates[ok].min()) for ok in usable.T]
+            found[f"highest_rate/{norm}"] = np.array([rates[ok].max() for ok in usable.T])
+            found[f"decades/{norm}"] = np.array([np.log10(rates[ok].max() / rates[ok].min()) for ok in usable.T])
             found[f"best_loss/{norm}"] = table.min(axis=0)
             found[f"steps_to/{norm}"] = np.nan_to_num(np.array(list(steps.values())), nan=np.inf).min(axis=0)
         wild = seeds(records.where(study="rate", norm=norm, fan_in=False), "lr", "loss")
@@ -458,24 +470,24 @@ FACTS = (
 )
 
 
-def seeds(records, key: str, name: str) -> dict[float, np.ndarray]:
+def seeds(records: Records, key: str, name: str) -> dict[float, np.ndarray]:
     """The values of a quantity, one a seed, by a setting; only settings all of whose seeds are there."""
     groups = {value: own.values(name) for value, own in records.by(key).items()}
     most = max(map(len, groups.values()), default=0)
     return {value: values for value, values in groups.items() if len(values) == most}
 
 
-def pairs(records) -> list[tuple[float, int]]:
+def pairs(records: Records) -> list[tuple[float, int]]:
     return list(dict.fromkeys((r.config.momentum, r.config.batch_size) for r in records.where(study="statistics")))
 
 
-def arms(records) -> dict[str, list]:
+def arms(records: Records) -> dict[str, list[Record]]:
     own = records.where(study="overfitting")
     picked = {label: list(own.where(**settings)) for label, settings in ARMS.items()}
     return {label: found for label, found in picked.items() if found}
 
 
-def overfitted(records) -> dict[str, np.ndarray]:
+def overfitted(records: Records) -> dict[str, np.ndarray]:
     """Validation loss of each arm at equal training loss.
 
     Compared over the last stretch that all arms pass through: training losses up to 0.2 above what the slowest ends at.
@@ -491,8 +503,8 @@ def overfitted(records) -> dict[str, np.ndarray]:
             order = np.argsort(train)
             there = np.interp(np.linspace(level, level + 0.2, 21), train[order], val[order]).mean()
             found[f"overfit/{label}"] = np.append(found.get(f"overfit/{label}", []), there)
-    values = [found.get(f"overfit/{label}") for label in ARMS]
-    if all(v is not None for v in values):
+    values = [found[f"overfit/{label}"] for label in ARMS if label in groups]
+    if len(values) == len(ARMS):
         without, noisy, quiet, slow = values
         found["regularised"] = without - noisy
         found["quiet_share"] = (without - quiet) / (without - noisy)
@@ -794,7 +806,7 @@ def fraction(gain: float) -> str:
     return "5/3" if abs(gain - 5 / 3) < 1e-6 else f"{gain:g}"
 
 
-def tables(records) -> list[Table]:
+def tables(records: Records) -> list[Table]:
     made = []
     scale = records.where(study="scale")
     if len(scale):
@@ -856,10 +868,11 @@ def tables(records) -> list[Table]:
     if groups:
         found = overfitted(records)
         rows = []
-        for label, own in groups.items():
-            ends = [np.array([r.summary[k] for r in own]) for k in ("train_loss", "val_loss")]
+        for label, group in groups.items():
+            ends = [np.array([r.summary[k] for r in group]) for k in ("train_loss", "val_loss")]
             equal = spread(found.get(f"overfit/{label}", np.empty(0)))
-            rows.append([label, *map(spread, ends), equal, spread(np.array([r.summary["best_val_loss"] for r in own]))])
+            lowest = spread(np.array([r.summary["best_val_loss"] for r in group]))
+            rows.append([label, *map(spread, ends), equal, lowest])
         columns = ["", "train", "validation", "at equal train", "best validation"]
         config = next(iter(groups.values()))[0].config
         note = (
@@ -880,7 +893,7 @@ SCALE_NOTE = (
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records):
+def plot(records: Records) -> Iterator[Picture]:
     if len(records.where(study="scale")):
         yield Picture("scale", *scale_picture(records.where(study="scale")))
     if len(records.where(study="rate", fan_in=True)):
@@ -891,7 +904,7 @@ def plot(records):
         yield Picture("overfitting", *overfitting_picture(records))
 
 
-def curve(axes, records, key: str, hue: str, ceiling: float):
+def curve(axes: Axes, records: Records, key: str, hue: str, ceiling: float) -> None:
     """Mean loss by a setting; what diverged or lies above the picture is marked at its upper edge."""
     points = sorted(seeds(records, key, "loss").items())
     x = np.array([p for p, _ in points])
@@ -901,12 +914,12 @@ def curve(axes, records, key: str, hue: str, ceiling: float):
         axes.plot(high, ceiling, "^", color=hue, markersize=9, clip_on=False, zorder=5)
 
 
-def name(axes, x: float, y: float, text: str, hue: str, **options) -> None:
+def name(axes: Axes, x: float, y: float, text: str, hue: str, **options: Any) -> None:
     """A name written into the picture, at a place given as fractions of its sides."""
     axes.text(x, y, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
 
 
-def scale_picture(records):
+def scale_picture(records: Records) -> tuple[Figure, str]:
     figure, both = style.figure(1, 2, height=3.4, sharey=True)
     for axes, net, title in zip(both, ("deep", "shallow"), ("Six layers: loss", "Two layers: loss"), strict=True):
         for norm in NORMS:
@@ -926,7 +939,7 @@ def scale_picture(records):
     )
 
 
-def rate_picture(records):
+def rate_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.5)
     for norm in NORMS:
         curve(axes, records.where(norm=norm), "lr", style.colour(norm), 3.0)
@@ -945,11 +958,11 @@ def rate_picture(records):
     )
 
 
-def running_picture(records):
+def running_picture(records: Records) -> tuple[Figure, str]:
     figure, (left, right) = style.figure(1, 2, height=3.4)
     hues = {0.1: style.colour("orange"), 0.001: style.colour("blue")}
-    own = {m: records.where(momentum=m, batch_size=32) for m in hues}
-    own = {m: found[0] for m, found in own.items() if len(found)}
+    runs = {m: records.where(momentum=m, batch_size=32) for m in hues}
+    own = {m: found[0] for m, found in runs.items() if len(found)}
     for momentum, record in own.items():
         path = record.arrays["path"][:, 0]
         width = 1.4 if momentum == 0.1 else 2.8
@@ -977,7 +990,7 @@ def running_picture(records):
     )
 
 
-def overfitting_picture(records):
+def overfitting_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.7)
     hues = dict(zip(ARMS, map(style.colour, ("none", "batch", "sky", "purple")), strict=True))
     ends = []

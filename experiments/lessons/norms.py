@@ -7,7 +7,9 @@ example. What follows from that for small batches, for deep networks and for eva
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +17,16 @@ import models
 from experiments import style
 from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.runner import Progress
+from experiments.store import Records
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, no_grad
+from npgrad.data import Corpus
 from npgrad.functions import cross_entropy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ORDER = 9
 
@@ -85,7 +94,7 @@ def cost(config: Config) -> float:
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
-def run(config: Config, progress) -> Result:
+def run(config: Config, progress: Progress) -> Result:
     corpus = data.load(config.data)
     rngs = generators(config.seed)
     model = build(config, corpus, rngs.init, np.dtype(config.dtype))
@@ -106,7 +115,7 @@ def run(config: Config, progress) -> Result:
     return Result(summary, {"step": (np.arange(len(thinned)) + 0.5) * width, "loss": thinned})
 
 
-def build(config: Config, corpus, rng: np.random.Generator, dtype: np.dtype):
+def build(config: Config, corpus: Corpus, rng: np.random.Generator, dtype: Any) -> Any:
     return models.build(
         "deep_mlp",
         vocab_size=len(corpus.vocabulary),
@@ -125,7 +134,7 @@ def entropy(y: np.ndarray) -> float:
     return float(-(p[p > 0] * np.log(p[p > 0])).sum())
 
 
-def company(model, corpus, rng: np.random.Generator, times: int, size: int = 4) -> dict[str, float]:
+def company(model: Any, corpus: Corpus, rng: np.random.Generator, times: int, size: int = 4) -> dict[str, float]:
     """How far an example's logits move with its company in training mode, and what forgetting eval() costs."""
     before = model.state_dict()
     one, moved, losses = 0, [], []
@@ -141,7 +150,7 @@ def company(model, corpus, rng: np.random.Generator, times: int, size: int = 4) 
     return {"coupling": float(np.std(moved, axis=0).mean()), "forgotten": float(np.mean(losses))}
 
 
-def twins(config: Config, corpus) -> dict[str, float]:
+def twins(config: Config, corpus: Corpus) -> dict[str, float]:
     """Largest gradient of the embedding for a batch of one context, twice, with different next characters."""
     x, y = np.zeros((2, 3), dtype=np.intp), np.array([1, 2])
     found = {}
@@ -155,7 +164,7 @@ def twins(config: Config, corpus) -> dict[str, float]:
 # -- what it shows -----------------------------------------------------------------------------------------------------
 
 
-def measure(records) -> dict:
+def measure(records: Records) -> dict[str, np.ndarray]:
     found = {}
     small = records.where(study="company", dtype="float32")
     usual = small.where(batch_size=32, lr=0.1)
@@ -187,7 +196,7 @@ def measure(records) -> dict:
     return {name: values for name, values in found.items() if np.size(values)}
 
 
-def best(records) -> np.ndarray:
+def best(records: Records) -> np.ndarray:
     """The loss at the best learning rate, one a seed."""
     losses = [own.values("loss") for own in records.by("lr").values()]
     if not losses or len({len(v) for v in losses}) > 1:
@@ -309,7 +318,7 @@ CLAIMS = [
 ]
 
 
-def spread(values, digits: int = 3) -> str:
+def spread(values: Any, digits: int = 3) -> str:
     values = np.asarray(values, dtype=float)
     if not len(values):
         return "–"
@@ -319,7 +328,7 @@ def spread(values, digits: int = 3) -> str:
     return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
 
 
-def tables(records) -> list[Table]:
+def tables(records: Records) -> list[Table]:
     made = []
     every = records.where(study="company")
     columns = [f"{norm} norm" if norm != "none" else "none" for norm in NORMS]
@@ -375,7 +384,7 @@ def fraction(gain: float) -> str:
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records):
+def plot(records: Records) -> Iterator[Picture]:
     small = records.where(study="company", dtype="float32")
     if len(small):
         yield Picture("batch_size", *batch_picture(small))
@@ -386,7 +395,7 @@ def plot(records):
         yield Picture("gain", *gain_picture(deep.where(depth=20, lr=0.1)))
 
 
-def lines(axes, points: dict[str, list[tuple[float, float]]], ceiling: float) -> None:
+def lines(axes: Axes, points: dict[str, list[tuple[float, float]]], ceiling: float) -> None:
     """One line a norm, named at its end; what lies above the picture or diverged is marked at its upper edge."""
     ends = []
     for norm, found in points.items():
@@ -400,7 +409,7 @@ def lines(axes, points: dict[str, list[tuple[float, float]]], ceiling: float) ->
     style.label_ends(axes, ends)
 
 
-def batch_picture(records):
+def batch_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     sizes = sorted(dict.fromkeys(r.config.batch_size for r in records))
     axes.set_xscale("log")
@@ -420,7 +429,7 @@ def batch_picture(records):
     )
 
 
-def depth_picture(records):
+def depth_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     depths = sorted(dict.fromkeys(r.config.depth for r in records))
     axes.set_xscale("log")
@@ -443,7 +452,7 @@ def depth_picture(records):
     )
 
 
-def gain_picture(records):
+def gain_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     axes.set_xscale("log")
     gains = sorted(dict.fromkeys(r.config.gain for r in records))

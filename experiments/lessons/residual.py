@@ -8,7 +8,9 @@ initialisation less important. Here is the table of all combinations, and what d
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +18,16 @@ import npgrad
 from experiments import style
 from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.runner import Progress
+from experiments.store import Records
 from models.conv_net import ConvNet
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, nn
+from npgrad.data import Corpus
 from npgrad.functions import cross_entropy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ORDER = 10
 
@@ -104,7 +112,7 @@ def build(config: Config, vocab_size: int, rng: np.random.Generator) -> ConvNet:
     )
 
 
-def run(config: Config, progress) -> Result:
+def run(config: Config, progress: Progress) -> Result:
     corpus = data.load(config.data, config.context)
     rngs = generators(config.seed)
     model = build(config, len(corpus.vocabulary), rngs.init)
@@ -135,7 +143,7 @@ def run(config: Config, progress) -> Result:
     )
 
 
-def gradients(model: ConvNet, corpus) -> list[float]:
+def gradients(model: ConvNet, corpus: Corpus) -> list[float]:
     """Root mean square of the gradient at the output of every convolution, from the first on, before training."""
     found: list[float] = []
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv1d)]
@@ -152,7 +160,7 @@ def gradients(model: ConvNet, corpus) -> list[float]:
     return found[::-1]
 
 
-def facts(model: ConvNet, corpus, rng: np.random.Generator) -> dict[str, float]:
+def facts(model: ConvNet, corpus: Corpus, rng: np.random.Generator) -> dict[str, float]:
     """A convolution beside a linear layer on its patches, and a bias in front of a normalisation."""
     x, weight = rng.normal(size=(4, 10, 8)), rng.normal(size=(32, 10, 3))
     patches = np.lib.stride_tricks.sliding_window_view(x, 3, axis=2)  # (4, 10, 6, 3): channels and places of a patch
@@ -161,8 +169,10 @@ def facts(model: ConvNet, corpus, rng: np.random.Generator) -> dict[str, float]:
     convolved = npgrad.functions.conv1d(x, weight).data
 
     first = model.stem[0]
+    assert isinstance(first, nn.Conv1d)
     first.bias = nn.Parameter(np.zeros(first.weight.shape[0], np.float32))
     cross_entropy(model(corpus.train.x[:32]), corpus.train.y[:32]).backward()
+    assert first.bias.grad is not None and first.weight.grad is not None
     return {
         "convolution": float(np.abs(convolved - linear.transpose(0, 2, 1)).max()),
         "bias_gradient": float(np.abs(first.bias.grad).max() / np.abs(first.weight.grad).max()),
@@ -172,7 +182,7 @@ def facts(model: ConvNet, corpus, rng: np.random.Generator) -> dict[str, float]:
 # -- what it shows -----------------------------------------------------------------------------------------------------
 
 
-def measure(records) -> dict:
+def measure(records: Records) -> dict[str, np.ndarray]:
     found = {name: records.values(name, study="facts") for name in ("convolution", "bias_gradient")}
     table = records.where(study="table")
     for (norm, residual, optimizer), own in combinations(table):
@@ -198,7 +208,7 @@ def measure(records) -> dict:
     return {name: values for name, values in found.items() if np.size(values)}
 
 
-def combinations(records):
+def combinations(records: Records) -> Iterator[tuple[tuple[str, bool, str], Records]]:
     keys = dict.fromkeys((r.config.norm, r.config.residual, r.config.optimizer) for r in records)
     for norm, residual, optimizer in keys:
         yield (norm, residual, optimizer), records.where(norm=norm, residual=residual, optimizer=optimizer)
@@ -209,12 +219,13 @@ def label(norm: str, residual: bool, optimizer: str) -> str:
     return " + ".join([*parts, {"sgd": "SGD", "adam": "Adam"}[optimizer]])
 
 
-def best(records) -> np.ndarray:
+def best(records: Records) -> np.ndarray:
     """The loss at the better rate, one a seed."""
     losses = [own.values("loss") for own in records.by("rate").values()]
     if not losses or len({len(v) for v in losses}) > 1:
         return np.empty(0)
-    return np.fmin.reduce(losses)
+    lowest: np.ndarray = np.fmin.reduce(losses)
+    return lowest
 
 
 CLAIMS = [
@@ -339,7 +350,7 @@ CLAIMS = [
 ]
 
 
-def spread(values, digits: int = 3) -> str:
+def spread(values: Any, digits: int = 3) -> str:
     values = np.asarray(values, dtype=float)
     if not len(values):
         return "–"
@@ -351,7 +362,7 @@ def spread(values, digits: int = 3) -> str:
     return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
 
 
-def tables(records) -> list[Table]:
+def tables(records: Records) -> list[Table]:
     made = []
     table = records.where(study="table")
     if len(table):
@@ -389,7 +400,7 @@ def tables(records) -> list[Table]:
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records):
+def plot(records: Records) -> Iterator[Picture]:
     table = records.where(study="table")
     if len(table):
         yield Picture("table", *table_picture(table))
@@ -401,7 +412,7 @@ def plot(records):
 MARKS = {"kaiming": ("o", "green"), "large": ("^", "vermillion"), "small": ("v", "blue")}
 
 
-def table_picture(records):
+def table_picture(records: Records) -> tuple[Figure, str]:
     rows = [(label(*key), own) for key, own in combinations(records)]
     figure, axes = style.figure(height=0.42 * len(rows) + 1.4)
     level = records.mean("frequencies")
@@ -444,7 +455,7 @@ def table_picture(records):
     )
 
 
-def gradient_picture(records):
+def gradient_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     deepest = max(r.config.blocks for r in records)
     ends = []

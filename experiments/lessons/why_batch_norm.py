@@ -9,7 +9,9 @@ depth. This lesson repeats the three measurements on the lecture's deep network.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,9 +20,16 @@ import npgrad
 from experiments import style
 from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.runner import Progress
+from experiments.store import Records
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import Tensor, data, nn
+from npgrad.data import Corpus, Indices, Windows
 from npgrad.functions import cross_entropy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ORDER = 8
 
@@ -104,9 +113,9 @@ class Shift(nn.Module):
         return x * s + m
 
 
-def build(config: Config, vocab_size: int, rng: np.random.Generator, noise: np.random.Generator, **options):
+def build(config: Config, vocab_size: int, rng: np.random.Generator, noise: np.random.Generator, **options: Any) -> Any:
     norm = "batch" if config.norm == "noisy" else config.norm
-    model = models.build(
+    model: Any = models.build(
         "deep_mlp",
         vocab_size=vocab_size,
         context=3,
@@ -125,13 +134,13 @@ def build(config: Config, vocab_size: int, rng: np.random.Generator, noise: np.r
     return model
 
 
-def run(config: Config, progress) -> Result:
+def run(config: Config, progress: Progress) -> Result:
     corpus = data.load(config.data)
     with np.errstate(all="ignore"):  # divergence is one of the things to see
         return {"shift": shifting, "depth": deep}[config.study](config, corpus, progress)
 
 
-def deep(config: Config, corpus, progress) -> Result:
+def deep(config: Config, corpus: Corpus, progress: Progress) -> Result:
     """Gradients at every linear layer of an untrained deep network, and what goes into every nonlinearity."""
     rng = np.random.default_rng(config.seed)
     model = build(config, len(corpus.vocabulary), rng, rng, depth=config.depth + 1, dtype=np.float64)
@@ -140,9 +149,9 @@ def deep(config: Config, corpus, progress) -> Result:
     forward: list[float] = []
     for layer in layers:
         layer.register_backward_hook(lambda m, dy: squares.append(float((dy**2).mean())))
-    kind = nn.BatchNorm1d if config.norm == "batch" else nn.Linear
-    for layer in [module for module in model.modules() if isinstance(module, kind)][:-1]:
-        layer.register_forward_hook(lambda m, inputs, out: forward.append(float(out.data.std())))
+    kind: type[nn.Module] = nn.BatchNorm1d if config.norm == "batch" else nn.Linear
+    for last in [module for module in model.modules() if isinstance(module, kind)][:-1]:
+        last.register_forward_hook(lambda m, inputs, out: forward.append(float(out.data.std())))
     x, y = corpus.train.x[:512], corpus.train.y[:512]
     cross_entropy(model(x), y).backward()
     square = np.array(squares[::-1])
@@ -159,7 +168,7 @@ def deep(config: Config, corpus, progress) -> Result:
     )
 
 
-def shifting(config: Config, corpus, progress) -> Result:
+def shifting(config: Config, corpus: Corpus, progress: Progress) -> Result:
     rngs = generators(config.seed)
     model = build(config, len(corpus.vocabulary), rngs.init, rngs.sampling)
     probe = data.Windows(corpus.train.x[:512], corpus.train.y[:512])
@@ -184,7 +193,7 @@ def shifting(config: Config, corpus, progress) -> Result:
 
     losses = fit(model, *corpus.train, config.training, on_step=watch)
     now = moments(model, probe.x)
-    series = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    series: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     thinned = [losses[k : k + every].mean() for k in range(0, len(losses), every)]
     series["loss"] = np.append(thinned, np.full(len(rows), math.nan))[: len(rows)]
     later = {name: float(np.nanmean(column[len(column) // 5 :])) for name, column in series.items() if name != "step"}
@@ -202,7 +211,7 @@ def shifting(config: Config, corpus, progress) -> Result:
     )
 
 
-def moments(model, x) -> np.ndarray:
+def moments(model: Any, x: Indices) -> np.ndarray:
     """Mean and standard deviation of every hidden unit over these examples, as the next layer gets them: (2, units)."""
     seen: list[np.ndarray] = []
     remove = [
@@ -225,7 +234,7 @@ def spread_of(found: np.ndarray) -> float:
     return float(np.sqrt((found**2).sum(axis=0).mean()))
 
 
-def undisturbed(model, call) -> None:
+def undisturbed(model: Any, call: Callable[[], object]) -> None:
     """Run something in training mode that leaves the running statistics as they are."""
     buffers = [(array, array.copy()) for array in model.buffers()]
     with npgrad.no_grad():
@@ -234,7 +243,7 @@ def undisturbed(model, call) -> None:
         array[...] = kept
 
 
-def along(model, probe, config: Config) -> dict[str, float]:
+def along(model: Any, probe: Windows, config: Config) -> dict[str, float]:
     """The loss and the gradient along the gradient, and the shift of each layer's gradient by the layers before it.
 
     variation         largest minus smallest loss within the strides
@@ -295,8 +304,8 @@ YANG = math.pi / (math.pi - 1)
 """By how much batch norm multiplies the mean square of the gradient in each layer of a wide ReLU network."""
 
 
-def measure(records) -> dict:
-    found = {}
+def measure(records: Records) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
     trained = records.where(study="shift")
     names = ("loss", "shift", "drift", "gradient_shift", "variation", "roughness", "stretched")
     for rate, own in trained.by("lr").items():
@@ -443,7 +452,7 @@ CLAIMS = [
 ]
 
 
-def spread(values, digits: int = 3) -> str:
+def spread(values: Any, digits: int = 3) -> str:
     values = np.asarray(values, dtype=float)
     if not len(values):
         return "–"
@@ -453,7 +462,7 @@ def spread(values, digits: int = 3) -> str:
     return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
 
 
-def tables(records) -> list[Table]:
+def tables(records: Records) -> list[Table]:
     made = []
     trained = records.where(study="shift")
     if len(trained):
@@ -504,7 +513,7 @@ NOTE = (
 HUES = {"none": "none", "batch": "batch", "noisy": "purple"}
 
 
-def plot(records):
+def plot(records: Records) -> Iterator[Picture]:
     trained = records.where(study="shift")
     if len(trained):
         high, low = (trained.where(lr=pick(r.config.lr for r in trained)) for pick in (max, min))
@@ -515,14 +524,14 @@ def plot(records):
         yield Picture("depth", *depth_picture(deep))
 
 
-def curves(records, column: str):
+def curves(records: Records, column: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """(norm, steps, mean over seeds) of each arm, as far as all its seeds go."""
     for norm, own in records.by("norm").items():
         length = min(len(r.series["step"]) for r in own)
         yield norm, own[0].series["step"][:length], np.mean([r.series[column][:length] for r in own], axis=0)
 
 
-def shift_picture(records):
+def shift_picture(records: Records) -> tuple[Figure, str]:
     figure, (left, right) = style.figure(1, 2, height=3.8)
     for norm, step, shift in curves(records, "shift"):
         left.plot(step, shift, color=style.colour(HUES[norm]))
@@ -553,7 +562,7 @@ def shift_picture(records):
     )
 
 
-def smoothness_picture(records):
+def smoothness_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.5)
     ends = []
     for norm, step, rough in curves(records, "roughness"):
@@ -577,7 +586,7 @@ PLACES = {
 }  # fmt: skip
 
 
-def depth_picture(records):
+def depth_picture(records: Records) -> tuple[Figure, str]:
     figure, both = style.figure(1, 2, height=3.6, sharey=True)
     for axes, norm in zip(both, ("none", "batch"), strict=True):
         for activation, own in records.where(norm=norm).by("activation").items():
@@ -599,7 +608,7 @@ def depth_picture(records):
     )
 
 
-def name(axes, x: float, y: float, text: str, hue: str, **options) -> None:
+def name(axes: Axes, x: float, y: float, text: str, hue: str, **options: Any) -> None:
     """A name written into the picture, at a place given as fractions of its sides."""
     axes.text(x, y, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
 

@@ -32,6 +32,7 @@ TINY = {
     "residual": {"steps": "1", "optimizer": "sgd,adam"},
 }
 seeds = st.integers(0, 2**32 - 1)
+silent: Any = lambda *_: None  # noqa: E731
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def test_probing_changes_nothing(words: Path) -> None:
     ends = []
     for probes in (1, 6):
         config = why_batch_norm.Config(norm="batch", steps=6, probes=probes, data=str(words))
-        ends.append(why_batch_norm.shifting(config, corpus, lambda *_: None).summary["loss"])
+        ends.append(why_batch_norm.shifting(config, corpus, silent).summary["loss"])
     assert ends[0] == ends[1]
 
 
@@ -171,7 +172,7 @@ def test_roughness_is_the_curvature_of_a_parabola(monkeypatch: pytest.MonkeyPatc
     model = Parabola()
     config = why_batch_norm.Config(lr=0.1)
     monkeypatch.setattr(why_batch_norm, "cross_entropy", lambda y, _: y)
-    found = why_batch_norm.along(model, SimpleNamespace(x=None, y=None), config)
+    found = why_batch_norm.along(model, data.Windows(np.zeros((1, 1), np.intp), np.zeros(1, np.intp)), config)
     assert found["roughness"] == pytest.approx(3.0)
     losses = [6.0 * (1 - 3.0 * stride * 0.1) ** 2 for stride in (0.0, *why_batch_norm.STRIDES)]
     assert found["variation"] == pytest.approx(max(losses) - min(losses))
@@ -229,7 +230,7 @@ def test_the_study_of_depth_sees_what_the_theory_predicts(words: Path) -> None:
     growth = {}
     for norm in ("none", "batch"):
         config = why_batch_norm.Config(study="depth", norm=norm, activation="relu", depth=30)
-        growth[norm] = why_batch_norm.deep(config, corpus, lambda *_: None).summary["growth"]
+        growth[norm] = why_batch_norm.deep(config, corpus, silent).summary["growth"]
     assert growth["batch"] == pytest.approx(math.pi / (math.pi - 1), rel=0.06)
     assert growth["none"] == pytest.approx(1.0, rel=0.06)
 
@@ -256,7 +257,7 @@ def test_losses_at_equal_training_loss() -> None:
             return Few(r for r in self if all(getattr(r.config, k) == v for k, v in settings.items()))
 
     company = batch_norm.COMPANY
-    records = Few(
+    records: Any = Few(
         [
             record("none", 0, 0.1, 1.0, 1.0),
             record("batch", 0, 0.1, 1.5, 0.5),

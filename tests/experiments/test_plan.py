@@ -66,6 +66,24 @@ def test_several_grids(directory: Path, reload: Callable[[], Experiment]) -> Non
     assert labels == ["gain=1", "gain=1 steps=5", "gain=1 steps=6", "gain=2 steps=5", "gain=2 steps=6"]
 
 
+def test_a_name_goes_to_the_grids_that_sweep_over_it(directory: Path, reload: Callable[[], Experiment]) -> None:
+    edit(directory, 'mishap: str = ""', 'mishap: str = "none"')
+    edit(
+        directory,
+        'SWEEP = {"gain": (1.0, 2.0, 3.0)}',
+        'SWEEP = [{"mishap": ("none",), "gain": (1.0, 2.0)}, {"mishap": ("small", "great")}]',
+    )
+    lesson = reload()
+
+    def labels(**changes: str) -> list[str]:
+        return [run.label for run in lesson.plan(changes=changes).runs]
+
+    assert labels(mishap="small") == ["small"]
+    assert labels(mishap="none", gain="3") == ["mishap=none gain=3"]
+    assert labels(mishap="none,great") == ["mishap=none gain=1", "mishap=none gain=2", "great"]
+    assert labels(mishap="new") == ["mishap=new gain=1", "mishap=new gain=2"]  # nobody's: all grids try it
+
+
 @pytest.mark.parametrize(
     ("old", "new", "same"),
     [
