@@ -10,6 +10,7 @@ import numpy as np
 
 from npgrad.function import Function
 from npgrad.functions.matrix_sums import constant, row_sum
+from npgrad.functions.selection import where
 from npgrad.functions.shape import moveaxis, reshape
 from npgrad.tensor import Array, Tensor, TensorLike, raw
 
@@ -112,7 +113,8 @@ class CrossEntropy(Function):
             t = np.where(self.kept, t, 0)
         # Seen as unsigned, a negative class is a very large one: one comparison checks both ends. Both maxima are taken
         # by way of their places: `np.maximum.reduce` takes two or three times as long.
-        unsigned = t.astype(np.int64, copy=False).view(np.uint64)
+        classes = t.astype(np.int64, copy=False)
+        unsigned = classes.view(np.uint64)
         if unsigned.item(unsigned.argmax()) >= C:
             raise IndexError(
                 f"cross_entropy got a target class of {_stray(t, C)}; with {C} logits it must be 0 to {C - 1}."
@@ -121,7 +123,7 @@ class CrossEntropy(Function):
         starts = _row_starts(n, C)
         largest = z.take(z.argmax(1) + starts)
         e = np.subtract(z, largest[:, None], out=self.e)
-        self.at = np.add(t, starts, out=self.at)
+        self.at = np.add(classes, starts, out=self.at)
         losses = e.take(self.at)
         if label_smoothing:
             losses *= 1 - label_smoothing
@@ -131,7 +133,7 @@ class CrossEntropy(Function):
         self.losses = np.subtract(np.log(self.total), losses, out=self.losses)  # (3)
         self.n = n
         if self.kept is not None:
-            self.n = int(np.count_nonzero(self.kept))
+            self.n = count_kept(self.kept, reduction)
             self.losses[~self.kept] = 0
         if reduction == "none":
             return self.losses
@@ -366,6 +368,17 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(f'reduction must be "mean", "sum" or "none"; got {reduction!r}.')
 
 
+def count_kept(kept: Array, reduction: str) -> int:
+    """How many rows are not ignored. Raises ValueError if the mean over none is asked for."""
+    count = int(np.count_nonzero(kept))
+    if count == 0 and reduction == "mean":
+        raise ValueError(
+            f"all {kept.size} targets are the ignored class: the mean of nothing is undefined. Leave such batches out, "
+            'or take reduction="sum".'
+        )
+    return count
+
+
 def nll_loss(
     log_probabilities: TensorLike, target: TensorLike, ignore_index: int | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -383,12 +396,13 @@ def nll_loss(
     if logp.size == 0:
         raise ValueError(f"nll_loss of an empty batch (shape {logp.shape}) is undefined: the mean of nothing.")
     kept = np.ones(t.shape, bool) if ignore_index is None else t != ignore_index
+    count = count_kept(kept, reduction)
     losses = NLLLoss.apply(logp, _classes(np.where(kept, t, 0)))
     if ignore_index is not None:
-        losses = losses * kept
+        losses = where(kept, losses, 0.0)
     if reduction == "none":
         return losses
-    return losses.sum() / float(np.count_nonzero(kept)) if reduction == "mean" else losses.sum()
+    return losses.sum() / float(count) if reduction == "mean" else losses.sum()
 
 
 def mse_loss(prediction: TensorLike, target: TensorLike) -> Tensor:
