@@ -31,14 +31,18 @@ BAD_INPUT = 2
 
 TRAIN_EPILOG = f"""\
 examples:
-  python -m models train --out runs/mlp                            the lecture's network with batch normalisation
-  python -m models train --model mlp --stage original --out runs/original
-  python -m models train --model deep_mlp --depth 8 --norm none --steps 20000 --out runs/deep
-  python -m models train --data my-words.txt --context 5 --out runs/mine
-  python -m models train --out runs/mlp --resume                   continue after Ctrl-C or a crash
+  the lecture's network with batch normalisation, and as it was at first:
+    python -m models train --out runs/mlp
+    python -m models train --stage original --out runs/original
+  another network, on other words:
+    python -m models train --model deep_mlp --depth 8 --out runs/deep
+    python -m models train --data my-words.txt --context 5 --out runs/mine
+  continue after Ctrl-C or a crash:
+    python -m models train --out runs/mlp --resume
 
-Ctrl-C saves and stops. A resumed run ends with the same digest as one that was never interrupted; its settings
-are those it began with and need not be repeated. The run is one file, {FILE}, in the directory of --out.
+Ctrl-C saves and stops. A resumed run ends with the same digest as one that was
+never interrupted; its settings are those it began with and need not be
+repeated. The run is one file, {FILE}, in the directory of --out.
 """
 SAMPLE_EPILOG = """\
 examples:

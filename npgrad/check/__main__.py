@@ -7,17 +7,17 @@ import os
 import sys
 
 EXAMPLES = """examples:
-  python -m npgrad.check                     every function against every oracle
-  python -m npgrad.check tanh batch_norm     some functions, by either of their names
-  python -m npgrad.check --conventions       what npgrad does where mathematics leaves a choice, verified now
-  python -m npgrad.check --mutants           wrong rules on purpose: does the check notice each of them?"""
+  python -m npgrad.check                   every function against every oracle
+  python -m npgrad.check tanh batch_norm   some functions, by either name
+  python -m npgrad.check --conventions     what holds at kinks, ties and limits
+  python -m npgrad.check --mutants         wrong rules: is each of them noticed?"""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """0 if everything passed, 1 if something failed, 2 if the request was not understood."""
     parser = argparse.ArgumentParser(
         prog="python -m npgrad.check",
-        description="Check npgrad's gradients against complex steps, central differences and PyTorch (if installed).",
+        description="Check npgrad's gradients against complex steps, central differences\nand PyTorch (if installed).",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--cases must be at least 1; got {asked.cases}.")
     if asked.seed < 0:
         parser.error(f"--seed must not be negative; got {asked.seed}.")
+    if asked.conventions and asked.functions:
+        parser.error(f"--conventions are of the whole library: leave out {' '.join(asked.functions)}.")
 
     # Imported here so that --help answers at once.
     from npgrad.check import certificate, conventions, mutants

@@ -183,7 +183,8 @@ def table(lines: Iterator[Line]) -> Iterator[str]:
         yield ""
         yield f"{line.name}: {line.failure}"
     yield ""
-    yield f"FAIL: {len(bad)} of {len(done)} functions" if bad else f"PASS: {len(done)} functions"
+    number = f"{len(done)} function{'s' * (len(done) != 1)}"
+    yield f"FAIL: {len(bad)} of {number}" if bad else f"PASS: {number}"
 
 
 def row(name: str, cases: int, errors: dict[str, float], with_torch: bool) -> str:

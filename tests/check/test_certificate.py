@@ -56,7 +56,8 @@ def test_an_unknown_name_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--cases", "0"], ["--seed", "-1"], ["--conventions", "--mutants"], ["--cases", "x"]]
+    "arguments",
+    [["--cases", "0"], ["--conventions", "tanh"], ["--seed", "-1"], ["--conventions", "--mutants"], ["--cases", "x"]],
 )
 def test_impossible_requests(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stop:
@@ -122,7 +123,7 @@ def test_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "npgrad.check", "tanh", "--cases", "2"], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0 and done.stdout.endswith("PASS: 1 functions\n") and done.stderr == ""
+    assert done.returncode == 0 and done.stdout.endswith("PASS: 1 function\n") and done.stderr == ""
 
 
 def test_npgrad_needs_numpy_alone() -> None:

@@ -146,11 +146,14 @@ def test_an_interrupt_from_the_terminal(tmp_path: Path, words: str) -> None:
     assert Run.load(out).step > 0
 
 
-def test_the_help_is_worth_reading(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_is_worth_reading(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     for command in ("train", "sample", "eval"):
         assert finish([command, "--help"]) == 0
         text = capsys.readouterr().out
         assert "examples:" in text and "default" in text and "==SUPPRESS==" not in text
+        # Lines cannot break within the names of choices.
+        assert all(len(line) <= 80 for line in text.splitlines() if "{" not in line)
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
