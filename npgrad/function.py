@@ -53,6 +53,7 @@ _ndarray = np.ndarray
 _new_tensor = Tensor.__new__
 # Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
 _WEAK = frozenset({float, int, bool, complex, type(None)})
+_NUMBERS = frozenset(map(np.dtype, "?bhilqBHILQefdgFDG"))
 _ALL = tuple([(True,) * count for count in range(9)])
 
 
@@ -138,7 +139,7 @@ class Function:
         edges: list[Function | Tensor | None] = []
         leaves: tuple[Tensor, ...] = ()
         tracked = 0
-        plain = False
+        plain: list[int] = []
         for x in inputs:
             edge: Function | Tensor | None = None
             if isinstance(x, Tensor):
@@ -155,16 +156,14 @@ class Function:
             elif type(x) in _WEAK:
                 arrays.append(x)
             else:
-                arrays.append(as_array(x))
-                plain = True
+                plain.append(len(arrays))
+                arrays.append(x if type(x) is _ndarray and x.dtype in _NUMBERS else as_array(x))
             edges.append(edge)
         if not mode.grad:
             tracked = 0
-        if tracked and plain:
-            arrays = [
-                a if isinstance(x, Tensor) or type(x) in _WEAK else a.copy()
-                for x, a in zip(inputs, arrays, strict=True)
-            ]
+        if tracked:
+            for k in plain:
+                arrays[k] = arrays[k].copy()
         if mode.holomorphic:
             arrays = promote(arrays)
 

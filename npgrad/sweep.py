@@ -42,11 +42,13 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
     order = claim(root)
     # Nodes that stay, and are in use until the sweep has ended.
     kept: list[Function] = []
+    for_leaves: list[tuple[Tensor, Array]] = []
     node: Function = None  # type: ignore[assignment]
     try:
         for node in order:
-            if node.leaves:
-                node.verify()
+            for leaf in node.leaves:
+                if leaf._version > node.age or leaf._fingerprint is not None:
+                    node.verify()
         order.sort(key=_by_age)
         root.arriving = dy
         del dy, root
@@ -55,7 +57,6 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
             node = order.pop()
             received = node.arriving
             edges: Any = node.edges
-            for_leaves: list[tuple[Tensor, Array]] | None = None
             if received is not None:
                 if node.watched:
                     received = observe(node, received)
@@ -76,9 +77,10 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
                     if g is None:
                         continue
                     if isinstance(edge, Tensor):
-                        item = (edge, fit(g, edge._data, node, k))
-                        for_leaves = [item] if for_leaves is None else [*for_leaves, item]
-                        del item
+                        like = edge._data
+                        if type(g) is not _ndarray or g.shape != like.shape or g.dtype is not like.dtype:
+                            g = fit(g, like, node, k)
+                        for_leaves.append((edge, g))
                         continue
                     if type(g) is not _ndarray or g.shape != edge.shape or g.dtype is not edge.dtype:
                         g = fit(g, edge, node, k)
@@ -101,9 +103,11 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
                 node.release()
             # The node and what it kept are gone by now, unless somebody still needs them.
             node = edges = edge = received = None  # type: ignore[assignment]
-            while for_leaves:
-                leaf, g = for_leaves.pop(0)
-                deliver(leaf, g, shared=getrefcount(g) > 2)
+            if for_leaves:
+                for leaf, g in for_leaves:
+                    # Ours: the tuple, the variable and the question itself.
+                    deliver(leaf, g, shared=getrefcount(g) > 3)
+                for_leaves.clear()
                 g = None
     except BaseException:
         # What has arrived so far must not be added to by a later sweep through the same nodes.

@@ -281,8 +281,9 @@ def check_parameters(shape: tuple[int, ...], *parameters: Array | None) -> None:
     """Raise ValueError unless x of this shape has channels and every parameter (or statistic) one entry for each."""
     if len(shape) < 2:
         raise ValueError(f"batch_norm takes x of shape (N, C) or (N, C, L…); got {shape}. Add the missing axis.")
+    channels = shape[1:2]
     for value in parameters:
-        if value is not None and value.shape != (shape[1],):
+        if value is not None and value.shape != channels:
             raise ValueError(
                 f"batch_norm got a parameter or running statistic of shape {value.shape} for x of shape {shape}; "
                 f"each needs one entry for each of the {shape[1]} channels: shape ({shape[1]},)."

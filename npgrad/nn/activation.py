@@ -15,21 +15,21 @@ class Tanh(Module):
     """tanh x: gain 5/3."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.tanh(x)
+        return F.Tanh.apply(x)
 
 
 class Sigmoid(Module):
     """1/(1 + exp(−x))."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.sigmoid(x)
+        return F.Sigmoid.apply(x)
 
 
 class ReLU(Module):
     """max(x, 0): gain √2; the derivative at 0 is 0."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x)
+        return F.Relu.apply(x)
 
 
 class LeakyReLU(Module):
@@ -78,4 +78,4 @@ class SiLU(Module):
     """x·sigmoid(x) (Elfwing et al. 2017, arXiv:1702.03118)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.silu(x)
+        return F.Silu.apply(x)

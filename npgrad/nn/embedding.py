@@ -34,7 +34,7 @@ class Embedding(Module):
         self.weight = Parameter(init.normal((num_embeddings, embedding_dim), rng=rng, dtype=dtype))
 
     def forward(self, indices: Tensor | Array) -> Tensor:
-        return F.embedding(self.weight, indices)
+        return F.Embedding.apply(self.weight, indices)
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[0]}, {self.weight.shape[1]}"

@@ -44,7 +44,7 @@ class Linear(Module):
         self.bias = Parameter(init.zeros(fan_out, dtype=dtype)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+        return F.Linear.apply(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         fan_in, fan_out = self.weight.shape
