@@ -135,19 +135,19 @@ class Entry:
         self.out = out
         # What the graph has of its own of the inputs that are not tensors, in the same memory every time.
         self.kept: list[Array | None] = [None] * len(inputs)
-        # References to `out` that are ours: this attribute, a local variable, and the question itself.
-        self.holders = 3
+        # References to `out` that are ours: this attribute, and the question itself.
+        self.holders = 2
         # Whether the result is in memory of the operations before, or may be.
         self.view = False
 
     def rerun(self, cls: type[Function], inputs: tuple[Any, ...], options: dict[str, Any], mode: Mode) -> Tensor | None:
         """Run the node again if this operation is the one it recorded; None if it has to be made."""
-        out = self.out
         if cls is not self.cls or mode.grad is not self.grad or mode.holomorphic or len(inputs) != len(self.same):
             return None
         # More references than our own: somebody keeps the tensor of the last call, which then keeps its memory.
-        if getrefcount(out) > self.holders:
+        if getrefcount(self.out) > self.holders:
             return None
+        out = self.out
         if (options or self.options) and not self.accepts(options):
             return None
         for leaf in self.leaves:
@@ -262,7 +262,7 @@ class Tape:
         """Begin a call: the next operation is compared with the first entry."""
         for entry in self.views:
             # A view that somebody kept would change with the memory it looks into, which may be nobody else's.
-            if getrefcount(entry.out) >= entry.holders:
+            if getrefcount(entry.out) > entry.holders:
                 entry.out._data = entry.out._data.copy()
         self.upcoming = iter(self.entries)
         self.active = self.faithful = True

@@ -129,7 +129,7 @@ class Handover:
             return
         if self.leaf.grad is array:
             self.leaf.grad = array.copy()
-        if getrefcount(array) > self.ours + 1 or self.leaf._slot is not self.slot:
+        if getrefcount(self.array) > self.ours + 1 or self.leaf._slot is not self.slot:
             setattr(node, self.name, None)
             self.array = None
 
@@ -159,7 +159,7 @@ class Handover:
             slot is not None
             and self.only
             and slot.dtype == g.dtype
-            and getrefcount(slot) <= 5 + (self.leaf.grad is slot)
+            and getrefcount(self.slot) <= 5 + (self.leaf.grad is slot)
         ):
             setattr(node, self.name, slot)
             # This object (twice), the node, the leaf, the list, the question itself.

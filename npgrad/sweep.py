@@ -38,6 +38,9 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
     A node is always younger than the nodes that made its inputs, so decreasing age is a topological order: when a node
     is reached, all the contributions to its `dy` have been added. Nothing recurses, so depth is limited by memory
     alone.
+
+    How many references an object has is only asked of what stands in a list or an attribute: for a local variable the
+    answer depends on the version of Python.
     """
     order = claim(root)
     # Nodes that stay, and are in use until the sweep has ended.
@@ -54,7 +57,7 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
         del dy, root
         node = None  # type: ignore[assignment]
         while order:
-            node = order.pop()
+            node = order[-1]
             received = node.arriving
             edges: Any = node.edges
             if received is not None:
@@ -99,19 +102,22 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
                 node.arriving_is_sum = False
                 node.own_buffers()
                 kept.append(node)
-            elif getrefcount(node) > 2:
+            elif getrefcount(order[-1]) > 3:
+                # Somebody else than this list, this variable and the question itself knows the node.
                 node.release()
             # The node and what it kept are gone by now, unless somebody still needs them.
+            order.pop()
             node = edges = edge = received = None  # type: ignore[assignment]
             if for_leaves:
-                for leaf, g in for_leaves:
-                    # Ours: the tuple, the variable and the question itself.
-                    deliver(leaf, g, shared=getrefcount(g) > 3)
+                for item in for_leaves:
+                    # Ours: the tuple and the question itself.
+                    shared = getrefcount(item[1]) > 2
+                    deliver(item[0], item[1], shared)
+                item = None  # type: ignore[assignment]
                 for_leaves.clear()
-                g = None
     except BaseException:
         # What has arrived so far must not be added to by a later sweep through the same nodes.
-        for rest in order if node is None else [*order, node]:
+        for rest in order:
             rest.arriving = None
             rest.arriving_is_sum = False
             rest.claimed = None

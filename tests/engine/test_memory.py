@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import sys
 import tracemalloc
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,3 +134,39 @@ def test_results_without_gradient_keep_nothing_alive() -> None:
     assert y._node is None
     with npgrad.no_grad():
         assert npgrad.tanh(Tensor(np.ones(3), requires_grad=True))._node is None
+
+
+def test_the_array_a_rule_made_becomes_the_gradient_unless_somebody_else_has_it() -> None:
+    made: list[weakref.ref[Any]] = []
+    kept: list[Any] = []
+    keep = False
+
+    class Twice(npgrad.Function):
+        def forward(self, x: Any) -> Any:
+            return 2 * x
+
+        def backward(self, dy: Any) -> Any:
+            dx = 2 * dy
+            made.append(weakref.ref(dx))
+            if keep:
+                kept.append(dx)
+            return dx
+
+    for keep in (False, True):
+        x = Tensor(np.ones(3), requires_grad=True)
+        Twice.apply(x).backward(np.arange(3.0))
+        assert x.grad is not None and x.grad.tolist() == [0, 2, 4]
+        assert (made[-1]() is x.grad) == (not keep)
+
+
+def test_references_are_counted_where_every_python_counts_alike() -> None:
+    """Python 3.14 borrows references to local variables, so only attributes and items may be asked about."""
+    package = Path(npgrad.__file__).parent
+    asked = [
+        node.args[0]
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getrefcount"
+    ]
+    assert len(asked) > 5
+    assert [ast.unparse(x) for x in asked if not isinstance(x, ast.Attribute | ast.Subscript)] == []
