@@ -305,8 +305,7 @@ class Tensor:
             "Use npgrad.where(mask, new, old), or change a leaf's array: t.data[index] = value."
         )
 
-    # -- operations: the functions of npgrad.functions under their usual spellings
-    # ---------------------------------------
+    # -- operations: the functions of npgrad.functions under their usual spellings -------------------------------------
 
     def __add__(self, other: TensorLike) -> Tensor:
         return F.Add.apply(self, other)

@@ -1,6 +1,6 @@
 """Wrong rules on purpose: a check that lets one of them pass proves nothing.
 
-Each mutant replaces the forward or backward of one Function (or one helper of the engine) by a classical mistake, for
+Each mutant replaces the forward or backward of one Function (or one function of the engine) by a classical mistake, for
 as long as the checks run. Who notices is reported; a mutant that nobody notices, a survivor, fails. `python -m
 npgrad.check --mutants` runs them all. Not for use while other threads compute gradients.
 """
