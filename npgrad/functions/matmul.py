@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from npgrad.function import Function
@@ -144,7 +146,7 @@ class MatMul(Function):
             self.da = np.matmul(dy, b.swapaxes(-1, -2), out=self.da)  # (2)
         if self.needs[1]:
             if a.ndim > 2 and b.ndim == 2:
-                a, dy = a.reshape(-1, a.shape[-1]), dy.reshape(-1, dy.shape[-1])
+                a, dy = rows(a), rows(dy)
             self.db = np.matmul(a.swapaxes(-1, -2), dy, out=self.db)  # (3)
         da = self.da if self.a.ndim > 1 or self.da is None else self.da[..., 0, :]
         db = self.db if self.b.ndim > 1 or self.db is None else self.db[..., 0]
@@ -191,12 +193,17 @@ class Linear(Function):
         if self.needs[0]:
             self.dx = dy.dot(W.T, out=self.dx)  # (4)
         if x.ndim != 2:
-            x, dy = x.reshape(-1, W.shape[0]), dy.reshape(-1, W.shape[1])
+            x, dy = rows(x), rows(dy)
         if self.needs[1]:
             self.dW = x.T.dot(dy, out=self.dW)  # (3)
         if self.b is not None and self.needs[2]:
             self.db = column_sum(dy, out=self.db)  # (2)
         return self.dx, self.dW, self.db
+
+
+def rows(a: Array) -> Array:
+    """a as a matrix of its last axis; not by reshape(-1, …), which cannot tell how many rows of nothing there are."""
+    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
 
 
 def matmul(a: TensorLike, b: TensorLike) -> Tensor:
