@@ -129,7 +129,7 @@ class Entry:
         self.leaves = [x for x in self.same if isinstance(x, Tensor) and x._node is None]
         self.options = options
         self.option_names = list(options)
-        self.option_values = tuple(options.values())
+        self.option_values = [(value, signature(value)) for value in options.values()]
         self.grad = grad
         self.node = node
         self.out = out
@@ -226,8 +226,8 @@ class Entry:
         """Whether memory that fitted the recorded options fits these."""
         if list(options) != self.option_names:
             return False
-        for value, old in zip(options.values(), self.option_values):  # noqa: B905 (as many, see above)
-            if value is not old and signature(value) != signature(old):
+        for value, (old, signed) in zip(options.values(), self.option_values):  # noqa: B905 (as many, see above)
+            if value is not old and signature(value) != signed:
                 return False
         return True
 

@@ -197,6 +197,17 @@ def fit(g: Any, like: Any, node: Function, k: int) -> Array:
     return np.asarray(g)
 
 
+SMALL = 1 << 15
+"""Gradients of so many numbers stay where they are."""
+FREE = 3
+"""References to an optimiser's place for a gradient that nobody looks at: the leaf's, the optimiser's and the question
+itself."""
+
+
+def fits(slot: Array, g: Array) -> bool:
+    return slot.shape == g.shape and slot.dtype == g.dtype
+
+
 def deliver(leaf: Tensor, g: Array, shared: bool) -> None:
     """Add `g` to the gradient of a leaf; take the array itself if nobody else can see it."""
     if leaf._hooks:
@@ -205,6 +216,10 @@ def deliver(leaf: Tensor, g: Array, shared: bool) -> None:
     with _delivering:  # from several threads too, every contribution counts
         if leaf.grad is not None:
             leaf.grad = np.asarray(leaf.grad + g)
+        elif leaf._slot is not None and g.size < SMALL and fits(leaf._slot, g) and getrefcount(leaf._slot) <= FREE:
+            # Into the place where the optimiser wants it, which otherwise it would be copied to later.
+            leaf.grad = leaf._slot
+            leaf.grad[...] = g
         elif shared or g.base is not None or not g.flags.writeable:
             leaf.grad = g.copy()
         else:

@@ -122,7 +122,9 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """A leaf with a copy of the values, cut from the graph."""
-        return Tensor(self._data)
+        leaf = Tensor.__new__(Tensor)
+        leaf._data = self._data.copy()
+        return leaf
 
     def copy(self) -> Tensor:
         """An independent leaf: copies of the values and of the gradient. Raises RuntimeError on an intermediate."""
