@@ -190,7 +190,8 @@ def _head(readings: Sequence[Reading]) -> str:
     )
     names = "".join(f'<th class="number" title="{v}"><span aria-label="{v}">{MARKS[v]}</span></th>' for v in shown)
     board = (
-        f'<div class="wide"><table><thead><tr><th>Lesson</th>{names}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<div class="wide"><table class="board"><thead><tr><th>Lesson</th>{names}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
     quick = sorted({str(r.plan["budget"]) for r in readings if r.plan["budget"] == "quick"})
     remark = (
