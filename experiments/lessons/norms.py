@@ -84,7 +84,7 @@ SWEEP = [
     {"study": ("depth",), "norm": ("layer",), "depth": (20,), "gain": (0.5,), "lr": (0.01,)},
 ]
 QUICK = {"steps": 40, "batch_size": (32,), "lr": (0.1,), "depth": (6, 20), "gain": (0.5, 3.0)}
-FULL = {"steps": 10_000}
+FULL = {"steps": 3_000}
 
 
 def cost(config: Config) -> float:

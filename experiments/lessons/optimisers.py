@@ -86,7 +86,7 @@ class Config:
 
 SWEEP = {"start": tuple(STARTS), "optimizer": tuple(BASE), "rate": (0.3, 1.0, 3.0, 10.0)}
 QUICK = {"steps": 250, "rate": (1.0, 3.0)}
-FULL = {"steps": 20_000}
+FULL = {"steps": 10_000}
 
 
 def cost(config: Config) -> float:

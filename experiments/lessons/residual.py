@@ -88,7 +88,7 @@ SWEEP = [
     {"study": ("depth",), "norm": ("none",), "residual": (False,), "blocks": (16,), "rate": (0.01,)},
 ]
 QUICK = {"steps": 30, "optimizer": ("sgd",), "blocks": (1, 4), "rate": (0.3,)}
-FULL = {"steps": 5_000}
+FULL = {"steps": 2_000}
 
 
 def cost(config: Config) -> float:
