@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import wraps
+from operator import is_
 from sys import getrefcount
 from threading import local
 from typing import Any, ParamSpec, TypeVar
@@ -38,6 +39,7 @@ from npgrad.tensor import Array, Tensor, tick
 __all__ = ["Tape", "replay"]
 
 _OTHER = object()
+_NUMBERS = frozenset({float, int, bool, complex})
 _ndarray = np.ndarray
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -102,6 +104,7 @@ class Entry:
         "leaves",
         "node",
         "option_names",
+        "option_signatures",
         "option_values",
         "options",
         "out",
@@ -129,12 +132,14 @@ class Entry:
         self.leaves = [x for x in self.same if isinstance(x, Tensor) and x._node is None]
         self.options = options
         self.option_names = list(options)
-        self.option_values = [(value, signature(value)) for value in options.values()]
+        self.option_values = list(options.values())
+        self.option_signatures = [signature(value) for value in options.values()]
         self.grad = grad
         self.node = node
         self.out = out
-        # What the graph has of its own of the inputs that are not tensors, in the same memory every time.
-        self.kept: list[Array | None] = [None] * len(inputs)
+        # Of the inputs that are not tensors: a number's type, and the graph's own copy of an array, in the same memory
+        # every time.
+        self.kept: list[Any] = [type(x) if type(x) in _NUMBERS else None for x in inputs]
         # References to `out` that are ours: this attribute, and the question itself.
         self.holders = 2
         # Whether the result is in memory of the operations before, or may be.
@@ -166,6 +171,8 @@ class Entry:
         for x, same, own in zip(inputs, self.same, self.kept):  # noqa: B905 (as many, see above)
             if x is same:
                 arrays.append(x if x is None else x._data)
+            elif own is type(x):
+                arrays.append(x)
             elif own is not None and type(x) is _ndarray and x.shape == own.shape and x.dtype is own.dtype:
                 own[...] = x
                 arrays.append(own)
@@ -226,10 +233,9 @@ class Entry:
         """Whether memory that fitted the recorded options fits these."""
         if list(options) != self.option_names:
             return False
-        for value, (old, signed) in zip(options.values(), self.option_values):  # noqa: B905 (as many, see above)
-            if value is not old and signature(value) != signed:
-                return False
-        return True
+        if all(map(is_, options.values(), self.option_values)):
+            return True
+        return [signature(value) for value in options.values()] == self.option_signatures
 
 
 def signature(x: Any) -> Any:
@@ -299,7 +305,7 @@ class Tape:
         if out._node is None:
             out._reused = True
         else:
-            entry.kept = [a if is_raw(x) else None for x, a in zip(inputs, arrays, strict=True)]
+            entry.kept = [a if is_raw(x) else known for x, a, known in zip(inputs, arrays, entry.kept, strict=True)]
         self.entries.append(entry)
         entry.view = out._data.base is not None or any(out._data is a for a in arrays)
         if entry.view:
