@@ -91,7 +91,7 @@ SWEEP = [
     {"stack": (20,), "norm": tuple(NORMS), "stack_lr": (HIGH,)},
 ]
 QUICK = {"steps": 1_500, "stack_steps": 100, "stack_gain": (0.5, 5 / 3)}
-FULL = {"steps": 200_000, "stack_steps": 5_000, "stack": (20, 50)}
+FULL = {"steps": 200_000, "stack_steps": 2_000, "stack": (20, 50)}
 
 
 def cost(config: Config) -> float:

@@ -96,7 +96,7 @@ SWEEP = [
     {"activation": ("relu", "leaky_relu", "elu", "tanh"), "mishap": MISHAPS},
 ]
 QUICK = {"steps": 500, "warmup": 100, "mishap": (0.1, 60.0)}
-FULL = {"steps": 50_000}
+FULL = {"steps": 20_000}
 
 
 # -- one run -----------------------------------------------------------------------------------------------------------
