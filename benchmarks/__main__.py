@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -22,15 +24,18 @@ from benchmarks.workloads import WORKLOADS, Workload
 
 EXAMPLES = """\
 examples:
-  python -m benchmarks --list                       the workloads and the peers
-  python -m benchmarks --quick lecture              a first look, in under a minute
-  python -m benchmarks lecture deep node            three workloads at full length
+  python -m benchmarks --list              the workloads and the peers
+  python -m benchmarks --quick lecture     a first look, in under a minute
+  python -m benchmarks lecture deep node   three workloads at full length
   python -m benchmarks lecture --peers npgrad_replay,jax_jit
-  python -m benchmarks                              everything, half an hour; leave the machine alone
+  python -m benchmarks                     everything: half an hour, and leave
+                                           the machine alone meanwhile
 
-Every peer is a process of its own on one core, with one thread. They take turns of a fraction of a second, round after
-round, and ratios are taken within a round. Before a time counts, the first losses of a peer have to agree with NumPy by
-hand in double precision. Peers come with pip install '.[bench]'; those not installed are named as missing.
+Every peer is a process of its own on one core, with one thread. They take turns
+of a fraction of a second, round after round, and ratios are taken within a
+round. Before a time counts, the first losses of a peer have to agree with NumPy
+by hand in double precision. Peers come with pip install '.[bench]'; those not
+installed are named as missing.
 """
 MEASURES: dict[str, Callable[[Workload, Settings, Path, Report], list[PointResult]]] = {
     "time": interleaved,
@@ -88,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Time npgrad beside NumPy by hand, PyTorch, JAX, MyGrad and autograd, on the same work.",
+        description="Time npgrad beside NumPy by hand, PyTorch, JAX, MyGrad and autograd.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -134,12 +139,18 @@ def peers(text: str) -> tuple[str, ...]:
 
 def listing() -> None:
     width = max(map(len, [*WORKLOADS, *PEERS]))
+    room = shutil.get_terminal_size((100, 24)).columns
+
+    def entry(name: str, text: str) -> None:
+        margin = " " * (width + 4)
+        print(textwrap.fill(text, max(room, 60), initial_indent=f"  {name:{width}}  ", subsequent_indent=margin))
+
     print("workloads")
     for name, workload in WORKLOADS.items():
-        print(f"  {name:{width}}  {workload.title}")
+        entry(name, workload.title)
     print("\npeers")
     for name, peer in PEERS.items():
-        print(f"  {name:{width}}  {peer.title}" + (f" (missing: {peer.requires})" if peer.missing() else ""))
+        entry(name, peer.title + (f" (missing: {peer.requires})" if peer.missing() else ""))
 
 
 def progress(begun: float) -> Report:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -19,13 +21,13 @@ from experiments.tables import MARKS, plain, scoreboard, tally, verdicts
 
 EXAMPLES = """\
 examples:
-  python -m experiments run stages --quick            a first look, in under a minute
-  python -m experiments run stages                    at the lecture's length
-  python -m experiments run stages --set lr=0.2       change one thing
+  python -m experiments run stages --quick        a first look, within a minute
+  python -m experiments run stages                at the lecture's length
+  python -m experiments run stages --set lr=0.2   change one thing
   python -m experiments run stages --set stage=kaiming,batchnorm --seeds 3
-  python -m experiments run --all                     every lesson; what is there already is not run again
-  python -m experiments show results stages           the tables again
-  python -m experiments claims                        every claim of the documents, with its verdict
+  python -m experiments run --all                 every lesson not done yet
+  python -m experiments show results stages       the tables again
+  python -m experiments claims                    every claim and its verdict
 """
 
 
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None, lessons: Path | None = None) ->
 def _parser() -> _Parser:
     parser = _Parser(
         prog="python -m experiments",
-        description="The lessons of the lecture: train, draw, and compare with what the documents say.",
+        description="The lecture's lessons: train, draw, and compare with what is said of it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -116,15 +118,20 @@ def _positive(text: str) -> int:
 
 
 def _list(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
-    width = max(map(len, known), default=0)
+    margin = " " * (max(map(len, known), default=0) + 2)
+    room = min(shutil.get_terminal_size((100, 24)).columns, 140)
     for name, lesson in known.items():
-        print(f"{name:{width}}  {lesson.title}")
-        settings = (f"{key}={getattr(lesson.module.Config(), key)}" for key in lesson.hints if key != "seed")
-        swept = {key for grid in lesson.grids for key in grid}
-        print(
-            f"{'':{width}}  {len(lesson.plan().runs)} runs over {', '.join(sorted(swept))}; {len(lesson.claims)} claims"
-        )
-        print(f"{'':{width}}  --set {' '.join(settings)}\n")
+        settings = " ".join(f"{key}={getattr(lesson.module.Config(), key)}" for key in lesson.hints if key != "seed")
+        swept = ", ".join(sorted({key for grid in lesson.grids for key in grid}))
+        runs = f"{len(lesson.plan().runs)} runs over {swept}; {len(lesson.claims)} claims"
+        for first, text, more in (
+            (name.ljust(len(margin)), lesson.title, ""),
+            (margin, runs, ""),
+            (f"{margin}--set ", settings, " " * len("--set ")),
+        ):
+            lines = textwrap.wrap(text, max(room - len(margin + more), 30), break_on_hyphens=False)
+            print("\n".join((first if k == 0 else margin + more) + line for k, line in enumerate(lines)))
+        print()
     return 0
 
 

@@ -28,11 +28,13 @@ def plain(table: Table) -> str:
     lines = [list(table.columns), *(list(row) for row in table.rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(table.columns))]
 
+    gap = " " * (3 if 2 + sum(widths) + 3 * (len(widths) - 1) <= _width() else 2)
+
     def laid(line: Sequence[str]) -> str:
         cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))
-        return "  " + "   ".join(cells).rstrip()
+        return "  " + gap.join(cells).rstrip()
 
-    head = [laid(lines[0]), "  " + "   ".join("─" * w for w in widths)] if any(table.columns) else []
+    head = [laid(lines[0]), "  " + gap.join("─" * w for w in widths)] if any(table.columns) else []
     body = [*head, *map(laid, lines[1:])]
     note = [textwrap.fill(table.note, _width(), initial_indent="  ", subsequent_indent="  ")] if table.note else []
     return "\n".join([table.title, "", *body, *note])
@@ -96,7 +98,8 @@ def tally(judged: Iterable[Judged]) -> str:
     total = f"{len(judged)} {'claim' if len(judged) == 1 else 'claims'}: {', '.join(parts)}"
     sources = Counter(source for one in judged for source in one.claim.sources)
     named = [f"{'the lecture' if d == 0 else f'document {d}'} {sources[d]}" for d in DOCUMENTS if sources[d]]
-    return f"{total}\n(made by: {', '.join(named)})" if named else total
+    said = f"(made by: {', '.join(named)})"
+    return f"{total}\n{textwrap.fill(said, _width(), subsequent_indent=' ')}" if named else total
 
 
 def by(sources: Sequence[int]) -> str:

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from types import FrameType
@@ -118,9 +119,19 @@ def parser() -> Parser:
     what.add_argument("--context", type=int, help="characters the model sees (default: 3)")
     what.add_argument("--embedding", type=int, help="numbers per character (default: 10)")
     what.add_argument("--hidden", type=int, help="units of a hidden layer (default: mlp 200, deep_mlp 100)")
-    what.add_argument("--stage", choices=list(STAGES), help="mlp: how weights are initialised (default: batchnorm)")
+    what.add_argument(
+        "--stage",
+        choices=list(STAGES),
+        metavar="STAGE",
+        help=f"mlp: first weights, {either(STAGES)} (default: batchnorm)",
+    )
     what.add_argument("--depth", type=int, help="deep_mlp: number of linear layers (default: 6)")
-    what.add_argument("--activation", choices=list(ACTIVATIONS), help="deep_mlp: nonlinearity (default: tanh)")
+    what.add_argument(
+        "--activation",
+        choices=list(ACTIVATIONS),
+        metavar="NAME",
+        help=f"deep_mlp: {either(ACTIVATIONS)} (default: tanh)",
+    )
     what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
     what.add_argument("--norm", choices=NORMS, help="deep_mlp: normalisation (default: batch)")
 
@@ -146,6 +157,11 @@ def parser() -> Parser:
     measure.add_argument("run", metavar="DIR", help="directory of a run")
     measure.add_argument("--data", metavar="FILE", default=None, help="another word list (default: the run's own)")
     return main
+
+
+def either(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}"
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------

@@ -14,13 +14,13 @@ from npgrad.explain.verify import verify
 
 _EPILOG = """\
 examples:
-  python -m npgrad.explain                      what there is, in an order of reading
-  python -m npgrad.explain batch_norm           derivation and code, side by side if there is room
-  python -m npgrad.explain batch_norm --run     how far each line is from the complex-step truth
-  python -m npgrad.explain batch_norm --trace   every array of a 3 by 2 example
-  python -m npgrad.explain --step               a backward pass, node by node
-  python -m npgrad.explain --check              verify everything; exit code 1 if anything fails
-  python -m npgrad.explain --html site/         pages to read in a browser
+  python -m npgrad.explain                     what there is, in reading order
+  python -m npgrad.explain batch_norm          derivation and code
+  python -m npgrad.explain batch_norm --run    how far each line is from true
+  python -m npgrad.explain batch_norm --trace  every array of a 3 by 2 example
+  python -m npgrad.explain --step              a backward pass, node by node
+  python -m npgrad.explain --check             verify everything; 1 if any fails
+  python -m npgrad.explain --html site/        pages to read in a browser
 
 The notation is described in help(npgrad.explain).
 """
@@ -29,7 +29,9 @@ The notation is described in help(npgrad.explain).
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m npgrad.explain",
-        description="Derivations that run: every backward rule, derived by hand, executed line by line.",
+        description="Derivations that run: every backward rule by hand, executed line by line.",
+        usage="%(prog)s [NAME ...] [--seed SEED]\n"
+        "             [--run | --trace | --step | --check | --mutants | --html DIRECTORY]",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

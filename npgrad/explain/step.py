@@ -93,10 +93,8 @@ class Walk:
         assert send.fitted is not None and send.total is not None
         yield f"   sends to {send.to}" + (f"   by {send.rule}" if send.rule else "")
         if send.raw.shape != send.fitted.shape:
-            yield (
-                f"      backward gives shape {send.raw.shape}; {send.to} of shape {send.fitted.shape} was broadcast, "
-                "so the gradients of its copies are summed"
-            )
+            yield f"      backward gives shape {send.raw.shape}; {send.to} of shape {send.fitted.shape} was broadcast,"
+            yield "      so the gradients of its copies are summed"
         yield from block("   gradient", send.fitted)
         if not send.first:
             yield from block("   added to what was there", send.total)
@@ -217,7 +215,7 @@ def rules_of(node: Function) -> dict[int, str]:
             rules[k] = rule_text(equations[-1], printer)
             symbol = case.symbol(name)
             if symbol is not None and len(symbol.axes) < len(edge.shape) and broadcast(case, symbol):
-                rules[k] += "   (here nothing was broadcast: no sum to take)"
+                rules[k] += "  (nothing was broadcast: no sum)"
     return rules
 
 

@@ -97,7 +97,7 @@ def page(thing: Any, style: Style) -> Iterator[str]:
     for k, case in enumerate(derivation.cases):
         yield ""
         if case.name:
-            yield style("bold", f"Case: {case.name}")
+            yield from (style("bold", line) for line in textwrap.wrap(f"Case: {case.name}", limit))
         for part in case.prose:
             yield from prose(part, limit)
             yield ""
@@ -118,7 +118,7 @@ def page(thing: Any, style: Style) -> Iterator[str]:
     if not beside:
         yield ""
         yield style("bold", "Code")
-        yield from (code_line(line, style) for _, line in subject.code())
+        yield from (code_line(part, style) for _, line in subject.code() for part in fold(line, style.columns))
     for part in derivation.notes:
         yield ""
         yield from prose(part, limit)
@@ -139,9 +139,13 @@ def symbols(case: Case, style: Style, limit: int) -> Iterator[str]:
         return
     printer = Printer(case)
     entries = [(declaration(symbol, printer), symbol.meaning) for symbol in case.symbols]
-    space = max(width(declared) for declared, _ in entries) + 3
+    widest = max(limit - 35, 20)  # what is wider has its meaning below, so that the others keep room for theirs
+    space = max((w for w in (width(declared) for declared, _ in entries) if w <= widest), default=0) + 3
     for declared, meaning in entries:
         lines = textwrap.wrap(meaning, max(limit - space - 2, 30)) or [""]
+        if width(declared) > widest:
+            yield f"  {declared}"
+            declared = ""
         yield f"  {pad(declared, space)}{style('faint', lines[0])}".rstrip()
         yield from (f"  {'':{space}}{style('faint', line)}" for line in lines[1:])
 
@@ -223,10 +227,12 @@ def fold(line: str, limit: int) -> list[str]:
     tag = _TAG.search(line)
     body, end = (line[: tag.start()].rstrip(), "  " + line[tag.start() :]) if tag else (line, "")
     indent = " " * (len(line) - len(line.lstrip()))
+    deeper = indent + ("# " if body.lstrip().startswith("#") else " " * 8)
     parts = textwrap.wrap(
-        body.strip(), limit, initial_indent=indent, subsequent_indent=indent + " " * 8, break_long_words=False,
+        body.strip(), limit, initial_indent=indent, subsequent_indent=deeper, break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip
+    parts = [part[min(max(width(part) - limit, 0), len(part) - len(part.lstrip())) :] for part in parts]
     if len(parts[-1] + end) > limit:
         return [*parts, indent + " " * 8 + end.strip()]
     return [*parts[:-1], parts[-1] + end]

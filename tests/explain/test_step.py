@@ -47,15 +47,15 @@ def test_it_tells_what_arrives_what_is_added_and_what_is_summed() -> None:
     assert [s.function for s in walk.steps] == ["Sum", "Mul", "Add"]
     assert "test_step.py:" in said
     assert "sends to h" in said and "added to what was there" in said
-    assert "b of shape (2,) was broadcast, so the gradients of its copies are summed" in said
+    assert "b of shape (2,) was broadcast, so the gradients of its copies are summed" in " ".join(said.split())
     assert "(2) ∂aᵢₖ = ∂yᵢₖ" in said
     np.testing.assert_array_equal(walk.gradients["b"], 2 * h.numpy().sum(0))
 
 
 def test_only_a_rule_that_sums_over_copies_is_said_to_sum_nothing() -> None:
     x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
-    assert "no sum to take" not in str(step(npgrad.tanh(x).sum()))
-    assert "no sum to take" in str(step((x * x).sum()))
+    assert "no sum)" not in str(step(npgrad.tanh(x).sum()))
+    assert "no sum)" in str(step((x * x).sum()))
 
 
 def test_a_gradient_can_be_given() -> None:

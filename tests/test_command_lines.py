@@ -1,0 +1,49 @@
+"""No line of help, and no listing, is wider than a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import benchmarks.__main__
+import experiments.__main__
+import models.__main__
+import npgrad.check.__main__
+import npgrad.explain.__main__
+from npgrad.explain.order import things
+from npgrad.explain.printer import width
+
+PROGRAMS: dict[str, Callable[[list[str]], int]] = {
+    "benchmarks": benchmarks.__main__.main,
+    "experiments": experiments.__main__.main,
+    "models": models.__main__.main,
+    "npgrad.check": npgrad.check.__main__.main,
+    "npgrad.explain": npgrad.explain.__main__.main,
+}
+COMMANDS = [
+    *(f"{program} --help" for program in PROGRAMS),
+    *(f"models {command} --help" for command in ("train", "sample", "eval")),
+    *(f"experiments {command} --help" for command in ("list", "run", "report", "show", "claims")),
+    "benchmarks --list",
+    "experiments list",
+    "npgrad.explain",
+    "npgrad.explain --step",
+    "npgrad.explain batch_norm --run",
+    *(f"npgrad.explain {name}" for name in things()),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_fits_into_80_columns(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    program, *arguments = command.split()
+    try:
+        code = PROGRAMS[program](arguments)
+    except SystemExit as stop:  # argparse leaves this way after --help
+        code = stop.code
+    printed = capsys.readouterr().out
+    assert code == 0 and printed
+    assert not [line for line in printed.splitlines() if width(line) > 80]
