@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import npgrad
-import npgrad.check.cases  # noqa: F401
+import npgrad.check.cases
 from npgrad import Tensor
 from npgrad.check.case import CASES, Case
 from npgrad.check.certificate import draw
@@ -38,6 +38,8 @@ def training(name: str, case: Case, dtype: Any, mode: Mode, flat: bool, hold: bo
     rng = np.random.default_rng(SEED)
     dy = rng.normal(size=registry[name].apply(*case.inputs, **fresh(case.options)).shape)
 
+    held: list[tuple[Tensor, np.ndarray, list[tuple[Any, Any]]]] = []
+
     @mode
     def step() -> Tensor:
         # The first input is not a leaf, so that gradients travel to a node as well as into leaves.
@@ -46,16 +48,16 @@ def training(name: str, case: Case, dtype: Any, mode: Mode, flat: bool, hold: bo
             leaf.grad = None
         if y.requires_grad:
             y.backward(dy.astype(y.dtype))
+        if hold:
+            # From inside the step, where it is the graph's own; what the step returns is a copy.
+            held.append((y, y.numpy().copy(), [(leaf.grad, deepcopy(leaf.grad)) for leaf in leaves]))
         return y
 
     seen: list[bytes] = []
-    held = []
     for _ in range(CALLS):
         y = step()
         seen.append(y.numpy().tobytes())
         seen.extend(leaf.grad.tobytes() if leaf.grad is not None else b"" for leaf in leaves)
-        if hold:
-            held.append((y, y.numpy().copy(), [(leaf.grad, deepcopy(leaf.grad)) for leaf in leaves]))
         if optimizer is not None:
             optimizer.step()
         else:
