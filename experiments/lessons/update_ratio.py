@@ -93,7 +93,7 @@ SWEEP = [
     {"optimizer": ("adam",), "lr": (1e-4, 1e-3, 3e-3, 1e-2)},
 ]
 QUICK = {"steps": 300}
-FULL = {"steps": 20_000}
+FULL = {"steps": 10_000}
 
 
 # -- one run -----------------------------------------------------------------------------------------------------------
@@ -215,122 +215,47 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 
 CLAIMS = [
-    Claim(
-        "ideal",
-        "The ideal ratio of update to data is about 10⁻³: log10 of the ratio at the best learning rate.",
-        source=(1, 2, 3, 4),
-        quantity="best_ratio/sgd",
-        value=-3.0,
-        tolerance=0.4,
-        predicate=Between(-4.0, -2.0),
-        format=".2f",
-        note=(
-            "The best rate makes updates of a few thousandths. What holds is the order of magnitude: in longer runs "
-            "the rate at a thousandth loses less and less against it (try `--set steps=10000`)."
-        ),
-        budget="default",
-    ),
-    Claim(
-        "ideal-batch",
-        "The same with batch normalisation.",
-        source=(1, 2, 3, 4),
-        quantity="best_ratio/batch norm",
-        value=-3.0,
-        tolerance=0.4,
-        predicate=Between(-4.0, -2.0),
-        format=".2f",
-        note="As without it: the best rate makes updates of a few thousandths.",
-        budget="default",
-    ),
-    Claim(
-        "regret",
-        "The ratio finds a good learning rate: validation loss at the rate it recommends, above the best one.",
-        source=(1, 3, 4),
-        quantity="regret/sgd",
-        value=0.0,
-        tolerance=0.05,
-        predicate=Below(0.3),
-        format=".3f",
-        says="a healthy rate",
-        budget="default",
-        note="It errs on the slow side.",
-    ),
-    Claim(
-        "too-high",
-        "A ratio above 10⁻³ means that the learning rate is too high: ratio at the best rate.",
-        source=4,
-        quantity="best_ratio/sgd",
-        predicate=Below(-2.9),
-        format=".2f",
-        says="> −3 too high",
-        note="The best rate lies above it. Rates that are too high to be any good begin at about −2.",
-        budget="default",
-    ),
-    Claim(
-        "minus-2-unstable",
-        "At −2 and above the learning rate is too high: loss at a rate of 1, where the ratio is above −2.",
-        source=(1, 3),
-        quantity="val_loss/sgd 1",
-        predicate=Above("best_loss/sgd"),
-        format=".3f",
-        says="unstable",
-    ),
-    Claim(
-        "minus-4-slow",
-        "At −4 and below training is too slow: loss at a rate of 0.001.",
-        source=(1, 3, 4),
-        quantity="val_loss/sgd 0.001",
-        predicate=Above("val_loss/sgd 0.03"),
-        format=".3f",
-        says="too slow",
-    ),
-    Claim(
-        "minus-4-ratio",
-        "A learning rate of 0.001 is one whose ratio is far below −3.",
-        source=(1, 3),
-        quantity="ratio/sgd 0.001",
-        predicate=Below(-3.5),
-        format=".2f",
-        says="≤ −4",
-    ),
-    Claim(
-        "proportional",
-        "The ratio judges the learning rate, as it grows with it: slope of log ratio over log rate, small rates.",
-        source=(1, 4),
-        quantity="slope/sgd",
-        value=1.0,
-        tolerance=0.25,
-        predicate=Above(0.5),
-        format=".2f",
-        says="proportional",
-    ),
-    Claim(
-        "last-apart",
-        "The last layer has significantly larger updates for its size than the others: first update, in powers of ten.",
-        source=2,
-        quantity="lead_first/sgd 0.1",
-        predicate=Above(0.5),
-        format=".2f",
-        says="significantly higher",
-    ),
-    Claim(
-        "last-comes-back",
-        "The difference belongs to the beginning: what is left of it in the second half of the run.",
-        source=2,
-        quantity="lead_late/sgd 0.1",
-        predicate=Below("lead_first/sgd 0.1"),
-        format=".2f",
-        says="varies",
-    ),
-    Claim(
-        "batch-homogeneous",
-        "Batch normalisation makes layers learn at comparable pace: largest minus smallest log10 of all layers.",
-        source=(1, 3),
-        quantity="layers_apart/batch norm 0.1",
-        predicate=Below("layers_apart/sgd 0.1"),
-        format=".2f",
-        says="homogeneous",
-    ),
+    Claim("ideal", "The ideal ratio of update to data is about 10⁻³: log10 of the ratio at the best learning rate.",
+          source=(1, 2, 3, 4), quantity="best_ratio/sgd", value=-3.0, tolerance=0.4, predicate=Between(-4.0, -2.0),
+          format=".2f",
+          note="The best rate makes updates of a few thousandths. What holds is the order of magnitude: in longer "
+               "runs the rate at a thousandth loses less and less against it (try `--set steps=10000`).",
+          budget="default"),
+    Claim("ideal-batch", "The same with batch normalisation.",
+          source=(1, 2, 3, 4), quantity="best_ratio/batch norm", value=-3.0, tolerance=0.4,
+          predicate=Between(-4.0, -2.0), format=".2f",
+          note="As without it: the best rate makes updates of a few thousandths.", budget="default"),
+    Claim("regret",
+          "The ratio finds a good learning rate: validation loss at the rate it recommends, above the best one.",
+          source=(1, 3, 4), quantity="regret/sgd", value=0.0, tolerance=0.05, predicate=Below(0.3), format=".3f",
+          says="a healthy rate", budget="default", note="It errs on the slow side."),
+    Claim("too-high", "A ratio above 10⁻³ means that the learning rate is too high: ratio at the best rate.",
+          source=4, quantity="best_ratio/sgd", predicate=Below(-2.9), format=".2f", says="> −3 too high",
+          note="The best rate lies above it. Rates that are too high to be any good begin at about −2.",
+          budget="default"),
+    Claim("minus-2-unstable",
+          "At −2 and above the learning rate is too high: loss at a rate of 1, where the ratio is above −2.",
+          source=(1, 3), quantity="val_loss/sgd 1", predicate=Above("best_loss/sgd"), format=".3f", says="unstable"),
+    Claim("minus-4-slow", "At −4 and below training is too slow: loss at a rate of 0.001.",
+          source=(1, 3, 4), quantity="val_loss/sgd 0.001", predicate=Above("val_loss/sgd 0.03"), format=".3f",
+          says="too slow"),
+    Claim("minus-4-ratio", "A learning rate of 0.001 is one whose ratio is far below −3.",
+          source=(1, 3), quantity="ratio/sgd 0.001", predicate=Below(-3.5), format=".2f", says="≤ −4"),
+    Claim("proportional",
+          "The ratio judges the learning rate, as it grows with it: slope of log ratio over log rate, small rates.",
+          source=(1, 4), quantity="slope/sgd", value=1.0, tolerance=0.25, predicate=Above(0.5), format=".2f",
+          says="proportional"),
+    Claim("last-apart",
+          "The last layer has significantly larger updates for its size than the others: first update, in powers of "
+          "ten.",
+          source=2, quantity="lead_first/sgd 0.1", predicate=Above(0.5), format=".2f", says="significantly higher"),
+    Claim("last-comes-back",
+          "The difference belongs to the beginning: what is left of it in the second half of the run.",
+          source=2, quantity="lead_late/sgd 0.1", predicate=Below("lead_first/sgd 0.1"), format=".2f", says="varies"),
+    Claim("batch-homogeneous",
+          "Batch normalisation makes layers learn at comparable pace: largest minus smallest log10 of all layers.",
+          source=(1, 3), quantity="layers_apart/batch norm 0.1", predicate=Below("layers_apart/sgd 0.1"), format=".2f",
+          says="homogeneous"),
     *(
         Claim(
             f"formula-{kind}",
@@ -360,7 +285,7 @@ CLAIMS = [
             ),
         )
     ),
-]
+]  # fmt: skip
 
 SHOWN = {"sgd": "SGD", "batch norm": "SGD, batch norm", "momentum": "momentum 0.9", "adam": "Adam"}
 
