@@ -204,90 +204,36 @@ def usual(records: Records) -> Records:
 
 
 CLAIMS = [
-    Claim(
-        "limits",
-        "Three characters are what limits the network: with eight it ends lower.",
-        source=(2, 4),
-        quantity="val/8",
-        predicate=Below("val/3"),
-        format=".4f",
-        says="lower",
-        budget="default",
-    ),
-    Claim(
-        "bottleneck",
-        "The context is the bottleneck: five more characters gain more than four times as many hidden units.",
-        source=(2, 4),
-        quantity="gain/context",
-        predicate=Above("gain/width"),
-        format=".4f",
-        says="the bottleneck",
-        budget="default",
-    ),
-    Claim(
-        "far-back",
-        "Names depend on more than the last three characters: a network that sees more uses what is further back.",
-        source=4,
-        quantity="beyond_three",
-        predicate=Above(0.02),
-        format=".3f",
-        says="limiting",
-        budget="default",
-    ),
-    Claim(
-        "counting",
-        "Three characters are too few for any method, not for this network only: counting does better with four.",
-        source=4,
-        quantity="counted/4",
-        predicate=Below("counted/3"),
-        format=".4f",
-        says="inherently limiting",
-        budget="default",
-    ),
-    Claim(
-        "new-architecture",
-        "To get lower, recurrent networks or transformers are needed: this one does not get below what it reaches with "
-        "three characters.",
-        source=(2, 4),
-        quantity="val/8",
-        predicate=Above("val/3"),
-        format=".4f",
-        says="needed",
-        budget="default",
-        note="The same network with a longer window gets lower. It pays with weights for every position, and gains "
-        "nothing beyond six or eight characters; what recurrent networks and transformers promise is to do without.",
-    ),
-    Claim(
-        "fixed-window",
-        "About 2.10 is what can be had with a fixed, short context.",
-        source=4,
-        quantity="counted/best",
-        predicate=Above(2.09),
-        format=".4f",
-        says="2.10",
-        note="Counting what followed the same characters, longer contexts mixed with shorter, gets lower without a "
-        "network. Part of it is memory: an eighth of the validation names are training names too, because names given "
-        "to girls and to boys stand in the list twice; but it is true of the other names as well.",
-    ),
-    Claim(
-        "names",
-        "The corpus has about 32,000 names.",
-        source=4,
-        quantity="names",
-        value=32_000,
-        tolerance=500,
-        format=",.0f",
-    ),
-    Claim(
-        "characters",
-        "There are 27 characters, the mark that begins and ends a name among them.",
-        source=(1, 3, 4),
-        quantity="characters",
-        value=27,
-        tolerance=0.1,
-        format=".0f",
-    ),
-]
+    Claim("limits", "Three characters are what limits the network: with eight it ends lower.",
+          source=(2, 4), quantity="val/8", predicate=Below("val/3"), format=".4f", says="lower", budget="default"),
+    Claim("bottleneck",
+          "The context is the bottleneck: five more characters gain more than four times as many hidden units.",
+          source=(2, 4), quantity="gain/context", predicate=Above("gain/width"), format=".4f", says="the bottleneck",
+          budget="default"),
+    Claim("far-back",
+          "Names depend on more than the last three characters: a network that sees more uses what is further back.",
+          source=4, quantity="beyond_three", predicate=Above(0.02), format=".3f", says="limiting", budget="default"),
+    Claim("counting",
+          "Three characters are too few for any method, not for this network only: counting does better with four.",
+          source=4, quantity="counted/4", predicate=Below("counted/3"), format=".4f", says="inherently limiting",
+          budget="default"),
+    Claim("new-architecture",
+          "To get lower, recurrent networks or transformers are needed: this one does not get below what it reaches "
+          "with three characters.",
+          source=(2, 4), quantity="val/8", predicate=Above("val/3"), format=".4f", says="needed", budget="default",
+          note="The same network with a longer window gets lower. It pays with weights for every position, and gains "
+               "nothing beyond six or eight characters; what recurrent networks and transformers promise is to do "
+               "without."),
+    Claim("fixed-window", "About 2.10 is what can be had with a fixed, short context.",
+          source=4, quantity="counted/best", predicate=Above(2.09), format=".4f", says="2.10",
+          note="Counting what followed the same characters, longer contexts mixed with shorter, gets lower without a "
+               "network. Part of it is memory: an eighth of the validation names are training names too, because "
+               "names given to girls and to boys stand in the list twice; but it is true of the other names as well."),
+    Claim("names", "The corpus has about 32,000 names.",
+          source=4, quantity="names", value=32_000, tolerance=500, format=",.0f"),
+    Claim("characters", "There are 27 characters, the mark that begins and ends a name among them.",
+          source=(1, 3, 4), quantity="characters", value=27, tolerance=0.1, format=".0f"),
+]  # fmt: skip
 
 
 def tables(records: Records) -> list[Table]:

@@ -199,129 +199,61 @@ NAMES = {"batch": "six layers, batch norm", "none": "six layers, no norm", "shal
 HUES = {"batch": "batch", "none": "none", "shallow": "grey"}
 
 CLAIMS = [
-    Claim(
-        "essential",
-        "Batch normalisation is essential for training deep networks effectively: without it, six layers end worse.",
-        source=5,
-        quantity="val/none",
-        predicate=Above("val/batch"),
-        format=".4f",
-        says="worse",
-        budget="default",
-        note="Six tanh layers whose weights have Kaiming's scale conserve activations and gradients by themselves, and "
-        "nothing is left for normalisation to repair, while the statistics of 32 examples add noise. Of 128 they add "
-        "less, and the difference shrinks to a third: `--set batch_size=128`.",
-    ),
-    Claim(
-        "small-gain",
-        "A stack of twenty layers with weights too small learns nothing about its input without normalisation.",
-        source=(1, 4),
-        quantity="20/none/gain 0.5",
-        predicate=Above(2.75),
-        format=".3f",
-        says="vanishes",
-        budget="default",
-    ),
-    Claim(
-        "small-gain-repaired",
-        "Batch normalisation makes the same stack train.",
-        source=(2, 4),
-        quantity="20/batch/gain 0.5",
-        predicate=Below("20/none/gain 0.5"),
-        format=".3f",
-        says="works",
-        budget="default",
-    ),
-    Claim(
-        "too-large",
-        "Weights without the factor 1/√fan_in, harmless in a shallow network, are not so in a deep one.",
-        source=2,
-        quantity="20/none/gain 10",
-        predicate=Above("20/none/gain 1.7"),
-        format=".3f",
-        says="would not work",
-        budget="default",
-    ),
-    Claim(
-        "pencil",
-        "Without normalisation a very deep network is hypersensitive to the scale of its weights; with it, it is not: "
-        "the losses over gains 0.5 to 10 differ less.",
-        source=(2, 4),
-        quantity="20/batch/range",
-        predicate=Below("20/none/range"),
-        format=".3f",
-        says="less fragile",
-        budget="default",
-    ),
-    Claim(
-        "high-rate",
-        "Batch normalisation allows a learning rate at which the plain stack fails.",
-        source=4,
-        quantity="20/batch/fast",
-        predicate=Below("20/none/fast"),
-        format=".3f",
-        says="allowed",
-        budget="default",
-    ),
-    Claim(
-        "rates",
-        "Training is more stable across learning rates: five times the rate changes the loss less with normalisation.",
-        source=5,
-        quantity="20/batch/rates",
-        predicate=Below("20/none/rates"),
-        format=".3f",
-        says="more stable",
-        budget="default",
-    ),
-    Claim(
-        "accelerates",
-        "Thanks to higher learning rates, normalisation drastically accelerates training: after as many steps its best "
-        "stack of twenty layers is well ahead of the best without.",
-        source=(4, 5),
-        quantity="20/batch/best",
-        predicate=lambda value, means: value < means.get("20/none/best", np.nan) - 0.1,
-        format=".3f",
-        says="drastically",
-        budget="default",
-        note="The best plain stack needs the right gain, 1 to 5/3, and then learns as fast. Normalisation widens the "
-        "range of settings that work; it does not raise the speed of the best of them.",
-    ),
-    Claim(
-        "fifty",
-        "Batch normalisation made it possible to train networks of fifty layers, which unstable activations prevented.",
-        source=3,
-        quantity="50/batch/best",
-        predicate=Below("50/none/best"),
-        format=".3f",
-        says="enabled",
-        budget="full",
-        note="That was for convolutions with residual connections. In a plain stack the gradient grows by a factor of "
-        "about 1.16 in every normalised tanh layer (Yang et al. 2019 say why), a thousandfold over fifty, and by 1.10 "
-        "without normalisation.",
-    ),
-    Claim(
-        "not-depth",
-        "After all repairs the loss stays at about 2.10, and not for want of optimisation: five hidden layers of 100, "
-        "well normalised and trained in full, end there too.",
-        source=4,
-        quantity="val/batch",
-        value=2.10,
-        tolerance=0.05,
-        predicate=Between(2.0, 2.2),
-        format=".4f",
-        budget="full",
-    ),
-    Claim(
-        "overfits-less",
-        "The jitter of its batches keeps a normalised network from overfitting: its two losses are closer.",
-        source=(1, 2, 4),
-        quantity="gap/batch",
-        predicate=Below("gap/none"),
-        format=".4f",
-        says="closer",
-        budget="default",
-    ),
-]
+    Claim("essential",
+          "Batch normalisation is essential for training deep networks effectively: without it, six layers end worse.",
+          source=5, quantity="val/none", predicate=Above("val/batch"), format=".4f", says="worse", budget="default",
+          note="Six tanh layers whose weights have Kaiming's scale conserve activations and gradients by themselves, "
+               "and nothing is left for normalisation to repair, while the statistics of 32 examples add noise. Of "
+               "128 they add less, and the difference shrinks to a third: `--set batch_size=128`."),
+    Claim("small-gain",
+          "A stack of twenty layers with weights too small learns nothing about its input without normalisation.",
+          source=(1, 4), quantity="20/none/gain 0.5", predicate=Above(2.75), format=".3f", says="vanishes",
+          budget="default"),
+    Claim("small-gain-repaired", "Batch normalisation makes the same stack train.",
+          source=(2, 4), quantity="20/batch/gain 0.5", predicate=Below("20/none/gain 0.5"), format=".3f", says="works",
+          budget="default"),
+    Claim("too-large", "Weights without the factor 1/√fan_in, harmless in a shallow network, are not so in a deep one.",
+          source=2, quantity="20/none/gain 10", predicate=Above("20/none/gain 1.7"), format=".3f",
+          says="would not work", budget="default"),
+    Claim("pencil",
+          "Without normalisation a very deep network is hypersensitive to the scale of its weights; with it, it is "
+          "not: the losses over gains 0.5 to 10 differ less.",
+          source=(2, 4), quantity="20/batch/range", predicate=Below("20/none/range"), format=".3f",
+          says="less fragile", budget="default"),
+    Claim("high-rate", "Batch normalisation allows a learning rate at which the plain stack fails.",
+          source=4, quantity="20/batch/fast", predicate=Below("20/none/fast"), format=".3f", says="allowed",
+          budget="default"),
+    Claim("rates",
+          "Training is more stable across learning rates: five times the rate changes the loss less with "
+          "normalisation.",
+          source=5, quantity="20/batch/rates", predicate=Below("20/none/rates"), format=".3f", says="more stable",
+          budget="default"),
+    Claim("accelerates",
+          "Thanks to higher learning rates, normalisation drastically accelerates training: after as many steps its "
+          "best stack of twenty layers is well ahead of the best without.",
+          source=(4, 5), quantity="20/batch/best",
+          predicate=lambda value, means: value < means.get("20/none/best", np.nan) - 0.1, format=".3f",
+          says="drastically", budget="default",
+          note="The best plain stack needs the right gain, 1 to 5/3, and then learns as fast. Normalisation widens "
+               "the range of settings that work; it does not raise the speed of the best of them."),
+    Claim("fifty",
+          "Batch normalisation made it possible to train networks of fifty layers, which unstable activations "
+          "prevented.",
+          source=3, quantity="50/batch/best", predicate=Below("50/none/best"), format=".3f", says="enabled",
+          budget="full",
+          note="That was for convolutions with residual connections. In a plain stack the gradient grows by a factor "
+               "of about 1.16 in every normalised tanh layer (Yang et al. 2019 say why), a thousandfold over fifty, "
+               "and by 1.10 without normalisation."),
+    Claim("not-depth",
+          "After all repairs the loss stays at about 2.10, and not for want of optimisation: five hidden layers of "
+          "100, well normalised and trained in full, end there too.",
+          source=4, quantity="val/batch", value=2.10, tolerance=0.05, predicate=Between(2.0, 2.2), format=".4f",
+          budget="full"),
+    Claim("overfits-less",
+          "The jitter of its batches keeps a normalised network from overfitting: its two losses are closer.",
+          source=(1, 2, 4), quantity="gap/batch", predicate=Below("gap/none"), format=".4f", says="closer",
+          budget="default"),
+]  # fmt: skip
 
 
 def tables(records: Records) -> list[Table]:

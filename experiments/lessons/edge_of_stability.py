@@ -168,85 +168,43 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 
 CLAIMS = [
-    Claim(
-        "smoother-first",
-        "Batch normalisation smooths the landscape: before training it is less sharp.",
-        source=4,
-        quantity="first/batchnorm",
-        predicate=Below("first/kaiming"),
-        format=".3f",
-        says="smoother",
-    ),
-    Claim(
-        "smoother-late",
-        "Batch normalisation smooths the landscape: late in training, at the same loss, it is less sharp.",
-        source=4,
-        quantity="at_late/batchnorm/0.3",
-        predicate=Below("at_late/kaiming/0.3"),
-        format=".2f",
-        says="smoother",
-        budget="default",
-        note="It becomes sharper. Taken block by block, the output layer stays flatter, but the hidden weights do not: "
-        "at a loss of 1.4 their own λ is 7.2, and 2.2 without normalisation. Without it they grow by a quarter as they "
-        "learn; normalised, their scale counts for nothing and stays, and only their direction can be learned.",
-    ),
-    Claim(
-        "higher-rates",
-        "Batch normalisation allows much higher learning rates: at the start, at least twice those of the same network "
-        "with Kaiming's initialisation.",
-        source=4,
-        quantity="rate_gain",
-        predicate=Above(2.0),
-        format=".2f",
-        unit=" times",
-        says="much higher",
-        note="That is 2/λ over 2/λ. Before training it is higher, but not by much; the rates that only normalisation "
-        "allows are those for badly scaled weights (lesson `deep_bn`).",
-    ),
-    Claim(
-        "fragile-start",
-        "Weights of the wrong scale force a smaller learning rate: the original network begins in a sharper valley.",
-        source=4,
-        quantity="first/original",
-        predicate=Above("first/kaiming"),
-        format=".2f",
-        says="sharper",
-    ),
-    Claim(
-        "ratio-unstable",
-        "Updates consistently far above 1/1000 of the weights, 10⁻² or more, mean unstable training: the loss rises in "
-        "many steps.",
-        source=(1, 3),
-        quantity="rising/kaiming/4",
-        predicate=lambda value, means: means.get("ratio/kaiming/4", np.nan) > -2.2 and value > 0.2,
-        format=".0%",
-        says="unstable",
-        budget="default",
-    ),
-    Claim(
-        "ratio-stable",
-        "Around 1/1000 training is healthy: the loss hardly ever rises.",
-        source=(1, 3, 4),
-        quantity="rising/kaiming/0.3",
-        predicate=lambda value, means: -3.5 < means.get("ratio/kaiming/0.3", np.nan) < -2.7 and value < 0.05,
-        format=".0%",
-        says="healthy",
-        budget="default",
-    ),
-    Claim(
-        "ratio-too-high",
-        "A ratio consistently above 10⁻³ says that the learning rate is too high: a lower one would do better.",
-        source=(1, 3, 4),
-        quantity="loss/kaiming/2",
-        predicate=Above("loss/kaiming/0.3"),
-        format=".3f",
-        says="too high",
-        budget="default",
-        note="Higher rates train at the edge of stability, where the loss rises in every other step, and are well "
-        "ahead of the one at 10⁻³, which is below the edge all the time. That is with all examples in every step, "
-        "without the noise of minibatches.",
-    ),
-]
+    Claim("smoother-first", "Batch normalisation smooths the landscape: before training it is less sharp.",
+          source=4, quantity="first/batchnorm", predicate=Below("first/kaiming"), format=".3f", says="smoother"),
+    Claim("smoother-late",
+          "Batch normalisation smooths the landscape: late in training, at the same loss, it is less sharp.",
+          source=4, quantity="at_late/batchnorm/0.3", predicate=Below("at_late/kaiming/0.3"), format=".2f",
+          says="smoother", budget="default",
+          note="It becomes sharper. Taken block by block, the output layer stays flatter, but the hidden weights do "
+               "not: at a loss of 1.4 their own λ is 7.2, and 2.2 without normalisation. Without it they grow by a "
+               "quarter as they learn; normalised, their scale counts for nothing and stays, and only their "
+               "direction can be learned."),
+    Claim("higher-rates",
+          "Batch normalisation allows much higher learning rates: at the start, at least twice those of the same "
+          "network with Kaiming's initialisation.",
+          source=4, quantity="rate_gain", predicate=Above(2.0), format=".2f", unit=" times", says="much higher",
+          note="That is 2/λ over 2/λ. Before training it is higher, but not by much; the rates that only "
+               "normalisation allows are those for badly scaled weights (lesson `deep_bn`)."),
+    Claim("fragile-start",
+          "Weights of the wrong scale force a smaller learning rate: the original network begins in a sharper valley.",
+          source=4, quantity="first/original", predicate=Above("first/kaiming"), format=".2f", says="sharper"),
+    Claim("ratio-unstable",
+          "Updates consistently far above 1/1000 of the weights, 10⁻² or more, mean unstable training: the loss rises "
+          "in many steps.",
+          source=(1, 3), quantity="rising/kaiming/4",
+          predicate=lambda value, means: means.get("ratio/kaiming/4", np.nan) > -2.2 and value > 0.2, format=".0%",
+          says="unstable", budget="default"),
+    Claim("ratio-stable", "Around 1/1000 training is healthy: the loss hardly ever rises.",
+          source=(1, 3, 4), quantity="rising/kaiming/0.3",
+          predicate=lambda value, means: -3.5 < means.get("ratio/kaiming/0.3", np.nan) < -2.7 and value < 0.05,
+          format=".0%", says="healthy", budget="default"),
+    Claim("ratio-too-high",
+          "A ratio consistently above 10⁻³ says that the learning rate is too high: a lower one would do better.",
+          source=(1, 3, 4), quantity="loss/kaiming/2", predicate=Above("loss/kaiming/0.3"), format=".3f",
+          says="too high", budget="default",
+          note="Higher rates train at the edge of stability, where the loss rises in every other step, and are well "
+               "ahead of the one at 10⁻³, which is below the edge all the time. That is with all examples in every "
+               "step, without the noise of minibatches."),
+]  # fmt: skip
 
 
 def tables(records: Records) -> list[Table]:

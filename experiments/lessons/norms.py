@@ -206,116 +206,47 @@ def best(records: Records) -> np.ndarray:
 
 
 CLAIMS = [
-    Claim(
-        "batch-couples",
-        "Batch norm couples the examples of a batch: an example's logits move with its company (std, batches of 4).",
-        source=(1, 2),
-        quantity="coupling/batch",
-        predicate=Above(0.01),
-        format=".3f",
-        says="coupled",
-    ),
-    Claim(
-        "layer-does-not",
-        "Layer normalisation avoids that.",
-        source=1,
-        quantity="coupling/layer",
-        value=0.0,
-        tolerance=1e-5,
-        format=".0e",
-        says="0",
-    ),
-    Claim(
-        "group-does-not",
-        "So does group normalisation.",
-        source=1,
-        quantity="coupling/group",
-        value=0.0,
-        tolerance=1e-5,
-        format=".0e",
-        says="0",
-    ),
-    Claim(
-        "two-modes",
-        "Behaving differently in training and evaluation makes batch norm a source of bugs: what evaluating in "
-        "training mode adds to the loss, batches of 4.",
-        source=1,
-        quantity="forgotten/batch",
-        predicate=Above(0.02),
-        format=".3f",
-        says="bugs",
-    ),
-    Claim(
-        "one-mode",
-        "Layer normalisation does the same in both modes.",
-        source=1,
-        quantity="forgotten/layer",
-        value=0.0,
-        tolerance=1e-5,
-        format=".0e",
-        says="0",
-    ),
-    Claim(
-        "small-batches",
-        "Small batches make its statistics noisy: what batch norm loses to layer norm at batches of 4, beyond what it "
-        "does at 32, each at its best rate.",
-        source=3,
-        quantity="small batches",
-        predicate=Above(0.0),
-        format=".3f",
-        says="more",
-        budget="default",
-    ),
-    Claim(
-        "effective",
-        "Batch norm remains in use for its proven effectiveness and is hard to replace: its validation loss minus that "
-        "of layer norm, each at its best rate, batches of 32.",
-        source=(1, 2),
-        quantity="batch beside layer/32",
-        predicate=Below(0.0),
-        format=".3f",
-        says="lower",
-        budget="default",
-        note="Six tanh layers, a few hundred steps: nothing in this network needs the batch's statistics rather than "
-        "the example's.",
-    ),
-    Claim(
-        "fifty-layers",
-        "Batch norm made networks of 50 layers trainable: loss without normalisation minus loss with it, each at its "
-        "better rate.",
-        source=3,
-        quantity="none beside batch/50",
-        predicate=Above(0.05),
-        format=".3f",
-        says="higher without",
-        budget="default",
-    ),
-    Claim(
-        "fragile",
-        "Very deep networks without it are extremely sensitive to initialisation: range of losses over gains 0.5 to 3 "
-        "with batch norm, relative to that without, 20 layers.",
-        source=4,
-        quantity="gain_range, batch to none",
-        predicate=Below(0.7),
-        format=".2f",
-        unit=" times",
-        says="much less",
-        budget="default",
-    ),
-    Claim(
-        "fragile-layer",
-        "A similar technique such as layer norm protects as well: the same for layer norm.",
-        source=4,
-        quantity="gain_range, layer to none",
-        predicate=Below(0.7),
-        format=".2f",
-        unit=" times",
-        says="much less",
-        budget="default",
-        note="Behind a normalisation small weights have large gradients: at gain 0.5 each step is eleven times as "
-        "large relative to the weights as at 5/3. Batch norm stands that; layer norm needs a tenth of the rate.",
-    ),
-]
+    Claim("batch-couples",
+          "Batch norm couples the examples of a batch: an example's logits move with its company (std, batches of 4).",
+          source=(1, 2), quantity="coupling/batch", predicate=Above(0.01), format=".3f", says="coupled"),
+    Claim("layer-does-not", "Layer normalisation avoids that.",
+          source=1, quantity="coupling/layer", value=0.0, tolerance=1e-5, format=".0e", says="0"),
+    Claim("group-does-not", "So does group normalisation.",
+          source=1, quantity="coupling/group", value=0.0, tolerance=1e-5, format=".0e", says="0"),
+    Claim("two-modes",
+          "Behaving differently in training and evaluation makes batch norm a source of bugs: what evaluating in "
+          "training mode adds to the loss, batches of 4.",
+          source=1, quantity="forgotten/batch", predicate=Above(0.02), format=".3f", says="bugs"),
+    Claim("one-mode", "Layer normalisation does the same in both modes.",
+          source=1, quantity="forgotten/layer", value=0.0, tolerance=1e-5, format=".0e", says="0"),
+    Claim("small-batches",
+          "Small batches make its statistics noisy: what batch norm loses to layer norm at batches of 4, beyond what "
+          "it does at 32, each at its best rate.",
+          source=3, quantity="small batches", predicate=Above(0.0), format=".3f", says="more", budget="default"),
+    Claim("effective",
+          "Batch norm remains in use for its proven effectiveness and is hard to replace: its validation loss minus "
+          "that of layer norm, each at its best rate, batches of 32.",
+          source=(1, 2), quantity="batch beside layer/32", predicate=Below(0.0), format=".3f", says="lower",
+          budget="default",
+          note="Six tanh layers, a few hundred steps: nothing in this network needs the batch's statistics rather "
+               "than the example's."),
+    Claim("fifty-layers",
+          "Batch norm made networks of 50 layers trainable: loss without normalisation minus loss with it, each at "
+          "its better rate.",
+          source=3, quantity="none beside batch/50", predicate=Above(0.05), format=".3f", says="higher without",
+          budget="default"),
+    Claim("fragile",
+          "Very deep networks without it are extremely sensitive to initialisation: range of losses over gains 0.5 to "
+          "3 with batch norm, relative to that without, 20 layers.",
+          source=4, quantity="gain_range, batch to none", predicate=Below(0.7), format=".2f", unit=" times",
+          says="much less", budget="default"),
+    Claim("fragile-layer", "A similar technique such as layer norm protects as well: the same for layer norm.",
+          source=4, quantity="gain_range, layer to none", predicate=Below(0.7), format=".2f", unit=" times",
+          says="much less", budget="default",
+          note="Behind a normalisation small weights have large gradients: at gain 0.5 each step is eleven times as "
+               "large relative to the weights as at 5/3. Batch norm stands that; layer norm needs a tenth of the "
+               "rate."),
+]  # fmt: skip
 
 
 def spread(values: Any, digits: int = 3) -> str:

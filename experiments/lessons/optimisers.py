@@ -177,111 +177,51 @@ def best(own: Records) -> np.ndarray:
 
 
 CLAIMS = [
-    Claim(
-        "adam-small",
-        "Adam makes training more robust: weights that are too small cost it less than they cost gradient descent.",
-        source=1,
-        quantity="penalty/adam/small",
-        predicate=Below("penalty/sgd/small"),
-        format=".3f",
-        says="more robust",
-        budget="default",
-    ),
-    Claim(
-        "adam-large",
-        "Adam makes training more robust: weights that are too large cost it less than they cost gradient descent.",
-        source=1,
-        quantity="penalty/adam/large",
-        predicate=Below("penalty/sgd/large"),
-        format=".3f",
-        says="more robust",
-        budget="default",
-    ),
-    Claim(
-        "adam-lessens",
-        "With an advanced optimiser the first weights need no longer be precise: Adam gets from weights that are too "
-        "small to where it gets from good ones, within 0.05.",
-        source=1,
-        quantity="penalty/adam/small",
-        predicate=Below(0.05),
-        format=".3f",
-        says="less crucial",
-        budget="default",
-        note="Less crucial, not unimportant: Adam's steps move every layer of a network that begins too small, but the "
-        "steps it takes to grow the weights to their size are lost.",
-    ),
-    Claim(
-        "best-practice",
-        "Kaiming's initialisation is still the best practice: Adam, too, ends lowest from it.",
-        source=1,
-        quantity="best/adam/kaiming",
-        predicate=lambda value, means: (
-            value < means.get("best/adam/small", np.nan) and value < means.get("best/adam/large", np.nan)
-        ),
-        format=".3f",
-        says="best",
-        budget="default",
-    ),
-    Claim(
-        "uneven-small",
-        "Without proper initialisation the updates of different hidden layers vary greatly: with weights that are too "
-        "small.",
-        source=3,
-        quantity="hidden/small",
-        predicate=Above(3.0),
-        format=".2f",
-        unit=" times",
-        says="vary greatly",
-        note="All are tiny, and all alike: the gradient of a weight is the activation that comes in from below times "
-        "the gradient that arrives from above. What one loses on the way down, the other loses on the way up.",
-    ),
-    Claim(
-        "uneven-large",
-        "Without proper initialisation the updates of different hidden layers vary greatly: with weights that are too "
-        "large.",
-        source=3,
-        quantity="hidden/large",
-        predicate=Above(3.0),
-        format=".2f",
-        unit=" times",
-        says="vary greatly",
-    ),
-    Claim(
-        "last-layer",
-        "Without proper initialisation the last layer may get ten times the gradient of earlier ones.",
-        source=3,
-        quantity="last/small",
-        value=10.0,
-        tolerance=4.0,
-        predicate=Above(2.0),
-        format=".1f",
-        unit=" times",
-    ),
-    Claim(
-        "calibrated",
-        "Carefully calibrated weights make gradients homogeneous across all layers: the last one's is no more than "
-        "three times the others'.",
-        source=(1, 3),
-        quantity="last/kaiming",
-        predicate=Below(3.0),
-        format=".1f",
-        unit=" times",
-        says="homogeneous",
-        note="The hidden layers are alike, but the last one is far ahead, and further than with weights that are too "
-        "small: its weights are a tenth of Kaiming's, so that the loss begins at ln 27, and only that tenth goes down. "
-        "With Kaiming's gain there too it would be 1.5 times.",
-    ),
-    Claim(
-        "normalised",
-        "Batch normalisation brings about that homogeneity by itself.",
-        source=3,
-        quantity="last/batch/kaiming",
-        predicate=Below("last/kaiming"),
-        format=".1f",
-        unit=" times",
-        says="homogeneous",
-    ),
-]
+    Claim("adam-small",
+          "Adam makes training more robust: weights that are too small cost it less than they cost gradient descent.",
+          source=1, quantity="penalty/adam/small", predicate=Below("penalty/sgd/small"), format=".3f",
+          says="more robust", budget="default"),
+    Claim("adam-large",
+          "Adam makes training more robust: weights that are too large cost it less than they cost gradient descent.",
+          source=1, quantity="penalty/adam/large", predicate=Below("penalty/sgd/large"), format=".3f",
+          says="more robust", budget="default"),
+    Claim("adam-lessens",
+          "With an advanced optimiser the first weights need no longer be precise: Adam gets from weights that are "
+          "too small to where it gets from good ones, within 0.05.",
+          source=1, quantity="penalty/adam/small", predicate=Below(0.05), format=".3f", says="less crucial",
+          budget="default",
+          note="Less crucial, not unimportant: Adam's steps move every layer of a network that begins too small, but "
+               "the steps it takes to grow the weights to their size are lost."),
+    Claim("best-practice", "Kaiming's initialisation is still the best practice: Adam, too, ends lowest from it.",
+          source=1, quantity="best/adam/kaiming",
+          predicate=lambda value, means: all(value < means.get(f"best/adam/{s}", np.nan) for s in ("small", "large")),
+          format=".3f", says="best", budget="default"),
+    Claim("uneven-small",
+          "Without proper initialisation the updates of different hidden layers vary greatly: with weights that are "
+          "too small.",
+          source=3, quantity="hidden/small", predicate=Above(3.0), format=".2f", unit=" times", says="vary greatly",
+          note="All are tiny, and all alike: the gradient of a weight is the activation that comes in from below "
+               "times the gradient that arrives from above. What one loses on the way down, the other loses on the "
+               "way up."),
+    Claim("uneven-large",
+          "Without proper initialisation the updates of different hidden layers vary greatly: with weights that are "
+          "too large.",
+          source=3, quantity="hidden/large", predicate=Above(3.0), format=".2f", unit=" times", says="vary greatly"),
+    Claim("last-layer", "Without proper initialisation the last layer may get ten times the gradient of earlier ones.",
+          source=3, quantity="last/small", value=10.0, tolerance=4.0, predicate=Above(2.0), format=".1f",
+          unit=" times"),
+    Claim("calibrated",
+          "Carefully calibrated weights make gradients homogeneous across all layers: the last one's is no more than "
+          "three times the others'.",
+          source=(1, 3), quantity="last/kaiming", predicate=Below(3.0), format=".1f", unit=" times",
+          says="homogeneous",
+          note="The hidden layers are alike, but the last one is far ahead, and further than with weights that are "
+               "too small: its weights are a tenth of Kaiming's, so that the loss begins at ln 27, and only that "
+               "tenth goes down. With Kaiming's gain there too it would be 1.5 times."),
+    Claim("normalised", "Batch normalisation brings about that homogeneity by itself.",
+          source=3, quantity="last/batch/kaiming", predicate=Below("last/kaiming"), format=".1f", unit=" times",
+          says="homogeneous"),
+]  # fmt: skip
 
 
 def tables(records: Records) -> list[Table]:

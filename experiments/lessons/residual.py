@@ -229,125 +229,54 @@ def best(records: Records) -> np.ndarray:
 
 
 CLAIMS = [
-    Claim(
-        "convolution",
-        "A convolution is a linear layer applied to overlapping patches (largest difference).",
-        source=2,
-        quantity="convolution",
-        value=0.0,
-        tolerance=1e-10,
-        format=".0e",
-        says="the same",
-    ),
-    Claim(
-        "bias-off",
-        "In convolution → batch norm → ReLU the convolution's bias is spurious and switched off: it gets no gradient "
-        "(largest, relative to the weights').",
-        source=(1, 3),
-        quantity="bias_gradient",
-        value=0.0,
-        tolerance=1e-5,
-        format=".0e",
-        says="0",
-    ),
-    Claim(
-        "residual-small",
-        "Residual connections make the scale of the first weights less important: loss added by weights five times too "
-        "small, SGD, no normalisation.",
-        source=(1, 2),
-        quantity="small/residual + SGD",
-        predicate=Below("small/plain + SGD"),
-        format=".3f",
-        says="less than plain",
-        budget="default",
-    ),
-    Claim(
-        "residual-large",
-        "The same for weights that are too large (no division by √fan-in).",
-        source=(1, 2),
-        quantity="large/residual + SGD",
-        predicate=Below(1.0),
-        format=".3f",
-        says="less important",
-        note="Without normalisation too large weights multiply the activations of every block; adding the input does "
-        "not change that. Both networks, plain and residual, leave the range of float32.",
-    ),
-    Claim(
-        "norm-small",
-        "Batch norm makes it less important: loss added by too small weights, plain network, SGD.",
-        source=(1, 2, 4),
-        quantity="small/plain + batch norm + SGD",
-        predicate=Below("small/plain + SGD"),
-        format=".3f",
-        says="less than without",
-        budget="default",
-    ),
-    Claim(
-        "norm-large",
-        "Batch norm makes it less important: loss added by too large weights, plain network, SGD.",
-        source=(1, 2, 4),
-        quantity="large/plain + batch norm + SGD",
-        predicate=Below(0.2),
-        format=".3f",
-        says="little",
-    ),
-    Claim(
-        "adam-small",
-        "Adam makes it less important: loss added by too small weights, plain network, no normalisation.",
-        source=1,
-        quantity="small/plain + Adam",
-        predicate=Below("small/plain + SGD"),
-        format=".3f",
-        says="less than with SGD",
-        budget="default",
-    ),
-    Claim(
-        "adam-large",
-        "Adam makes it less important: loss added by too large weights, plain network, no normalisation.",
-        source=1,
-        quantity="large/plain + Adam",
-        predicate=Below(1.0),
-        format=",.0f",
-        says="less important",
-        budget="default",
-        note="Adam rescales gradients, not activations: the loss begins at ten million, because every layer multiplies "
-        "the signal, and steps of 0.003 a weight take too long to bring it back.",
-    ),
-    Claim(
-        "kaiming-best",
-        "A principled initialisation is still best practice: with residual connections and batch norm, Kaiming's loss "
-        "minus the better of the other two, SGD.",
-        source=1,
-        quantity="kaiming last/residual + batch norm + SGD",
-        predicate=Below(0.0),
-        format=".3f",
-        says="lower",
-        budget="default",
-        note="Behind batch norm the scale of the weights is a choice of learning rate: small weights take larger "
-        "steps, which pays in a short training.",
-    ),
-    Claim(
-        "fifty-layers",
-        "Batch norm allows 50 layers (plain, as loss gained over knowing only how frequent characters are, at the "
-        "better of two rates).",
-        source=3,
-        quantity="learned/batch/plain",
-        predicate=Above(0.05),
-        format=".3f",
-        says="trains",
-        budget="default",
-    ),
-    Claim(
-        "fifty-layers-without",
-        "Without it they are too fragile to train (the same, no normalisation, at the better of two rates).",
-        source=(3, 4),
-        quantity="learned/none/plain",
-        predicate=Below(0.05),
-        format=".3f",
-        says="does not train",
-        budget="default",
-    ),
-]
+    Claim("convolution", "A convolution is a linear layer applied to overlapping patches (largest difference).",
+          source=2, quantity="convolution", value=0.0, tolerance=1e-10, format=".0e", says="the same"),
+    Claim("bias-off",
+          "In convolution → batch norm → ReLU the convolution's bias is spurious and switched off: it gets no "
+          "gradient (largest, relative to the weights').",
+          source=(1, 3), quantity="bias_gradient", value=0.0, tolerance=1e-5, format=".0e", says="0"),
+    Claim("residual-small",
+          "Residual connections make the scale of the first weights less important: loss added by weights five times "
+          "too small, SGD, no normalisation.",
+          source=(1, 2), quantity="small/residual + SGD", predicate=Below("small/plain + SGD"), format=".3f",
+          says="less than plain", budget="default"),
+    Claim("residual-large", "The same for weights that are too large (no division by √fan-in).",
+          source=(1, 2), quantity="large/residual + SGD", predicate=Below(1.0), format=".3f", says="less important",
+          note="Without normalisation too large weights multiply the activations of every block; adding the input "
+               "does not change that. Both networks, plain and residual, leave the range of float32."),
+    Claim("norm-small", "Batch norm makes it less important: loss added by too small weights, plain network, SGD.",
+          source=(1, 2, 4), quantity="small/plain + batch norm + SGD", predicate=Below("small/plain + SGD"),
+          format=".3f", says="less than without", budget="default"),
+    Claim("norm-large", "Batch norm makes it less important: loss added by too large weights, plain network, SGD.",
+          source=(1, 2, 4), quantity="large/plain + batch norm + SGD", predicate=Below(0.2), format=".3f",
+          says="little"),
+    Claim("adam-small",
+          "Adam makes it less important: loss added by too small weights, plain network, no normalisation.",
+          source=1, quantity="small/plain + Adam", predicate=Below("small/plain + SGD"), format=".3f",
+          says="less than with SGD", budget="default"),
+    Claim("adam-large",
+          "Adam makes it less important: loss added by too large weights, plain network, no normalisation.",
+          source=1, quantity="large/plain + Adam", predicate=Below(1.0), format=",.0f", says="less important",
+          budget="default",
+          note="Adam rescales gradients, not activations: the loss begins at ten million, because every layer "
+               "multiplies the signal, and steps of 0.003 a weight take too long to bring it back."),
+    Claim("kaiming-best",
+          "A principled initialisation is still best practice: with residual connections and batch norm, Kaiming's "
+          "loss minus the better of the other two, SGD.",
+          source=1, quantity="kaiming last/residual + batch norm + SGD", predicate=Below(0.0), format=".3f",
+          says="lower", budget="default",
+          note="Behind batch norm the scale of the weights is a choice of learning rate: small weights take larger "
+               "steps, which pays in a short training."),
+    Claim("fifty-layers",
+          "Batch norm allows 50 layers (plain, as loss gained over knowing only how frequent characters are, at the "
+          "better of two rates).",
+          source=3, quantity="learned/batch/plain", predicate=Above(0.05), format=".3f", says="trains",
+          budget="default"),
+    Claim("fifty-layers-without",
+          "Without it they are too fragile to train (the same, no normalisation, at the better of two rates).",
+          source=(3, 4), quantity="learned/none/plain", predicate=Below(0.05), format=".3f", says="does not train",
+          budget="default"),
+]  # fmt: skip
 
 
 def spread(values: Any, digits: int = 3) -> str:

@@ -330,126 +330,56 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 
 CLAIMS = [
-    Claim(
-        "moving-target",
-        "Without normalisation the inputs of a layer keep changing while it learns: internal covariate shift (change "
-        "of each unit's mean and spread from first step to last; a tanh unit lives between −1 and 1).",
-        source=4,
-        quantity="drift/none/0.1",
-        predicate=Above(0.05),
-        format=".3f",
-        says="constantly changing",
-    ),
-    Claim(
-        "reduces-shift",
-        "Batch norm reduces it: change of layer inputs in one step, relative to that without.",
-        source=(4, 5),
-        quantity="shift/0.1, batch to none",
-        predicate=Below(1.0),
-        format=".2f",
-        unit=" times",
-        says="less",
-    ),
-    Claim(
-        "keeps-during-training",
-        "Kaiming's rule sets the start and does nothing afterwards; batch norm holds activations throughout training "
-        "(drift from first step to last, relative to that without).",
-        source=2,
-        quantity="drift/0.1, batch to none",
-        predicate=Below(1.0),
-        format=".2f",
-        unit=" times",
-        says="less",
-    ),
-    Claim(
-        "reduces-gradient-shift",
-        "Layers disturb each other's learning less: change of a layer's gradient by a step of the layers before it, "
-        "relative to that without.",
-        source=(4, 5),
-        quantity="gradient_shift/0.1, batch to none",
-        predicate=Below(1.0),
-        format=".2f",
-        unit=" times",
-        says="less",
-    ),
-    Claim(
-        "because-of-shift",
-        "Batch norm trains better because the inputs of layers keep still: with the shift put back its advantage "
-        "should be gone (share of the advantage lost, rate 0.3).",
-        source=(4, 5),
-        quantity="advantage lost/0.3",
-        predicate=Above(0.5),
-        format=".0%",
-        says="most of it",
-        budget="default",
-        note="A random shift and stretch of every unit at every step moves the inputs many times more than in the "
-        "network without normalisation, and it trains as well as before: still inputs are not what helps.",
-    ),
-    Claim(
-        "smoother-gradient",
-        "Batch norm smooths the loss: change of the gradient along a step, by its length, relative to that without.",
-        source=4,
-        quantity="roughness/0.1, batch to none",
-        predicate=Below(1.0),
-        format=".2f",
-        unit=" times",
-        says="smoother",
-    ),
-    Claim(
-        "smoother-loss",
-        "… and the loss itself varies less along the gradient, relative to that without.",
-        source=4,
-        quantity="variation/0.1, batch to none",
-        predicate=Below(1.0),
-        format=".2f",
-        unit=" times",
-        says="smoother",
-    ),
-    Claim(
-        "forces-small-rates",
-        "Without it only small learning rates work: at rate 1 the loss is higher than with batch norm (by).",
-        source=4,
-        quantity="advantage/1",
-        predicate=Above(0.1),
-        format=".2f",
-        says="higher",
-    ),
-    Claim(
-        "scales-do-not-explode",
-        "Batch norm prevents activations from exploding: std in layer 50 to layer 1, ReLU, weights twice too large.",
-        source=(3, 4),
-        quantity="forward/relu/batch/gain 3",
-        value=1.0,
-        tolerance=0.1,
-        predicate=Below("forward/relu/none/gain 3"),
-        format=".3f",
-        says="1",
-    ),
-    Claim(
-        "gradient-flow",
-        "Batch norm maintains gradient flow in deep networks: gradient at layer 1 to layer 50, tanh, before training.",
-        source=5,
-        quantity="ratio/tanh/batch",
-        value=1.0,
-        tolerance=9.0,
-        format=".0f",
-        says="about 1",
-        note="Dividing by the standard deviation after each nonlinearity, which makes it smaller, multiplies the "
-        "gradient in every layer, for whatever first weights (Yang et al. 2019): normalised plain networks explode "
-        "backward. Residual connections are what makes 50 layers trainable with it.",
-    ),
-    Claim(
-        "gradient-flow-relu",
-        "The same for ReLU, where Kaiming's gain alone conserves gradients.",
-        source=5,
-        quantity="ratio/relu/batch",
-        value=1.0,
-        tolerance=9.0,
-        format=".0f",
-        says="about 1",
-        note="The mean square grows by about π/(π − 1) = 1.47 in each layer, as Yang et al. derive for wide networks.",
-    ),
-]
+    Claim("moving-target",
+          "Without normalisation the inputs of a layer keep changing while it learns: internal covariate shift "
+          "(change of each unit's mean and spread from first step to last; a tanh unit lives between −1 and 1).",
+          source=4, quantity="drift/none/0.1", predicate=Above(0.05), format=".3f", says="constantly changing"),
+    Claim("reduces-shift", "Batch norm reduces it: change of layer inputs in one step, relative to that without.",
+          source=(4, 5), quantity="shift/0.1, batch to none", predicate=Below(1.0), format=".2f", unit=" times",
+          says="less"),
+    Claim("keeps-during-training",
+          "Kaiming's rule sets the start and does nothing afterwards; batch norm holds activations throughout "
+          "training (drift from first step to last, relative to that without).",
+          source=2, quantity="drift/0.1, batch to none", predicate=Below(1.0), format=".2f", unit=" times",
+          says="less"),
+    Claim("reduces-gradient-shift",
+          "Layers disturb each other's learning less: change of a layer's gradient by a step of the layers before it, "
+          "relative to that without.",
+          source=(4, 5), quantity="gradient_shift/0.1, batch to none", predicate=Below(1.0), format=".2f",
+          unit=" times", says="less"),
+    Claim("because-of-shift",
+          "Batch norm trains better because the inputs of layers keep still: with the shift put back its advantage "
+          "should be gone (share of the advantage lost, rate 0.3).",
+          source=(4, 5), quantity="advantage lost/0.3", predicate=Above(0.5), format=".0%", says="most of it",
+          budget="default",
+          note="A random shift and stretch of every unit at every step moves the inputs many times more than in the "
+               "network without normalisation, and it trains as well as before: still inputs are not what helps."),
+    Claim("smoother-gradient",
+          "Batch norm smooths the loss: change of the gradient along a step, by its length, relative to that without.",
+          source=4, quantity="roughness/0.1, batch to none", predicate=Below(1.0), format=".2f", unit=" times",
+          says="smoother"),
+    Claim("smoother-loss", "… and the loss itself varies less along the gradient, relative to that without.",
+          source=4, quantity="variation/0.1, batch to none", predicate=Below(1.0), format=".2f", unit=" times",
+          says="smoother"),
+    Claim("forces-small-rates",
+          "Without it only small learning rates work: at rate 1 the loss is higher than with batch norm (by).",
+          source=4, quantity="advantage/1", predicate=Above(0.1), format=".2f", says="higher"),
+    Claim("scales-do-not-explode",
+          "Batch norm prevents activations from exploding: std in layer 50 to layer 1, ReLU, weights twice too large.",
+          source=(3, 4), quantity="forward/relu/batch/gain 3", value=1.0, tolerance=0.1,
+          predicate=Below("forward/relu/none/gain 3"), format=".3f", says="1"),
+    Claim("gradient-flow",
+          "Batch norm maintains gradient flow in deep networks: gradient at layer 1 to layer 50, tanh, before "
+          "training.",
+          source=5, quantity="ratio/tanh/batch", value=1.0, tolerance=9.0, format=".0f", says="about 1",
+          note="Dividing by the standard deviation after each nonlinearity, which makes it smaller, multiplies the "
+               "gradient in every layer, for whatever first weights (Yang et al. 2019): normalised plain networks "
+               "explode backward. Residual connections are what makes 50 layers trainable with it."),
+    Claim("gradient-flow-relu", "The same for ReLU, where Kaiming's gain alone conserves gradients.",
+          source=5, quantity="ratio/relu/batch", value=1.0, tolerance=9.0, format=".0f", says="about 1",
+          note="The mean square grows by about π/(π − 1) = 1.47 in each layer, as Yang et al. derive for wide "
+               "networks."),
+]  # fmt: skip
 
 
 def spread(values: Any, digits: int = 3) -> str:
