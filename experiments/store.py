@@ -105,6 +105,11 @@ class Records(Sequence[Record]):
         values = dict.fromkeys(_hashable(getattr(r.config, key)) for r in self)
         return {v: Records([r for r in self if _hashable(getattr(r.config, key)) == v]) for v in values}
 
+    def named(self, name: Callable[[SimpleNamespace], str]) -> dict[str, Records]:
+        """Grouped by what `name` calls their configurations, in order of first appearance."""
+        names = dict.fromkeys(name(r.config) for r in self)
+        return {one: Records([r for r in self if name(r.config) == one]) for one in names}
+
     def values(self, name: str, **settings: Any) -> np.ndarray:
         """A number of the summary from every record that has it: one a seed, if `settings` picks one run."""
         chosen = self.where(**settings) if settings else self

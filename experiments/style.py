@@ -2,10 +2,16 @@
 
 figure, axes = style.figure(height=3.2)
 axes.plot(x, y, color=style.colour("kaiming"))
+style.over_steps(axes, x[-1])
 style.label_ends(axes, [(x[-1], y[-1], "Kaiming", style.colour("kaiming"))])
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from npgrad.diagnose import style as look
 from npgrad.diagnose.style import LABEL as LABEL
@@ -13,7 +19,17 @@ from npgrad.diagnose.style import WIDTH as WIDTH
 from npgrad.diagnose.style import Theme as Theme
 from npgrad.diagnose.style import figure, guide, ink, label_ends, layer, muted, paper, save, theme, title
 
-__all__ = ["colour", "figure", "guide", "ink", "label_ends", "layer", "muted", "paper", "save", "theme", "title"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "DASHED", "capped", "colour", "corner", "figure", "guide", "ink", "label_ends", "layer", "legend_above",
+    "logarithmic", "muted", "note", "over_steps", "paper", "rows", "save", "theme", "title",
+]  # fmt: skip
+
+DASHED = (0, (4, 3))
+"""Of lines that were not measured: predictions and limits."""
 
 _STAGES = {
     "original": "vermillion",
@@ -27,3 +43,53 @@ _STAGES = {
 def colour(name: str) -> str:
     """The colour of a named thing ("kaiming", "relu") or of a hue ("blue"). Raises KeyError for unknown names."""
     return look.colour(_STAGES.get(name, name))
+
+
+def logarithmic(
+    axes: Axes, ticks: Sequence[float] | None = None, names: Sequence[str] | None = None, *, along: str = "x"
+) -> None:
+    """A logarithmic axis, "x" or "y", with marks at these values and nowhere between; its usual ones without values."""
+    (axes.set_xscale if along == "x" else axes.set_yscale)("log")
+    if ticks is not None:
+        mark = axes.set_xticks if along == "x" else axes.set_yticks
+        mark(ticks, [f"{tick:,g}" for tick in ticks] if names is None else names)
+    axes.minorticks_off()
+
+
+def over_steps(axes: Axes, last: float, first: int = 1) -> None:
+    """Training steps on a logarithmic axis, marked at the powers of ten from `first` on."""
+    logarithmic(axes, [10**k for k in range(7) if first <= 10**k <= last])
+    axes.set_xlabel("step, logarithmic")
+
+
+def rows(axes: Axes, names: Sequence[str] = (), room: float = 0.5) -> None:
+    """One row a name, from top to bottom, with `room` above the first; without names only the look of rows."""
+    if names:
+        axes.set_yticks(range(len(names)), names, color=ink())
+        axes.set_ylim(len(names) - 0.5, -room)
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def note(axes: Axes, text: str, at: tuple[float, float], shift: tuple[float, float] = (0, 0), **options: Any) -> None:
+    """A remark beside a point, `shift` (in points) away from it; muted if no colour is given."""
+    axes.annotate(text, at, xytext=shift, textcoords="offset points", **{"color": muted()} | options)
+
+
+def corner(axes: Axes, text: str, size: float = 11) -> None:
+    """A remark above the picture, at its right."""
+    note(axes, text, (1, 1), (0, 10), xycoords="axes fraction", ha="right", fontsize=size)
+
+
+def capped(axes: Axes, x: np.ndarray, y: np.ndarray, hue: str, ceiling: float) -> None:
+    """A line with dots; what diverged or lies above the ceiling is marked there."""
+    y = np.nan_to_num(y, nan=np.inf)
+    axes.plot(x, np.minimum(y, 2 * ceiling), "o-", color=hue, markersize=7)
+    for high in x[y > ceiling]:
+        axes.plot(high, ceiling, "^", color=hue, markersize=9, clip_on=False, zorder=5)
+
+
+def legend_above(made: Figure, lines: Sequence[Any], names: Sequence[str], columns: int) -> None:
+    """Names of lines that lie too close for names at their ends."""
+    made.legend(lines, names, loc="outside upper left", ncols=columns, fontsize=11, handlelength=1.2, columnspacing=1.2)

@@ -1,19 +1,46 @@
-"""Tables and verdicts as plain text, for the terminal."""
+"""Cells of tables; tables and verdicts as plain text, for the terminal."""
 
 from __future__ import annotations
 
+import math
 import shutil
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from itertools import zip_longest
+from typing import Any
+
+import numpy as np
 
 from experiments.claims import DOCUMENTS, Judged, Verdict
 from experiments.experiment import Table
 
-__all__ = ["MARKS", "by", "numeric", "plain", "scoreboard", "tally", "verdicts"]
+__all__ = ["MARKS", "by", "fraction", "number", "numeric", "plain", "scoreboard", "spread", "tally", "verdicts"]
 
 MARKS: dict[Verdict, str] = {"reproduced": "✓", "direction only": "~", "not reproduced": "✗", "not judged": "○"}
+
+
+def number(value: float, form: str) -> str:
+    """A value in a cell: with a real minus sign, and "diverged" instead of nan and infinities."""
+    return f"{value:{form}}".replace("-", "−").replace("e−0", "e−") if math.isfinite(value) else "diverged"
+
+
+def spread(values: Any, form: int | str = 3) -> str:
+    """mean ± standard deviation, in so many digits or in a format; a dash if there is no value."""
+    values, form = np.asarray(values, dtype=float), f".{form}f" if isinstance(form, int) else form
+    if not len(values):
+        return "–"
+    if not np.isfinite(values).all():
+        return "diverged"
+    deviation = f" ± {number(values.std(ddof=1), form)}" if len(values) > 1 else ""
+    return number(values.mean(), form) + deviation
+
+
+def fraction(value: float) -> str:
+    """A setting such as a gain: 5/3 as it is, others as decimals."""
+    near = Fraction(value).limit_denominator(3)
+    return str(near) if near.denominator == 3 and abs(near - value) < 1e-9 else f"{value:g}"
 
 
 def numeric(cells: Sequence[str]) -> bool:

@@ -21,6 +21,7 @@ from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
 from experiments.store import Record, Records
+from experiments.tables import fraction, spread
 from models.training import Generators, TrainConfig, evaluate, fit, generators
 from npgrad import data, nn, no_grad, optim
 from npgrad.data import Corpus, Indices, Windows
@@ -617,19 +618,6 @@ CLAIMS = [
 ]  # fmt: skip
 
 
-def spread(values: np.ndarray, digits: int = 3) -> str:
-    if not len(values):
-        return "–"
-    if not np.isfinite(values).all():
-        return "diverged"
-    shown = f"{values.mean():.{digits}f}"
-    return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
-
-
-def fraction(gain: float) -> str:
-    return "5/3" if abs(gain - 5 / 3) < 1e-6 else f"{gain:g}"
-
-
 def tables(records: Records) -> list[Table]:
     made = []
     scale = records.where(study="scale")
@@ -729,13 +717,10 @@ def plot(records: Records) -> Iterator[Picture]:
 
 
 def curve(axes: Axes, records: Records, key: str, hue: str, ceiling: float) -> None:
-    """Mean loss by a setting; what diverged or lies above the picture is marked at its upper edge."""
+    """Mean loss by a setting."""
     points = sorted(seeds(records, key, "loss").items())
-    x = np.array([p for p, _ in points])
-    y = np.array([np.nan_to_num(v, nan=np.inf).mean() for _, v in points])
-    axes.plot(x, np.minimum(y, ceiling * 2), "o-", color=hue, markersize=7)
-    for high in x[y > ceiling]:
-        axes.plot(high, ceiling, "^", color=hue, markersize=9, clip_on=False, zorder=5)
+    x, y = np.array([p for p, _ in points]), np.array([np.nan_to_num(v, nan=np.inf).mean() for _, v in points])
+    style.capped(axes, x, y, hue, ceiling)
 
 
 def name(axes: Axes, x: float, y: float, text: str, hue: str, **options: Any) -> None:
@@ -748,9 +733,7 @@ def scale_picture(records: Records) -> tuple[Figure, str]:
     for axes, net, title in zip(both, ("deep", "shallow"), ("Six layers: loss", "Two layers: loss"), strict=True):
         for norm in NORMS:
             curve(axes, records.where(net=net, norm=norm), "gain", style.colour(norm), 3.0)
-        axes.set_xscale("log")
-        axes.set_xticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
-        axes.minorticks_off()
+        style.logarithmic(axes, [0.2, 0.5, 1, 2, 5])
         axes.set_xlabel("gain of the first weights")
         style.title(axes, title)
     both[0].set_ylim(2.3, 3.0)
@@ -767,10 +750,7 @@ def rate_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.5)
     for norm in NORMS:
         curve(axes, records.where(norm=norm), "lr", style.colour(norm), 3.0)
-    axes.set_xscale("log")
-    ticks = sorted({r.config.lr for r in records})
-    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    axes.minorticks_off()
+    style.logarithmic(axes, sorted({r.config.lr for r in records}))
     axes.set_ylim(2.3, 3.0)
     axes.set_xlabel("learning rate, logarithmic")
     style.title(axes, "Six layers: loss by learning rate")
@@ -797,12 +777,7 @@ def running_picture(records: Records) -> tuple[Figure, str]:
     left.set_ylim(-0.16, 0.16)
     style.guide(left, 0.0)
     style.title(left, "A running mean, in sd")
-    right.set_xscale("log")
-    longest = max((record.series["step"][-1] for record in own.values()), default=1)
-    ticks = [t for t in (10, 100, 1_000, 10_000) if t <= longest]
-    right.set_xticks(ticks, [f"{t:,}" for t in ticks])
-    right.minorticks_off()
-    right.set_xlabel("step, logarithmic")
+    style.over_steps(right, max((record.series["step"][-1] for record in own.values()), default=1), first=10)
     style.title(right, "Loss it adds")
     name(left, 0.05, 0.92, "momentum 0.1", hues[0.1])
     name(right, 0.05, 0.36, "momentum 0.001", hues[0.001])

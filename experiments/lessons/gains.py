@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
 from experiments.store import Record, Records
+from experiments.tables import fraction, number, spread
 from models.deep_mlp import ACTIVATIONS, NORMS, DeepMLP
 from models.training import TrainConfig, fit, generators
 from npgrad import data, nn
@@ -194,21 +194,10 @@ def histogram(values: np.ndarray, bounded: bool, bins: int = 60) -> tuple[np.nda
 # -- what it shows -----------------------------------------------------------------------------------------------------
 
 
-def written(gain: float) -> str:
-    near = Fraction(gain).limit_denominator(3)
-    return str(near) if near.denominator == 3 and abs(near - gain) < 1e-9 else f"{gain:g}"
-
-
 def name_of(config: SimpleNamespace) -> str:
     """The network in words: what distinguishes it from the lecture's tanh network without normalisation."""
     norm = "" if config.norm == "none" else f", {config.norm} norm"
-    return f"{config.activation} {written(config.gain)}{norm}"
-
-
-def grouped(records: Records) -> dict[str, Records]:
-    """Records by network, in the order of the plan."""
-    names = dict.fromkeys(name_of(r.config) for r in records)
-    return {name: Records([r for r in records if name_of(r.config) == name]) for name in names}
+    return f"{config.activation} {fraction(config.gain)}{norm}"
 
 
 def stacked(own: Records, name: str) -> np.ndarray:
@@ -222,7 +211,7 @@ def ended(own: Records, name: str) -> np.ndarray:
 
 def measure(records: Records) -> dict[str, np.ndarray]:
     found = {}
-    for name, own in grouped(records).items():
+    for name, own in records.named(name_of).items():
         for time, take in (("before", stacked), ("after", ended)):
             for quantity in LAYERED:
                 values = take(own, quantity)
@@ -281,20 +270,11 @@ def document_claims() -> list[Claim]:
                 note += " Of all its numbers this one is furthest out: see the column as far out."
             if quantity.endswith("mean"):
                 note += " The mean is chance: its sign changes from network to network."
-            claims.append(
-                Claim(
-                    f"table-{quantity}-{layer}",
-                    f"{what.capitalize()} of layer {layer} in the six-layer tanh network.",
-                    source=5,
-                    quantity=f"before/{PLAIN}/{quantity}/{k + 1}",
-                    value=value,
-                    tolerance=tolerance,
-                    predicate=falls,
-                    format=form,
-                    unit=unit,
-                    note=note,
-                )
-            )
+            text = f"{what.capitalize()} of layer {layer} in the six-layer tanh network."
+            claims.append(Claim(
+                f"table-{quantity}-{layer}", text, source=5, quantity=f"before/{PLAIN}/{quantity}/{k + 1}",
+                value=value, tolerance=tolerance, predicate=falls, format=form, unit=unit, note=note,
+            ))  # fmt: skip
     return claims
 
 
@@ -352,20 +332,6 @@ def tables(records: Records) -> list[Table]:
     return [table for table in (document_table(records), gain_table(records), weight_table(records)) if table.rows]
 
 
-def number(value: float, form: str) -> str:
-    text = f"{value:{form}}".replace("-", "−").replace("e−0", "e−")
-    return text if math.isfinite(value) else "diverged"
-
-
-def spread(values: np.ndarray, form: str = ".2f") -> str:
-    """mean ± sd"""
-    if not len(values):
-        return "–"
-    with np.errstate(invalid="ignore"):
-        mean, sd = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-    return number(mean, form) + (f" ± {number(sd, form)}" if math.isfinite(sd) else "")
-
-
 def rarity(values: np.ndarray, stated: float) -> str:
     """The share of networks at least as far from the mean as a stated number."""
     distance = np.abs(values - values.mean())
@@ -373,7 +339,7 @@ def rarity(values: np.ndarray, stated: float) -> str:
 
 
 def document_table(records: Records) -> Table:
-    groups = grouped(records)
+    groups = records.named(name_of)
     found = measure(records)
     rows = []
     nothing = np.empty(0)
@@ -383,19 +349,16 @@ def document_table(records: Records) -> Table:
         if not quantity.endswith("mean")
         for k, layer in enumerate(TABLED)
     ]
-    listed += [
-        ("gradient std, embedding", "embedding", 1.54e-3, ".2e", ""),
-        ("gradient std, last weights", "output", 2.32e-2, ".2e", ""),
-    ]
+    listed += [("gradient std, embedding", "embedding", 1.54e-3, ".2e", "")]
+    listed += [("gradient std, last weights", "output", 2.32e-2, ".2e", "")]
     for what, quantity, value, form, unit in listed:
-        at = {
-            "before": found.get(f"before/{PLAIN}/{quantity}", nothing),
-            "batch": found.get(f"before/{PLAIN}, batch norm/{quantity}", nothing),
-            "after": found.get(f"after/{PLAIN}/{quantity}", nothing),
-        }
+        before, batch, after = (
+            found.get(f"{case}/{quantity}", nothing)
+            for case in (f"before/{PLAIN}", f"before/{PLAIN}, batch norm", f"after/{PLAIN}")
+        )
         rows.append([what + (f" ({unit.strip()})" if unit else ""), number(value, form)])
-        rows[-1] += [spread(at["before"], form), rarity(at["before"], value) if len(at["before"]) else "–"]
-        rows[-1] += [spread(at["batch"], form), spread(at["after"], form)]
+        rows[-1] += [spread(before, form), rarity(before, value) if len(before) else "–"]
+        rows[-1] += [spread(batch, form), spread(after, form)]
     own = groups.get(PLAIN, Records([]))
     count = len(found.get(f"before/{PLAIN}/embedding", []))
     steps = records[0].config.steps
@@ -413,19 +376,14 @@ def document_table(records: Records) -> Table:
 def gain_table(records: Records) -> Table:
     found = measure(records)
     rows = []
-    for name, own in grouped(records).items():
+    for name, own in records.named(name_of).items():
         last = len(own[0].arrays["after_activation_std"])
-        at = f"before/{name}"
-        rows.append(
-            [
-                name,
-                spread(found[f"{at}/activation_std/1"], ".2g"),
-                spread(found[f"{at}/activation_std/{last}"], ".2g"),
-                spread(found[f"{at}/saturated/{last}"], ".1f") if "tanh" in name else "–",
-                spread(found[f"{at}/gradient_held"], ".2g"),
-                spread(found[f"loss/{name}"], ".3f"),
-            ]
+        first, end, held = (
+            spread(found[f"before/{name}/{what}"], ".2g")
+            for what in ("activation_std/1", f"activation_std/{last}", "gradient_held")
         )
+        saturated = spread(found[f"before/{name}/saturated/{last}"], 1) if "tanh" in name else "–"
+        rows.append([name, first, end, saturated, held, spread(found[f"loss/{name}"])])
     steps = records[0].config.steps
     return Table(
         "What the gain does",
@@ -436,22 +394,12 @@ def gain_table(records: Records) -> Table:
 
 
 def weight_table(records: Records) -> Table:
-    own = grouped(records).get(PLAIN, Records([]))
+    own = records.named(name_of).get(PLAIN, Records([]))
     if not own:
         return Table("", [], [])
     names = weight_names(len(own[0].arrays["after_weight_gradient_std"]))
-    rows = [
-        [name, *(spread(values[:, k], form) for values, form in columns)]
-        for columns in [
-            [
-                (stacked(own, "weight_gradient_std"), ".2e"),
-                (stacked(own, "gradient_to_data"), ".2e"),
-                (ended(own, "weight_gradient_std"), ".2e"),
-                (ended(own, "gradient_to_data"), ".2e"),
-            ]
-        ]
-        for k, name in enumerate(names)
-    ]
+    columns = [take(own, what) for take in (stacked, ended) for what in ("weight_gradient_std", "gradient_to_data")]
+    rows = [[name, *(spread(values[:, k], ".2e") for values in columns)] for k, name in enumerate(names)]
     return Table(
         "Gradients of the weights, tanh, gain 5/3",
         ["Weights", "gradient std", "to data", "after: gradient std", "to data"],
@@ -471,7 +419,7 @@ HUES = {"0.5": "orange", "1": "purple", "5/3": "blue", "3": "vermillion"}
 
 
 def plot(records: Records) -> Iterator[Picture]:
-    groups = grouped(records)
+    groups = records.named(name_of)
     tanh = {name: own for name, own in groups.items() if name.startswith("tanh") and "norm" not in name}
     linear = {name: own for name, own in groups.items() if name.startswith("linear") and "norm" not in name}
     if tanh:
@@ -500,16 +448,8 @@ def distributions(groups: dict[str, Records], what: str, label: str) -> tuple[Fi
         for k, layer in enumerate(density):
             axes.plot((edges[1:] + edges[:-1]) / 2 / unit, unit * layer, color=style.layer(k, len(density)), lw=1.8)
         style.title(axes, f"gain {name.split(' ')[1]}")
-        axes.annotate(
-            f"std {std[0]:.2f} → {std[-1]:.2g}" if what == "activation" else f"first/last {std[0] / std[-1]:.2g}",
-            (1, 1),
-            xycoords="axes fraction",
-            xytext=(0, 10),
-            textcoords="offset points",
-            ha="right",
-            color=style.muted(),
-            fontsize=11,
-        )
+        ends = f"std {std[0]:.2f} → {std[-1]:.2g}" if what == "activation" else f"first/last {std[0] / std[-1]:.2g}"
+        style.corner(axes, ends)
         axes.set_yticks([])
         axes.grid(visible=False)
         axes.set_xlim(-reach, reach)
@@ -517,16 +457,7 @@ def distributions(groups: dict[str, Records], what: str, label: str) -> tuple[Fi
     for axes in grid.flat[count:]:
         axes.set_visible(False)
     figure.supxlabel(label, color=style.muted(), fontsize=12.5)
-    layers = len(density)
-    figure.legend(
-        grid[0, 0].lines[:layers],
-        [f"layer {k + 1}" for k in range(layers)],
-        loc="outside upper left",
-        ncols=5,
-        fontsize=11,
-        handlelength=1.2,
-        columnspacing=1.2,
-    )
+    style.legend_above(figure, grid[0, 0].lines[: len(density)], [f"layer {k + 1}" for k in range(len(density))], 5)
     if what == "activation":
         return figure, (
             "What the tanh layers put out before training: how often each value occurs. Small gains fade to a spike at "
@@ -540,9 +471,8 @@ def distributions(groups: dict[str, Records], what: str, label: str) -> tuple[Fi
 
 def by_layer(groups: dict[str, Records], activation: str) -> tuple[Figure, str]:
     figure, (left, right) = style.figure(1, 2, height=3.6)
-    for axes, quantity, text in (
-        (left, "activation_std", "Activations: std"),
-        (right, "gradient_std", "Gradients: std"),
+    for axes, quantity, text in zip(
+        (left, right), ("activation_std", "gradient_std"), ("Activations: std", "Gradients: std"), strict=True
     ):
         ends = []
         for name, own in groups.items():
@@ -550,26 +480,15 @@ def by_layer(groups: dict[str, Records], activation: str) -> tuple[Figure, str]:
             layers = np.arange(1, len(mean) + 1)
             gain = name.split(" ")[1]
             hue = style.colour(HUES.get(gain, "grey"))
-            axes.plot(
-                layers, getattr(predicted(own[0].config), quantity)[:-1], color=hue, linewidth=1.4, ls=(0, (4, 3))
-            )
+            theory = getattr(predicted(own[0].config), quantity)[:-1]
+            axes.plot(layers, theory, color=hue, linewidth=1.4, ls=style.DASHED)
             axes.plot(layers, mean, "o", color=hue, markersize=6)
             # Gradients begin at the same size behind the last layer: their names belong to the other end.
-            ends.append((layers[-1], mean[-1], gain, hue))
             if quantity == "gradient_std":
-                ends.pop()
-                axes.annotate(
-                    gain,
-                    (layers[0], mean[0]),
-                    xytext=(-9, 0),
-                    textcoords="offset points",
-                    ha="right",
-                    va="center",
-                    color=hue,
-                    fontsize=12,
-                )
-        axes.set_yscale("log")
-        axes.minorticks_off()
+                style.note(axes, gain, (layers[0], mean[0]), (-9, 0), ha="right", va="center", color=hue, fontsize=12)
+            else:
+                ends.append((layers[-1], mean[-1], gain, hue))
+        style.logarithmic(axes, along="y")
         axes.set_xticks(layers)
         axes.set_xlim(0.5 if quantity == "activation_std" else -0.2, layers[-1] + 0.4)
         axes.set_xlabel("hidden layer")
@@ -605,32 +524,18 @@ def document_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
                 continue
             values = factor * take(groups[name], quantity)[:, : len(stated)]
             error = 2 * values.std(axis=0, ddof=1) if len(values) > 1 else None
-            axes.errorbar(
-                values.mean(axis=0),
-                np.arange(values.shape[1]) + 0.2 * (shift - 1),
-                xerr=error,
-                fmt="o",
-                color=style.colour(hue),
-                markersize=7,
-                capsize=3,
-            )
-        axes.plot(
-            stated, np.arange(3) - 0.2, "D", markersize=8, markerfacecolor="none", color=style.ink(), mew=1.6, zorder=5
-        )
+            at, hue = np.arange(values.shape[1]) + 0.2 * (shift - 1), style.colour(hue)
+            axes.errorbar(values.mean(axis=0), at, xerr=error, fmt="o", color=hue, markersize=7, capsize=3)
+        axes.plot(stated, np.arange(3) - 0.2, "D", markersize=8, mfc="none", color=style.ink(), mew=1.6, zorder=5)
         style.title(axes, text)
-        axes.grid(axis="x")
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
-    left.set_yticks(range(3), [f"layer {k}" for k in TABLED], color=style.ink())
-    left.set_ylim(2.5, -0.5)
+        style.rows(axes)
+    style.rows(left, [f"layer {k}" for k in TABLED])
     left.set_xlim(0)
-    right.set_xscale("log")
-    right.set_xticks([3, 10, 30], ["3", "10", "30"])
-    right.minorticks_off()
-    marks = [figure.axes[0].plot([], [], "D", mfc="none", color=style.ink(), mew=1.6, label="document 5")[0]]
+    style.logarithmic(right, [3, 10, 30])
+    marks = left.plot([], [], "D", mfc="none", color=style.ink(), mew=1.6, label="document 5")
     for _, name, hue, text in cases:
         if name in groups:
-            marks.append(figure.axes[0].plot([], [], "o", color=style.colour(hue), label=text)[0])
+            marks += left.plot([], [], "o", color=style.colour(hue), label=text)
     figure.legend(handles=marks, loc="outside upper left", ncols=4, fontsize=11, handletextpad=0.2, columnspacing=1.0)
     return figure, (
         "Document 5's tables (◇) beside what is measured: mean and two standard deviations between networks. They hold "
@@ -641,24 +546,15 @@ def document_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
 def weight_picture(own: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.3)
     before, after = stacked(own, "gradient_to_data").mean(axis=0), ended(own, "gradient_to_data").mean(axis=0)
-    rows = np.arange(len(before))
     depth = len(before)
-    for row in rows:
-        hue = style.layer(int(row), depth)
-        axes.annotate(
-            "",
-            (after[row], row),
-            (before[row], row),
-            arrowprops={"arrowstyle": "-|>", "color": hue, "linewidth": 2, "shrinkA": 5, "shrinkB": 0},
-        )
+    for row in range(depth):
+        hue = style.layer(row, depth)
+        arrow = {"arrowstyle": "-|>", "color": hue, "linewidth": 2, "shrinkA": 5, "shrinkB": 0}
+        axes.annotate("", (after[row], row), (before[row], row), arrowprops=arrow)
         axes.plot(before[row], row, "o", color=hue, markersize=9)
         axes.plot(after[row], row, "o", color=hue, markersize=3)
     axes.set_xscale("log")
-    axes.set_yticks(rows, weight_names(depth), color=style.ink())
-    axes.set_ylim(depth - 0.5, -0.6)
-    axes.grid(axis="x")
-    axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
+    style.rows(axes, weight_names(depth), room=0.6)
     axes.set_xlabel("gradient std / weight std, logarithmic")
     style.title(axes, "Gradient relative to the weights it moves")
     return figure, (
@@ -682,11 +578,8 @@ def portrait(record: Record) -> Iterator[Picture]:
     axes.set_xlabel("step")
     style.title(axes, "log10 of update to data")
     style.label_ends(axes, ends)
-    yield Picture(
-        "updates",
-        figure,
-        f"{name_of(record.config)}, seed {record.seed}: learning rate times gradient, relative to the weights.",
-    )
+    which = f"{name_of(record.config)}, seed {record.seed}"
+    yield Picture("updates", figure, f"{which}: learning rate times gradient, relative to the weights.")
 
 
 NEXT = [
