@@ -26,9 +26,9 @@ entry a[j] was used for every i, so its derivative is the sum of all those uses:
 
 from __future__ import annotations
 
-import inspect
 import sys
-from pathlib import Path
+from inspect import get_annotations
+from os.path import dirname, join
 from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ReferenceType
@@ -41,13 +41,12 @@ from npgrad.tensor import Array, Hook, Tensor, tick
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    registry: dict[str, type[Function]]
+    """Every Function of the library by name, family by family: what tests, derivations and benchmarks enumerate."""
+
 __all__ = ["Function", "registry", "unbroadcast"]
 
-registry: dict[str, type[Function]] = {}
-"""Every Function of the library by name, in the order of definition: what tests, derivations and benchmarks
-enumerate."""
-
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = join(dirname(__file__), "")
 # What every operation looks up has a short way to it.
 _ndarray = np.ndarray
 _new_tensor = Tensor.__new__
@@ -106,12 +105,10 @@ class Function:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        declared = {name for name, kind in inspect.get_annotations(cls).items() if "array" in str(kind).lower()}
+        declared = {name for name, kind in get_annotations(cls).items() if "array" in str(kind).lower()}
         cls.buffers = cls.buffers | declared
         for name in declared - set(vars(cls)):
             setattr(cls, name, None)
-        if cls.__module__.startswith("npgrad.functions"):
-            registry[cls.__name__] = cls
 
     def forward(self, *arrays: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, *arrays).")
@@ -274,3 +271,15 @@ def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
         extra + k for k, (n, m) in enumerate(zip(shape, tail, strict=True)) if n == 1 and m != 1
     )
     return np.asarray(np.add.reduce(dy, axis=axes)).reshape(shape) if axes else dy.reshape(shape)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name != "registry":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # Made when it is first asked for, because it needs all the families and few programs do.
+        from npgrad import functions
+
+        public = [getattr(functions, name) for name in functions.__all__]
+        return globals().setdefault("registry", {f.__name__: f for f in public if isinstance(f, type)})

@@ -27,28 +27,43 @@ _SPELLED_OTHERWISE = {
     np.power: "pow",
     np.absolute: "abs",
 }
-_WITHOUT_GRADIENT = (
+_WITHOUT_GRADIENT = frozenset((
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.isnan, np.isinf, np.isfinite, np.signbit,
     np.argmax, np.argmin, np.argsort, np.shape, np.ndim, np.size, np.array_equal, np.allclose, np.isclose,
     np.count_nonzero, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.array_repr, np.array_str,
     np.iscomplexobj, np.isrealobj, np.may_share_memory, np.shares_memory,
-)  # fmt: skip
+))  # fmt: skip
 
 _REFUSED = ("out", "dtype", "where", "initial", "casting")
 
 
-def _table() -> dict[Any, Callable[..., Tensor]]:
-    table = {f: getattr(F, name) for f, name in _SPELLED_OTHERWISE.items() if hasattr(F, name)}
+def _table() -> dict[Any, str]:
+    table = dict(_SPELLED_OTHERWISE)
     for name in F.__all__:  # type: ignore[attr-defined]  # computed, and so unknown to type checkers
         namesake = getattr(np, name, None)
         if callable(namesake) and not isinstance(namesake, type):
-            table.setdefault(namesake, getattr(F, name))
+            table.setdefault(namesake, name)
     return table
 
 
-supported: dict[Any, Callable[..., Tensor]] = _table()
-"""NumPy function or ufunc -> the npgrad function that differentiates it."""
+supported: dict[Any, str] = _table()
+"""NumPy function or ufunc -> the name of the npgrad function that differentiates it."""
+
+
+class _Rules(dict[Any, Callable[..., Tensor] | None]):
+    """NumPy function -> the npgrad function, for those that have been asked for: looking one up loads its family."""
+
+    def __missing__(self, function: Any) -> Callable[..., Tensor] | None:
+        name = supported.get(function)
+        if name is None:
+            return None
+        rule: Callable[..., Tensor] = getattr(F, name)
+        self[function] = rule
+        return rule
+
+
+_rules = _Rules()
 
 
 def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -57,7 +72,7 @@ def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], option
         if any(isinstance(x, Tensor) for x in (*options.get("out", ()), options.get("where"))):
             refuse_options(ufunc.__name__, options)
         return ufunc(*[raw(x) for x in inputs], **options)
-    rule = supported.get(ufunc)
+    rule = _rules[ufunc]
     if method != "__call__" or rule is None:
         refuse(ufunc.__name__ + ("" if method == "__call__" else f".{method}"))
     if options:
@@ -69,7 +84,7 @@ def dispatch_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, An
     """NEP 18: called by NumPy when one of its functions meets a tensor. Raises TypeError for what has no rule."""
     if function in _WITHOUT_GRADIENT:
         return function(*[raw(x) for x in args], **{name: raw(x) for name, x in kwargs.items()})
-    rule = supported.get(function)
+    rule = _rules[function]
     if rule is None:
         refuse(function.__name__)
     if len(args) > 2:
