@@ -7,25 +7,26 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import count
 from sys import getrefcount
-from typing import Any, NoReturn, SupportsIndex
+from typing import Any, NoReturn
 from weakref import ref
 
 import numpy as np
-from numpy.typing import NDArray
 
 from npgrad.mode import MODE
+from npgrad.operators import Operators
 
 __all__ = ["Array", "Tensor", "TensorLike", "tick"]
 
 tick = count(1).__next__
 """One clock for everything: nodes are stamped when they are made, leaves when their array changes."""
 
-Array = NDArray[Any]
+# What numpy.typing calls NDArray[Any]; importing that would take longer than the rest of this file.
+Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
 Hook = Callable[[Array], "Array | None"]
 Axis = int | tuple[int, ...] | None
 
 
-class Tensor:
+class Tensor(Operators):
     """A NumPy array that remembers how it was made, so that `backward()` can differentiate through its history.
 
     `Tensor(data, requires_grad=False)` copies `data` (anything NumPy can turn into a numeric array) and keeps its
@@ -307,55 +308,7 @@ class Tensor:
             "Use npgrad.where(mask, new, old), or change a leaf's array: t.data[index] = value."
         )
 
-    # -- operations: the functions of npgrad.functions under their usual spellings -------------------------------------
-
-    def __add__(self, other: TensorLike) -> Tensor:
-        return F.Add.apply(self, other)
-
-    def __radd__(self, other: TensorLike) -> Tensor:
-        return F.Add.apply(other, self)
-
-    def __sub__(self, other: TensorLike) -> Tensor:
-        return F.Sub.apply(self, other)
-
-    def __rsub__(self, other: TensorLike) -> Tensor:
-        return F.Sub.apply(other, self)
-
-    def __mul__(self, other: TensorLike) -> Tensor:
-        return F.Mul.apply(self, other)
-
-    def __rmul__(self, other: TensorLike) -> Tensor:
-        return F.Mul.apply(other, self)
-
-    def __truediv__(self, other: TensorLike) -> Tensor:
-        return F.Div.apply(self, other)
-
-    def __rtruediv__(self, other: TensorLike) -> Tensor:
-        return F.Div.apply(other, self)
-
-    def __pow__(self, other: TensorLike) -> Tensor:
-        return F.Pow.apply(self, other)
-
-    def __rpow__(self, other: TensorLike) -> Tensor:
-        return F.Pow.apply(other, self)
-
-    def __matmul__(self, other: TensorLike) -> Tensor:
-        return F.MatMul.apply(self, other)
-
-    def __rmatmul__(self, other: TensorLike) -> Tensor:
-        return F.MatMul.apply(other, self)
-
-    def __neg__(self) -> Tensor:
-        return F.Neg.apply(self)
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Tensor:
-        return F.abs(self)
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return F.getitem(self, index)
+    # -- comparisons: NumPy arrays -------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> Any:
         return self._data == raw(other)
@@ -374,46 +327,6 @@ class Tensor:
 
     def __ge__(self, other: TensorLike) -> Any:
         return self._data >= raw(other)
-
-    @property
-    def T(self) -> Tensor:
-        return F.transpose(self)
-
-    def exp(self) -> Tensor:
-        return F.exp(self)
-
-    def log(self) -> Tensor:
-        return F.log(self)
-
-    def sqrt(self) -> Tensor:
-        return F.sqrt(self)
-
-    def tanh(self) -> Tensor:
-        return F.tanh(self)
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return F.sum(self, axis, keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return F.mean(self, axis, keepdims)
-
-    def var(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        return F.var(self, axis, ddof, keepdims)
-
-    def std(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        return F.std(self, axis, ddof, keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return F.max(self, axis, keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return F.min(self, axis, keepdims)
-
-    def reshape(self, *shape: int | Sequence[int]) -> Tensor:
-        return F.reshape(self, shape[0] if len(shape) == 1 else shape)  # type: ignore[arg-type]
-
-    def transpose(self, *axes: SupportsIndex | Sequence[int]) -> Tensor:
-        return F.transpose(self, axes[0] if len(axes) == 1 else axes or None)  # type: ignore[arg-type]
 
 
 TensorLike = Tensor | Array | Sequence[Any] | complex
@@ -451,8 +364,7 @@ def _hooks_of(owner: Tensor | Function) -> list[Hook]:
     return owner.hooks
 
 
-# At the bottom because functions are made of tensors and tensors have functions as operators.
-from npgrad import functions as F  # noqa: E402
+# At the bottom because a Function makes tensors, and a tensor knows the Function that made it.
 from npgrad import protocols  # noqa: E402
 from npgrad.function import Function, as_array  # noqa: E402
 from npgrad.sweep import deliver, sweep  # noqa: E402
