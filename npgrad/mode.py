@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, replace
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -21,19 +20,29 @@ R = TypeVar("R")
 __all__ = ["enable_grad", "holomorphic", "is_grad_enabled", "no_grad"]
 
 
-@dataclass(frozen=True, slots=True)
 class Mode:
-    """The switches one operation has to look at; in slots, because every operation looks at them."""
+    """The switches one operation has to look at; in slots, because every operation looks at them.
 
-    grad: bool = True
-    """Operations on tensors that require a gradient are recorded."""
-    holomorphic: bool = False
-    """Complex leaves may require a gradient (verification by complex step)."""
-    tape: Tape | None = None
-    """The recording that operations are matched against (`npgrad.replay`)."""
+    Never changed: a context in another mode has another one.
+    """
+
+    # Not a dataclass, whose making would take as long as importing the rest of the engine's small files.
+    __slots__ = ("grad", "holomorphic", "tape")
+
+    def __init__(self, grad: bool = True, holomorphic: bool = False, tape: Tape | None = None) -> None:
+        self.grad = grad
+        """Operations on tensors that require a gradient are recorded."""
+        self.holomorphic = holomorphic
+        """Complex leaves may require a gradient (verification by complex step)."""
+        self.tape = tape
+        """The recording that operations are matched against (`npgrad.replay`)."""
+
+    def but(self, **changes: Any) -> Mode:
+        """The same with some of the switches set otherwise."""
+        return Mode(**{name: getattr(self, name) for name in Mode.__slots__} | changes)
 
 
-MODE: ContextVar[Mode] = ContextVar("npgrad_mode", default=Mode())  # noqa: B039 (it cannot change)
+MODE: ContextVar[Mode] = ContextVar("npgrad_mode", default=Mode())  # noqa: B039 (it never changes)
 
 
 class _switch:
@@ -44,7 +53,7 @@ class _switch:
         self.tokens: list[Token[Mode]] = []
 
     def __enter__(self) -> None:
-        self.tokens.append(MODE.set(replace(MODE.get(), **self.changes)))
+        self.tokens.append(MODE.set(MODE.get().but(**self.changes)))
 
     def __exit__(self, *error: object) -> None:
         MODE.reset(self.tokens.pop())
