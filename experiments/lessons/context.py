@@ -244,7 +244,7 @@ def tables(records: Records) -> list[Table]:
             name += (
                 f", {hidden} units" if hidden == WIDE else f", embeddings of {embedding}" if embedding == LONG else ""
             )
-            network = [spread(same.values(name)) for name in ("train_loss", "val_loss", "new_loss")]
+            network = [spread(same.values(name), 4) for name in ("train_loss", "val_loss", "new_loss")]
             count = [f"{same.mean(name):.4f}" for name in ("counted_loss", "counted_new_loss")]
             rows.append([name, *network, *(count if (hidden, embedding) == (200, 10) else ("", ""))])
     steps = records[0].config.steps
@@ -319,7 +319,7 @@ def worth(own: Records, context: int) -> tuple[Figure, str]:
     back = np.arange(1, context + 1)
     hues = [style.colour("blue" if k <= 3 else "orange") for k in back]
     axes.bar(back, rises, width=0.7, color=hues)
-    axes.axvline(3.5, color=style.muted(), linewidth=1.2, linestyle=(0, (4, 3)))
+    axes.axvline(3.5, color=style.muted(), linewidth=1.2, linestyle=style.DASHED)
     place = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "va": "top", "color": style.muted()}
     axes.annotate("not seen with a context of 3", (3.5, 0.97), xytext=(8, 0), ha="left", **place)
     axes.set_xticks(back)

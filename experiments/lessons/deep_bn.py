@@ -20,6 +20,7 @@ from experiments.experiment import Picture, Result, Table
 from experiments.lessons.stages import spread, thinned
 from experiments.runner import Progress
 from experiments.store import Records
+from experiments.tables import fraction
 from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators, sample
 from npgrad import Tensor, data, nn, no_grad
@@ -264,8 +265,8 @@ def tables(records: Records) -> list[Table]:
             [
                 NAMES.get(name, name),
                 f"{own[0].summary['parameters']:,}",
-                spread(own.values("train_loss")),
-                spread(own.values("val_loss")),
+                spread(own.values("train_loss"), 4),
+                spread(own.values("val_loss"), 4),
             ]
             for name, own in trained.items()
         ]
@@ -331,9 +332,7 @@ def loss_by_gain(deep: Records, depth: int) -> tuple[Figure, str]:
         hue = style.colour(norm)
         axes.errorbar(x, y, yerr=sd if any(sd) else None, color=hue, marker="o", markersize=8, capsize=4)
         ends.append((x[-1], y[-1], NORMS.get(norm, norm), hue))
-    axes.set_xscale("log")
-    axes.set_xticks(gains, [{5 / 3: "5/3"}.get(gain, f"{gain:g}") for gain in gains])
-    axes.minorticks_off()
+    style.logarithmic(axes, gains, [fraction(gain) for gain in gains])
     axes.set_xlabel("gain of the weights, logarithmic")
     axes.margins(y=0.12)
     style.title(axes, f"{depth} layers: validation loss after {deep[0].config.stack_steps:,} steps")
@@ -357,8 +356,7 @@ def by_layer(deep: Records, depth: int) -> tuple[Figure, str]:
                 y = record.arrays[name]
                 y = y / (y[0] if name == "signal" else y[-1])
                 axes.plot(np.arange(1, len(y) + 1), y, color=style.colour(norm), linestyle=dashes[gain])
-        axes.set_yscale("log")
-        axes.minorticks_off()
+        style.logarithmic(axes, along="y")
         axes.set_xlabel("hidden layer")
         style.title(axes, what)
     both[0].set_ylabel("signal, relative to layer 1")
@@ -390,12 +388,8 @@ def loss_curves(records: Records) -> tuple[Figure, str]:
         axes.plot(step, loss, color=hue, linewidth=1.8, label=NAMES.get(name, name))
         ends.append((step[-1], loss[-1], {"shallow": "shallow"}.get(name, NORMS.get(name, name)), hue))
     steps = int(records.where(stack=0)[0].config.steps)
-    axes.set_xscale("log")
+    style.over_steps(axes, steps, first=10)
     axes.set_xlim(10, steps)
-    ticks = [t for t in (10, 100, 1_000, 10_000, 100_000) if t <= steps]
-    axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
-    axes.minorticks_off()
-    axes.set_xlabel("step, logarithmic")
     style.title(axes, "Six layers and two: training loss")
     style.label_ends(axes, ends)
     return figure, (

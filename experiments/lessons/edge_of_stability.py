@@ -18,9 +18,9 @@ import npgrad
 from experiments import style
 from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
-from experiments.lessons.stages import spread
 from experiments.runner import Progress
 from experiments.store import Records
+from experiments.tables import spread
 from models.mlp import MLP
 from models.mlp import STAGES as SCALES
 from models.training import generators
@@ -252,13 +252,10 @@ def sharpness_by_rate(records: Records) -> tuple[Figure, str]:
     for (lr, own), hue in zip(records.by("lr").items(), HUES, strict=False):
         series = own[0].series
         axes.plot(series["step"], series["sharpness"], color=style.colour(hue))
-        axes.axhline(2 / lr, color=style.colour(hue), linewidth=1.4, linestyle=(0, (4, 3)))
+        axes.axhline(2 / lr, color=style.colour(hue), linewidth=1.4, linestyle=style.DASHED)
         ends.append((series["step"][-1], series["sharpness"][-1], f"rate {lr:g}", style.colour(hue)))
-    axes.set_yscale("log")
+    style.logarithmic(axes, (0.5, 1, 2, 4), along="y")
     axes.set_ylim(0.3, 8)
-    ticks = (0.5, 1, 2, 4)
-    axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
-    axes.minorticks_off()
     axes.set_xlim(0)
     axes.set_xlabel("step")
     style.title(axes, "Sharpness λ, and 2/lr (dashed)")
@@ -296,13 +293,10 @@ def sharpness_by_loss(records: Records) -> tuple[Figure, str]:
         loss = own[0].arrays["losses"][series["step"].astype(int)]
         axes.plot(loss, series["sharpness"], color=style.colour(stage), marker="o", markersize=5)
         ends.append((loss[-1], series["sharpness"][-1], STAGES.get(stage, stage), style.colour(stage)))
-    axes.set_yscale("log")
-    axes.axhline(2 / slow, color=style.muted(), linewidth=1.2, linestyle=(0, (4, 3)))
-    ticks = (0.3, 1, 3, 10)
-    axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
+    axes.axhline(2 / slow, color=style.muted(), linewidth=1.2, linestyle=style.DASHED)
+    style.logarithmic(axes, (0.3, 1, 3, 10), along="y")
     axes.set_ylim(0.2, 12)
     axes.set_xlim(4, min(end[0] for end in ends) - 0.05)
-    axes.minorticks_off()
     axes.set_xlabel("loss, falling to the right")
     style.title(axes, "Sharpness λ on the way down, and 2/lr (dashed)")
     style.label_ends(axes, ends)

@@ -210,13 +210,8 @@ def name_of(config: SimpleNamespace) -> str:
     return "original" if config.output_bias else f"{config.output_scale:g}"
 
 
-def grouped(records: Records) -> dict[str, Records]:
-    names = dict.fromkeys(name_of(r.config) for r in records)
-    return {name: Records([r for r in records if name_of(r.config) == name]) for name in names}
-
-
 def measure(records: Records) -> dict[str, np.ndarray]:
-    groups = grouped(records)
+    groups = records.named(name_of)
     found = {f"{name}/{group}": own.values(name) for group, own in groups.items() for name in MEASURES}
     for name in ("uniform_loss", "unigram_loss"):
         found[name] = records.values(name)[:1]
@@ -298,53 +293,37 @@ CLAIMS = [
 
 
 def tables(records: Records) -> list[Table]:
-    groups = grouped(records)
+    groups = records.named(name_of)
     steps = records[0].config.steps
     rows = []
     for name, own in groups.items():
         if name in STARTS:
             continue
         shown = {"original": "1, bias too", "0": "exactly 0"}.get(name, name)
-        rows.append(
-            [
-                shown,
-                spread(own.values("logit_size"), 2),
-                spread(own.values("initial_loss"), 4),
-                spread(own.values("normal_loss"), 2),
-                spread(own.values("wasted_steps"), 0) if own.mean("wasted_steps") < steps else "all",
-                spread(own.values("val_loss"), 4),
-            ]
-        )
-    found = [
-        Table(
-            "The scale of the last weights",
-            ["Scale", "logits", "first loss", "if logits were normal", "steps wasted", "validation"],
-            rows,
-            f"Logits: root mean square. Wasted are the steps until the loss is below ln 27 = "
-            f"{records.mean('uniform_loss'):.4f}. Validation loss after {steps:,} steps.",
-        )
-    ]
+        measured = (("logit_size", 2), ("initial_loss", 4), ("normal_loss", 2), ("wasted_steps", 0), ("val_loss", 4))
+        rows.append([shown, *(spread(own.values(what), digits) for what, digits in measured)])
+        if own.mean("wasted_steps") >= steps:
+            rows[-1][4] = "all"
+    columns = ["Scale", "logits", "first loss", "if logits were normal", "steps wasted", "validation"]
+    note = (
+        f"Logits: root mean square. Wasted are the steps until the loss is below ln 27 = "
+        f"{records.mean('uniform_loss'):.4f}. Validation loss after {steps:,} steps."
+    )
+    found = [Table("The scale of the last weights", columns, rows, note)]
     starts = {name: own for name, own in groups.items() if name in STARTS}
     if starts:
         starts = {"random": groups["0.01"]} | starts if "0.01" in groups else starts
-        found.append(
-            Table(
-                "Beginning at zero",
-                ["Start", "different units", "first loss", "training", "validation"],
-                [
-                    [
-                        STARTS[name],
-                        spread(own.values("distinct_units"), 0),
-                        spread(own.values("initial_loss"), 4),
-                        spread(own.values("train_loss"), 4),
-                        spread(own.values("val_loss"), 4),
-                    ]
-                    for name, own in starts.items()
-                ],
-                f"After {steps:,} steps. Knowing nothing but how frequent each letter is costs "
-                f"{records.mean('unigram_loss'):.4f} on the training data.",
-            )
+        measured = (("distinct_units", 0), ("initial_loss", 4), ("train_loss", 4), ("val_loss", 4))
+        rows = [
+            [STARTS[name], *(spread(own.values(what), digits) for what, digits in measured)]
+            for name, own in starts.items()
+        ]
+        note = (
+            f"After {steps:,} steps. Knowing nothing but how frequent each letter is costs "
+            f"{records.mean('unigram_loss'):.4f} on the training data."
         )
+        columns = ["Start", "different units", "first loss", "training", "validation"]
+        found.append(Table("Beginning at zero", columns, rows, note))
     return found
 
 
@@ -352,7 +331,7 @@ def tables(records: Records) -> list[Table]:
 
 
 def plot(records: Records) -> Iterator[Picture]:
-    groups = grouped(records)
+    groups = records.named(name_of)
     scaled = {float(name): own for name, own in groups.items() if name != "original" and name not in STARTS}
     if "original" in groups:
         yield Picture("sure", *sure(groups))
@@ -384,16 +363,7 @@ def sure(groups: dict[str, Records]) -> tuple[Figure, str]:
         one.set_ylim(0, 1)
         one.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
         style.title(one, f"{text}: loss {-math.log(max(float(p[truth]), 1e-300)):.1f}")
-        one.annotate(
-            f"▼ {characters[truth]} is right: p = {p[truth]:.2g}".replace("e-", "e−"),
-            (1, 1),
-            xycoords="axes fraction",
-            xytext=(0, 10),
-            textcoords="offset points",
-            ha="right",
-            color=style.muted(),
-            fontsize=11.5,
-        )
+        style.corner(one, f"▼ {characters[truth]} is right: p = {p[truth]:.2g}".replace("e-", "e−"), 11.5)
     context = "".join(characters[i] for i in first["first_x"][k])
     axes[-1, 0].set_xticks(range(len(characters)), characters, fontsize=10)
     axes[-1, 0].set_xlabel(f"next character after “{context}”")
@@ -410,31 +380,19 @@ def scale_picture(records: Records, scaled: dict[float, Records]) -> tuple[Figur
     first = np.array([own.mean("initial_loss") for own in scaled.values()])
     at = np.geomspace(0.05, max(float(sizes.max()) * 1.3, 1.0), 60)
     classes = round(math.exp(records.mean("uniform_loss")))
-    left.plot(at, [normal_loss(size, classes) for size in at], color=style.muted(), linewidth=1.4, ls=(0, (4, 3)))
+    left.plot(at, [normal_loss(size, classes) for size in at], color=style.muted(), linewidth=1.4, ls=style.DASHED)
     left.plot(np.maximum(sizes, 0.05), first, "o", color=style.colour("orange"), markersize=8)
     style.guide(left, records.mean("uniform_loss"), "ln 27", at=0.02)
-    left.annotate(
-        "if logits were\nnormal numbers",
-        (at[45], normal_loss(at[45], classes)),
-        xytext=(-12, 12),
-        textcoords="offset points",
-        ha="right",
-        color=style.muted(),
-    )
-    for axes in (left, right):
-        axes.set_xscale("log")
-        axes.minorticks_off()
-    left.set_yscale("log")
-    left.minorticks_off()
-    ticks = [t for t in (3, 10, 30, 100, 300) if t < 2 * first.max()]
-    left.set_yticks(ticks, [str(t) for t in ticks])
+    style.note(left, "if logits were\nnormal numbers", (at[45], normal_loss(at[45], classes)), (-12, 12), ha="right")
+    style.logarithmic(left)
+    style.logarithmic(left, [t for t in (3, 10, 30, 100, 300) if t < 2 * first.max()], along="y")
     left.set_xlabel("size of the first logits")
     style.title(left, "First loss")
     val = [own.mean("val_loss") for own in scaled.values()]
     places = [max(scale, 0.003) for scale in scaled]
     right.plot(places, val, "o-", color=style.colour("orange"), markersize=8)
-    marks = [s for s in (10, 1, 0.1, 0.01) if s in scaled]
-    right.set_xticks([*marks, *([0.003] if 0.0 in scaled else [])], [f"{m:g}" for m in marks] + ["0"] * (0.0 in scaled))
+    marks = [s for s in (10, 1, 0.1, 0.01, 0) if s in scaled]
+    style.logarithmic(right, [mark or 0.003 for mark in marks], [f"{mark:g}" for mark in marks])
     right.set_xlabel("scale of the last weights")
     style.title(right, "Validation loss")
     return figure, (
@@ -452,12 +410,8 @@ def squashed(own: Records) -> tuple[Figure, str]:
         curve = np.mean([r.arrays[name] for r in own], axis=0) / own.mean(name)
         axes.plot(step, curve, color=style.colour(hue))
         ends.append((step[-1], curve[-1], text, style.colour(hue)))
-    axes.set_xscale("log")
-    axes.minorticks_off()
-    ticks = [t for t in (1, 10, 100, 1_000, 10_000, 100_000) if t <= step[-1]]
-    axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
+    style.over_steps(axes, step[-1])
     axes.set_ylim(0, 1.2)
-    axes.set_xlabel("step, logarithmic")
     style.title(axes, "Size relative to the beginning")
     style.label_ends(axes, ends)
     return figure, (
@@ -476,23 +430,13 @@ def symmetry(records: Records, groups: dict[str, Records]) -> tuple[Figure, str]
         hue = style.colour("blue" if groups[name].mean("distinct_units") > 1.5 else "vermillion")
         axes.plot(values.mean(), row, "o", color=hue, markersize=10)
         units = groups[name].mean("distinct_units")
+        text = f"{units:.0f} different units" if units > 1.5 else "all units the same"
         left = records.mean("unigram_loss") - 0.3 < values.mean() < records.mean("unigram_loss")
-        axes.annotate(
-            f"{units:.0f} different units" if units > 1.5 else "all units the same",
-            (values.mean(), row),
-            xytext=(-10, 0) if left else (10, 0),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            va="center",
-            color=hue,
-        )
-    axes.set_yticks(range(len(listed)), [STARTS[name] for name in listed], color=style.ink())
-    axes.set_ylim(len(listed) - 0.5, -0.9)
+        shift, side = ((-10, 0), "right") if left else ((10, 0), "left")
+        style.note(axes, text, (values.mean(), row), shift, ha=side, va="center", color=hue)
+    style.rows(axes, [STARTS[name] for name in listed], room=0.9)
     style.guide(axes, records.mean("unigram_loss"), "letter\nfrequencies", vertical=True)
     axes.set_xlim(right=3.1)
-    axes.grid(axis="x")
-    axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
     axes.set_xlabel(f"validation loss after {records[0].config.steps:,} steps")
     style.title(axes, "Beginning at zero")
     return figure, (

@@ -18,9 +18,9 @@ import numpy as np
 from experiments import style
 from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
-from experiments.lessons.stages import spread
 from experiments.runner import Progress
 from experiments.store import Records
+from experiments.tables import spread
 from models.deep_mlp import ACTIVATIONS, GAINS
 from models.mlp import MLP
 from npgrad import Tensor, nn
@@ -202,11 +202,6 @@ def name_of(config: SimpleNamespace) -> str:
     return f"{config.activation} {variance or f'{config.gain:g}'}"
 
 
-def grouped(records: Records) -> dict[str, Records]:
-    names = dict.fromkeys(name_of(r.config) for r in records)
-    return {name: Records([r for r in records if name_of(r.config) == name]) for name in names}
-
-
 def factor(curve: np.ndarray) -> float:
     """The mean factor from layer to layer, over the later nine tenths of the layers."""
     curve = curve[len(curve) // 10 :]
@@ -216,7 +211,7 @@ def factor(curve: np.ndarray) -> float:
 def measure(records: Records) -> dict[str, np.ndarray]:
     found: dict[str, Any] = {}
     with np.errstate(all="ignore"):
-        for name, own in grouped(records).items():
+        for name, own in records.named(name_of).items():
             curves = {key: [r.arrays[key] for r in own] for key in own[0].arrays}
             found[f"forward/{name}"] = [factor(c) for c in curves["preactivation"]]
             found[f"backward/{name}"] = [1 / factor(c) for c in curves["gradient"]]
@@ -230,11 +225,11 @@ def measure(records: Records) -> dict[str, np.ndarray]:
             for key in ("first_infinite", "first_zero", "off", "gain_needed", "first_weights"):
                 values = own.values(key)
                 found[f"{key}/{name}"] = [] if np.isnan(values).all() else values
-        for r in grouped(records).get("tanh", []):
+        for r in records.named(name_of).get("tanh", []):
             for key in r.summary:
                 if key.startswith("brittle"):
                     found.setdefault(key, []).append(r.summary[key])
-        linear = grouped(records).get("linear", Records([]))
+        linear = records.named(name_of).get("linear", Records([]))
         found["sum_of_100"] = [r.arrays["sums"][FANS.index(100)] for r in linear]
         found["root_of_fan_in"] = [np.mean(r.arrays["sums"] / np.sqrt(FANS)) for r in linear]
     return {name: np.array(values, dtype=float) for name, values in found.items() if len(values)}
@@ -242,20 +237,13 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 def variance_claims() -> list[Claim]:
     return [
-        Claim(
-            f"variance-{word}-{k}",
-            f"Weights too {word}: variance of the activations in layer {k}.",
-            source=4,
-            quantity=f"variance/linear {name}/{k}",
-            value=base**k,
-            tolerance=0.25 * base**k,
-            predicate=Above(1.0) if base > 1 else Below(1.0),
-            format=".3g",
-            note="These are weights that multiply the variance by 10, or divide it by 10, in each layer.",
-        )
+        Claim(f"variance-{word}-{k}", f"Weights too {word}: variance of the activations in layer {k}.",
+              source=4, quantity=f"variance/linear {name}/{k}", value=base**k, tolerance=0.25 * base**k,
+              predicate=Above(1.0) if base > 1 else Below(1.0), format=".3g",
+              note="These are weights that multiply the variance by 10, or divide it by 10, in each layer.")
         for word, name, base in (("large", "×10", 10.0), ("small", "×0.1", 0.1))
         for k in (1, 2, 3)
-    ]
+    ]  # fmt: skip
 
 
 CLAIMS = [
@@ -329,7 +317,7 @@ CLAIMS = [
 
 
 def tables(records: Records) -> list[Table]:
-    groups = grouped(records)
+    groups = records.named(name_of)
     found = measure(records)
     rows = [
         [
@@ -345,34 +333,31 @@ def tables(records: Records) -> list[Table]:
         for name, own in groups.items()
         if own[0].config.gain is None and own[0].config.narrowing == 1
     ]
-    made = [
-        Table(
-            f"{records[0].config.depth} layers with the recommended gain",
-            ["Nonlinearity", "gain", "needed", "forward", "predicted", "backward", "predicted", "std in the end"],
-            rows,
-            "Forward and backward: the factor from layer to layer, of pre-activations and of gradients. Needed: the "
-            "gain that keeps pre-activations at variance 1.",
-        )
-    ]
+    columns = ["Nonlinearity", "gain", "needed", "forward", "predicted", "backward", "predicted", "std in the end"]
+    note = (
+        "Forward and backward: the factor from layer to layer, of pre-activations and of gradients. Needed: the gain "
+        "that keeps pre-activations at variance 1."
+    )
+    made = [Table(f"{records[0].config.depth} layers with the recommended gain", columns, rows, note)]
     if "brittle 0.2 200 1" in found:
-        made.append(
-            Table(
-                "Does a rule survive a change of the network?",
-                ["Hidden layers", "× 0.2", "Kaiming"],
-                [
-                    [
-                        f"{layers} of {width}",
-                        spread(found[f"brittle 0.2 {width} {layers}"], 1),
-                        spread(found[f"brittle Kaiming {width} {layers}"], 1),
-                    ]
-                    for layers in (1, 4)
-                    for width in (200, 500)
-                ],
-                "Saturated units of the last hidden layer, in per cent, behind 30 inputs. Kaiming's rule saturates "
-                "more units in the first layer than behind it, because the inputs are larger than what tanh puts out.",
-            )
+        rows = [
+            [
+                f"{layers} of {width}",
+                *(spread(found[f"brittle {rule} {width} {layers}"], 1) for rule in ("0.2", "Kaiming")),
+            ]
+            for layers, width in NETS
+        ]
+        note = (
+            "Saturated units of the last hidden layer, in per cent, behind 30 inputs. Kaiming's rule saturates more "
+            "units in the first layer than behind it, because the inputs are larger than what tanh puts out."
         )
+        columns = ["Hidden layers", "× 0.2", "Kaiming"]
+        made.append(Table("Does a rule survive a change of the network?", columns, rows, note))
     return made
+
+
+NETS = ((1, 200), (1, 500), (4, 200), (4, 500))
+"""Hidden layers, how many and how wide, on which a rule is tried that was found on the first."""
 
 
 def predicted(own: Records, what: str, name: str) -> str:
@@ -384,7 +369,7 @@ def predicted(own: Records, what: str, name: str) -> str:
 
 
 def plot(records: Records) -> Iterator[Picture]:
-    groups = grouped(records)
+    groups = records.named(name_of)
     named = {n: own for n, own in groups.items() if own[0].config.gain is None and own[0].config.narrowing == 1}
     if named:
         yield Picture("depth", *depth_picture(named))
@@ -417,12 +402,11 @@ def two_ways(
             hue = style.colour(names[name][1])
             curve = mean_curve(own, key)
             layer = np.arange(1, len(curve) + 1)
-            axes.plot(layer, own[0].arrays[f"predicted_{key}"], color=hue, linewidth=1.2, ls=(0, (4, 3)), zorder=1)
+            axes.plot(layer, own[0].arrays[f"predicted_{key}"], color=hue, linewidth=1.2, ls=style.DASHED, zorder=1)
             axes.plot(layer, curve, color=hue, linewidth=2.4, alpha=0.85)
             if key == "preactivation":
                 ends.append((layer[-1], curve[-1], names[name][0], hue))
-        axes.set_yscale("log")
-        axes.minorticks_off()
+        style.logarithmic(axes, along="y")
         axes.set_ylim(limit)
         axes.set_xlabel("layer")
         style.title(axes, text)
@@ -481,33 +465,23 @@ def fan_in_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
     figure, grid = style.figure(1, 2 if brittle_too else 1, height=3.4, squeeze=False)
     left = grid[0, 0]
     sums = np.mean([r.arrays["sums"] for r in groups["linear"]], axis=0)
-    left.plot(FANS, np.sqrt(FANS), color=style.muted(), linewidth=1.4, ls=(0, (4, 3)))
+    left.plot(FANS, np.sqrt(FANS), color=style.muted(), linewidth=1.4, ls=style.DASHED)
     left.plot(FANS, sums, "o", color=style.colour("blue"), markersize=8)
-    left.annotate("√fan_in", (100, 10), xytext=(-8, 10), textcoords="offset points", ha="right", color=style.muted())
-    left.set_xscale("log")
-    left.set_yscale("log")
-    left.minorticks_off()
-    left.set_xticks([10, 100, 1000], ["10", "100", "1,000"])
-    left.set_yticks([3, 10, 30], ["3", "10", "30"])
+    style.note(left, "√fan_in", (100, 10), (-8, 10), ha="right")
+    style.logarithmic(left, [10, 100, 1000])
+    style.logarithmic(left, [3, 10, 30], along="y")
     left.set_xlabel("fan_in")
     style.title(left, "Size of x @ W")
     if brittle_too:
         right = grid[0, 1]
         found = groups["tanh"]
-        rows = [(layers, width) for layers in (1, 4) for width in (200, 500)]
         for rule, hue in (("0.2", "purple"), ("Kaiming", "blue")):
-            values = [found.mean(f"brittle {rule} {width} {layers}") for layers, width in rows]
+            values = [found.mean(f"brittle {rule} {width} {layers}") for layers, width in NETS]
             right.plot(values, range(4), "o", color=style.colour(hue), markersize=9)
             text = "× 0.2" if rule == "0.2" else "Kaiming"
-            right.annotate(
-                text, (values[3], 3), xytext=(0, 9), textcoords="offset points", ha="center", color=style.colour(hue)
-            )
-        right.set_yticks(range(4), [f"{layers} of {width}" for layers, width in rows], color=style.ink())
-        right.set_ylim(3.5, -0.8)
+            style.note(right, text, (values[3], 3), (0, 9), ha="center", color=style.colour(hue))
+        style.rows(right, [f"{layers} of {width}" for layers, width in NETS], room=0.8)
         right.set_xlim(-8, 70)
-        right.grid(axis="x")
-        right.grid(visible=False, axis="y")
-        right.tick_params(axis="y", length=0)
         right.set_xlabel("% of units")
         style.title(right, "Saturated, last layer")
     return figure, (

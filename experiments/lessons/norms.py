@@ -19,6 +19,7 @@ from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
 from experiments.store import Records
+from experiments.tables import fraction, spread
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, no_grad
 from npgrad.data import Corpus
@@ -249,16 +250,6 @@ CLAIMS = [
 ]  # fmt: skip
 
 
-def spread(values: Any, digits: int = 3) -> str:
-    values = np.asarray(values, dtype=float)
-    if not len(values):
-        return "–"
-    if not np.isfinite(values).all():
-        return "diverged"
-    shown = f"{values.mean():.{digits}f}"
-    return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
-
-
 def tables(records: Records) -> list[Table]:
     made = []
     every = records.where(study="company")
@@ -308,10 +299,6 @@ TWINS = (
 )
 
 
-def fraction(gain: float) -> str:
-    return "5/3" if abs(gain - 5 / 3) < 1e-6 else f"{gain:g}"
-
-
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
@@ -331,21 +318,15 @@ def lines(axes: Axes, points: dict[str, list[tuple[float, float]]], ceiling: flo
     ends = []
     for norm, found in points.items():
         x, y = (np.array(v, dtype=float) for v in zip(*sorted(found), strict=True))
-        y = np.nan_to_num(y, nan=np.inf)
-        hue = style.colour(norm)
-        axes.plot(x, np.minimum(y, 2 * ceiling), "o-", color=hue, markersize=7)
-        for high in x[y > ceiling]:
-            axes.plot(high, ceiling, "^", color=hue, markersize=9, clip_on=False, zorder=5)
-        ends.append((x[-1], min(y[-1], ceiling), NORMS[norm], hue))
+        style.capped(axes, x, y, style.colour(norm), ceiling)
+        ends.append((x[-1], min(np.nan_to_num(y[-1], nan=np.inf), ceiling), NORMS[norm], style.colour(norm)))
     style.label_ends(axes, ends)
 
 
 def batch_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     sizes = sorted(dict.fromkeys(r.config.batch_size for r in records))
-    axes.set_xscale("log")
-    axes.set_xticks(sizes, [str(size) for size in sizes])
-    axes.minorticks_off()
+    style.logarithmic(axes, sizes)
     axes.set_ylim(2.3, 3.0)
     axes.set_xlabel("batch size, logarithmic")
     style.title(axes, "Validation loss by batch size")
@@ -363,9 +344,7 @@ def batch_picture(records: Records) -> tuple[Figure, str]:
 def depth_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     depths = sorted(dict.fromkeys(r.config.depth for r in records))
-    axes.set_xscale("log")
-    axes.set_xticks(depths, [str(d) for d in depths])
-    axes.minorticks_off()
+    style.logarithmic(axes, depths)
     axes.set_ylim(2.35, 2.95)
     axes.set_xlabel("layers, logarithmic")
     style.title(axes, "Validation loss by depth")
@@ -385,10 +364,8 @@ def depth_picture(records: Records) -> tuple[Figure, str]:
 
 def gain_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
-    axes.set_xscale("log")
     gains = sorted(dict.fromkeys(r.config.gain for r in records))
-    axes.set_xticks(gains, [fraction(g) for g in gains])
-    axes.minorticks_off()
+    style.logarithmic(axes, gains, [fraction(gain) for gain in gains])
     axes.set_ylim(2.35, 2.95)
     axes.set_xlabel("gain of the first weights, logarithmic")
     style.title(axes, "Twenty layers: validation loss by gain")

@@ -271,9 +271,7 @@ def loss_by_rate(records: Records) -> tuple[Figure, str]:
         for optimizer, own in records.where(start=start).by("optimizer").items():
             y = [own.mean("val_loss", rate=rate) for rate in rates]
             axes.plot(rates, y, color=style.colour(optimizer), marker="o", markersize=6, label=OPTIMISERS[optimizer])
-        axes.set_xscale("log")
-        axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
-        axes.minorticks_off()
+        style.logarithmic(axes, rates)
         axes.set_ylim(2.2, 3.0)
         axes.margins(x=0.1)
         style.title(axes, START_NAMES[start].split(" (")[0].capitalize())
@@ -300,8 +298,7 @@ def first_updates(records: Records) -> tuple[Figure, str]:
         axes.plot(range(1, len(y) + 1), y, color=hue, marker="o", markersize=8)
         ends.append((len(y), y[-1], OPTIMISERS[optimizer], hue))
     count = len(records[0].arrays["first"]) - 1
-    axes.set_yscale("log")
-    axes.minorticks_off()
+    style.logarithmic(axes, along="y")
     axes.set_xticks(range(1, count + 1), [*(str(k) for k in range(1, count)), "output"])
     axes.set_xlabel("linear layer")
     axes.set_ylabel("change ÷ weights")

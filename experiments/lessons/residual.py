@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
 from experiments.store import Records
+from experiments.tables import spread
 from models.conv_net import ConvNet
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, nn
@@ -279,16 +280,9 @@ CLAIMS = [
 ]  # fmt: skip
 
 
-def spread(values: Any, digits: int = 3) -> str:
-    values = np.asarray(values, dtype=float)
-    if not len(values):
-        return "–"
-    if not np.isfinite(values).all():
-        return "diverged"
-    if values.mean() > 100:
-        return f"{values.mean():,.0f}"
-    shown = f"{values.mean():.{digits}f}"
-    return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
+def loss_of(values: np.ndarray) -> str:
+    """As in other tables, but for losses that only just did not overflow."""
+    return f"{values.mean():,.0f}" if len(values) and 100 < values.mean() < math.inf else spread(values)
 
 
 def tables(records: Records) -> list[Table]:
@@ -296,7 +290,7 @@ def tables(records: Records) -> list[Table]:
     table = records.where(study="table")
     if len(table):
         rows = [
-            [label(*key), *(spread(own.values("loss", init=init)) for init in INITS)]
+            [label(*key), *(loss_of(own.values("loss", init=init)) for init in INITS)]
             for key, own in combinations(table)
         ]
         config = table[0].config
@@ -316,7 +310,7 @@ def tables(records: Records) -> list[Table]:
                     name = f"{own[0].summary['layers']} layers, {'batch norm' if norm == 'batch' else 'no norm'}"
                     name += f", rate {rate:g}" if rate is not None else ""
                     ratios = [f"{p.mean('gradient_ratio'):,.3g}" if len(p) else "–" for p in (plain, residual)]
-                    rows.append([name, spread(plain.values("loss")), spread(residual.values("loss")), *ratios])
+                    rows.append([name, loss_of(plain.values("loss")), loss_of(residual.values("loss")), *ratios])
         columns = ["", "plain", "residual", "gradients, plain", "gradients, residual"]
         note = (
             f"Validation loss after {deep[0].config.steps:,} steps of SGD, rate 0.1 if no other is given; gradient at "
@@ -356,19 +350,10 @@ def table_picture(records: Records) -> tuple[Figure, str]:
             if value < high:
                 axes.plot(max(value, low), row, mark, color=style.colour(hue), markersize=9)
             else:
-                axes.annotate(
-                    f"{value:,.0f}" if np.isfinite(value) else "diverged",
-                    (high, row),
-                    color=style.colour(hue),
-                    ha="right",
-                    va="center",
-                )
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows], color=style.ink())
-    axes.set_ylim(len(rows) - 0.5, -1.2)
+                text = f"{value:,.0f}" if np.isfinite(value) else "diverged"
+                style.note(axes, text, (high, row), color=style.colour(hue), ha="right", va="center")
+    style.rows(axes, [name for name, _ in rows], room=1.2)
     axes.set_xlim(low, high)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
-    axes.grid(visible=False, axis="y")
     axes.set_xlabel("validation loss")
     style.guide(axes, level, vertical=True)
     for x, init in ((0.02, "kaiming"), (0.27, "small"), (0.515, "large")):
@@ -394,10 +379,9 @@ def gradient_picture(records: Records) -> tuple[Figure, str]:
             gradient = np.exp(np.mean([np.log(r.series["gradient"]) for r in own], axis=0))
             axes.plot(own[0].series["layer"], gradient, color=style.colour(hue))
             ends.append(("residual" if residual else "plain", style.colour(hue), gradient))
-    axes.set_yscale("log")
+    times = [1, 10, 100, 1_000, 10_000]
+    style.logarithmic(axes, times, [f"× {t:,}" for t in times], along="y")
     axes.set_ylim(0.5, 5e4)
-    axes.set_yticks([1, 10, 100, 1_000, 10_000], ["× 1", "× 10", "× 100", "× 1,000", "× 10,000"])
-    axes.minorticks_off()
     axes.set_xlabel("convolution, from input to output")
     style.title(axes, "Gradients with batch norm, before training")
     for (text, hue, _), place in zip(ends, ((0.5, 0.64), (0.1, 0.12)), strict=False):

@@ -17,9 +17,9 @@ import numpy as np
 from experiments import style
 from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
-from experiments.lessons.stages import spread
 from experiments.runner import Progress
 from experiments.store import Records
+from experiments.tables import spread
 from models.deep_mlp import ACTIVATIONS, GAINS
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
@@ -260,11 +260,6 @@ def name_of(config: SimpleNamespace) -> str:
     return f"{config.activation} scale {scale}"
 
 
-def grouped(records: Records) -> dict[str, Records]:
-    names = dict.fromkeys(name_of(r.config) for r in records)
-    return {name: Records([r for r in records if name_of(r.config) == name]) for name in names}
-
-
 def gate(t: float) -> np.ndarray:
     """What a gradient of 1 becomes on its way back through a tanh whose output is t."""
     x = Tensor(np.array([math.atanh(t) if abs(t) < 1 else math.copysign(20.0, t)]), requires_grad=True)
@@ -274,7 +269,7 @@ def gate(t: float) -> np.ndarray:
 
 def measure(records: Records) -> dict[str, np.ndarray]:
     found = {}
-    for group, own in grouped(records).items():
+    for group, own in records.named(name_of).items():
         for name in MEASURES:
             values = own.values(name)
             # Units that never died cannot come back: no number, rather than one that supports nothing.
@@ -299,23 +294,15 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 def gate_claims() -> list[Claim]:
     return [
-        Claim(
-            f"gate-{t:g}",
-            f"A tanh whose output is {t:g} passes {says} of the gradient.",
-            source=source,
-            quantity=f"gate/{t:g}",
-            value=value,
-            tolerance=tolerance,
-            format=".3f",
-            says=says,
-        )
+        Claim(f"gate-{t:g}", f"A tanh whose output is {t:g} passes {says} of the gradient.", source=source,
+              quantity=f"gate/{t:g}", value=value, tolerance=tolerance, format=".3f", says=says)
         for t, value, tolerance, says, source in (
             (0.0, 1.0, 1e-9, "1.0", (3, 4)),
             (0.9, 0.19, 0.005, "0.19", 4),
             (0.99, 0.02, 0.005, "0.02", 4),
             (1.0, 0.0, 1e-9, "0.0", (3, 4)),
         )
-    ]
+    ]  # fmt: skip
 
 
 CLAIMS = [
@@ -393,32 +380,23 @@ CLAIMS = [
 
 
 def tables(records: Records) -> list[Table]:
-    groups = grouped(records)
+    groups = records.named(name_of)
     steps = records[0].config.steps
     scaled = {name: own for name, own in groups.items() if not own[0].config.mishap}
     mishaps = {name: own for name, own in groups.items() if own[0].config.mishap}
     found = []
     if scaled:
+        measured = (("preactivation_std", 2), ("saturated", 1), ("dead_before", 0), ("passed", 2), ("val_loss", 4))
         rows = [
-            [
-                name.replace(" scale", ", weights ×"),
-                spread(own.values("preactivation_std"), 2),
-                spread(own.values("saturated"), 1),
-                spread(own.values("dead_before"), 0),
-                spread(own.values("passed"), 2),
-                spread(own.values("val_loss"), 4),
-            ]
+            [name.replace(" scale", ", weights ×"), *(spread(own.values(what), digits) for what, digits in measured)]
             for name, own in scaled.items()
         ]
-        found.append(
-            Table(
-                "The scale of the hidden weights",
-                ["Hidden layer", "pre-activation std", "saturated (%)", "dead", "gradient passed", "validation"],
-                rows,
-                f"Saturated and dead before training, over all training examples; validation loss after "
-                f"{records[0].config.warmup + steps:,} steps. Sigmoid counts as saturated where |2y − 1| > 0.99.",
-            )
+        columns = ["Hidden layer", "pre-activation std", "saturated (%)", "dead", "gradient passed", "validation"]
+        note = (
+            f"Saturated and dead before training, over all training examples; validation loss after "
+            f"{records[0].config.warmup + steps:,} steps. Sigmoid counts as saturated where |2y − 1| > 0.99."
         )
+        found.append(Table("The scale of the hidden weights", columns, rows, note))
     if mishaps:
         rows = [
             [
@@ -432,24 +410,20 @@ def tables(records: Records) -> list[Table]:
             ]
             for own in mishaps.values()
         ]
-        found.append(
-            Table(
-                "One step that goes wrong",
-                [
-                    "Nonlinearity",
-                    "its rate",
-                    "ever dead",
-                    "dead in the end",
-                    "nearly dead",
-                    "revived (%)",
-                    "validation",
-                ],
-                rows,
-                f"{records[0].config.warmup:,} ordinary steps at rate {records[0].config.lr:g}, one at the rate given, "
-                f"{steps:,} ordinary ones. Dead: saturated for every example (tanh and ELU: less than 2 % of the "
-                "gradient).",
-            )
+        columns = [
+            "Nonlinearity",
+            "its rate",
+            "ever dead",
+            "dead in the end",
+            "nearly dead",
+            "revived (%)",
+            "validation",
+        ]
+        note = (
+            f"{records[0].config.warmup:,} ordinary steps at rate {records[0].config.lr:g}, one at the rate given, "
+            f"{steps:,} ordinary ones. Dead: saturated for every example (tanh and ELU: less than 2 % of the gradient)."
         )
+        found.append(Table("One step that goes wrong", columns, rows, note))
     return found
 
 
@@ -461,7 +435,7 @@ def ended(own: Records, name: str, digits: int) -> str:
 
 
 def plot(records: Records) -> Iterator[Picture]:
-    groups = grouped(records)
+    groups = records.named(name_of)
     scaled = {name: own for name, own in groups.items() if not own[0].config.mishap and name.startswith("tanh")}
     mishaps = {name: own for name, own in groups.items() if own[0].config.mishap}
     if scaled:
@@ -524,24 +498,22 @@ def maps(scaled: dict[str, Records]) -> tuple[Figure, str]:
 def gate_picture(scaled: dict[str, Records]) -> tuple[Figure, str]:
     figure, (left, right) = style.figure(1, 2, height=3.4)
     t = np.linspace(-1, 1, 201)
-    left.plot(t, 1 - t**2, color=style.muted(), linewidth=1.4, ls=(0, (4, 3)))
+    left.plot(t, 1 - t**2, color=style.muted(), linewidth=1.4, ls=style.DASHED)
     own = scaled.get("tanh scale 0.5") or next(iter(scaled.values()))
     arrays = own[0].arrays
     few = slice(None, None, max(arrays["t"].size // 250, 1))
     left.plot(arrays["t"].ravel()[few], arrays["passed"].ravel()[few], "o", color=style.colour("blue"), ms=4, alpha=0.6)
-    left.annotate("1 − t²", (0.0, 1.0), xytext=(0, 5), textcoords="offset points", ha="center", color=style.muted())
+    style.note(left, "1 − t²", (0.0, 1.0), (0, 5), ha="center")
     left.set_ylim(0, 1.15)
     left.set_xlabel("activation t")
     style.title(left, "Gradient out / in")
-    scales = [own[0].config.hidden_scale for own in scaled.values() if own[0].config.hidden_scale]
-    through = [own.mean("passed") for own in scaled.values() if own[0].config.hidden_scale]
-    shut = [own.mean("saturated") / 100 for own in scaled.values() if own[0].config.hidden_scale]
-    if scales:
+    known = [own for own in scaled.values() if own[0].config.hidden_scale]
+    if known:
+        scales = [own[0].config.hidden_scale for own in known]
+        through, shut = [own.mean("passed") for own in known], [own.mean("saturated") / 100 for own in known]
         right.plot(scales, through, "o-", color=style.colour("blue"))
         right.plot(scales, shut, "o-", color=style.colour("vermillion"))
-        right.set_xscale("log")
-        right.minorticks_off()
-        right.set_xticks(scales, [f"{s:g}" for s in scales])
+        style.logarithmic(right, scales)
         right.set_ylim(-0.03, 1.1)
         right.set_xlabel("scale of the hidden weights")
         style.title(right, "Layer as a whole")
@@ -572,10 +544,7 @@ def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
             time = max((r.arrays["time"] for r in own), key=len)
             left.plot(np.maximum(time, 0.7), curve, color=hue)
             ends.append((max(time[-1], 0.7), curve[-1], NAMES[config.activation], hue))
-    left.set_xscale("log")
-    left.minorticks_off()
-    ticks = [t for t in (1, 10, 100, 1_000, 10_000) if t <= max(e[0] for e in ends)]
-    left.set_xticks(ticks, [f"{t:,}" for t in ticks])
+    style.over_steps(left, max(end[0] for end in ends))
     most = max((float(max(r.arrays["dead"])) for own in mishaps.values() for r in own), default=1.0)
     left.set_ylim(-0.03 * max(most, 10), 1.05 * max(most, 10))
     left.set_xlabel(f"steps after one at rate {worst:g}")
@@ -587,13 +556,8 @@ def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
         rate, loss = np.array(points).T
         right.plot(rate, loss, "o-", color=style.colour(kind))
         top = max(top, float(np.nanmax(np.where(np.isfinite(loss), loss, np.nan), initial=0.0)))
-    right.set_xscale("log")
-    right.set_yscale("log")
-    right.minorticks_off()
-    marks = [rate for rate in (0.1, 1, 10, 100) if rates[0] <= rate <= rates[-1]]
-    right.set_xticks(marks, [f"{rate:g}" for rate in marks])
-    ticks = [t for t in (2, 3, 5, 10, 20, 50, 100) if t < 1.5 * max(top, 3)]
-    right.set_yticks(ticks, [str(t) for t in ticks])
+    style.logarithmic(right, [rate for rate in (0.1, 1, 10, 100) if rates[0] <= rate <= rates[-1]])
+    style.logarithmic(right, [t for t in (2, 3, 5, 10, 20, 50, 100) if t < 1.5 * max(top, 3)], along="y")
     right.set_ylim(2, max(1.1 * top, 3.3))
     right.set_xlabel("rate of the one step")
     style.title(right, "Loss in the end")

@@ -18,6 +18,7 @@ from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
 from experiments.store import Record, Records
+from experiments.tables import spread
 from models.training import TrainConfig, evaluate, fit, generators, sample
 from npgrad import data, no_grad
 from npgrad.functions import cross_entropy
@@ -240,7 +241,7 @@ def tables(records: Records) -> list[Table]:
     for stage, own in stages.items():
         train, val = (f"{value:.4f}" if stage != "output" else f"{value:.2f}" for value in LECTURE[stage])
         name = STAGES[stage]
-        ends.append([name, train, spread(own.values("train_loss")), val, spread(own.values("val_loss"))])
+        ends.append([name, train, spread(own.values("train_loss"), 4), val, spread(own.values("val_loss"), 4)])
         first = {"original": "27", "output": "3.3"}.get(stage, "–")
         begins.append([name, first, spread(own.values("initial_loss"), 2), spread(own.values("wasted_steps"), 0)])
     steps = records[0].config.steps
@@ -270,13 +271,6 @@ def tables(records: Records) -> list[Table]:
     ]
 
 
-def spread(values: np.ndarray, digits: int = 4) -> str:
-    if not len(values):
-        return "–"
-    shown = f"{values.mean():.{digits}f}"
-    return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
-
-
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
@@ -299,11 +293,8 @@ def hockey_stick(records: Records) -> tuple[Figure, str]:
         step = np.append(0, np.arange(len(loss) - 1) + width / 2)
         axes.plot(step, loss, color=style.colour(stage))
         ends.append((step[-1], loss[-1], stage))
-    axes.set_yscale("log")
-    ticks = (2, 3, 5, 10, 20)
-    axes.set_yticks(ticks, [str(t) for t in ticks])
+    style.logarithmic(axes, (2, 3, 5, 10, 20), along="y")
     axes.set_ylim(2, 32)
-    axes.minorticks_off()
     axes.set_xlim(0)
     axes.set_xticks(range(0, 1_001, 250))
     axes.set_xlabel("step")
@@ -330,27 +321,15 @@ def loss_curves(records: Records) -> tuple[Figure, str]:
         loss = np.mean([r.series["loss"] for r in own], axis=0)
         axes.plot(step, loss, color=style.colour(stage), linewidth=1.8)
         ends.append((step[-1], loss[-1], STAGES[stage], style.colour(stage)))
-    axes.set_xscale("log")
     steps = records[0].config.steps
+    style.over_steps(axes, steps, first=10)
     axes.set_xlim(10, steps)
     axes.set_ylim(1.98, 3.5)
-    ticks = [t for t in (10, 100, 1_000, 10_000, 100_000) if t <= steps]
-    axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
-    axes.minorticks_off()
-    axes.set_xlabel("step, logarithmic")
     style.title(axes, "The whole training: loss")
     decay = records[0].config.lr_decay_at * steps
     style.guide(axes, decay, vertical=True)
-    axes.annotate(
-        f"rate × {records[0].config.lr_decay:g}",
-        (decay, 0.98),
-        xycoords=axes.get_xaxis_transform(),
-        xytext=(-6, 0),
-        textcoords="offset points",
-        ha="right",
-        va="top",
-        color=style.muted(),
-    )
+    place: dict[str, Any] = {"xycoords": axes.get_xaxis_transform(), "ha": "right", "va": "top"}
+    style.note(axes, f"rate × {records[0].config.lr_decay:g}", (decay, 0.98), (-6, 0), **place)
     style.label_ends(axes, ends)
     return figure, (
         "Loss of the minibatch, averaged over ever longer stretches. The original network comes close in the end, but "
@@ -373,15 +352,12 @@ def final_losses(records: Records) -> tuple[Figure, str]:
             if len(values) > 1:
                 axes.errorbar(values.mean(), row, xerr=values.std(ddof=1), color=hue, capsize=4, linewidth=1.6)
             axes.plot(values.mean(), row, "o", markersize=9, color=hue)
-        axes.grid(axis="x")
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
+        style.rows(axes)
         axes.locator_params(axis="x", nbins=4)
         axes.margins(x=0.15)
         axes.set_xlabel("loss")
         style.title(axes, kind)
-    both[0].set_yticks(range(len(stages)), [STAGES[stage] for stage in stages], color=style.ink())
-    both[0].set_ylim(len(stages) - 0.5, -0.5)
+    style.rows(both[0], [STAGES[stage] for stage in stages])
     return figure, (
         "Loss at the end over all training and all validation names: ◇ the lecture's, ● measured here"
         + (", with its standard deviation over seeds." if len(records) > len(stages) else ".")

@@ -19,9 +19,9 @@ import models
 from experiments import style
 from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
-from experiments.lessons.stages import spread
 from experiments.runner import Progress
 from experiments.store import Record, Records
+from experiments.tables import spread
 from models.deep_mlp import NORMS
 from models.training import TrainConfig, evaluate, fit, generators, make_optimizer
 from npgrad import data, diagnose, nn
@@ -312,8 +312,8 @@ def tables(records: Records) -> list[Table]:
                 [
                     name,
                     f"{lr:g}",
-                    "–" if gone else spread(some.values("ratio_hidden"), 2).replace("-", "−"),
-                    "–" if gone else spread(some.values("ratio_output"), 2).replace("-", "−"),
+                    "–" if gone else spread(some.values("ratio_hidden"), 2),
+                    "–" if gone else spread(some.values("ratio_output"), 2),
                     "–" if gone else f"{some.mean('true_to_formula'):.3g}",
                     "diverged" if gone else spread(some.values("val_loss"), 3),
                 ]
@@ -338,10 +338,7 @@ def tables(records: Records) -> list[Table]:
 
 
 def spread_or_none(values: np.ndarray | None, form: str) -> str:
-    if values is None or not len(values):
-        return "none"
-    shown = f"{np.mean(values):{form}}" + (f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else "")
-    return shown.replace("-", "−")
+    return "none" if values is None or not len(values) else spread(values, form)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -382,26 +379,12 @@ def rates_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
         axes.set_ylim(-7, 0)
         axes.set_xlim(0, max(float(seen.step[-1]), 1.0))
         axes.set_xticks([0, int(seen.step[-1])], ["0", f"{int(seen.step[-1]):,}"])
-        axes.annotate(
-            f"loss {r.summary['val_loss']:.2f}",
-            (0.96, 0.03),
-            xycoords="axes fraction",
-            ha="right",
-            color=style.muted(),
-            fontsize=12,
-        )
+        place: dict[str, Any] = {"xycoords": "axes fraction", "ha": "right", "fontsize": 12}
+        style.note(axes, f"loss {r.summary['val_loss']:.2f}", (0.96, 0.03), **place)
     grid[0, 0].set_ylabel("log10 of update : data")
     figure.supxlabel("step", color=style.muted(), fontsize=12.5)
     names = ["embedding", *(f"layer {k}" for k in range(1, len(weights) - 1)), "output"]
-    figure.legend(
-        grid[0, 0].lines[: len(weights)],
-        names,
-        loc="outside upper left",
-        ncols=4,
-        fontsize=11,
-        handlelength=1.2,
-        columnspacing=1.2,
-    )
+    style.legend_above(figure, grid[0, 0].lines[: len(weights)], names, 4)
     return figure, (
         f"What each update does to the weights, {SHOWN.get(kind_of(own[0].config), '')}. The dashed line is a "
         "thousandth. The output layer begins far above the others, since its weights begin small; validation loss at "
@@ -436,16 +419,8 @@ def search_picture(records: Records, groups: dict[str, Records]) -> tuple[Figure
         for text, hue, x, y in ends:
             inside = int(np.flatnonzero(y <= low + 1.1)[0]) if (y <= low + 1.1).any() else 0
             below = text == SHOWN["adam"]  # beside it ends the curve of momentum
-            axes.annotate(
-                text,
-                (x[inside], y[inside]),
-                xytext=(-2, -9) if below else (-8, 0),
-                textcoords="offset points",
-                ha="right",
-                va="top" if below else "center",
-                color=hue,
-                fontsize=12,
-            )
+            shift, side = ((-2, -9), "top") if below else ((-8, 0), "center")
+            style.note(axes, text, (x[inside], y[inside]), shift, ha="right", va=side, color=hue, fontsize=12)
         left = min(x.min() for _, _, x, _ in ends)
         axes.set_xlim(left - 1.6, max(x.max() for _, _, x, _ in ends) + 0.3)
     style.guide(axes, -3.0, "a thousandth", vertical=True, at=1.0)
@@ -471,8 +446,7 @@ def formula_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
         hue = style.colour(HUES[kind])
         axes.plot(seen.step, over, color=hue)
         ends.append((seen.step[-1], over[-1], f"{OPTIMIZERS[kind]}, {lr:g}", hue))
-    axes.set_yscale("log")
-    axes.minorticks_off()
+    style.logarithmic(axes, along="y")
     axes.set_xlabel("step")
     style.title(axes, "Update made / (rate × gradient)")
     style.label_ends(axes, ends)

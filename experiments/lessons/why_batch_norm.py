@@ -22,6 +22,7 @@ from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
 from experiments.store import Records
+from experiments.tables import spread
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import Tensor, data, nn
 from npgrad.data import Corpus, Indices, Windows
@@ -382,16 +383,6 @@ CLAIMS = [
 ]  # fmt: skip
 
 
-def spread(values: Any, digits: int = 3) -> str:
-    values = np.asarray(values, dtype=float)
-    if not len(values):
-        return "–"
-    if not np.isfinite(values).all():
-        return "diverged"
-    shown = f"{values.mean():.{digits}f}"
-    return f"{shown} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else shown
-
-
 def tables(records: Records) -> list[Table]:
     made = []
     trained = records.where(study="shift")
@@ -467,15 +458,11 @@ def shift_picture(records: Records) -> tuple[Figure, str]:
         left.plot(step, shift, color=style.colour(HUES[norm]))
     for norm, step, loss in curves(records, "loss"):
         right.plot(step, loss, color=style.colour(HUES[norm]), linestyle="--" if norm == "noisy" else "-")
-    left.set_yscale("log")
+    style.logarithmic(left, [1e-3, 1e-2, 1e-1, 1], along="y")
     left.set_ylim(1e-3, 1)
-    left.set_yticks([1e-3, 1e-2, 1e-1, 1], ["0.001", "0.01", "0.1", "1"])
-    left.minorticks_off()
     style.title(left, "Shift in one step")
-    right.set_yscale("log")
+    style.logarithmic(right, [2, 3, 5, 10], along="y")
     right.set_ylim(2, 16)
-    right.set_yticks([2, 3, 5, 10], ["2", "3", "5", "10"])
-    right.minorticks_off()
     style.title(right, "Loss")
     for axes in (left, right):
         axes.set_xlabel("step")
@@ -524,10 +511,8 @@ def depth_picture(records: Records) -> tuple[Figure, str]:
             gradient = np.exp(np.mean([np.log(r.series["gradient"]) for r in own], axis=0))
             axes.plot(own[0].series["layer"], gradient, color=hue)
             name(axes, *PLACES[norm, activation], activation.replace("relu", "ReLU"), hue)
-        axes.set_yscale("log")
+        style.logarithmic(axes, [1, 100, 10_000], ["× 1", "× 100", "× 10,000"], along="y")
         axes.set_ylim(0.1, 2e4)
-        axes.set_yticks([1, 100, 10_000], ["× 1", "× 100", "× 10,000"])
-        axes.minorticks_off()
         axes.set_xlabel("layer")
         style.title(axes, {"none": "Kaiming alone", "batch": "With batch norm"}[norm])
     depth = records[0].config.depth
