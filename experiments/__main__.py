@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from experiments import report, runner
+from experiments import reference, report, runner
 from experiments.claims import DOCUMENTS
 from experiments.experiment import Budget, Experiment, Mistake, Plan, discover
 from experiments.runner import Interrupted, Outcome
@@ -28,6 +28,7 @@ examples:
   python -m experiments run --all                 every lesson not done yet
   python -m experiments show results stages       the tables again
   python -m experiments claims                    every claim and its verdict
+  python -m experiments compare                   where yours differ from ours
 """
 
 
@@ -60,7 +61,7 @@ def _parser() -> _Parser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="list | run | report | show | claims", parser_class=_Parser)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
     command = commands.add_parser("list", help="the lessons, in reading order")
     command.set_defaults(command=_list)
@@ -101,6 +102,19 @@ def _parser() -> _Parser:
     )
     command.add_argument("--verdict", choices=MARKS, metavar="VERDICT", help="only those " + ", ".join(MARKS))
     command.set_defaults(command=_claims)
+
+    command = commands.add_parser("compare", help="what differs from the reference result, or from another one")
+    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=Path("results"))
+    command.add_argument(
+        "reference", type=Path, metavar="REFERENCE", nargs="?", default=reference.REFERENCE,
+        help="made by export (default: the one in experiments/reference)",
+    )  # fmt: skip
+    command.set_defaults(command=_compare)
+
+    command = commands.add_parser("export", help="keep what is worth committing: verdicts, summaries, pictures")
+    command.add_argument("directory", type=Path, metavar="DIR")
+    command.add_argument("to", type=Path, metavar="TO")
+    command.set_defaults(command=_export)
     return parser
 
 
@@ -117,9 +131,13 @@ def _positive(text: str) -> int:
 # -- commands ----------------------------------------------------------------------------------------------------------
 
 
+def _room() -> int:
+    return min(shutil.get_terminal_size((100, 24)).columns, 140)
+
+
 def _list(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
     margin = " " * (max(map(len, known), default=0) + 2)
-    room = min(shutil.get_terminal_size((100, 24)).columns, 140)
+    room = _room()
     for name, lesson in known.items():
         settings = " ".join(f"{key}={getattr(lesson.module.Config(), key)}" for key in lesson.hints if key != "seed")
         swept = ", ".join(sorted({key for grid in lesson.grids for key in grid}))
@@ -195,6 +213,24 @@ def _claims(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
         and options.verdict in (None, one.verdict)
     }
     print(scoreboard(board))
+    return 0
+
+
+def _compare(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
+    store = Store(options.directory)
+    board = report.scoreboard(store, store.lessons(known))
+    verdicts, measurements, both = reference.compare(board, options.reference)
+    print(f"{both} claims have been judged both in {options.directory} and in {options.reference}.")
+    for heading, lines in (("other verdict", verdicts), ("same verdict, other measurement", measurements)):
+        print(f"\n{heading}: {len(lines) or 'none'}")
+        for line in lines:
+            print(textwrap.fill(line, _room(), initial_indent="  ", subsequent_indent="      "))
+    return 0
+
+
+def _export(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
+    reference.export(Store(options.directory), known, options.to)
+    print(options.to)
     return 0
 
 

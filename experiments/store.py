@@ -35,7 +35,7 @@ import numpy as np
 import npgrad
 from experiments.experiment import ROOT, Experiment, Mistake, Plan, Result, Run
 
-__all__ = ["Record", "Records", "Store", "environment"]
+__all__ = ["Record", "Records", "Store", "environment", "plain_numbers"]
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -239,21 +239,21 @@ class Store:
         return [lesson for name, lesson in known.items() if (self.lesson(name) / "plan.json").is_file()]
 
 
-def _plain(value: Any) -> Any:
+def plain_numbers(value: Any) -> Any:
     """JSON has no nan and no infinity: both become null."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain_numbers(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(v) for v in value]
+        return [plain_numbers(v) for v in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain_numbers(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(plain_numbers(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 # -- where it ran ------------------------------------------------------------------------------------------------------

@@ -84,8 +84,11 @@ def verdicts(judged: Sequence[Judged]) -> str:
     return "\n".join(textwrap.fill(line, _width(), subsequent_indent="    ") for line in lines)
 
 
-def scoreboard(judged: Mapping[str, Judged]) -> str:
-    """Every claim with its name, its documents, what was measured and the verdict, in columns; totals at the end."""
+def scoreboard(judged: Mapping[str, Judged], room: int | None = None) -> str:
+    """Every claim with its name, its documents, what was measured and the verdict, in columns; totals at the end.
+
+    As wide as the terminal, or `room` characters.
+    """
     if not judged:
         return "no claims"
     rows = []
@@ -97,7 +100,7 @@ def scoreboard(judged: Mapping[str, Judged]) -> str:
     head = ("Claim", "Document", "says", "Measured", "Verdict")
     widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
     widths[3] = min(widths[3], 16)
-    room = max(40, min(shutil.get_terminal_size((140, 24)).columns, 170))
+    room = room or max(40, min(shutil.get_terminal_size((140, 24)).columns, 170))
     widths[2] = max(30, room - sum(widths) + widths[2] - 3 * (len(head) - 1))
     if sum(widths) + 3 * (len(head) - 1) > room:  # narrow: the text below its name
         return "\n".join([*_narrow(rows, room), "", tally(judged.values())])

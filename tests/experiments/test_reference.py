@@ -1,0 +1,96 @@
+"""A reference result: what export keeps of a directory of results, and what compare finds different from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.__main__ import main
+
+
+@pytest.fixture
+def results(directory: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "results"
+    assert main(["run", "fake", "--out", str(out), "--jobs", "1", "--seeds", "2"], directory) == 0
+    return out
+
+
+def edit(reference: Path, **changes: Any) -> None:
+    """Change what the reference says about one claim."""
+    path = reference / "claims.json"
+    claims = json.loads(path.read_text())
+    claims["fake/two"].update(changes)
+    path.write_text(json.dumps(claims))
+
+
+def test_export_keeps_verdicts_summaries_and_pictures(directory: Path, results: Path, tmp_path: Path) -> None:
+    to = tmp_path / "reference"
+    assert main(["export", str(results), str(to)], directory) == 0
+    assert {path.name for path in to.iterdir()} == {
+        "README.md", "claims.json", "figures", "runs.jsonl", "scoreboard.txt",
+    }  # fmt: skip
+    runs = [json.loads(line) for line in (to / "runs.jsonl").read_text().splitlines()]
+    assert sorted({run["config"]["gain"] for run in runs}) == [1.0, 2.0, 3.0] and len(runs) == 6
+    assert runs[0]["summary"]["nothing"] is None  # JSON has no nan
+    assert [path.name for path in (to / "figures").iterdir()] == ["fake-twice.svg"]
+    readme = (to / "README.md").read_text()
+    assert "6 runs" in readme and "python -m experiments run --all --seeds 2" in readme
+    assert "fake/two" in (to / "scoreboard.txt").read_text()
+    claims = json.loads((to / "claims.json").read_text())
+    assert claims["fake/two"] == {"verdict": "reproduced", "mean": 2.0, "sd": 0.0, "n": 2}
+
+
+def test_a_second_export_gives_the_same_bytes(directory: Path, results: Path, tmp_path: Path) -> None:
+    to = tmp_path / "reference"
+    seen = []
+    for _ in range(2):
+        assert main(["export", str(results), str(to)], directory) == 0
+        seen.append({path: path.read_bytes() for path in to.rglob("*") if path.is_file()})
+    assert seen[0] == seen[1]
+
+
+def test_results_do_not_differ_from_themselves(
+    directory: Path, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = tmp_path / "reference"
+    main(["export", str(results), str(to)], directory)
+    capsys.readouterr()
+    assert main(["compare", str(results), str(to)], directory) == 0
+    printed = capsys.readouterr().out
+    assert "3 claims have been judged both" in printed
+    assert "other verdict: none" in printed and "other measurement: none" in printed
+
+
+def test_compare_tells_other_verdicts_from_other_numbers(
+    directory: Path, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = tmp_path / "reference"
+    main(["export", str(results), str(to)], directory)
+    edit(to, mean=2.2, sd=0.1)
+    main(["compare", str(results), str(to)], directory)
+    assert "other measurement: none" in capsys.readouterr().out  # within three standard deviations
+    edit(to, mean=2.2, sd=0.01)
+    main(["compare", str(results), str(to)], directory)
+    assert "other measurement: 1" in capsys.readouterr().out
+    edit(to, mean=2.5, verdict="not reproduced")
+    main(["compare", str(results), str(to)], directory)
+    printed = capsys.readouterr().out
+    assert "other verdict: 1" in printed and "fake/two" in printed and "other measurement: none" in printed
+
+
+def test_mistakes_are_said_in_a_sentence(
+    directory: Path, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years of work")
+    assert main(["export", str(results), str(precious)], directory) == 2
+    assert "is not a reference result" in capsys.readouterr().err
+    assert (precious / "thesis.txt").read_text() == "years of work"
+    assert main(["export", str(tmp_path / "nowhere"), str(tmp_path / "to")], directory) == 2
+    assert "there is no directory" in capsys.readouterr().err
+    assert main(["compare", str(results), str(precious)], directory) == 2
+    assert "there is no reference result in" in capsys.readouterr().err
