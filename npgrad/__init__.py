@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from npgrad import explain as explain
     from npgrad import nn as nn
     from npgrad import optim as optim
+    from npgrad import protocols as protocols
     from npgrad.derivative import grad as grad
     from npgrad.derivative import hvp as hvp
     from npgrad.derivative import jvp as jvp
@@ -36,7 +37,7 @@ __version__ = "0.1.0"
 
 _ENGINE = ("Function", "Tensor", "enable_grad", "holomorphic", "is_grad_enabled", "no_grad", "replay")
 _DERIVATIVES = ("grad", "hvp", "jvp")
-_MODULES = ("check", "checkpoint", "data", "diagnose", "explain", "nn", "optim")
+_MODULES = ("check", "checkpoint", "data", "diagnose", "explain", "nn", "optim", "protocols")
 
 # Type checkers read the imports above: a computed list they cannot follow, and a `__getattr__` would hide misspellings.
 if not TYPE_CHECKING:

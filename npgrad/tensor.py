@@ -12,6 +12,7 @@ from weakref import ref
 
 import numpy as np
 
+import npgrad
 from npgrad.mode import MODE
 from npgrad.operators import Operators
 
@@ -297,10 +298,10 @@ class Tensor(Operators):
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        return protocols.dispatch_ufunc(ufunc, method, inputs, options)
+        return npgrad.protocols.dispatch_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return protocols.dispatch_function(function, args, kwargs)
+        return npgrad.protocols.dispatch_function(function, args, kwargs)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise TypeError(
@@ -365,6 +366,5 @@ def _hooks_of(owner: Tensor | Function) -> list[Hook]:
 
 
 # At the bottom because a Function makes tensors, and a tensor knows the Function that made it.
-from npgrad import protocols  # noqa: E402
 from npgrad.function import Function, as_array  # noqa: E402
 from npgrad.sweep import deliver, sweep  # noqa: E402
