@@ -6,14 +6,14 @@ Computation 23 (1969), 631–637, with the coefficients of his routine CALERF. R
 
 from __future__ import annotations
 
-from math import pi
+from math import pi, sqrt
 from typing import Any
 
 import numpy as np
 
 from npgrad.tensor import Array
 
-__all__ = ["erf", "erfc"]
+__all__ = ["erf", "erfc", "normal_cdf"]
 
 # Numerator and denominator on each of three ranges of |x|, the highest power first.
 _NEAR = 0.46875
@@ -41,6 +41,12 @@ _FAR_Q = (
 # erfc underflows to 0 before 28: holding the argument here keeps infinity out of the formulas.
 _END = 30.0
 
+# Mills' ratio of the normal distribution, (1 - cdf(z))/pdf(z), for z ≥ 0: a quotient of polynomials, highest power
+# first, fitted to the formulas above on [0, 14.2] for the least relative error, which is 2e-8. Nothing but positive
+# coefficients, so nothing cancels; and for large z it tends to 1/z, as the ratio does.
+_MILLS_P = (1.0, 9.38656712, 40.78046139, 94.48855299, 103.41725919)
+_MILLS_Q = (1.0, 9.38666945, 41.77584261, 103.96371592, 141.228515, 82.51503314)
+
 
 def erf(x: Any) -> Array:
     """2/√π times the integral of exp(-s²) from 0 to x, elementwise; odd, with limits ±1."""
@@ -66,6 +72,24 @@ def erfc(x: Any) -> Array:
     return np.where(negative, 2.0 - y, y)
 
 
+def normal_cdf(x: Array, pdf: Array, out: Array) -> Array:
+    """The distribution function of the standard normal distribution at finite x, where its density is `pdf`.
+
+    The left tail does not cancel. float32 takes a tenth of the time of the rest, by one formula instead of one for
+    each range.
+    """
+    if x.dtype != np.float32:
+        return np.multiply(erfc(x * -sqrt(0.5)), 0.5, out=out)
+    z = np.abs(x)
+    tail = _horner(_MILLS_P, z)
+    tail *= pdf
+    tail /= _horner(_MILLS_Q, z)
+    # The tail itself at negative x, and what it leaves of 1 at positive ones.
+    np.greater(x, 0.0, out=out)
+    np.subtract(out, tail, out=out)
+    return np.abs(out, out=out)
+
+
 def _near(x: Array) -> Array:
     square = x * x
     return np.asarray(x * _polynomial(_NEAR_P, square) / _polynomial(_NEAR_Q, square))
@@ -84,6 +108,14 @@ def _gauss(z: Array) -> Array:
     """exp(-z²) to full relative accuracy: z² is split into a part that is exact and a small rest."""
     head = np.trunc(z.real * 16.0) / 16.0
     return np.asarray(np.exp(-head * head) * np.exp(-(z - head) * (z + head)))
+
+
+def _horner(coefficients: tuple[float, ...], x: Array) -> Array:
+    y = x + coefficients[1]
+    for c in coefficients[2:]:
+        y *= x
+        y += c
+    return y
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:

@@ -1,18 +1,43 @@
-"""Large matrices in blocks of rows that stay in the processor's cache from one operation to the next.
+"""Large arrays in blocks that stay in the processor's cache from one operation to the next.
 
-A rule of ten elementwise operations on a matrix larger than the cache reads and writes the memory ten times. Where rows
-do not depend on each other, ten operations on a block of them do so once.
+A rule of ten elementwise operations on an array larger than the cache reads and writes the memory ten times. Where
+entries, or rows, do not depend on each other, ten operations on a block of them do so once.
 """
 
 from __future__ import annotations
 
-__all__ = ["row_blocks"]
+from collections.abc import Sequence
 
-BLOCK = 1 << 17
-"""About so many numbers are a block: half a megabyte of float32."""
+import numpy as np
+
+from npgrad.tensor import Array
+
+__all__ = ["blocks", "empty_like", "row_blocks"]
+
+BLOCK = 1 << 16
+"""About so many numbers are a block: a quarter of a megabyte of float32, so that a few arrays of them fit."""
 
 
 def row_blocks(rows: int, columns: int) -> list[slice]:
     """The blocks of rows of a matrix, first to last; a small matrix is one block."""
     step = max(1, BLOCK // max(1, columns))
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def blocks(*arrays: Array, scratch: int = 0) -> Sequence[tuple[Array, ...]]:
+    """Arrays of one shape, block for block; each time followed by so many arrays of scratch memory for the block.
+
+    Small arrays are one block, and so are any that are not all in C order.
+    """
+    first = arrays[0]
+    if first.size <= BLOCK or not all(a.flags.c_contiguous for a in arrays):
+        return ((*arrays, *[np.empty_like(first) for _ in range(scratch)]),) if scratch else (arrays,)
+    flat = [a.reshape(-1) for a in arrays]
+    memory = [np.empty(BLOCK, first.dtype) for _ in range(scratch)]
+    starts = range(0, first.size, BLOCK)
+    return [(*[a[k : k + BLOCK] for a in flat], *[a[: first.size - k] for a in memory]) for k in starts]
+
+
+def empty_like(x: Array, out: Array | None) -> Array:
+    """Memory of the shape and dtype of x: that of `out` if there is some."""
+    return np.empty_like(x) if out is None else out

@@ -157,6 +157,27 @@ def test_left_tails_keep_their_digits() -> None:
     assert np.allclose(npgrad.gelu(np.array([-5.0, -10.0, -30.0])).numpy(), exact, rtol=1e-12, atol=0)
 
 
+def test_the_left_tail_of_gelu_in_float32() -> None:
+    x = np.concatenate([np.linspace(-12.5, 5, 3001), [-0.0, 1e-30]]).astype(np.float32)
+    exact = np.array([v * math.erfc(-v / math.sqrt(2)) / 2 for v in x.astype(np.float64)])
+    y = npgrad.gelu(x).numpy()
+    # What rounding the exponent x²/2 to float32 costs, and a few roundings more.
+    assert np.all(np.abs(y - exact) <= (5e-7 + 6e-8 * x**2) * np.abs(exact))
+    double = slope(npgrad.gelu, x.astype(np.float64))
+    assert np.allclose(slope(npgrad.gelu, x), double, rtol=2e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_blocks_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    f = ACTIVATIONS[name]
+    x = np.random.default_rng(0).normal(scale=3.0, size=(7, 11))
+    expected = f(x).numpy(), slope(f, x)
+    monkeypatch.setattr("npgrad.functions.row_blocks.BLOCK", 16)
+    for given_x in (x, np.asfortranarray(x), x[::-1][::-1]):
+        assert np.allclose(f(given_x).numpy(), expected[0], rtol=1e-15)
+        assert np.allclose(slope(f, given_x), expected[1], rtol=1e-15)
+
+
 def test_gelu_says_what_it_knows() -> None:
     with pytest.raises(ValueError, match=r'approximate=\'erf\'.*"none".*"tanh"'):
         npgrad.gelu(np.ones(3), approximate="erf")
