@@ -34,7 +34,10 @@ def imports(workload: Workload, settings: Settings, data: Path, report: Report) 
             result.peers[name] = Measured("left out", "not among --peers")
         else:
             result.peers[name] = Measured()
-    # The first round fills the caches of the file system and is not counted.
+    # The first round fills the caches of the file system and is not counted. Everybody's bytecode is kept, as Python
+    # does unless told otherwise, but beside the others' data and not in the packages.
+    environs = environment(1) | {"PYTHONPYCACHEPREFIX": str(data / "bytecode")}
+    environs.pop("PYTHONDONTWRITEBYTECODE", None)
     for k in range(-1, 3 if settings.quick else settings.rounds):
         report(f"{workload.name}: round {k + 1}")
         for name, measured in result.peers.items():
@@ -42,7 +45,7 @@ def imports(workload: Workload, settings: Settings, data: Path, report: Report) 
                 continue
             code = CODE.format(first="import numpy" if name == "npgrad" else "", name=name)
             done = subprocess.run(
-                [sys.executable, "-c", code], env=environment(1), cwd=ROOT, capture_output=True, text=True, check=False
+                [sys.executable, "-c", code], env=environs, cwd=ROOT, capture_output=True, text=True, check=False
             )
             if done.returncode:
                 measured.status, measured.why = "failed", done.stderr.strip().splitlines()[-1]
