@@ -25,7 +25,8 @@ class Optimizer:
     `optimizer.lr = 0.01` for all groups.
 
     The parameters move into flat storage (`npgrad.optim.flat`): an array obtained from `p.data` before becomes
-    read-only, since writing to it would not reach the parameter any more.
+    read-only, since writing to it would not reach the parameter any more. NumPy offers no way to lock its views, such
+    as `p.data[0]`: take those after the optimiser is made.
 
     Raises ValueError if there are no parameters, one is given twice, or an option is out of range, TypeError if
     something is not a tensor.
