@@ -12,7 +12,7 @@ import numpy as np
 
 from npgrad.tensor import Array
 
-__all__ = ["blocks", "empty_like", "row_blocks"]
+__all__ = ["blocks", "blocks_along", "empty_like", "row_blocks"]
 
 BLOCK = 1 << 16
 """About so many numbers are a block: a quarter of a megabyte of float32, so that a few arrays of them fit."""
@@ -36,6 +36,15 @@ def blocks(*arrays: Array, scratch: int = 0) -> Sequence[tuple[Array, ...]]:
     memory = [np.empty(BLOCK, first.dtype) for _ in range(scratch)]
     starts = range(0, first.size, BLOCK)
     return [(*[a[k : k + BLOCK] for a in flat], *[a[: first.size - k] for a in memory]) for k in starts]
+
+
+def blocks_along(axis: int, *arrays: Array) -> Sequence[tuple[Array, ...]]:
+    """Arrays, some of their rows at a time if they are large and `axis` is -1, that of the rows; otherwise whole."""
+    first = arrays[0]
+    if axis != -1 or first.size <= BLOCK or not all(a.flags.c_contiguous for a in arrays):
+        return (arrays,)
+    matrices = [a.reshape(-1, a.shape[-1]) for a in arrays]
+    return [tuple([a[rows] for a in matrices]) for rows in row_blocks(len(matrices[0]), first.shape[-1])]
 
 
 def empty_like(x: Array, out: Array | None) -> Array:

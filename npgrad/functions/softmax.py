@@ -1,12 +1,17 @@
 """Softmax and its logarithm."""
 
+# Loops over the blocks of arrays call the blocks by the names of the arrays.
+# ruff: noqa: B020
+
 from __future__ import annotations
 
 import numpy as np
 
 from npgrad.function import Function
 from npgrad.functions.extreme import shifted
+from npgrad.functions.matrix_sums import row_sum
 from npgrad.functions.reduction import floating
+from npgrad.functions.row_blocks import blocks_along, empty_like
 from npgrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["LogSoftmax", "Softmax", "log_softmax", "softmax"]
@@ -48,19 +53,22 @@ class Softmax(Function):
 
     def forward(self, x: Array, axis: int = -1) -> Array:
         x = floating(x)
-        self.axis = axis
-        best = np.maximum.reduce(x.real, axis, keepdims=True)  # (1)
-        z = shifted(x, best, self.y)
-        e = np.exp(z, out=self.y)  # (2)
-        s = np.add.reduce(e, axis, keepdims=True)  # (3)
-        self.y = np.divide(e, s, out=self.y)  # (4)
+        self.axis = axis = -1 if axis == x.ndim - 1 else axis
+        self.y = empty_like(x, self.y)
+        for x, y in blocks_along(axis, x, self.y):
+            best = np.maximum.reduce(x.real, axis, keepdims=True)  # (1)
+            z = shifted(x, best, y)
+            e = np.exp(z, out=y)  # (2)
+            s = total(e, axis)  # (3)
+            np.divide(e, s, out=y)  # (4)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = np.multiply(dy, self.y, out=self.dx)
-        along = np.add.reduce(self.dx, self.axis, keepdims=True)
-        np.subtract(dy, along, out=self.dx)
-        self.dx *= self.y  # (5)
+        self.dx = empty_like(dy, self.dx)
+        for y, dy, dx in blocks_along(self.axis, self.y, dy, self.dx):
+            np.multiply(dy, y, out=dx)
+            np.subtract(dy, total(dx, self.axis), out=dx)
+            np.multiply(dx, y, out=dx)  # (5)
         return self.dx
 
 
@@ -94,23 +102,36 @@ class LogSoftmax(Function):
 
     y: Array
     e: Array
+    s: Array
     dx: Array
 
     def forward(self, x: Array, axis: int = -1) -> Array:
         x = floating(x)
-        self.axis = axis
-        best = np.maximum.reduce(x.real, axis, keepdims=True)  # (1)
-        z = shifted(x, best, self.y)  # (2)
-        self.e = np.exp(z, out=self.e)  # (3)
-        self.s = np.add.reduce(self.e, axis, keepdims=True)  # (4)
-        self.y = np.subtract(z, np.log(self.s), out=self.y)  # (5)
+        self.axis = axis = -1 if axis == x.ndim - 1 else axis
+        self.y, self.e = empty_like(x, self.y), empty_like(x, self.e)
+        if self.s is None:
+            self.s = np.empty([1 if k == axis % x.ndim else n for k, n in enumerate(x.shape)], x.dtype)
+        for x, y, e, s in blocks_along(axis, x, self.y, self.e, self.s):
+            best = np.maximum.reduce(x.real, axis, keepdims=True)  # (1)
+            z = shifted(x, best, y)  # (2)
+            np.exp(z, out=e)  # (3)
+            s[...] = total(e, axis)  # (4)
+            np.subtract(z, np.log(s), out=y)  # (5)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        along = np.add.reduce(dy, self.axis, keepdims=True)
-        self.dx = np.multiply(self.e, along / self.s, out=self.dx)
-        self.dx = np.subtract(dy, self.dx, out=self.dx)  # (6)
+        self.dx = empty_like(dy, self.dx)
+        for e, s, dy, dx in blocks_along(self.axis, self.e, self.s, dy, self.dx):
+            np.multiply(e, total(dy, self.axis) / s, out=dx)
+            np.subtract(dy, dx, out=dx)  # (6)
         return self.dx
+
+
+def total(a: Array, axis: int) -> Array:
+    """The sum along an axis, which is kept."""
+    if a.ndim == 2 and axis == -1:
+        return row_sum(a)[:, None]
+    return np.asarray(np.add.reduce(a, axis, keepdims=True))
 
 
 def softmax(x: TensorLike, axis: int = -1) -> Tensor:

@@ -86,3 +86,22 @@ def test_along_an_empty_axis_there_is_nothing_to_scale() -> None:
             f(np.zeros((3, 0)))
         with pytest.raises(IndexError, match="axis 4"):
             f(np.zeros((3, 2)), axis=4)
+
+
+@pytest.mark.parametrize("f", [npgrad.softmax, npgrad.log_softmax])
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+def test_blocks_change_nothing(f: Any, axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(2, 3, 4, 5))[0], rng.normal(size=(3, 4, 5))
+
+    def both(x: Any) -> Any:
+        t = npgrad.Tensor(x, requires_grad=True)
+        y = f(t, axis=axis)
+        y.backward(dy)
+        return y.numpy(), t.grad
+
+    expected = both(x)
+    monkeypatch.setattr("npgrad.functions.row_blocks.BLOCK", 16)
+    for given_x in (x, np.asfortranarray(x)):
+        for right, found in zip(expected, both(given_x), strict=True):
+            assert np.allclose(found, right, rtol=1e-13, atol=1e-15)
