@@ -41,11 +41,14 @@ _FAR_Q = (
 # erfc underflows to 0 before 28: holding the argument here keeps infinity out of the formulas.
 _END = 30.0
 
-# Mills' ratio of the normal distribution, (1 - cdf(z))/pdf(z), for z ≥ 0: a quotient of polynomials, highest power
-# first, fitted to the formulas above on [0, 14.2] for the least relative error, which is 2e-8. Nothing but positive
-# coefficients, so nothing cancels; and for large z it tends to 1/z, as the ratio does.
-_MILLS_P = (1.0, 9.38656712, 40.78046139, 94.48855299, 103.41725919)
-_MILLS_Q = (1.0, 9.38666945, 41.77584261, 103.96371592, 141.228515, 82.51503314)
+# Mills' ratio of the normal distribution, (1 - cdf(z))/pdf(z) at z ≥ 0, as a continued fraction of five levels,
+# 1/(z + a + b/(z + a' + b'/(z + …))): the pairs a and b from the innermost level outwards, fitted to the formulas above
+# on [0, 14.2] for the least relative error, which is 2e-8. Beyond, it tends to 1/z, as the ratio does.
+_MILLS_INNERMOST = 5.60909792331
+_MILLS = (
+    (-1.50051896301, 36.5824282165), (5.41554894251, -12.4024040757),
+    (-0.137560782800, 4.07693109473), (1.02330e-4, 0.994420692587),
+)  # fmt: skip
 
 
 def erf(x: Any) -> Array:
@@ -80,10 +83,13 @@ def normal_cdf(x: Array, pdf: Array, out: Array) -> Array:
     """
     if x.dtype != np.float32:
         return np.multiply(erfc(x * -sqrt(0.5)), 0.5, out=out)
-    z = np.abs(x)
-    tail = _horner(_MILLS_P, z)
-    tail *= pdf
-    tail /= _horner(_MILLS_Q, z)
+    z = np.abs(x, out=out)
+    fraction = np.asarray(z + _MILLS_INNERMOST)
+    for a, b in _MILLS:
+        np.divide(b, fraction, out=fraction)
+        np.add(fraction, z, out=fraction)
+        np.add(fraction, a, out=fraction)
+    tail = np.divide(pdf, fraction, out=fraction)
     # The tail itself at negative x, and what it leaves of 1 at positive ones.
     np.greater(x, 0.0, out=out)
     np.subtract(out, tail, out=out)
@@ -108,14 +114,6 @@ def _gauss(z: Array) -> Array:
     """exp(-z²) to full relative accuracy: z² is split into a part that is exact and a small rest."""
     head = np.trunc(z.real * 16.0) / 16.0
     return np.asarray(np.exp(-head * head) * np.exp(-(z - head) * (z + head)))
-
-
-def _horner(coefficients: tuple[float, ...], x: Array) -> Array:
-    y = x + coefficients[1]
-    for c in coefficients[2:]:
-        y *= x
-        y += c
-    return y
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:

@@ -14,8 +14,8 @@ from npgrad.tensor import Array
 
 __all__ = ["blocks", "blocks_along", "empty_like", "row_blocks"]
 
-BLOCK = 1 << 16
-"""About so many numbers are a block: a quarter of a megabyte of float32, so that a few arrays of them fit."""
+BLOCK = 1 << 17
+"""About so many numbers are a block: half a megabyte of float32."""
 
 
 def row_blocks(rows: int, columns: int) -> list[slice]:
