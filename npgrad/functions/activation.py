@@ -87,7 +87,7 @@ class Sigmoid(Function):
     dx: Array
 
     def forward(self, x: Array) -> Array:
-        self.s = logistic(x, out=self.s)  # (1)
+        self.s = logistic(floating(x), out=self.s)  # (1)
         return self.s
 
     def backward(self, ds: Array) -> Array:
@@ -432,12 +432,12 @@ class Softplus(Function):
 
 def logistic(x: Array, out: Array | None = None) -> Array:
     """1/(1 + exp(-x)), right at both infinities and without a warning."""
-    if np.iscomplexobj(x):
+    if x.dtype.kind == "c":
         # A complex infinity divides to nan, so here the exponential must not grow: exp(-abs(x)), by the real part.
         right = x.real >= 0
         e = np.exp(np.where(right, -x, x))
         return np.asarray(np.divide(np.where(right, 1.0, e), 1.0 + e, out=out))
-    s = np.asarray(np.multiply(x, -1.0, out=out))
+    s = np.asarray(np.negative(x, out=out))
     with np.errstate(over="ignore"):
         np.exp(s, out=s)
     np.add(s, 1.0, out=s)
