@@ -209,7 +209,8 @@ CLAIMS = [
           source=3, quantity="hidden/large", predicate=Above(3.0), format=".2f", unit=" times", says="vary greatly"),
     Claim("last-layer", "Without proper initialisation the last layer may get ten times the gradient of earlier ones.",
           source=3, quantity="last/small", value=10.0, tolerance=4.0, predicate=Above(2.0), format=".1f",
-          unit=" times"),
+          unit=" times",
+          note="It is ahead, by a few times rather than ten."),
     Claim("calibrated",
           "Carefully calibrated weights make gradients homogeneous across all layers: the last one's is no more than "
           "three times the others'.",

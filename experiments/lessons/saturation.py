@@ -372,7 +372,8 @@ CLAIMS = [
     Claim("elu-survives", "ELU has no region without gradient either: dead units after a step at 100.",
           source=3, quantity="dead/elu 100", value=0.0, tolerance=0.5, format=".0f", unit=" of 200", says="none",
           budget="default",
-          note="The slope of ELU left of zero is exp(x): as flat as a saturated tanh once x is below −5."),
+          note="The slope of ELU left of zero is exp(x): as flat as a saturated tanh once x is below −5. "
+               "Some networks do not survive such a step at all, and diverge."),
     Claim("leaky-helps", "Leaky ReLU avoids the damage: validation loss after the mishap, compared with ReLU.",
           source=3, quantity="val_loss/leaky_relu 60", predicate=Below("val_loss/relu 60"), format=".2f",
           says="avoids it"),
