@@ -140,7 +140,6 @@ class Function:
         for x in inputs:
             edge: Function | Tensor | None = None
             if isinstance(x, Tensor):
-                arrays.append(x._data)
                 edge = x._node
                 if edge is None:
                     leaves = (*leaves, x)
@@ -148,6 +147,7 @@ class Function:
                         x._observe()
                     if x.requires_grad:
                         edge = x
+                arrays.append(x._data)
                 if edge is not None:
                     tracked += 1
             elif type(x) in _WEAK:

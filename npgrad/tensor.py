@@ -101,13 +101,11 @@ class Tensor(Operators):
                     f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one."
                 )
             self._data[...] = new
-            held = getrefcount(self._data) > ALONE[0] + 2 * (self._slot is not None)
-        else:
-            held = getrefcount(self._data) > ALONE[1] + 2 * (self._slot is not None)
         self._version = tick()
         if self._fingerprint is not None:
-            # An array handed out earlier (`d = t.data`), of which somebody still has a part, has to be watched on.
-            self._fingerprint = fingerprint(self._data) if held else None
+            # Of an array handed out earlier (`d = t.data`) somebody may still have a part. Who does is asked when the
+            # tensor is next used: now its own assignment (`t.data += …`) has it too.
+            self._fingerprint = UNSEEN
 
     def numpy(self) -> Array:
         """The values as a read-only array without a copy (with one for a tensor whose memory a replay will reuse)."""
@@ -152,11 +150,18 @@ class Tensor(Operators):
         return vars(self.copy())
 
     def _observe(self) -> None:
-        """Notice a change made through an array that was handed out (`t.data[…] = …`), by comparing checksums."""
-        now = fingerprint(self._data)
-        if now != self._fingerprint:
-            self._fingerprint = now
-            self._version = tick()
+        """Notice a change made through an array that was handed out (`t.data[…] = …`), by comparing checksums.
+
+        It is watched until nobody has it any more: references are this tensor's, the question's and an optimiser's two.
+        """
+        alone = getrefcount(self._data) <= 2 + 2 * (self._slot is not None)
+        if not alone or self._fingerprint != UNSEEN:
+            now = fingerprint(self._data)
+            if now != self._fingerprint:
+                self._fingerprint = now
+                self._version = tick()
+        if alone:
+            self._fingerprint = None
 
     # -- the gradient --------------------------------------------------------------------------------------------------
 
@@ -347,8 +352,8 @@ def one(dtype: np.dtype[Any]) -> Array:
     return array
 
 
-ALONE = (2, 5)
-"""References to a leaf's array in its setter when nobody else has it: after `t.data = …`, and after `t.data += …`."""
+UNSEEN = -1
+"""The fingerprint of an array that was assigned to and not yet used: whatever it holds at the next use is right."""
 
 
 def fingerprint(a: Array) -> int:
