@@ -23,7 +23,6 @@ thread may use those tensors meanwhile.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -31,6 +30,7 @@ from weakref import ReferenceType
 
 import numpy as np
 
+from npgrad.declared import signature
 from npgrad.function import Function, as_array
 from npgrad.mode import _switch as switch
 from npgrad.sweep import reachable
@@ -300,6 +300,6 @@ def scalar(y: Any, what: str) -> Tensor:
 def takes_arguments(f: Callable[..., Any]) -> bool:
     """Whether f can be called with arguments at all."""
     try:
-        return bool(inspect.signature(f).parameters)
+        return bool(signature(f).parameters)
     except (TypeError, ValueError):
         return True

@@ -27,7 +27,6 @@ entry a[j] was used for every i, so its derivative is the sum of all those uses:
 from __future__ import annotations
 
 import sys
-from inspect import get_annotations
 from os.path import dirname, join
 from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,6 +34,7 @@ from weakref import ReferenceType
 
 import numpy as np
 
+from npgrad.declared import get_annotations
 from npgrad.mode import MODE
 from npgrad.tensor import Array, Hook, Tensor, tick
 

@@ -10,7 +10,6 @@ changes: afterwards `loss.backward()` still works.
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from npgrad.declared import signature
 from npgrad.explain.derivation import Case, Equation, Symbol
 from npgrad.explain.printer import Printer
 from npgrad.explain.source import subject_of
@@ -204,7 +204,7 @@ def rules_of(node: Function) -> dict[int, str]:
         subject = subject_of(type(node))
     except (DerivationError, OSError, TypeError):
         return {}
-    parameters = [name for name in inspect.signature(type(node).forward).parameters if name != "self"]
+    parameters = [name for name in signature(type(node).forward).parameters if name != "self"]
     case = fitting(node, subject.derivation.cases)
     printer = Printer(case)
     rules: dict[int, str] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from npgrad.declared import signature
 from npgrad.explain.derivation import Case, Equation, Symbol
 from npgrad.explain.draw import axis_length, draw_array, draw_sizes, evaluate_value
 from npgrad.explain.evaluate import Scope, Variable
@@ -91,7 +91,7 @@ class Trial:
             self.constants[symbol.name] = value
             if isinstance(value, int | float | complex):
                 self.scope.variables[symbol.name] = Variable(np.asarray(value))
-        parameters = inspect.signature(entry(self.subject.thing)).parameters
+        parameters = signature(entry(self.subject.thing)).parameters
         starred = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
         arrays: dict[str, Array] = {}
         kept: list[Symbol] = []
@@ -120,7 +120,7 @@ class Trial:
         if isinstance(self.subject.thing, ModuleType):
             return self.lesson(arrays)
         cls: type[Function] = self.subject.thing
-        parameters = [p for name, p in inspect.signature(cls.forward).parameters.items() if name != "self"]
+        parameters = [p for name, p in signature(cls.forward).parameters.items() if name != "self"]
         names = {p.name for p in parameters}
         last = max(
             (k for k, p in enumerate(parameters) if p.name in arrays and p.kind is not p.KEYWORD_ONLY), default=-1
@@ -176,7 +176,7 @@ class Trial:
         """Run the function of a lesson; it returns its results by name."""
         function = entry(self.subject.thing)
         known = {**self.constants, **arrays}
-        inputs = {name: known[name] for name in inspect.signature(function).parameters if name in known}
+        inputs = {name: known[name] for name in signature(function).parameters if name in known}
         copies = {name: a.copy() if isinstance(a, np.ndarray) else a for name, a in inputs.items()}
         labels = {e.label: e.name for e in self.case.equations if e.name}
         try:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import npgrad
-from npgrad import Tensor
+from npgrad import Tensor, explain
 from npgrad.check.certificate import draw
 from npgrad.function import registry
 
@@ -170,3 +170,33 @@ def test_references_are_counted_where_every_python_counts_alike() -> None:
     ]
     assert len(asked) > 5
     assert [ast.unparse(x) for x in asked if not isinstance(x, ast.Attribute | ast.Subscript)] == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated at once before Python 3.14")
+def test_names_that_exist_only_for_type_checkers_may_annotate_buffers_and_functions() -> None:
+    source = """
+def f(x: Array) -> Array:
+    return (x * x).sum()
+
+class Tanh(npgrad.Function):
+    t: Array
+    dx: Array | None
+    other: Tanh
+    count: int
+
+    def forward(self, x: Array) -> Array:
+        self.t = np.tanh(x, out=self.t)
+        return self.t
+
+    def backward(self, dy):
+        self.dx = np.multiply(1 - self.t**2, dy, out=self.dx)
+        return self.dx
+"""
+    names: dict[str, Any] = {"npgrad": npgrad, "np": np}
+    exec(compile(source, "<user>", "exec", dont_inherit=True), names)
+    assert names["Tanh"].buffers == {"t", "dx"}
+    x = Tensor(np.ones(3), requires_grad=True)
+    names["Tanh"].apply(x).backward(np.ones(3))
+    assert np.allclose(x.grad, 1 - np.tanh(1) ** 2)
+    assert "Tanh" in str(explain.step(names["Tanh"].apply(x).sum()))
+    assert npgrad.hvp(names["f"], np.ones(2), np.array([1.0, 2.0])).tolist() == [2, 4]
