@@ -6,9 +6,10 @@ from math import prod
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.windows import Extent, windows
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["Conv", "conv1d", "conv2d"]
 

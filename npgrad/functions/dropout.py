@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.engine.function import Function
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["Dropout", "dropout"]
 

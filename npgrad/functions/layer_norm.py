@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.matrix_sums import column_sum, row_sum
 from npgrad.functions.row_blocks import row_blocks
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["LayerNorm", "layer_norm"]
 

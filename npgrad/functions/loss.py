@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.matrix_sums import constant, row_sum
 from npgrad.functions.selection import where
 from npgrad.functions.shape import moveaxis, reshape
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = [
     "BCEWithLogits",

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.matrix_sums import column_sum
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["Linear", "MatMul", "linear", "matmul"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.windows import Extent, windows
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["AvgPool", "MaxPool", "avg_pool2d", "max_pool2d"]
 

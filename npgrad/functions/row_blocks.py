@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["blocks", "blocks_along", "empty_like", "row_blocks"]
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.extreme import shifted
 from npgrad.functions.matrix_sums import row_sum
 from npgrad.functions.reduction import floating
 from npgrad.functions.row_blocks import blocks_along, empty_like
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["LogSoftmax", "Softmax", "log_softmax", "softmax"]
 

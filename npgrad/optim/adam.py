@@ -9,7 +9,7 @@ import numpy as np
 
 from npgrad.optim.flat import Stretch
 from npgrad.optim.optimizer import Optimizer, Parameters
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["Adam", "AdamW"]
 

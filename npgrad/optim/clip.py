@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from npgrad.optim.optimizer import at_least_zero
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["clip_grad_norm"]
 

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from npgrad.tensor import Array, Tensor, tick
+from npgrad.engine.arrays import Array, tick
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["Flat", "Stretch"]
 

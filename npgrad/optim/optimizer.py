@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from npgrad.optim.flat import Flat, Stretch
-from npgrad.tensor import Array, Tensor, raw
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, raw
 
 __all__ = ["Optimizer", "Parameters"]
 

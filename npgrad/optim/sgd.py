@@ -8,7 +8,7 @@ import numpy as np
 
 from npgrad.optim.flat import Stretch
 from npgrad.optim.optimizer import Optimizer, Parameters, at_least_zero
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["SGD"]
 

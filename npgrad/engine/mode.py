@@ -1,4 +1,4 @@
-"""What the current thread is doing: recording a graph or not, replaying a step or not.
+"""What the current thread is doing: recording a graph or not, verifying, compiling.
 
 The state is one immutable value in a `contextvars.ContextVar`, so every thread (and every asyncio task) has its own,
 and an exception can never leave it half changed.
@@ -10,42 +10,49 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
-
-if TYPE_CHECKING:
-    from npgrad.replay import Tape
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
-__all__ = ["enable_grad", "holomorphic", "is_grad_enabled", "no_grad"]
+__all__ = ["MODE", "Mode", "Recorder", "changes", "enable_grad", "holomorphic", "is_grad_enabled", "no_grad", "note_change", "switch"]
 
 
-class Mode:
-    """The switches one operation has to look at; in slots, because every operation looks at them.
+class Recorder(Protocol):
+    """What the engine asks of a recording (`npgrad.compile`) while there is one."""
 
-    Never changed: a context in another mode has another one.
-    """
+    def forward(self, node: Any, arrays: list[Any], options: dict[str, Any], leaves: tuple[Any, ...]) -> Any:
+        """`node.forward(*arrays, **options)` on stand-ins, or as one call if it cannot be recorded."""
 
-    # Not a dataclass, whose making would take as long as importing the rest of the engine's small files.
-    __slots__ = ("grad", "holomorphic", "tape")
+    def lift(self, x: Any) -> Any:
+        """What stands in for `x`, an array or a generator, during the recording; anything else as it is."""
 
-    def __init__(self, grad: bool = True, holomorphic: bool = False, tape: Tape | None = None) -> None:
-        self.grad = grad
-        """Operations on tensors that require a gradient are recorded."""
-        self.holomorphic = holomorphic
-        """Complex leaves may require a gradient (verification by complex step)."""
-        self.tape = tape
-        """The recording that operations are matched against (`npgrad.replay`)."""
+    def leaf(self, leaf: Any) -> None:
+        """`leaf` takes part in the recorded step."""
 
-    def but(self, **changes: Any) -> Mode:
-        """The same with some of the switches set otherwise."""
-        return Mode(**{name: getattr(self, name) for name in Mode.__slots__} | changes)
+    def host(self, call: Callable[..., Any], *args: Any) -> Any:
+        """The result of a call that is to be made again at each run: numbers, or dictionaries of numbers."""
+
+    def refuse(self, what: str) -> None:
+        """Raise: the recorded function did something that a program cannot do."""
+
+
+class Mode(NamedTuple):
+    """The switches an operation has to look at."""
+
+    grad: bool = True
+    """Operations on tensors that require a gradient are recorded."""
+    holomorphic: bool = False
+    """Complex leaves may require a gradient (verification by complex step)."""
+    recorder: Recorder | None = None
+    """The recording that arrays are to be taken from."""
+    differentiating: int = 0
+    """How many of `grad`, `jvp` and `hvp` are under way around this call."""
 
 
 MODE: ContextVar[Mode] = ContextVar("npgrad_mode", default=Mode())  # noqa: B039 (it never changes)
 
 
-class _switch:
+class switch:
     """Changes of the mode, for the inside of a `with` or for the calls of a decorated function."""
 
     def __init__(self, **changes: Any) -> None:
@@ -53,7 +60,7 @@ class _switch:
         self.tokens: list[Token[Mode]] = []
 
     def __enter__(self) -> None:
-        self.tokens.append(MODE.set(MODE.get().but(**self.changes)))
+        self.tokens.append(MODE.set(MODE.get()._replace(**self.changes)))
 
     def __exit__(self, *error: object) -> None:
         MODE.reset(self.tokens.pop())
@@ -67,27 +74,27 @@ class _switch:
 
         @wraps(function)
         def switched(*args: P.args, **kwargs: P.kwargs) -> R:
-            with _switch(**self.changes):
+            with switch(**self.changes):
                 return function(*args, **kwargs)
 
         return switched
 
 
-def no_grad() -> _switch:
+def no_grad() -> switch:
     """Inside, nothing is recorded and results do not require a gradient; as a decorator, inside the function.
 
     >>> with no_grad():
     ...     loss = evaluate(model)
     """
-    return _switch(grad=False)
+    return switch(grad=False)
 
 
-def enable_grad() -> _switch:
+def enable_grad() -> switch:
     """Inside, recording is on again, even within `no_grad`; usable as a decorator too."""
-    return _switch(grad=True)
+    return switch(grad=True)
 
 
-def holomorphic() -> _switch:
+def holomorphic() -> switch:
     """Inside, complex tensors may require a gradient: for *verification* by complex step only.
 
     Every rule of npgrad is written without conjugation, so on complex numbers it computes the holomorphic derivative
@@ -96,9 +103,22 @@ def holomorphic() -> _switch:
     estimate derivatives of real functions"). Where one floating operand of an operation is complex, the others are made
     complex too.
     """
-    return _switch(holomorphic=True)
+    return switch(holomorphic=True)
 
 
 def is_grad_enabled() -> bool:
     """Whether operations in this thread are being recorded."""
     return MODE.get().grad
+
+
+_changes = [0]
+
+
+def note_change() -> None:
+    """Something that a compiled step may depend on has changed: an attribute of a module, a flag, a hook."""
+    _changes[0] += 1
+
+
+def changes() -> list[int]:
+    """The count of such changes, in a list that is always the same: looking is cheaper than asking."""
+    return _changes

@@ -1,0 +1,3 @@
+from typing import Any
+class CompileError(RuntimeError): ...
+def compile(f: Any) -> Any: return f
