@@ -26,11 +26,18 @@ class Recorder(Protocol):
     def lift(self, x: Any) -> Any:
         """What stands in for `x`, an array or a generator, during the recording; anything else as it is."""
 
-    def leaf(self, leaf: Any) -> None:
-        """`leaf` takes part in the recorded step."""
+    def leaf(self, leaf: Any, reading: bool = False) -> None:
+        """The gradient of `leaf` is about to be read or set."""
+
+    def accumulate(self, leaf: Any, g: Any) -> bool:
+        """Whether the recording keeps `g`, the gradient of `leaf` in one sweep, to itself."""
 
     def host(self, call: Callable[..., Any], *args: Any) -> Any:
-        """The result of a call that is to be made again at each run: numbers, or dictionaries of numbers."""
+        """The result of a method that is to be called again at each run: a dictionary of numbers, or nothing.
+
+        Its object has a method `_snapshot`, which returns a function that undoes what calls have changed since.
+        """
+
 
     def refuse(self, what: str) -> None:
         """Raise: the recorded function did something that a program cannot do."""

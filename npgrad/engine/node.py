@@ -122,6 +122,9 @@ class Leaf(Node):
 
     @property
     def grad(self) -> Array | None:  # type: ignore[override]
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.leaf(self, reading=True)
         if isinstance(self._grad, Loan):
             self._grad = self._grad.copy()
         return self._grad
@@ -135,11 +138,11 @@ class Leaf(Node):
 
     def accumulate(self, g: Array, own: bool) -> None:
         """Add `g`, the whole gradient of one sweep; `own` says that nobody else has this array."""
+        recorder = MODE.get().recorder
+        if recorder is not None and recorder.accumulate(self, g):
+            return
         if self.hooks:
             g, own = run_hooks(self.hooks, g, self.out_shape), False
-        recorder = MODE.get().recorder
-        if recorder is not None:
-            recorder.leaf(self)
         with self._lock:  # from several threads too, every contribution counts
             before = self.grad
             if before is not None:
