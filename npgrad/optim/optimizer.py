@@ -79,9 +79,7 @@ class Optimizer:
 
         `g` must not be changed. `n` are the numbers that `numbers` returned for this parameter.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} has no update method: define update(self, p, g, state, n)."
-        )
+        raise NotImplementedError(f"{type(self).__name__} has no update method: define update(self, p, g, state, n).")
 
     # -- the step ------------------------------------------------------------------------------------------------------
 
@@ -190,7 +188,10 @@ class Optimizer:
     def _groups(self) -> list[Group]:
         """The groups as they are now, checked."""
         same = len(self.param_groups) == len(self._checked) and all(
-            group is known and group.get("params") is members and len(members) == len(own) and all(map(is_, members, own))
+            group is known
+            and group.get("params") is members
+            and len(members) == len(own)
+            and all(map(is_, members, own))
             for group, (known, members, own) in zip(self.param_groups, self._checked, strict=False)
         )
         if same:
@@ -318,7 +319,8 @@ class Optimizer:
         if faults:
             raise ValueError(f"this state does not fit {name}, and nothing was loaded: {'; '.join(faults)}.")
         for own, group in zip(mine, groups, strict=True):
-            own.update({key: value for key, value in group.items() if key != "params"})
+            # A tuple that went through JSON is a list, which would still be the caller's.
+            own.update({k: tuple(v) if isinstance(v, list) else v for k, v in group.items() if k != "params"})
         for k, (p, _) in enumerate(owners):
             if k not in loaded and p not in self.state:
                 continue
