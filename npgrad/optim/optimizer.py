@@ -89,7 +89,9 @@ class Optimizer:
         Raises, before anything has changed, what the constructor raises if `param_groups` does not hold valid groups,
         ValueError if a gradient does not fit its parameter, and RuntimeError if a parameter's shape or dtype changed.
         """
-        work = [(group, [p for p in group["params"] if self._ready(p)]) for group in self._groups()]
+        for group in self._groups():
+            self.check(group)
+        work = [(group, [p for p in group["params"] if self._ready(p)]) for group in self.param_groups]
         advanced = [self._advance(group, parameters) for group, parameters in work]
         for (group, parameters), numbers in zip(work, advanced, strict=True):
             for p, n in zip(parameters, numbers, strict=True):
@@ -121,8 +123,8 @@ class Optimizer:
     def _advance(self, group: Group, parameters: Sequence[Tensor]) -> list[Numbers]:
         """Count one more update of these parameters of `group` and return the numbers of each.
 
-        No arrays are touched, so that a compiled step can call this at every run. Parameters that have been updated
-        equally often share one dictionary.
+        No arrays are touched, so that a compiled step can call this at every run; hence the options are checked here
+        as well. Parameters that have been updated equally often share one dictionary.
         """
         self.check(group)
         found: dict[int, Numbers] = {}
@@ -182,11 +184,11 @@ class Optimizer:
     @lr.setter
     def lr(self, value: float) -> None:
         at_least_zero(type(self).__name__, "lr", value)
-        for group in self._groups():
+        for group in self.param_groups:
             group["lr"] = value
 
     def _groups(self) -> list[Group]:
-        """The groups as they are now, checked."""
+        """The groups as they are now, taken over first if a group or a member is not what it was."""
         same = len(self.param_groups) == len(self._checked) and all(
             group is known
             and group.get("params") is members
@@ -194,10 +196,7 @@ class Optimizer:
             and all(map(is_, members, own))
             for group, (known, members, own) in zip(self.param_groups, self._checked, strict=False)
         )
-        if same:
-            for group in self.param_groups:
-                self.check(group)
-        else:
+        if not same:
             self._take(self.param_groups)
         return self.param_groups
 
@@ -240,7 +239,7 @@ class Optimizer:
         for item, group in zip(given, complete, strict=True):
             item.update(group)
         self.param_groups[:] = given
-        self._kinds = kinds
+        self._kinds |= kinds
         self._checked = [(group, group["params"], list(group["params"])) for group in given]
 
     def _check_member(self, p: Any) -> None:

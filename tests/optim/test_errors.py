@@ -47,7 +47,7 @@ def test_duplicates_within_and_across_groups() -> None:
     p = leaf(2)
     for params in ([p, p], [{"params": [p]}, {"params": [p]}]):
         with pytest.raises(ValueError, match=r"shape \(2,\) twice"):
-            optim.SGD(params)  # type: ignore[arg-type]
+            optim.SGD(params)
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,17 @@ def test_an_option_out_of_range_is_refused_before_anything_changes(name: str, ke
     with pytest.raises(ValueError, match=f"{key} must be"):
         optimizer._advance(optimizer.param_groups[1], [q])
     assert p.numpy()[0] == q.numpy()[0] == 1 and not optimizer.state
+    optimizer.param_groups[1][key] = optimizer.param_groups[0][key]
+    optimizer.step()
+    assert np.array_equal(p.numpy(), q.numpy()) and p.numpy()[0] != 1
+
+
+def test_a_rate_that_is_refused_can_be_set_right() -> None:
+    (p,) = leaves(np.ones(1))
+    optimizer = optim.SGD([p])
+    optimizer.param_groups[0]["lr"] = float("nan")
+    optimizer.lr = 0.1
+    assert optimizer.lr == 0.1
 
 
 def test_a_schedule_takes_a_new_group_from_its_own_rate() -> None:

@@ -38,7 +38,7 @@ def test_the_example_uses_every_array(name: str) -> None:
 
 @each_optimiser
 def test_resuming_gives_the_same_bits(name: str, rng: np.random.Generator) -> None:
-    start = [rng.normal(size=(2, 3)), rng.normal(size=4).astype(np.float32), rng.normal(size=())]
+    start: list[np.ndarray] = [rng.normal(size=(2, 3)), rng.normal(size=4).astype(np.float32), rng.normal(size=())]
     parameters, optimizer = two_groups(name, start)
     steps(parameters, optimizer, rng, 7)
     others, other = two_groups(name, [p.numpy() for p in parameters])
@@ -109,7 +109,7 @@ def set_entry(key: str, value: Any) -> Callable[[State], None]:
 
 
 def first(state: State) -> str:
-    return next(key for key in state["state"][1] if key != "step")
+    return next(str(key) for key in state["state"][1] if key != "step")
 
 
 def swap_parameters(state: State) -> None:

@@ -113,6 +113,13 @@ def test_a_replaced_array_of_another_kind_is_an_error(array: np.ndarray, words: 
     optimizer.add_param_group({"params": leaves(np.zeros(1))})
     with pytest.raises(RuntimeError, match="Make a new optimiser"):
         optimizer.step()
+    # Nor does taking it out and in again, which would leave it with the old state.
+    del optimizer.param_groups[0]["params"][1]
+    optimizer.zero_grad()
+    optimizer.param_groups[0]["params"].append(p)
+    p.grad = np.ones_like(array)
+    with pytest.raises(RuntimeError, match="Make a new optimiser"):
+        optimizer.step()
 
 
 @pytest.mark.parametrize(

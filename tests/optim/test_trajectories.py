@@ -30,7 +30,7 @@ def assert_torchs_steps(
 ) -> None:
     """50 steps with the same random gradients, each absent with probability `missing`."""
     rng = np.random.default_rng(seed)
-    start = [np.asarray(rng.normal(size=shape), dtype) for shape in SHAPES]
+    start: list[np.ndarray] = [np.asarray(rng.normal(size=shape), dtype) for shape in SHAPES]
     ours, theirs = leaves(*start), [torch.tensor(a, requires_grad=True) for a in start]
     a, b = (
         kind([{"params": ps[:3], **groups[0]}, {"params": ps[3:], **groups[1]}], **options)
