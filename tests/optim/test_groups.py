@@ -172,3 +172,12 @@ def test_a_schedule_takes_a_new_group_from_its_own_rate() -> None:
     schedule.step()
     schedule.step()
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 2.0]
+
+
+def test_a_parameter_that_was_replaced_is_no_longer_optimised() -> None:
+    p, q = leaves(np.zeros(1), np.zeros(1))
+    optimizer = optim.SGD([p], lr=1.0)
+    optimizer.param_groups[0]["params"][0] = q
+    p.grad = q.grad = np.ones(1)
+    optimizer.step()
+    assert (p.numpy()[0], q.numpy()[0]) == (0.0, -1.0)

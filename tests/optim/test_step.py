@@ -258,6 +258,19 @@ def test_parameters_updated_equally_often_share_their_numbers(name: str) -> None
 
 
 @each_optimiser
+def test_all_counts_advance_before_any_array_changes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    p, q = leaves(np.ones(1), np.ones(1))
+    optimizer = make(name, [{"params": p}, {"params": q}])
+    seen: list[list[int]] = []
+    monkeypatch.setattr(
+        optimizer, "update", lambda *arguments: seen.append([state["step"] for state in optimizer.state.values()])
+    )
+    p.grad = q.grad = np.ones(1)
+    optimizer.step()
+    assert seen == [[1, 1], [1, 1]]
+
+
+@each_optimiser
 def test_a_snapshot_brings_back_counts_and_options(name: str, rng: np.random.Generator) -> None:
     parameters = three(rng)
     optimizer = make(name, parameters)
