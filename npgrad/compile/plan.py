@@ -168,7 +168,7 @@ class Plan:
                             full.memory.value = full
                             full.name = x.name and f"{x.name}_rows"
                             copy = Call("expand", None, (x,), {}, call.place)
-                            copy.out = full
+                            copy.out, copy.errors = full, call.errors
                             copy.writes = [full.memory]
                             args[k] = full
                             yield copy

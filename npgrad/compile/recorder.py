@@ -65,6 +65,7 @@ class Recording:
         """The objects whose methods are called at each run."""
         self.undo: list[Callable[[], None]] = []
         self.saved: set[int] = set()
+        self.errors = np.geterr()
         self.captured: dict[Leaf, Any] | None = None
         self.closed = False
 
@@ -151,19 +152,25 @@ class Recording:
         result = call(*args)
         note = self.note("host", call, (), {})
         note.args = args
-        if not isinstance(result, dict):
-            return result
-        found = {}
-        for name, number in result.items():
-            if isinstance(number, bool | str | type(None)):
-                found[name] = number
-                continue
-            value = Value(number, Memory("number"))
-            value.memory.value = value
-            value.call, value.name = note, name
-            found[name] = RecordingArray(self, value)
-        note.out = tuple(found.items())  # type: ignore[assignment]
-        return found
+        found: list[tuple[int, str, Value]] = []
+        made: dict[int, dict[str, Any]] = {}
+
+        def stand_ins(k: int, numbers: dict[str, Any]) -> dict[str, Any]:
+            if id(numbers) not in made:
+                made[id(numbers)] = given = {}
+                for name, number in numbers.items():
+                    if type(number) is not float:
+                        given[name] = number
+                        continue
+                    value = Value(number, Memory("number"))
+                    value.memory.value = value
+                    value.call, value.name = note, name
+                    found.append((k, name, value))
+                    given[name] = RecordingArray(self, value)
+            return made[id(numbers)]
+
+        note.out = found  # type: ignore[assignment]
+        return [stand_ins(k, numbers) for k, numbers in enumerate(result or ())]
 
     def refuse(self, what: str) -> NoReturn:
         """Raise `CompileError`: this step has to run eagerly."""
@@ -317,6 +324,8 @@ class Recording:
 
     def note(self, form: str, function: Any, args: Any, kwargs: Any) -> Call:
         call = Call(form, function, self.values(tuple(args)), self.values(kwargs), place_of(sys._getframe(1), _HERE))
+        errors = np.geterr()
+        call.errors = None if errors == self.errors else errors
         self.calls.append(call)
         return call
 

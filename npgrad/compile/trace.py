@@ -65,7 +65,7 @@ class Value:
 class Call:
     """One NumPy call of the recording. `form` says how it is written (see `npgrad.compile.write`)."""
 
-    __slots__ = ("args", "form", "function", "kwargs", "out", "place", "reads", "writes")
+    __slots__ = ("args", "errors", "form", "function", "kwargs", "out", "place", "reads", "writes")
 
     def __init__(
         self,
@@ -77,6 +77,8 @@ class Call:
     ) -> None:
         self.form, self.function, self.args, self.kwargs, self.place = form, function, args, kwargs, place
         self.out: Value | None = None
+        self.errors: dict[str, Any] | None = None
+        """How floating-point errors are treated, where that is not as outside."""
         self.reads: list[Memory] = [value.memory for value in values_in((args, kwargs))]
         self.writes: list[Memory] = []
 

@@ -144,15 +144,21 @@ class Writer:
     def lines(self, calls: Sequence[Call]) -> list[str]:
         """The body of a function that makes these calls."""
         body: list[str] = []
-        section = None
+        section = errors = None
         for call in calls:
+            if call.errors != errors:
+                errors = call.errors
+                section = None
             if call.place.section != section:
                 section = call.place.section
                 body += ["", f"# {section}"]
+                if errors:
+                    body.append(f"with {self.bind(np.errstate, 'errstate')}({', '.join(f'{k}={v!r}' for k, v in errors.items())}):")
             remark = f"  # {call.place.remark}" if call.place.remark else ""
             written = self.line(call)
             for line in written:
-                body.append(f"{line:<60}{remark}" if line is written[-1] and remark else line)
+                line = f"    {line}" if errors else line
+                body.append(f"{line:<60}{remark}" if line.endswith(written[-1]) and remark else line)
             self.lasted = self.lasted or (call.lasting and call.form != "guard")
         return body
 
@@ -275,8 +281,7 @@ class Writer:
         if not call.out:
             return [text]
         numbers = self.fresh("numbers")
-        used = [f"{self.value(value)} = {numbers}[{key!r}]" for key, value in call.out]  # type: ignore[union-attr, misc]
-        return [f"{numbers} = {text}", *used]
+        return [f"{numbers} = {text}", *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in call.out]]  # type: ignore[attr-defined]
 
     def _opaque(self, call: Call) -> list[str]:
         function = call.function.function.__name__
