@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.reduction import floating, without
 from npgrad.engine.arrays import Array, Axis
 from npgrad.engine.tensor import Tensor, TensorLike
