@@ -9,7 +9,8 @@ import numpy as np
 from npgrad.engine.function import Function
 from npgrad.functions.layer_norm import check_input
 from npgrad.functions.matrix_sums import column_sum, constant, row_mean, row_sum
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["GroupNorm", "group_norm"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.matrix_sums import constant, row_mean, row_sum
 from npgrad.functions.reduction import array, floating, rounded, widened
 from npgrad.functions.shape import moveaxis, reshape
