@@ -112,7 +112,7 @@ def test_backward_twice_through_a_retained_graph_adds_the_same_again() -> None:
 @pytest.mark.parametrize(
     ("function", "arguments", "options", "words"),
     [
-        ("conv2d", ((2, 3, 4), (1, 3, 2, 2)), {}, "takes an input of shape (N, C, H, W)"),
+        ("conv2d", ((3, 4), (1, 3, 2, 2)), {}, "takes an input of shape (N, C, H, W)"),
         ("conv1d", ((2, 3, 4), (1, 3, 2, 2)), {}, "a weight of shape (F, C, k); got (2, 3, 4) and (1, 3, 2, 2)"),
         (
             "conv2d",
