@@ -88,20 +88,13 @@ class Windows:
         xp[self.interior] = x
         return xp
 
-    def entries(self, include_padding: bool) -> Array | int:
-        """How many entries each window has: of the input, or of the input and its padding."""
-        if self.padded == self.shape[2:]:
+    def entries(self, with_padding: bool, dtype: np.dtype[Any]) -> Array | int:
+        """How many entries of the input each window has, or of the input with its padding; one number if all agree."""
+        ends = tuple([n + p + q for n, (p, q) in zip(self.shape[2:], self.padding, strict=True)])
+        if self.padded == (ends if with_padding else self.shape[2:]):
             return len(self.slices)
-        widths = [(0, 0) if include_padding else pair for pair in self.padding]
-        inside = np.zeros(self.padded)
-        inside[
-            tuple(
-                [
-                    slice(before, n + p + q - after)
-                    for n, (p, q), (before, after) in zip(self.shape[2:], self.padding, widths, strict=True)
-                ]
-            )
-        ] = 1
+        inside = np.zeros(self.padded, dtype)
+        inside[tuple([slice(n) for n in ends]) if with_padding else self.interior] = 1
         numbers: Array = np.add.reduce([inside[window] for window in self.slices])
         return numbers
 
