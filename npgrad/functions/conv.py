@@ -72,9 +72,10 @@ class Conv(Function):
         A place outside x reads as 0 in (1), which is what padding is: the code copies x into a frame of zeros, and cuts
         the frame off after (6).
 
-        For a fixed r the rows 2*p+r of cols follow one another (at stride 1), so that all windows are one matrix as they
-        lie; the sums over r in (2) and (5) are a loop. Unfolding the rows too (im2col) would make one larger product
-        of it, at the price of a copy of x for every offset instead of one for every column, and was half as fast.
+        At stride 1 the rows p+r of cols for a fixed r follow one another, so that all windows are one matrix as they
+        lie; the sums over r in (2) and (5) are a loop. Unfolding the rows too (im2col) makes one larger product of it,
+        at the price of a copy of x for every offset instead of one for every column: for 16 channels of 32×32 that
+        takes 1.7 to 3 times as long, for a single channel four fifths.
 
         For a fixed offset, (1) reads one strided slice of x and (6) adds to the same slice. Offsets overlap each other,
         windows at one offset do not, so the loop over the offsets is all it takes to add up overlaps correctly.
@@ -110,7 +111,7 @@ class Conv(Function):
         self.matrices = [cols[row].reshape(items, groups, channels * width, prod(at.counts)) for row in self.rows]
         kernels = W.reshape(groups, filters // groups, channels, len(self.rows), width).transpose(3, 0, 1, 2, 4)
         self.kernels = kernels.reshape(len(self.rows), groups, filters // groups, channels * width)
-        y = self.kernels[0] @ self.matrices[0]
+        y: Array = self.kernels[0] @ self.matrices[0]
         for r in range(1, len(self.rows)):
             y += self.kernels[r] @ self.matrices[r]
         y = y.reshape(items, filters, prod(at.counts))
@@ -120,7 +121,10 @@ class Conv(Function):
         return y.reshape(items, filters, *at.counts)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:
-        at, kernels, matrices, dx, dW, db = self.at, self.kernels, self.matrices, None, None, None
+        at, kernels, matrices = self.at, self.kernels, self.matrices
+        dx: Array | None = None
+        dW: Array | None = None
+        db: Array | None = None
         items, channels, width = self.cols_shape[:3]
         rows, groups, filters, _ = kernels.shape
         dy = dy.reshape(items, groups, filters, prod(at.counts))
@@ -143,7 +147,7 @@ class Conv(Function):
             dx = np.zeros_like(dy, shape=(items, channels, *at.padded))
             for s, column in enumerate(at.along[-1]):
                 dx[..., column] += dcols[:, :, s]
-            dx = dx[at.interior]  # (6)
+            dx = at.inside(dx)  # (6)
         return dx, dW, db
 
 

@@ -51,7 +51,7 @@ class MaxPool(Function):
         stride = kernel_size if stride is None else stride
         at = self.at = windows("max_pool", x.shape, kernel_size, stride, padding, dilation, ceil_mode)
         x = self.x = at.frame(x, -np.inf)
-        y = x[at.slices[0]]
+        y: Array = x[at.slices[0]]
         for window in at.slices[1:]:
             y = np.maximum(y, x[window])  # (1)
         self.y = y
@@ -64,7 +64,7 @@ class MaxPool(Function):
         dx = np.zeros_like(dy, shape=x.shape)
         for r, window in enumerate(at.slices):
             dx[window] += mask[r] * share
-        return dx[at.interior]  # (4)
+        return at.inside(dx)  # (4)
 
 
 class AvgPool(Function):
@@ -105,10 +105,11 @@ class AvgPool(Function):
         at = self.at = windows("avg_pool", x.shape, kernel_size, stride, padding, 1, ceil_mode)
         self.n = at.entries(count_include_pad, x.dtype)
         xp = at.frame(x)
-        total = xp[at.slices[0]]
+        total: Array = xp[at.slices[0]]
         for window in at.slices[1:]:
             total = total + xp[window]
-        return total / self.n  # (1)
+        y: Array = total / self.n  # (1)
+        return y
 
     def backward(self, dy: Array) -> Array:
         at = self.at
@@ -116,7 +117,7 @@ class AvgPool(Function):
         dx = np.zeros_like(dy, shape=(*dy.shape[:2], *at.padded))
         for window in at.slices:
             dx[window] += share
-        return dx[at.interior]  # (3)
+        return at.inside(dx)  # (3)
 
 
 def max_pool2d(

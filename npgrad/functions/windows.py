@@ -1,8 +1,8 @@
 """Windows sliding over the last axes of an array: what convolution and pooling have in common.
 
-A window is taken apart by its offsets. For the offset r of a kernel, the entries x[stride·p + dilation·r] of all windows
-p together are one strided slice of x. Reading these slices one by one gathers the windows; adding to the same slices
-scatters their gradients back, overlaps included: the loop over offsets is its own transpose.
+A window is taken apart by its offsets. For the offset r of a kernel, the entries x[stride·p + dilation·r] of all
+windows p together are one strided slice of x. Reading these slices one by one gathers the windows; adding to the same
+slices scatters their gradients back, overlaps included: the loop over offsets is its own transpose.
 """
 
 from __future__ import annotations
@@ -87,6 +87,11 @@ class Windows:
         xp = np.full_like(x, fill, shape=(*x.shape[:2], *self.padded))
         xp[self.interior] = x
         return xp
+
+    def inside(self, xp: Array) -> Array:
+        """What `frame` put a frame around."""
+        x: Array = xp[self.interior]
+        return x
 
     def entries(self, with_padding: bool, dtype: np.dtype[Any]) -> Array | int:
         """How many entries of the input each window has, or of the input with its padding; one number if all agree."""
