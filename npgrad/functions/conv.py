@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.shape import expand_dims, squeeze
 from npgrad.functions.windows import Extent, windows
 from npgrad.engine.arrays import Array
