@@ -111,7 +111,7 @@ class CompiledFunction(Generic[P, R]):
         state.running = True
         try:
             return program.run(*arguments)
-        except CompileError:
+        except (CompileError, NameError, AssertionError):
             program.abandon()
             raise
         except Exception as error:

@@ -107,7 +107,7 @@ def target(node: ast.stmt) -> str:
     targets: list[ast.expr] = []
     if isinstance(node, ast.Assign):
         targets = node.targets
-    elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+    elif isinstance(node, ast.AnnAssign):  # not x += …, which names what it changes, and only steps towards that are new
         targets = [node.target]
     for item in targets:
         if isinstance(item, ast.Name):

@@ -38,7 +38,10 @@ class Plan:
         self.forward = list(self.expanded(self.forward))
         self.backward = list(self.expanded(self.backward))
         self.drop_unread()
+        self.changes_last()
         self.checks_first()
+        self.used = {value for call in self.calls for value in values_in((call.args, call.kwargs))}
+        self.used |= set(self.results)
         self.blocks: list[Block] = []
         self.allocate()
 
@@ -71,7 +74,7 @@ class Plan:
             if call.form != "copy" or not isinstance(call.out, Value) or call.out.view is not None:
                 continue
             new, old = call.out.memory, call.args[0]
-            if not isinstance(old, Value) or old.memory.kind != "planned" or old.view is not None or old is call.out:
+            if not isinstance(old, Value) or old.memory.kind == "number" or old.view is not None or old is call.out:
                 continue
             while old.memory in merged:
                 old = merged[old.memory]
@@ -79,9 +82,11 @@ class Plan:
             a, b = np.asarray(old.sample), np.asarray(call.out.sample)
             if a.dtype != b.dtype or a.shape != b.shape or a.strides != b.strides:
                 continue
+            if kept.kind != "planned" and new in self.lasting:
+                continue
             later = [w for w in written.get(kept, ()) if w > k]
-            alone = last.get(kept, -1) <= k and kept not in self.lasting
-            if alone or (not later and written.get(new, []) == [k] and not (kept in self.lasting and new in self.lasting)):
+            alone = kept.kind in ("planned", "loose") and last.get(kept, -1) <= k and kept not in self.lasting
+            if alone or (not later and written.get(new, []) == [k]):
                 merged[new] = old
                 gone.add(k)
                 last[kept] = max(last.get(kept, -1), last.get(new, -1))
@@ -116,6 +121,9 @@ class Plan:
             move(value)
         self.lasting = {original(memory) for memory in self.lasting}
         split = len(self.forward)
+        for k in gone:
+            old = calls[k].args[0]
+            old.name = old.name or calls[k].place.name
         self.forward = [call for k, call in enumerate(calls[:split]) if k not in gone]
         self.backward = [call for k, call in enumerate(calls[split:], split) if k not in gone]
 
@@ -158,7 +166,7 @@ class Plan:
     def expanded(self, calls: list[Call]) -> Iterable[Call]:
         """NumPy broadcasts slowly: a row copied to all rows first and an operation of equal shapes is faster."""
         for call in calls:
-            if call.form == "ufunc" and isinstance(call.out, Value) and not call.kwargs and call.function.signature is None:
+            if call.form == "ufunc" and isinstance(call.out, Value) and not set(call.kwargs) - {"order"} and call.function.signature is None:
                 shape = np.shape(call.out.sample)
                 args = list(call.args)
                 if SMALL <= np.size(call.out.sample) <= LARGE and any(np.shape(sample(x)) == shape for x in args):
@@ -195,6 +203,39 @@ class Plan:
             kept.append(keep[::-1])
         self.backward, self.forward = kept
 
+    # -- changes -------------------------------------------------------------------------------------------------------
+
+    def changes_last(self) -> None:
+        """What changes arrays of the user's (running statistics, say) waits until what follows it has been checked.
+
+        A change can wait if nobody reads or writes what it writes, or writes what it reads, in the meantime.
+        """
+        calls = self.forward
+        end = next((k for k, call in enumerate(calls) if call.form == "host"), len(calls))
+        guards = [k for k, call in enumerate(calls[:end]) if call.form == "guard"]
+        if not guards:
+            return
+        stay: list[Call] = []
+        wait: list[Call] = []
+        read_later: set[Memory] = set()
+        written_later: set[Memory] = set()
+        for call in reversed(calls[:end]):
+            view = isinstance(call.out, Value) and call.out.view is call
+            outside = any(memory.kind in ("external", "argument") for memory in call.writes)
+            for_waiting = bool(call.writes) and call.form in _PURE and all(
+                memory in {m for w in wait for m in w.reads} and memory not in read_later for memory in call.writes
+            )
+            free = not any(m in read_later or m in written_later for m in call.writes) and not any(
+                m in written_later for m in call.reads
+            )
+            if (outside or for_waiting) and free and not view and call.form != "guard":
+                wait.append(call)
+            else:
+                stay.append(call)
+                read_later.update(call.reads)
+                written_later.update(call.writes)
+        self.forward = stay[::-1] + wait[::-1] + calls[end:]
+
     # -- checks of the arguments ---------------------------------------------------------------------------------------
 
     def checks_first(self) -> None:
@@ -223,10 +264,11 @@ class Plan:
             if call.form == "guard":
                 for needed in first(call) or ():
                     early[id(needed)] = needed
-        views = [call for call in self.forward if isinstance(call.out, Value) and call.out.view is call]
-        for call in views:
-            if any(call.out.memory in other.reads for other in early.values()) and call.out.memory.kind == "argument":  # type: ignore[union-attr]
+        needed_values = {value for call in early.values() for value in values_in((call.args, call.kwargs))}
+        for call in reversed(self.forward):
+            if isinstance(call.out, Value) and call.out.view is call and call.out in needed_values:
                 early[id(call)] = call
+                needed_values.update(values_in((call.args, call.kwargs)))
         order = [call for call in self.forward if id(call) in early]
         self.forward = order + [call for call in self.forward if id(call) not in early]
 

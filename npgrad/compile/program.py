@@ -62,9 +62,7 @@ class Program:
         self.results: list[Value] = []
         self.result = self.flatten(result)
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
-        for leaf, value in list(self.lent.items()):
-            if value.memory.kind != "planned" or value.view is not None:
-                self.lent[leaf] = value
+        self.name_arrays(recording)
         self.plan = Plan(recording.calls, split, wanted)
         values = [value for _, value in arguments if value is not None]
         self.writer = writer = Writer(self.plan, [*values, *([cotangent] if cotangent is not None else [])])
@@ -75,6 +73,23 @@ class Program:
         if cotangent is not None:
             self.source += "\n\n" + (text := self.write_backward(f"{name}_backward", cotangent))
             self.backward = define(f"{name}_backward", text, writer.namespace)
+
+    def name_arrays(self, recording: Recording) -> None:
+        """Call arrays of the user's what modules and variables call them, and gradients after them."""
+        known: dict[int, str] = {}
+        for text, _, _, _, value in self.dependencies.guards:
+            if isinstance(value, Tensor | np.ndarray):
+                known[id(value._data if isinstance(value, Tensor) else value)] = text
+        for module in reversed(self.dependencies.modules.values()):
+            known |= {id(p._data): name for name, p in module.named_parameters()}
+            known |= {id(a): name for name, a in module.named_buffers()}
+        for memory in recording.memories.values():
+            if memory.value is not None and not memory.value.name:
+                memory.value.name = known.get(id(memory.array), "p" if memory.leaf is not None else "")
+        for leaf, value in self.lent.items():
+            name = known.get(id(leaf.storage.array))
+            if name and value.view is None:
+                value.name = f"d_{name}"
 
     # -- results -------------------------------------------------------------------------------------------------------
 

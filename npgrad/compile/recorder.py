@@ -65,6 +65,7 @@ class Recording:
         """The objects whose methods are called at each run."""
         self.undo: list[Callable[[], None]] = []
         self.saved: set[int] = set()
+        self.decided: set[Value] = set()
         self.errors = np.geterr()
         self.captured: dict[Leaf, Any] | None = None
         self.closed = False
@@ -270,7 +271,9 @@ class Recording:
         if not in_rule():
             self.read(value, "a branch on a value (bool())")
         answer = bool(value.sample)
-        self.note("guard", answer, (value,), {})
+        if value not in self.decided or value.memory.written > 1:
+            self.decided.add(value)
+            self.note("guard", answer, (RecordingArray(self, value),), {})
         return answer
 
     def read(self, value: Value, how: str) -> NoReturn:

@@ -10,10 +10,17 @@ from npgrad.compile.trace import CompileError
 from npgrad.engine.arrays import Array, tick
 from npgrad.engine.function import Function
 
-__all__ = ["STALE", "Opaque", "late", "opaque_backward", "tick"]
+__all__ = ["STALE", "Opaque", "late", "opaque_backward", "tick", "undrawn"]
 
 STALE = object()
 """What a program returns if this call is not the one it was written for; nothing has been changed then."""
+
+
+def undrawn(*generators: Any) -> object:
+    """Give back what was drawn from generators, listed with their states before; then the run is stale."""
+    for generator, state in zip(generators[::2], generators[1::2], strict=True):
+        generator.bit_generator.state = state
+    return STALE
 
 
 def late(where: str) -> NoReturn:

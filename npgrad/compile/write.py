@@ -35,6 +35,7 @@ class Writer:
         self.taken: set[str] = {*keyword.kwlist, *self.namespace, "np"}
         self.casts: set[str] = set()
         self.lasted = False
+        self.drawn: list[str] = []
         for value in arguments:
             self.names[value] = self.fresh(value.name or "x")
 
@@ -61,17 +62,34 @@ class Writer:
 
     def value(self, value: Value) -> str:
         """The name of a value."""
+        whole = value.memory.value
+        if value.view is None and whole is not None and whole is not value:
+            return self.value(whole)  # a copy that was dropped
         if value not in self.names:
             if value.memory.kind in ("planned", "external", "constant") and not (value.view is not None and dynamic(value)):
                 array = self.array(value)
-                name = value.name or (value.memory.leaf is not None and "p") or "t"
-                if value.memory.kind == "constant" and not value.name:
-                    name = "c"
-                self.names[value] = self.fresh(name)
-                self.namespace[self.names[value]] = array
+                name = self.described(value)
+                key = (name, array.ctypes.data, array.shape, array.strides, array.dtype)
+                if key not in self.names or value.memory.kind != "planned":
+                    self.names[key] = self.fresh(name)
+                    self.namespace[self.names[key]] = array
+                self.names[value] = self.names[key]
             else:
-                self.names[value] = self.fresh(value.name or "t")
+                self.names[value] = self.fresh(self.described(value))
         return self.names[value]
+
+    def described(self, value: Value) -> str:
+        """What a value is called: as its rule calls it, and a view after what it is a view of."""
+        if value.view is None:
+            return value.name or ("c" if value.memory.kind == "constant" else "t")
+        call = value.view
+        whole = next((x for x in call.args if isinstance(x, Value)), None)
+        if whole is None:
+            return "t"
+        name = self.described(whole)
+        if call.form == "method":
+            return f"{name}_{'T' if call.function in ('transpose', 'swapaxes') else {'reshape': 'shaped', 'ravel': 'flat'}.get(call.function, call.function)}"
+        return f"{name}_part" if call.form == "getitem" else f"{name}_view"
 
     def array(self, value: Value) -> Any:
         """The array that a value is in every run."""
@@ -119,7 +137,7 @@ class Writer:
         """Lines that prepare an operand of a ufunc, and how it is written: numbers as arrays without axes, which
         NumPy need not convert at each call."""
         number = x.sample if isinstance(x, Value) and x.memory.kind == "number" else x
-        if type(number) not in (int, float) or call.kwargs:
+        if type(number) not in (int, float) or set(call.kwargs) - {"order"}:
             return [], self.argument(x)
         kinds = {np.asarray(a.sample).dtype for a in call.args if isinstance(a, Value) and a.memory.kind != "number"}
         if len(kinds) != 1 or (dtype := kinds.pop()).kind not in "fiu" or (dtype.kind in "iu" and type(number) is float):
@@ -145,7 +163,7 @@ class Writer:
         """The body of a function that makes these calls."""
         body: list[str] = []
         section = errors = None
-        for call in calls:
+        for call, following in itertools.zip_longest(calls, calls[1:]):
             if call.errors != errors:
                 errors = call.errors
                 section = None
@@ -154,12 +172,13 @@ class Writer:
                 body += ["", f"# {section}"]
                 if errors:
                     body.append(f"with {self.bind(np.errstate, 'errstate')}({', '.join(f'{k}={v!r}' for k, v in errors.items())}):")
-            remark = f"  # {call.place.remark}" if call.place.remark else ""
+            last = following is None or following.place[:1] + following.place[2:] != call.place[:1] + call.place[2:]
+            remark = f"  # {call.place.remark}" if last and call.place.remark else ""
             written = self.line(call)
             for line in written:
                 line = f"    {line}" if errors else line
                 body.append(f"{line:<60}{remark}" if line.endswith(written[-1]) and remark else line)
-            self.lasted = self.lasted or (call.lasting and call.form != "guard")
+            self.lasted = self.lasted or (call.lasting and call.form in ("host", "setitem", "ufunc", "at", "copyto", "function"))
         return body
 
     def line(self, call: Call) -> list[str]:
@@ -181,7 +200,9 @@ class Writer:
             lines += before
             operands.append(text)
         name = self.bind(call.function, call.function.__name__)
-        return [*lines, f"{name}({', '.join(operands)}, {self.target(call)}{self.options(call)})"]
+        options = {} if call.kwargs.get("order") and len(call.kwargs) == 1 else call.kwargs  # the memory has that order
+        tail = "".join(f", {key}={self.argument(x)}" for key, x in options.items())
+        return [*lines, f"{name}({', '.join(operands)}, {self.target(call)}{tail})"]
 
     def _reduce(self, call: Call) -> list[str]:
         x, axis, dtype, keepdims = call.args
@@ -261,13 +282,23 @@ class Writer:
     def _guard(self, call: Call) -> list[str]:
         test = f"if {'not ' if call.function else ''}{self.argument(call.args[0])}:"
         if not self.lasted:
-            return [f"{test} return STALE"]
+            return [f"{test} return {self.stale()}"]
         late = self.bind(runtime.late, "late")
         return [f"{test} {late}({call.place.section!r})"]
 
+    def stale(self) -> str:
+        """What a program returns that is not to go on: random numbers drawn so far are given back."""
+        if not self.drawn:
+            return "STALE"
+        return f"{self.bind(runtime.undrawn, 'undrawn')}({', '.join(f'{rng}, {rng}_before' for rng in self.drawn)})"
+
     def _draw(self, call: Call) -> list[str]:
         owner, name = call.function.__self__, call.function.__name__
-        method = f"{self.bind(owner, 'rng')}.{name}"
+        rng = self.bind(owner, "rng")
+        method = f"{rng}.{name}"
+        if rng not in self.drawn and any(other.form == "guard" for other in self.plan.forward):
+            self.drawn.append(rng)
+            return [f"{rng}_before = {rng}.bit_generator.state", *self._draw(call)]
         if takes_out(call):
             dtype = self.argument(np.asarray(call.out.sample).dtype)  # type: ignore[union-attr]
             return [f"{method}(dtype={dtype}, out={self.target(call)})"]
@@ -276,12 +307,12 @@ class Writer:
 
     def _host(self, call: Call) -> list[str]:
         owner = getattr(call.function, "__self__", None)
-        name = self.bind(call.function, getattr(call.function, "__name__", "call"), ("host", id(owner), call.function))
-        text = f"{name}({', '.join(self.argument(x) for x in call.args)})"
+        name = self.bind(call.function, call.function.__name__, ("host", id(owner), call.function))
+        text = f"{name}({', '.join(self.bind(x, {dict: 'group', list: 'parameters'}.get(type(x), 'given')) for x in call.args)})"
         if not call.out:
             return [text]
         numbers = self.fresh("numbers")
-        return [f"{numbers} = {text}", *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in call.out]]  # type: ignore[attr-defined]
+        return [f"{numbers} = {text}", *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in call.out if v in self.plan.used]]  # type: ignore[attr-defined]
 
     def _opaque(self, call: Call) -> list[str]:
         function = call.function.function.__name__

@@ -58,10 +58,6 @@ class Function(Node):
     check: ClassVar[Callable[..., None] | None] = None
     needs: tuple[bool, ...] = ()
 
-    def __init_subclass__(cls, **o):  # TEMP
-        for n,k in cls.__dict__.get("__annotations__",{}).items():
-            if "array" in str(k).lower() and n not in vars(cls): setattr(cls,n,None)
-
     def forward(self, *arrays: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, *arrays).")
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from npgrad.engine.arrays import Array
+from npgrad.engine.mode import MODE
 
 __all__ = ["column_mean", "column_sum", "constant", "constant_array", "row_mean", "row_sum"]
 
@@ -28,8 +29,9 @@ def constant(value: float, dtype: np.dtype[Any], n: int | None = None) -> Array:
 
 
 def constant_array(a: Array) -> Array:
-    """A constant that a recorded index may look things up in."""
-    return a
+    """`a`, a constant that a recorded index may look things up in (see `npgrad.compile`)."""
+    recorder = MODE.get().recorder
+    return a if recorder is None else recorder.lift(a)  # type: ignore[no-any-return]
 
 
 def column_sum(x: Array) -> Array:
