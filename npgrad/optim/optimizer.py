@@ -60,6 +60,8 @@ class Optimizer:
         self.defaults = options
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
+        self._valid: dict[int, list[Any]] = {}
+        # The options of each group when they were last found to be in range.
         self._kinds: dict[Tensor, tuple[tuple[int, ...], np.dtype[Any]]] = {}
         self._checked: list[tuple[Group, list[Tensor], list[Tensor]]] = []
         self._take([dict(item) if isinstance(item, Mapping) else item for item in given])
@@ -140,11 +142,15 @@ class Optimizer:
         No arrays are touched, so that a compiled step can call this at every run; hence the options are checked here
         as well. Parameters that have been updated equally often share one dictionary.
         """
-        self.check(group)
+        options = [*group.values()]
+        if options != self._valid.get(id(group)):
+            self.check(group)
+            self._valid[id(group)] = options
+        states = self.state
         found: dict[int, Numbers] = {}
         numbers = []
         for p in parameters:
-            state = self.state.setdefault(p, {"step": 0})
+            state = states.get(p) or states.setdefault(p, {"step": 0})
             state["step"] = t = state["step"] + 1
             if t not in found:
                 found[t] = self.numbers(group, t)
