@@ -109,11 +109,12 @@ class CrossEntropy(Function):
         t, kept, self.share = shares(t, reduction, ignore_index, z.dtype)
         # Maxima are taken by way of their places: `np.maximum.reduce` takes three times as long.
         starts = row_starts(n, C)
-        largest = z.take(z.argmax(1) + starts)
+        # The places are known to be inside; with any other mode than "clip" NumPy checks them again.
+        largest = z.take(z.argmax(1) + starts, None, None, "clip")
         # In C order whatever the order of z: of anything else, reshape(-1) in backward would be a copy.
         shifted = np.subtract(z, largest[:, None], order="C")
         self.at = t + starts
-        chosen = shifted.take(self.at)
+        chosen = shifted.take(self.at, None, None, "clip")
         if label_smoothing:
             chosen = (1 - label_smoothing) * chosen + label_smoothing * row_mean(shifted)
         self.label_smoothing = label_smoothing
