@@ -102,3 +102,21 @@ def test_logsumexp_at_its_limits(dtype: Any, x: list[float], y: float, dx: list[
 def test_nan_in_logsumexp_stays_in_its_row() -> None:
     y = npgrad.logsumexp(np.array([[np.nan, 1.0], [0.0, 0.0]]), axis=1).numpy()
     assert np.isnan(y[0]) and y[1] == np.log(2)
+
+
+def test_logsumexp_of_a_number_is_the_number() -> None:
+    for x in (2, 2.0, np.float32(2), np.array(2.0), Tensor(2.0, requires_grad=True)):
+        for options in ({}, {"axis": ()}, {"keepdims": True}):
+            y = npgrad.logsumexp(x, **options)
+            assert y.shape == () and y.item() == 2
+    assert gradient(npgrad.logsumexp, np.array(2.0)) == 1
+
+
+@pytest.mark.parametrize("f", [npgrad.max, npgrad.min, npgrad.logsumexp, npgrad.sum, npgrad.mean])
+def test_axes_are_integers_of_any_kind(f: Any) -> None:
+    x = np.arange(24.0).reshape(2, 3, 4)
+    for axis in (np.int64(0), np.int8(-1), (np.int64(0), 2)):
+        plain = tuple(map(int, axis)) if isinstance(axis, tuple) else int(axis)
+        assert np.array_equal(f(x, axis=axis).numpy(), f(x, axis=plain).numpy())
+        dx = gradient(lambda t, axis=axis: f(t, axis=axis).sum(), x)
+        assert np.array_equal(dx, gradient(lambda t, plain=plain: f(t, axis=plain).sum(), x))
