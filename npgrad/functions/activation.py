@@ -267,8 +267,8 @@ class Silu(Function):
         (2) y[i] = x[i]*s[i]
     Backward
         (a) ds[i] = dy[i]*x[i]
-        (b) dx[i] = dy[i]*s[i] + ds[i]*s[i]*(1 - s[i])
-        (3) dx[i] = dy[i]*s[i]*(1 + x[i]*(1 - s[i]))
+        (3) dx[i] = dy[i]*s[i] + ds[i]*s[i]*(1 - s[i])
+                  = dy[i]*s[i]*(1 + x[i]*(1 - s[i]))
                   = dy[i]*(s[i] + y[i]*(1 - s[i]))
     Notes
         x is held above -1000 in (2) and y below 1000 in (3), where s is 0 or 1 exactly: so that infinity times 0 does
