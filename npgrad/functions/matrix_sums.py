@@ -13,7 +13,7 @@ import numpy as np
 
 from npgrad.tensor import Array
 
-__all__ = ["column_mean", "column_sum", "constant", "row_sum"]
+__all__ = ["column_mean", "column_sum", "constant", "constant_array", "row_sum"]
 
 
 @lru_cache(maxsize=256)
@@ -25,6 +25,11 @@ def constant(value: float, dtype: np.dtype[Any], n: int | None = None) -> Array:
     array = np.full(() if n is None else n, value, dtype)
     array.flags.writeable = False
     return array
+
+
+def constant_array(a: Array) -> Array:
+    """A constant that a recorded index may look things up in."""
+    return a
 
 
 def column_sum(x: Array, out: Array | None = None) -> Array:
