@@ -266,8 +266,9 @@ def reduced_size(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
 
 def floating(x: Any) -> Array:
     """x as an array of floating-point numbers."""
-    a = np.asarray(x)
-    return a if a.dtype.kind in "fc" else a.astype(np.float64)
+    if not hasattr(x, "dtype"):
+        return np.asarray(x, np.float64)  # a Python number
+    return x if x.dtype.kind in "fc" else x.astype(np.float64)
 
 
 def divisor(n: int, ddof: float) -> float:
