@@ -28,7 +28,7 @@ from benchmarks.numpy_by_hand.preallocated_deep import PreallocatedDeep  # noqa:
 from benchmarks.peers.npgrad_eager import build, train  # noqa: E402
 from benchmarks.problem import VOCABULARY, Array, Problem, network  # noqa: E402
 from npgrad import functions as F  # noqa: E402
-from npgrad.function import Function  # noqa: E402
+from npgrad.engine.function import Function  # noqa: E402
 from npgrad.optim import SGD  # noqa: E402
 
 BATCH = 32

@@ -31,10 +31,12 @@ from weakref import ReferenceType
 import numpy as np
 
 from npgrad.declared import signature
-from npgrad.function import Function, as_array
-from npgrad.mode import _switch as switch
-from npgrad.sweep import reachable
-from npgrad.tensor import Array, Tensor, tick
+from npgrad.engine.arrays import as_array
+from npgrad.engine.function import Function
+from npgrad.engine.mode import switch
+from npgrad.engine.backward import reachable
+from npgrad.engine.arrays import Array, tick
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["grad", "hvp", "jvp"]
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from npgrad.derivative import STEP, Point, refuse_real
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["complex_step"]
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from npgrad.check.complex_step import outputs
 from npgrad.derivative import Point
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["STEPS", "central_difference"]
 

@@ -22,7 +22,7 @@ from npgrad.check.finite_difference import evaluate
 from npgrad.check.gradcheck import COMPLEX, DIFFERENCES, TORCH, Report, backward, check_torch, gradcheck
 from npgrad.check.second_derivative import hvpcheck
 from npgrad.derivative import Point
-from npgrad.function import registry
+from npgrad.functions import registry
 
 __all__ = ["MUTANTS", "Mutant", "killers", "table"]
 
@@ -354,7 +354,7 @@ MUTANTS: list[Mutant] = [
     Mutant("Conv", "the kernel flipped", changed(1, lambda s, g, dy: np.flip(g, -1))),
     Mutant("Dropout", "1/(1 − p) forgotten", lambda o, s, dy: (dy * s.mask, None)),
     # the engine
-    Mutant("Add", "un-broadcasting takes one copy", patch=("npgrad.sweep", "unbroadcast", first_copy)),
-    Mutant("Mul", "un-broadcasting averages", patch=("npgrad.sweep", "unbroadcast", averaged)),
-    Mutant("Add", "un-broadcasting sums every axis", patch=("npgrad.sweep", "unbroadcast", spread)),
+    Mutant("Add", "un-broadcasting takes one copy", patch=("npgrad.engine.backward", "unbroadcast", first_copy)),
+    Mutant("Mul", "un-broadcasting averages", patch=("npgrad.engine.backward", "unbroadcast", averaged)),
+    Mutant("Add", "un-broadcasting sums every axis", patch=("npgrad.engine.backward", "unbroadcast", spread)),
 ]

@@ -10,7 +10,8 @@ import npgrad.functions as F
 from npgrad.check.errors import GradientError
 from npgrad.check.finite_difference import evaluate
 from npgrad.derivative import Point, gradients, hvp
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["hvpcheck"]
 

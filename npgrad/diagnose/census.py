@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from npgrad.diagnose.monitor import depths
 from npgrad.diagnose.saturation import SATURATION, saturation
 from npgrad.diagnose.undisturbed import undisturbed
-from npgrad.mode import no_grad
+from npgrad.engine.mode import no_grad
 from npgrad.nn import Module
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["UnitCensus", "activations", "census"]
 

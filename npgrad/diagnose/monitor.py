@@ -27,10 +27,11 @@ import numpy as np
 
 from npgrad.diagnose.record import Record
 from npgrad.diagnose.saturation import saturation
-from npgrad.mode import is_grad_enabled
+from npgrad.engine.mode import is_grad_enabled
 from npgrad.nn import Embedding, Module, Parameter, Sigmoid, Tanh
 from npgrad.optim import Optimizer
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["Monitor", "Watch"]
 

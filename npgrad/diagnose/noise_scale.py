@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.nn import Module
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["NoiseScale", "noise_scale"]
 

@@ -36,9 +36,10 @@ from numpy.typing import NDArray
 
 from npgrad import nn
 from npgrad.diagnose.saturation import saturation
-from npgrad.function import as_array
+from npgrad.engine.arrays import as_array
 from npgrad.nn import Module
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = [
     "ACTIVATIONS", "Layer", "Moments", "Propagation", "fixed_point", "gradient_of_ignorance", "moments", "predict",

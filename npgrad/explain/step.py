@@ -24,9 +24,9 @@ from npgrad.explain.printer import Printer
 from npgrad.explain.source import subject_of
 from npgrad.explain.syntax import DerivationError, Index
 from npgrad.explain.syntax import walk as tree
-from npgrad.function import Function
-from npgrad.sweep import fit, reachable
-from npgrad.tensor import Tensor
+from npgrad.engine.function import Function
+from npgrad.engine.backward import fit, reachable
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["Send", "Step", "Walk", "example", "step"]
 

@@ -6,10 +6,11 @@ from math import pi, sqrt
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.error_function import normal_cdf
 from npgrad.functions.reduction import floating
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = [
     "Elu", "Gelu", "GeluTanh", "LeakyRelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh",

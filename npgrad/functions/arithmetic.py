@@ -1,4 +1,4 @@
-"""Arithmetic: + - * / neg pow. Broadcasting is undone by the sweep (`npgrad.function.unbroadcast`)."""
+"""Arithmetic: + - * / neg pow. Broadcasting is undone by the sweep (`npgrad.engine.function.unbroadcast`)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.function import Function
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["Add", "Div", "Mul", "Neg", "Pow", "Sub", "add", "div", "mul", "neg", "pow", "sub"]
 
@@ -37,7 +38,7 @@ class Add(Function):
         (2) da[i,k] = dy[i,k]
         (3) db[k]   = sum(i, dy[i,k])
     Notes
-        The sum of (3) is taken by the sweep, for every Function in one place: see `npgrad.function.unbroadcast`.
+        The sum of (3) is taken by the sweep, for every Function in one place: see `npgrad.engine.function.unbroadcast`.
     """
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -59,7 +60,7 @@ class Sub(Function):
         (2) da[i,k] = dy[i,k]
         (3) db[k]   = -sum(i, dy[i,k])
     Notes
-        The sum of (3) is taken by the sweep: see `npgrad.function.unbroadcast`.
+        The sum of (3) is taken by the sweep: see `npgrad.engine.function.unbroadcast`.
     """
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -81,7 +82,7 @@ class Mul(Function):
         (2) da[i,k] = dy[i,k]*b[k]
         (3) db[k]   = sum(i, dy[i,k]*a[i,k])
     Notes
-        The sum of (3) is taken by the sweep: see `npgrad.function.unbroadcast`.
+        The sum of (3) is taken by the sweep: see `npgrad.engine.function.unbroadcast`.
     """
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -108,7 +109,7 @@ class Div(Function):
                     = -sum(i, da[i,k]*y[i,k])
     Notes
         The textbook's b**2 in (3) overflows long before a/b does, so the second form is the one that is run: it reuses
-        what (1) and (2) have computed. The sum is taken by the sweep: see `npgrad.function.unbroadcast`.
+        what (1) and (2) have computed. The sum is taken by the sweep: see `npgrad.engine.function.unbroadcast`.
     """
 
     def forward(self, a: Array, b: Array) -> Array:

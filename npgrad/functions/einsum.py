@@ -10,8 +10,9 @@ from string import ascii_letters
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["Einsum", "einsum"]
 
@@ -218,6 +219,6 @@ def einsum(subscripts: str, *operands: TensorLike, optimize: bool | str | None =
     numbers = [k for k, x in enumerate(operands) if isinstance(x, int | float | complex)]
     if numbers:
         # They are weak: of the dtype the arrays have together.
-        dtype = np.result_type(*[x if k in numbers else raw(x) for k, x in enumerate(operands)])  # type: ignore[arg-type]
+        dtype = np.result_type(*[x if k in numbers else raw(x) for k, x in enumerate(operands)])
         operands = tuple([np.asarray(x, dtype) if k in numbers else x for k, x in enumerate(operands)])
     return Einsum.apply(*operands, subscripts=subscripts, optimize=optimize)

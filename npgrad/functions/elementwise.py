@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.function import Function
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = [
     "Abs", "Cos", "Exp", "Expm1", "Log", "Log1p", "Sin", "Sqrt",

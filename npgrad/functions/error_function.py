@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["erf", "erfc", "normal_cdf"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.reduction import floating, without
-from npgrad.tensor import Array, Axis, Tensor, TensorLike
+from npgrad.engine.arrays import Array, Axis
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["LogSumExp", "Max", "Min", "logsumexp", "max", "min"]
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from npgrad.function import Function
+from npgrad.engine.arrays import Array, StandIn
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.matrix_sums import constant_array
-from npgrad.tensor import Array, Tensor, TensorLike, raw
 
 __all__ = ["Embedding", "GetItem", "Slice", "TakeAlongAxis", "embedding", "getitem", "take_along_axis"]
 
@@ -249,7 +250,9 @@ def _gather(x: TensorLike, key: tuple[Any, ...]) -> Tensor:
 
 
 def _as_index(item: Any) -> Array:
-    array = np.asarray(raw(item))
+    array = raw(item)
+    if not isinstance(array, StandIn):
+        array = np.asarray(array)
     if array.size == 0 and not isinstance(item, Tensor | np.ndarray):
         array = array.astype(np.intp)
     if array.dtype.kind not in "biu":

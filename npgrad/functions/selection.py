@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.function import Function
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["Clip", "Maximum", "Minimum", "Where", "clip", "maximum", "minimum", "where"]
 

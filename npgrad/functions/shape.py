@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from npgrad.function import Function
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.indexing import getitem, operand
-from npgrad.tensor import Array, Tensor, TensorLike, raw
 
 __all__ = [
     "BroadcastTo",
@@ -105,7 +106,7 @@ class BroadcastTo(Function):
     Backward
         (2) dx[k] = sum(i, dy[i,k])
     Notes
-        The sum of (2) is taken by the sweep, for every Function in one place: see `npgrad.function.unbroadcast`.
+        The sum of (2) is taken by the sweep, for every Function in one place: see `npgrad.engine.arrays.unbroadcast`.
     """
 
     def forward(self, x: Array, shape: Any) -> Array:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["Extent", "Windows", "windows"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from npgrad import functions as F
 from npgrad.nn.module import Module
-from npgrad.tensor import Tensor
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "SiLU", "Sigmoid", "Tanh"]
 

@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike
 from npgrad import functions as F
 from npgrad.nn import init
 from npgrad.nn.module import Module, Parameter
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["BatchNorm1d", "BatchNorm2d"]
 

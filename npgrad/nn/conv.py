@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from npgrad import functions as F
 from npgrad.nn import init
 from npgrad.nn.module import Module, Parameter
-from npgrad.tensor import Tensor
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["Conv1d", "Conv2d"]
 

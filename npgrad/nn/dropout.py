@@ -7,7 +7,7 @@ import numpy as np
 from npgrad import functions as F
 from npgrad.nn import init
 from npgrad.nn.module import Module
-from npgrad.tensor import Tensor
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["Dropout"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from npgrad import functions as F
 from npgrad.nn.module import Module
-from npgrad.tensor import Tensor
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["AvgPool2d", "MaxPool2d"]
 

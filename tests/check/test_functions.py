@@ -13,7 +13,7 @@ import npgrad.check.cases  # noqa: F401
 from npgrad import Tensor
 from npgrad.check.case import CASES, Case
 from npgrad.check.certificate import certify, draw
-from npgrad.function import registry
+from npgrad.functions import registry
 from tests.conftest import SEED
 from tests.strategies import LAYOUTS
 

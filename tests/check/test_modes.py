@@ -14,7 +14,7 @@ import npgrad.check.cases
 from npgrad import Tensor
 from npgrad.check.case import CASES, Case
 from npgrad.check.certificate import draw
-from npgrad.function import registry
+from npgrad.functions import registry
 from npgrad.optim import SGD
 from tests.conftest import SEED
 

@@ -6,7 +6,7 @@ import pytest
 
 from npgrad.check import mutants
 from npgrad.check.mutants import MUTANTS, Mutant, alive, killers
-from npgrad.function import registry
+from npgrad.functions import registry
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.target}: {m.mistake}")

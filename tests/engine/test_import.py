@@ -12,7 +12,8 @@ import pytest
 
 import npgrad
 from npgrad import functions
-from npgrad.function import Function, registry
+from npgrad.engine.function import Function
+from npgrad.functions import registry
 from npgrad.functions import _FAMILIES
 
 FILES = [module.name for module in pkgutil.iter_modules(functions.__path__)]
@@ -107,7 +108,7 @@ for name in {namesakes}:
 
 
 def test_the_registry_is_whole_and_in_order_whatever_was_loaded_before() -> None:
-    code = "import npgrad; npgrad.softmax, npgrad.tanh; from npgrad.function import registry; print(*registry)"
+    code = "import npgrad; npgrad.softmax, npgrad.tanh; from npgrad.engine.function import registry; print(*registry)"
     assert afresh(code).split() == list(registry) == [name for name in NAMES if name[0].isupper()]
     assert all(registry[name] is getattr(functions, name) for name in registry)
     assert import_module("npgrad.function").registry is registry
@@ -124,7 +125,7 @@ def ask(k):
     start.wait()
     try:
         order = names[k * 16:] + names[:k * 16]
-        from npgrad.function import registry
+        from npgrad.functions import registry
         found.append(({name: getattr(npgrad, name) for name in order}, registry))
         assert npgrad.tanh(npgrad.Tensor(1.0)).item() > 0
     except BaseException as error:

@@ -17,7 +17,7 @@ import pytest
 import npgrad
 from npgrad import Tensor, explain
 from npgrad.check.certificate import draw
-from npgrad.function import registry
+from npgrad.functions import registry
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from npgrad.explain.order import groups, lessons, things
 from npgrad.explain.source import Subject, docstring_rows, load, subject_of
 from npgrad.explain.trial import Trial, difference
 from npgrad.explain.verify import verify
-from npgrad.function import Function, registry
+from npgrad.engine.function import Function
+from npgrad.functions import registry
 from tests.conftest import SEED
 
 NAMES = list(things())

@@ -1,33 +1,21 @@
-"""Tensor: an array, its gradient, and the Function that made it."""
+"""Tensor: an array, its gradient, and the node of the graph that made it."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from itertools import count
-from sys import getrefcount
 from typing import Any, NoReturn
-from weakref import ref
 
 import numpy as np
 
-import npgrad
-from npgrad.mode import MODE
-from npgrad.operators import Operators
+from npgrad.engine.arrays import Array, StandIn, as_array, owned
+from npgrad.engine.backward import sweep
+from npgrad.engine.mode import MODE, note_change
+from npgrad.engine.node import Hook, Leaf, Node
 
-__all__ = ["Array", "Tensor", "TensorLike", "tick"]
-
-tick = count(1).__next__
-"""One clock for everything: nodes are stamped when they are made, leaves when their array changes."""
-
-# What numpy.typing calls NDArray[Any]; importing that would take longer than the rest of this file.
-Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
-Hook = Callable[[Array], "Array | None"]
-Axis = int | tuple[int, ...] | None
+__all__ = ["Tensor", "TensorLike", "raw"]
 
 
-class Tensor(Operators):
+class Tensor:
     """A NumPy array that remembers how it was made, so that `backward()` can differentiate through its history.
 
     `Tensor(data, requires_grad=False)` copies `data` (anything NumPy can turn into a numeric array) and keeps its
@@ -35,40 +23,44 @@ class Tensor(Operators):
     dtype. A tensor made by an operation is an intermediate: read-only, and without a `grad` unless `retain_grad()`
     asked for it.
 
+    Operators, methods such as `sum` and `reshape`, and NumPy's protocols are put onto this class by `npgrad.bindings`.
+
     Raises TypeError if `data` is not numeric, or if a gradient is asked for numbers that have none (integers,
     booleans).
     """
 
-    # Class-level defaults: an intermediate sets only what differs, which keeps the making of one cheap.
     _data: Array
-    _node: Function | None = None
-    _hooks: list[Hook] | None = None
-    # The reading of the clock when the array last changed: a node older than that has used other numbers.
-    _version: int = 0
-    _fingerprint: int | None = None
-    requires_grad: bool = False
-    grad: Array | None = None
-    # Whether a replay will write into this array again, although no node says so.
-    _reused: bool = False
-    # Where an optimiser would like the gradient to be (`npgrad.optim.flat`); a replayed backward puts it there.
-    _slot: Array | None = None
+    _node: Node | None
     __hash__ = object.__hash__
 
     def __init__(self, data: TensorLike, requires_grad: bool = False) -> None:
-        self._data = as_array(data._data if isinstance(data, Tensor) else data, copy=True)
+        self._data = owned(as_array(raw(data)))
+        self._node = Leaf(self._data)
         if requires_grad:
-            kind = self._data.dtype.kind
-            if kind not in "fc":
-                raise TypeError(
-                    f"only floating-point tensors can require a gradient; got {self._data.dtype}. Write 1.0 for 1, "
-                    "or convert with .astype(np.float32)."
-                )
-            if kind == "c" and not MODE.get().holomorphic:
-                raise TypeError(
-                    "complex tensors require a gradient only for verification, inside `with npgrad.holomorphic():`, "
-                    "because npgrad's rules are holomorphic (no conjugation). Keep real and imaginary parts apart."
-                )
             self.requires_grad = True
+
+    @classmethod
+    def _of(cls, array: Array, node: Node | None = None) -> Tensor:
+        """A tensor around `array`, which is not copied."""
+        tensor = cls.__new__(cls)
+        tensor._data = array
+        tensor._node = node
+        return tensor
+
+    def _leaf(self) -> Leaf:
+        """The node of this leaf. A result computed without a graph gets one when it is first needed.
+
+        Raises RuntimeError if the tensor was computed in a graph.
+        """
+        node = self._node
+        if node is None:
+            node = self._node = Leaf(self._data)
+        if not isinstance(node, Leaf):
+            raise RuntimeError(
+                f"this tensor was computed ({type(node).__name__}); only leaves can be assigned to. "
+                "Use detach() to get a leaf with the same values."
+            )
+        return node
 
     # -- the array -----------------------------------------------------------------------------------------------------
 
@@ -78,66 +70,58 @@ class Tensor(Operators):
 
         Changing a leaf between forward and backward makes that backward() raise, never silently wrong.
         """
-        if self._node is not None:
+        if self._node is not None and not isinstance(self._node, Leaf):
             return self.numpy()
-        if self._reused:
-            self._data = self._data.copy()
-            self._reused = False
-        if self._fingerprint is None:
-            self._fingerprint = fingerprint(self._data)
-        return self._data
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            lifted: Array = recorder.lift(self._data)
+            return lifted
+        leaf = self._leaf()
+        if type(self._data.base) in (type(None), np.ndarray):
+            self._data = leaf.storage.array = owned(self._data)
+        return leaf.storage.hand_out()
 
     @data.setter
     def data(self, value: TensorLike) -> None:
-        if self._node is not None:
-            raise RuntimeError(
-                f"this tensor was computed ({type(self._node).__name__}); only leaves can be assigned to. "
-                "Use detach() to get a leaf with the same values."
-            )
-        new = value._data if isinstance(value, Tensor) else np.asarray(value)
-        if new is not self._data:
-            if new.shape != self.shape:
-                raise ValueError(
-                    f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one."
-                )
-            self._data[...] = new
-        self._version = tick()
-        if self._fingerprint is not None:
-            # Of an array handed out earlier (`d = t.data`) somebody may still have a part. Who does is asked when the
-            # tensor is next used: now its own assignment (`t.data += …`) has it too.
-            self._fingerprint = UNSEEN
+        leaf = self._leaf()
+        new = raw(value) if isinstance(value, Tensor | StandIn) else np.asarray(value)
+        if new.shape != self.shape:
+            raise ValueError(f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one.")
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            own = recorder.lift(self._data)
+            if new is not own:
+                own[...] = new
+        else:
+            leaf.storage.assign(new)
 
     def numpy(self) -> Array:
-        """The values as a read-only array without a copy (with one for a tensor whose memory a replay will reuse)."""
-        reused = self._reused if self._node is None else self._node.taped
-        view = self._data.copy() if reused else self._data.view()
+        """The values as a read-only array, without a copy."""
+        if isinstance(self._data, StandIn):
+            return self._data
+        view = self._data.view()
         view.flags.writeable = False
         return view
 
     def item(self) -> Any:
-        """The one value of a tensor of size 1, as a Python number."""
+        """The one value of a tensor of size 1, as a Python number. Raises ValueError for any other size."""
         if self._data.size != 1:
             raise ValueError(f"item() needs a tensor of exactly one element; this one has shape {self.shape}.")
         return self._data.item()
 
     def detach(self) -> Tensor:
         """A leaf with a copy of the values, cut from the graph."""
-        leaf = Tensor.__new__(Tensor)
-        leaf._data = self._data.copy()
-        return leaf
+        return Tensor._of(self._data.copy())
 
     def copy(self) -> Tensor:
         """An independent leaf: copies of the values and of the gradient. Raises RuntimeError on an intermediate."""
-        if self._node is not None:
+        if self._node is not None and not isinstance(self._node, Leaf):
             raise RuntimeError(
                 f"a tensor computed by {type(self._node).__name__} cannot be copied or pickled with its graph. "
                 "Use detach() for its values."
             )
         new = type(self).__new__(type(self))
-        own = ("_hooks", "_version", "_fingerprint", "_slot", "_reused")
-        new.__dict__.update({k: v for k, v in vars(self).items() if k not in own})
-        new._data = self._data.copy()
-        new.grad = None if self.grad is None else self.grad.copy()
+        new.__setstate__(self.__getstate__())
         return new
 
     __copy__ = copy
@@ -147,28 +131,58 @@ class Tensor(Operators):
         return new
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self.copy())
+        leaf = self._leaf()
+        own = {name: value for name, value in vars(self).items() if name not in ("_data", "_node")}
+        grad = None if leaf.grad is None else leaf.grad.copy()
+        return own | {"_data": self._data.copy(), "_requires_grad": leaf.requires_grad, "_grad": grad}
 
-    def _observe(self) -> None:
-        """Notice a change made through an array that was handed out (`t.data[…] = …`), by comparing checksums.
-
-        It is watched until nobody has it any more: references are this tensor's, the question's and an optimiser's two.
-        """
-        alone = getrefcount(self._data) <= 2 + 2 * (self._slot is not None)
-        if not alone or self._fingerprint != UNSEEN:
-            now = fingerprint(self._data)
-            if now != self._fingerprint:
-                self._fingerprint = now
-                self._version = tick()
-        if alone:
-            self._fingerprint = None
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({key: state[key] for key in state if key not in ("_data", "_requires_grad", "_grad")})
+        self._data = owned(state["_data"])
+        self._node = leaf = Leaf(self._data, state["_requires_grad"])
+        leaf.grad = state["_grad"]
 
     # -- the gradient --------------------------------------------------------------------------------------------------
 
     @property
     def is_leaf(self) -> bool:
         """Whether this tensor was made by you and not by an operation."""
-        return self._node is None
+        return self._node is None or isinstance(self._node, Leaf)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded; may be set on leaves of floating-point numbers."""
+        return self._node is not None and self._node.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        kind = self._data.dtype.kind
+        if flag and kind not in "fc":
+            raise TypeError(
+                f"only floating-point tensors can require a gradient; got {self._data.dtype}. Write 1.0 for 1, "
+                "or give Tensor() an array converted with .astype(np.float32)."
+            )
+        if flag and kind == "c" and not MODE.get().holomorphic:
+            raise TypeError(
+                "complex tensors require a gradient only for verification, inside `with npgrad.holomorphic():`, "
+                "because npgrad's rules are holomorphic (no conjugation). Keep real and imaginary parts apart."
+            )
+        self._leaf().requires_grad = bool(flag)
+        note_change()
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient that `backward()` has added up; None if there is none yet."""
+        return None if self._node is None else self._node.grad
+
+    @grad.setter
+    def grad(self, value: Array | None) -> None:
+        if value is None and self._node is None:
+            return
+        if self._node is None:
+            self._leaf()
+        assert self._node is not None
+        self._node.grad = value
 
     def backward(self, grad: TensorLike | None = None, retain_graph: bool = False, create_graph: bool = False) -> None:
         """Add the derivative of this tensor to the `grad` of every leaf it was computed from.
@@ -184,7 +198,8 @@ class Tensor(Operators):
                 "npgrad does not differentiate backward passes (create_graph). "
                 "For exact second derivatives use npgrad.hvp(f, inputs, vectors)."
             )
-        if not self.requires_grad:
+        node = self._node
+        if node is None or not node.requires_grad:
             raise RuntimeError(
                 "backward() on a tensor that does not require a gradient: none of its inputs had requires_grad=True, "
                 "or it was computed under no_grad()."
@@ -205,41 +220,40 @@ class Tensor(Operators):
                     f"backward() without an argument needs a scalar; this tensor has shape {self.shape}. "
                     "Reduce it first (.sum(), .mean()) or pass the derivative with respect to it: backward(dy)."
                 )
-            dy = one(self._data.dtype) if self._data.ndim == 0 else np.ones_like(self._data)
+            dy = np.ones_like(self._data)
         else:
-            dy = as_array(grad._data if isinstance(grad, Tensor) else grad)
+            dy = as_array(raw(grad))
             if dy.shape != self.shape:
                 raise ValueError(f"backward() got a gradient of shape {dy.shape} for a tensor of shape {self.shape}.")
             if dy.dtype != self.dtype:
                 dy = dy.astype(self.dtype)
-        node = self._node
-        if node is None:
-            deliver(self, dy, shared=True)
-            return
-        tape = MODE.get().tape
-        if tape is not None:
-            tape.backward(node, dy, retain_graph)
-        else:
-            sweep(node, dy, retain_graph)
+        sweep(node, dy, retain_graph)
 
     def retain_grad(self) -> None:
         """Ask an intermediate to keep its gradient in `grad` as leaves do."""
         if self._node is not None:
-            self._node.retained = ref(self)
-            self._node.watched = True
+            self._node.retained = True
 
     def register_hook(self, hook: Hook) -> Callable[[], None]:
-        """Call `hook(gradient)` whenever the gradient of this tensor is known; returns a function that removes it.
+        """Call `hook(gradient)` once in every backward pass, when the whole gradient of this tensor is known.
 
         The gradient is a read-only array, to be copied if kept. If the hook returns an array, that replaces the
-        gradient. Raises RuntimeError if this tensor does not require a gradient.
+        gradient. Returns a function that removes the hook. Raises RuntimeError if this tensor does not require a
+        gradient.
         """
-        if not self.requires_grad:
+        node = self._node
+        if node is None or not node.requires_grad:
             raise RuntimeError("a hook on a tensor that does not require a gradient would never be called.")
-        owner = self if self._node is None else self._node
-        hooks = _hooks_of(owner)
+        hooks = node.hooks = node.hooks if node.hooks is not None else []
         hooks.append(hook)
-        return lambda: hooks.remove(hook) if hook in hooks else None
+        note_change()
+
+        def remove() -> None:
+            if hook in hooks:
+                hooks.remove(hook)
+                note_change()
+
+        return remove
 
     # -- description ---------------------------------------------------------------------------------------------------
 
@@ -261,7 +275,7 @@ class Tensor(Operators):
 
     def _facts(self) -> str:
         facts = f"shape={self.shape}, dtype={self.dtype}"
-        if self._node is not None:
+        if not self.is_leaf:
             return f"{facts}, made by {type(self._node).__name__}"
         return f"{facts}, requires_grad=True" if self.requires_grad else facts
 
@@ -283,15 +297,13 @@ class Tensor(Operators):
         return (self[k] for k in range(len(self._data)))
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self.item() if isinstance(self._data, StandIn) else self._data)
 
     def __float__(self) -> float:
         return float(self.item())
 
     def __int__(self) -> int:
         return int(self.item())
-
-    # -- NumPy ---------------------------------------------------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
@@ -301,12 +313,6 @@ class Tensor(Operators):
             )
         # Read-only where NumPy takes it without a copy: written to, it would change numbers that a graph uses.
         return np.array(self.numpy(), dtype=dtype, copy=copy)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        return npgrad.protocols.dispatch_ufunc(ufunc, method, inputs, options)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return npgrad.protocols.dispatch_function(function, args, kwargs)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise TypeError(
@@ -334,6 +340,40 @@ class Tensor(Operators):
     def __ge__(self, other: TensorLike) -> Any:
         return self._data >= raw(other)
 
+    # -- put onto the class by npgrad.bindings -------------------------------------------------------------------------
+
+    __array_ufunc__: Callable[..., Any]
+    __array_function__: Callable[..., Any]
+    __add__: Callable[[TensorLike], Tensor]
+    __radd__: Callable[[TensorLike], Tensor]
+    __sub__: Callable[[TensorLike], Tensor]
+    __rsub__: Callable[[TensorLike], Tensor]
+    __mul__: Callable[[TensorLike], Tensor]
+    __rmul__: Callable[[TensorLike], Tensor]
+    __truediv__: Callable[[TensorLike], Tensor]
+    __rtruediv__: Callable[[TensorLike], Tensor]
+    __pow__: Callable[[TensorLike], Tensor]
+    __rpow__: Callable[[TensorLike], Tensor]
+    __matmul__: Callable[[TensorLike], Tensor]
+    __rmatmul__: Callable[[TensorLike], Tensor]
+    __neg__: Callable[[], Tensor]
+    __pos__: Callable[[], Tensor]
+    __abs__: Callable[[], Tensor]
+    __getitem__: Callable[[Any], Tensor]
+    T: Tensor
+    exp: Callable[..., Tensor]
+    log: Callable[..., Tensor]
+    sqrt: Callable[..., Tensor]
+    tanh: Callable[..., Tensor]
+    sum: Callable[..., Tensor]
+    mean: Callable[..., Tensor]
+    var: Callable[..., Tensor]
+    std: Callable[..., Tensor]
+    max: Callable[..., Tensor]
+    min: Callable[..., Tensor]
+    reshape: Callable[..., Tensor]
+    transpose: Callable[..., Tensor]
+
 
 TensorLike = Tensor | Array | Sequence[Any] | complex
 """What operations accept: a tensor, an array, a nested sequence of numbers or a number."""
@@ -342,34 +382,3 @@ TensorLike = Tensor | Array | Sequence[Any] | complex
 def raw(x: Any) -> Any:
     """The array of a tensor; anything else as it is."""
     return x._data if isinstance(x, Tensor) else x
-
-
-@cache
-def one(dtype: np.dtype[Any]) -> Array:
-    """A read-only 0-d array holding 1."""
-    array = np.ones((), dtype)
-    array.flags.writeable = False
-    return array
-
-
-UNSEEN = -1
-"""The fingerprint of an array that was assigned to and not yet used: whatever it holds at the next use is right."""
-
-
-def fingerprint(a: Array) -> int:
-    """A checksum of the bytes of `a`."""
-    return zlib.crc32(np.ascontiguousarray(a).view(np.uint8).data if a.size else b"")
-
-
-def _hooks_of(owner: Tensor | Function) -> list[Hook]:
-    if isinstance(owner, Tensor):
-        owner._hooks = owner._hooks if owner._hooks is not None else []
-        return owner._hooks
-    owner.hooks = owner.hooks if owner.hooks is not None else []
-    owner.watched = True
-    return owner.hooks
-
-
-# At the bottom because a Function makes tensors, and a tensor knows the Function that made it.
-from npgrad.function import Function, as_array  # noqa: E402
-from npgrad.sweep import deliver, sweep  # noqa: E402
