@@ -76,7 +76,8 @@ class GetItem(Function):
             dx = np.zeros_like(dy, shape=self.x_shape)
             dx[self.key] = dy
         else:
-            dx = added(dy, self.places(), self.x_shape)  # (2)
+            places = self.places()
+            dx = added(dy, places, self.x_shape)  # (2)
         return dx, *(None,) * len(self.index)
 
     def places(self) -> Array:
@@ -112,7 +113,8 @@ class TakeAlongAxis(Function):
             return np.zeros_like(dy, shape=self.x_shape), None
         key: list[Any] = list(np.ogrid[tuple([slice(n) for n in self.x_shape])])
         key[self.axis] = self.indices
-        dx = added(dy, np.ravel_multi_index(key, self.x_shape, mode="wrap"), self.x_shape)  # (2)
+        places = np.ravel_multi_index(key, self.x_shape, mode="wrap")
+        dx = added(dy, places, self.x_shape)  # (2)
         return dx, None
 
 
@@ -185,6 +187,8 @@ _BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
 
 def places_of_rows(rows: Array, width: int) -> Array:
     """The places that the numbers of these rows have in the flattened table, row after row."""
+    if width == 1:
+        return rows
     return rows.reshape(rows.size, 1) * np.intp(width) + np.arange(width)
 
 
