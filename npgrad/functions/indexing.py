@@ -254,7 +254,7 @@ def _gather(x: TensorLike, key: tuple[Any, ...]) -> Tensor:
 
 
 def _as_index(item: Any) -> Array:
-    array = raw(item)
+    array: Array = raw(item)
     if not isinstance(array, StandIn):
         array = np.asarray(array)
     if array.size == 0 and not isinstance(item, Tensor | np.ndarray):
