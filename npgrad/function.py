@@ -35,6 +35,7 @@ from weakref import ReferenceType
 import numpy as np
 
 from npgrad.declared import get_annotations
+from npgrad.holomorphic import entering, leaving
 from npgrad.mode import MODE
 from npgrad.tensor import Array, Hook, Tensor, tick
 
@@ -162,7 +163,7 @@ class Function:
             for k in plain:
                 arrays[k] = arrays[k].copy()
         if mode.holomorphic:
-            arrays = promote(arrays)
+            arrays, options = entering(arrays, [tracked > 0 and edge is not None for edge in edges], options)
 
         node = cls()
         if tracked:
@@ -171,7 +172,9 @@ class Function:
         if cls.check is not None:
             cls.check(*arrays, **options)
         y = node.forward(*arrays, **options)
-        if type(y) is not _ndarray:
+        if mode.holomorphic:
+            y = leaving(y, arrays, cls.__name__)
+        elif type(y) is not _ndarray:
             y = np.asarray(y)
         if not tracked:
             y = unshared(y, arrays)
@@ -249,13 +252,6 @@ def as_array(x: Any, copy: bool = False) -> Array:
 def unshared(y: Array, arrays: list[Any]) -> Array:
     """`y`, copied if it may be a view of an input: outside a graph nobody watches whether that changes."""
     return y.copy() if y.base is not None or any(y is a for a in arrays) else y
-
-
-def promote(arrays: list[Any]) -> list[Any]:
-    """All floating arrays made complex if one of them is, so that a rule may work in place on any of them."""
-    if not any(isinstance(a, np.ndarray) and a.dtype.kind == "c" for a in arrays):
-        return arrays
-    return [a.astype(np.complex128) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in arrays]
 
 
 def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:

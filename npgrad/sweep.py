@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from npgrad.function import Function, unbroadcast
+from npgrad.holomorphic import lift
+from npgrad.mode import MODE
 from npgrad.tensor import Array, Tensor, tick
 
 __all__ = ["sweep"]
@@ -43,6 +45,7 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
     answer depends on the version of Python.
     """
     order = claim(root)
+    holomorphic = MODE.get().holomorphic
     # Nodes that stay, and are in use until the sweep has ended.
     kept: list[Function] = []
     for_leaves: list[tuple[Tensor, Array]] = []
@@ -66,7 +69,7 @@ def sweep(root: Function, dy: Array, retain_graph: bool = False) -> None:
                 if node.handovers is not None:
                     for handover in node.handovers:
                         handover.prepare(node)
-                gradients = node.backward(received)
+                gradients = node.backward(lift(received) if holomorphic else received)
                 if type(gradients) is not tuple:
                     if gradients is None:
                         raise_count(node, 0, len(edges))

@@ -13,6 +13,7 @@ from weakref import ref
 import numpy as np
 
 import npgrad
+from npgrad.holomorphic import lift, values
 from npgrad.mode import MODE
 from npgrad.operators import Operators
 
@@ -68,6 +69,7 @@ class Tensor(Operators):
                     "complex tensors require a gradient only for verification, inside `with npgrad.holomorphic():`, "
                     "because npgrad's rules are holomorphic (no conjugation). Keep real and imaginary parts apart."
                 )
+            self._data = lift(self._data)
             self.requires_grad = True
 
     # -- the array -----------------------------------------------------------------------------------------------------
@@ -78,7 +80,7 @@ class Tensor(Operators):
 
         Changing a leaf between forward and backward makes that backward() raise, never silently wrong.
         """
-        if self._node is not None:
+        if self._node is not None or self._data.dtype.kind == "c" and MODE.get().holomorphic:
             return self.numpy()
         if self._reused:
             self._data = self._data.copy()
@@ -110,20 +112,24 @@ class Tensor(Operators):
     def numpy(self) -> Array:
         """The values as a read-only array without a copy (with one for a tensor whose memory a replay will reuse)."""
         reused = self._reused if self._node is None else self._node.taped
-        view = self._data.copy() if reused else self._data.view()
+        view = self._constant().copy() if reused else self._constant().view()
         view.flags.writeable = False
         return view
+
+    def _constant(self) -> Array:
+        """The array as it looks outside of the graph: inside `holomorphic()`, without derivative as for `grad`."""
+        return values(self._data) if MODE.get().holomorphic else self._data.view(np.ndarray)
 
     def item(self) -> Any:
         """The one value of a tensor of size 1, as a Python number."""
         if self._data.size != 1:
             raise ValueError(f"item() needs a tensor of exactly one element; this one has shape {self.shape}.")
-        return self._data.item()
+        return self._constant().item()
 
     def detach(self) -> Tensor:
         """A leaf with a copy of the values, cut from the graph."""
         leaf = Tensor.__new__(Tensor)
-        leaf._data = self._data.copy()
+        leaf._data = self._constant().copy()
         return leaf
 
     def copy(self) -> Tensor:
