@@ -36,7 +36,7 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["STEP", "Holomorphic", "State", "entering", "leaving", "lift", "values"]
+__all__ = ["STEP", "Holomorphic", "State", "entering", "leaving", "lift", "slopes", "values"]
 
 STEP = 2.0**-600
 """The imaginary step h. Its square is 0 in float64; as a power of two it is multiplied and divided by exactly."""
@@ -257,6 +257,11 @@ def values(x: Any) -> Any:
     return x.real if isinstance(x, complex) else x
 
 
+def slopes(x: Array) -> Array:
+    """The derivatives of `x`: zeros where it is real."""
+    return wrap(x).slope if x.dtype.kind == "c" else np.zeros(x.shape)
+
+
 def lift(x: Any) -> Any:
     """`x`, if it is a complex array, as a Holomorphic array on the same memory; anything else as it is."""
     return wrap(x.astype(np.complex128, copy=False)) if isinstance(x, np.ndarray) and x.dtype.kind == "c" else x
@@ -305,7 +310,7 @@ def each(f: Callable[[Any], Any], x: Any) -> Any:
     return {k: each(f, v) for k, v in x.items()} if isinstance(x, dict) else f(x)
 
 
-def slope(x: Any) -> Any:
+def imaginary(x: Any) -> Any:
     """The imaginary part of `x`; None if it is real."""
     if isinstance(x, np.ndarray | np.generic):
         return np.asarray(plain(x).imag) if x.dtype.kind == "c" else None
@@ -448,12 +453,12 @@ def call(ufunc: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
         return call(np.floor_divide, inputs, options), call(np.remainder, inputs, options)
     if ufunc is np.modf:
         fraction, whole = np.modf(xs[0])
-        return join(fraction, slope(inputs[0])), join(whole, 0.0)
+        return join(fraction, imaginary(inputs[0])), join(whole, 0.0)
     if ufunc not in LINEAR and ufunc not in PARTIALS:
         refuse(f"np.{ufunc.__name__}")
     y = ufunc(*xs, **options)
     dy = np.zeros(np.shape(y))
-    dxs = [slope(x) for x in inputs]
+    dxs = [imaginary(x) for x in inputs]
     with np.errstate(all="ignore"):
         if ufunc in LINEAR:
             for sign, dx in zip(LINEAR[ufunc], dxs, strict=True):
@@ -481,7 +486,7 @@ def larger_or_smaller(ufunc: Any, inputs: Sequence[Any]) -> Holomorphic:
     share = np.where(np.isnan(y), np.nan, share)
     dy = np.zeros(np.shape(y))
     for part, x in zip((share, 1 - share), inputs, strict=True):
-        dx = slope(x)
+        dx = imaginary(x)
         dy = dy if dx is None else dy + times(part, dx)
     return join(y, dy)
 
@@ -510,7 +515,7 @@ def reduced(ufunc: Any, x: Any, axis: Any = 0, keepdims: bool = False, where: An
     """ufunc.reduce; `options` is nothing or initial=."""
     if "initial" in options and options["initial"] is None:
         del options["initial"]
-    v, dx = values(x), slope(x)
+    v, dx = values(x), imaginary(x)
     if dx is None:
         dx = np.zeros(np.shape(v))
     how: dict[str, Any] = {"axis": axis, "keepdims": keepdims, "where": values(where)}
@@ -519,7 +524,7 @@ def reduced(ufunc: Any, x: Any, axis: Any = 0, keepdims: bool = False, where: An
     if ufunc in DECIDING:
         return y
     if ufunc is np.add:
-        return join(y, _ADD.reduce(dx, **how) + imaginary(options))
+        return join(y, _ADD.reduce(dx, **how) + start_slope(options))
     if ufunc in LARGER or ufunc in SMALLER:
         best = np.reshape(y, np.shape(_ADD.reduce(v, axis=axis, keepdims=True)))
         tied = ((v == best) | (np.isnan(v) & np.isnan(best))) & values(where)
@@ -533,12 +538,12 @@ def reduced(ufunc: Any, x: Any, axis: Any = 0, keepdims: bool = False, where: An
     rows = np.moveaxis(x, axes, range(len(axes)))
     rows = rows.reshape(-1, *rows.shape[len(axes) :])
     terms = [*([options["initial"]] if "initial" in options else []), *rows]
-    dy = slope(reduce(ufunc, terms)) if terms else None
+    dy = imaginary(reduce(ufunc, terms)) if terms else None
     return join(y, 0.0 if dy is None else np.reshape(dy, np.shape(y)))
 
 
-def imaginary(options: dict[str, Any]) -> Any:
-    dx = slope(options.get("initial"))
+def start_slope(options: dict[str, Any]) -> Any:
+    dx = imaginary(options.get("initial"))
     return 0.0 if dx is None else dx
 
 
@@ -548,17 +553,17 @@ def accumulated(ufunc: Any, x: Any, axis: int = 0, **options: Any) -> Any:
     if ufunc in DECIDING:
         return y
     if ufunc is np.add:
-        return join(y, _ADD.accumulate(slope(x), axis))
+        return join(y, _ADD.accumulate(imaginary(x), axis))
     rows = list(np.moveaxis(x, axis, 0))
     for k in range(1, len(rows)):
         rows[k] = ufunc(rows[k - 1], rows[k])
-    return join(y, np.moveaxis(slope(np.stack(rows)), 0, axis) if rows else 0.0)
+    return join(y, np.moveaxis(imaginary(np.stack(rows)), 0, axis) if rows else 0.0)
 
 
 def at_slices(ufunc: Any, x: Any, indices: Any, axis: int = 0, **options: Any) -> Any:
     if ufunc is not np.add:
         refuse(f"np.{ufunc.__name__}.reduceat")
-    return join(_ADD.reduceat(values(x), indices, axis), _ADD.reduceat(slope(x), indices, axis))
+    return join(_ADD.reduceat(values(x), indices, axis), _ADD.reduceat(imaginary(x), indices, axis))
 
 
 def add_at(ufunc: Any, target: Any, indices: Any, x: Any) -> None:
@@ -582,7 +587,7 @@ def multilinear(f: Callable[..., Any], inputs: Sequence[Any]) -> Holomorphic:
     dy: Any = 0.0
     with np.errstate(all="ignore"):
         for k, x in enumerate(inputs):
-            dx = slope(x)
+            dx = imaginary(x)
             if dx is None or not dx.any():
                 continue
             others = [o for j, o in enumerate(xs) if j != k]
@@ -686,7 +691,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 def solve(A: Any, b: Any) -> Any:
     """x = A⁻¹b: from A·dx + dA·x = db."""
     y = np.linalg.solve(values(A), values(b))
-    dA, db = slope(A), slope(b)
+    dA, db = imaginary(A), imaginary(b)
     right = np.zeros(np.shape(y)) if db is None else np.broadcast_to(db, np.shape(y))
     right = right if dA is None else right - np.matmul(dA, y)
     return join(y, np.linalg.solve(values(A), right))
@@ -694,7 +699,7 @@ def solve(A: Any, b: Any) -> Any:
 
 def inv(A: Any) -> Any:
     y = np.linalg.inv(values(A))
-    return join(y, -y @ np.asarray(slope(A)) @ y)
+    return join(y, -y @ np.asarray(imaginary(A)) @ y)
 
 
 def reduction(ufunc: Any) -> Callable[..., Any]:

@@ -56,7 +56,7 @@ class Tensor(Operators):
     __hash__ = object.__hash__
 
     def __init__(self, data: TensorLike, requires_grad: bool = False) -> None:
-        self._data = as_array(data._data if isinstance(data, Tensor) else data, copy=True)
+        self._data = as_array(data._constant() if isinstance(data, Tensor) else data, copy=True)
         if requires_grad:
             kind = self._data.dtype.kind
             if kind not in "fc":
