@@ -6,7 +6,8 @@ estimate derivatives of real functions"): for a holomorphic f with real values o
     f(x + i·h·v) = f(x) + i·h·(∂f/∂x)·v − h²/2·…        so        Im f(x + i·h·v)/h = (∂f/∂x)·v + O(h²)
 
 Nothing is subtracted, so h can be 2⁻⁶⁰⁰, whose square is 0 (`npgrad.holomorphic`). The same step through forward *and*
-backward gives Im ∇f(θ + i·h·v)/h = H·v, the Hessian-vector product, exact to rounding and without a second set of rules.
+backward gives Im ∇f(θ + i·h·v)/h = H·v, the Hessian-vector product, exact to rounding and without a second set of
+rules.
 
 Inputs. Each function takes `inputs`, one value or a sequence of them. Arrays and numbers become the arguments of `f`.
 A leaf *tensor* is passed to `f` itself, with its array exchanged for the duration of the call; so `f` may also close
@@ -176,7 +177,9 @@ class Point:
         vectors = [vectors] if self.single else list(vectors)
         refuse_nested(self.what, vectors, VARIED.get())
         if len(vectors) != len(self.inputs):
-            raise ValueError(f"{self.what} got {len(vectors)} vectors for {len(self.inputs)} inputs: give one for each.")
+            raise ValueError(
+                f"{self.what} got {len(vectors)} vectors for {len(self.inputs)} inputs: give one for each."
+            )
         moved: list[Any] = []
         for k, (v, x, dtype) in enumerate(zip(vectors, self.values, self.dtypes, strict=True)):
             if v is None or dtype is None:

@@ -277,7 +277,9 @@ def entering(arrays: list[Any], tracked: Sequence[bool], options: dict[str, Any]
         return arrays, options
     arrays = [lift(a) if moves else values(a) for a, moves in zip(arrays, tracked, strict=True)]
     if any(tracked):
-        arrays = [join(a, 0.0) if type(a) in (float, int) or getattr(a, "dtype", _BOOL).kind == "f" else a for a in arrays]
+        arrays = [
+            join(a, 0.0) if type(a) in (float, int) or getattr(a, "dtype", _BOOL).kind == "f" else a for a in arrays
+        ]
     options = {k: v.view(State) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v for k, v in options.items()}
     return arrays, options
 

@@ -33,7 +33,7 @@ class Mode:
         self.grad = grad
         """Operations on tensors that require a gradient are recorded."""
         self.holomorphic = holomorphic
-        """Complex leaves may require a gradient (verification by complex step)."""
+        """Complex tensors stand for real ones that move (verification by complex step)."""
         self.tape = tape
         """The recording that operations are matched against (`npgrad.replay`)."""
 
@@ -90,11 +90,14 @@ def enable_grad() -> _switch:
 def holomorphic() -> _switch:
     """Inside, complex tensors may require a gradient: for *verification* by complex step only.
 
-    Every rule of npgrad is written without conjugation, so on complex numbers it computes the holomorphic derivative
-    f'(z), not the conjugated gradient that an optimiser of a real loss over complex parameters would need. That is what
-    makes Im f(x + ih)/h and exact Hessian-vector products possible (Squire & Trapp 1998, "Using complex variables to
-    estimate derivatives of real functions"). Where one floating operand of an operation is complex, the others are made
-    complex too.
+    A complex number stands for a real one that moves: its imaginary part, divided by the step, is the derivative
+    (Squire & Trapp 1998, "Using complex variables to estimate derivatives of real functions"). Rules are written for
+    real numbers and know nothing of this; `npgrad.holomorphic` makes NumPy carry the imaginary parts along, through
+    backward too. So f'(z) is the holomorphic derivative, not the conjugated gradient that an optimiser of a real loss
+    over complex parameters would need.
+
+    What the graph does not record is constant, as for `grad`: inside, `numpy()`, `item()` and `detach()` give real
+    values. After the `with`, `y.numpy()` and `.grad` are complex arrays. `jvp` and `hvp` do all of this for you.
     """
     return _switch(holomorphic=True)
 

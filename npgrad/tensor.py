@@ -80,7 +80,7 @@ class Tensor(Operators):
 
         Changing a leaf between forward and backward makes that backward() raise, never silently wrong.
         """
-        if self._node is not None or self._data.dtype.kind == "c" and MODE.get().holomorphic:
+        if self._node is not None or (self._data.dtype.kind == "c" and MODE.get().holomorphic):
             return self.numpy()
         if self._reused:
             self._data = self._data.copy()

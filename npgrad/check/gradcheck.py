@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,7 +61,8 @@ def gradcheck(
 
     The oracles: the *complex step* (relative error at most 1e-12); *central differences* (1e-7); and, if `torch` is
     given, a function of torch tensors that computes the same thing, PyTorch (1e-11, values and gradients). A function
-    that uses np.abs, conj or the like has no complex step: `holomorphic=False` leaves the judgement to the others.
+    that reads single numbers (float(x), np.median) has no complex step: `holomorphic=False` leaves the judgement to the
+    others.
 
     Raises GradientError (an AssertionError) naming the input, the worst index, both values and a likely cause;
     KinkError at a point where f is not smooth; NotHolomorphicError if the complex step cannot judge f; ValueError if
@@ -182,9 +182,9 @@ def check_input(
         if COMPLEX in seen and not abs(seen[COMPLEX] - seen[DIFFERENCES]) <= 1e-6 * scale * weight:
             raise NotHolomorphicError(
                 f"the function checked is not holomorphic in input {k}{place(x, i)}: the complex step says "
-                f"{seen[COMPLEX]:.6g}, differences say {seen[DIFFERENCES]:.6g}. It uses np.abs, conj, np.var or so "
-                "on complex values. Write it without, or judge it by central differences alone: "
-                "gradcheck(…, holomorphic=False)."
+                f"{seen[COMPLEX]:.6g}, differences say {seen[DIFFERENCES]:.6g}. Something on the way loses or changes "
+                "the imaginary part, as np.asarray(x) does before np.abs or np.maximum. Write it without, or judge it "
+                "by central differences alone: gradcheck(…, holomorphic=False)."
             )
         for oracle, value in seen.items():
             error = abs(value - mine) / (scale * weight)
@@ -198,10 +198,8 @@ def ask(oracle: str, point: Point, k: int, v: Array, i: int | None, middle: list
     """What one oracle says about the derivative of every output along v."""
     if oracle == COMPLEX:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                return complex_step(point, k, v)
-        except (TypeError, np.exceptions.ComplexWarning) as error:
+            return complex_step(point, k, v)
+        except TypeError as error:
             raise NotHolomorphicError(
                 f"the complex step cannot judge this function: {error} Or judge it by central differences alone: "
                 "gradcheck(…, holomorphic=False)."

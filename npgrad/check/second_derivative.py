@@ -1,4 +1,4 @@
-"""Is a backward rule holomorphic too? Then, and only then, `npgrad.hvp` through it is exact."""
+"""Does the complex step go through a backward rule too? Then, and only then, `npgrad.hvp` through it is exact."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _STEP = 1e-4
 def hvpcheck(f: Any, inputs: Any, *, seed: int = 0) -> float:
     """Compare hvp of sum(dy*f(inputs)) along a random direction with central differences of its gradient.
 
-    A wrong result has one of two causes: the gradient itself is wrong (`gradcheck` finds that), or backward uses
-    np.abs, conj or the like, which is right for real numbers and loses the derivative of complex ones. Returns the
-    largest error relative to the size of the second derivatives; raises GradientError if it exceeds 1e-6.
+    A wrong result has one of two causes: the gradient itself is wrong (`gradcheck` finds that), or backward has the
+    right value but not its derivative, since it rounds it, looks it up or goes through np.asarray. Returns the largest
+    error relative to the size of the second derivatives; raises GradientError if it exceeds 1e-6.
     """
     point = Point(f, inputs, "hvpcheck", numbers=False)
     rng = np.random.default_rng([seed, 0x687670])
@@ -66,7 +66,7 @@ def hvpcheck(f: Any, inputs: Any, *, seed: int = 0) -> float:
             at = int(np.argmax(gap))
             raise GradientError(
                 f"wrong second derivative of input {k}: hvp gives {hv.flat[at]:.8g}, differences of the gradient "
-                f"{want.flat[at]:.8g}. Likely cause: backward is not holomorphic (np.abs, conj, np.real or np.sign of "
-                "complex values), so hvp through it is wrong although its gradients are right."
+                f"{want.flat[at]:.8g}. Likely cause: backward has the right value but not its derivative (it rounds or "
+                "looks up, or np.asarray came before np.abs), so hvp is wrong although the gradients are right."
             )
     return worst

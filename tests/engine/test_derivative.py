@@ -220,7 +220,7 @@ def test_a_lost_imaginary_part_is_an_error(rule: type[Function]) -> None:
             f()
 
 
-# -- one meaning for grad, jvp and hvp -----------------------------------------------------------------------------------
+# -- one meaning for grad, jvp and hvp ---------------------------------------------------------------------------------
 
 LEAVING: dict[str, Any] = {
     "detach": lambda x: x * x.detach(),
@@ -312,7 +312,9 @@ def test_derivatives_within_a_differentiated_function_are_refused() -> None:
     ]
     for differentiate in outer:
         for k in range(8):
-            with pytest.raises(RuntimeError, match=r"inside a function that is itself being differentiated.*hvp.*detach"):
+            with pytest.raises(
+                RuntimeError, match=r"inside a function that is itself being differentiated.*hvp.*detach"
+            ):
                 differentiate(lambda x, k=k: x * inner(x)[k]())
 
 
