@@ -81,9 +81,7 @@ class Holomorphic(np.ndarray[Any, np.dtype[Any]]):
 
     @property
     def flat(self) -> Any:
-        if not self.flags.c_contiguous:
-            refuse("the .flat of an array that is not contiguous")
-        return self.reshape(-1)
+        return Flat(self)
 
     def __repr__(self) -> str:
         return f"Holomorphic(value={self.value!r}, slope={self.slope!r})"
@@ -228,7 +226,26 @@ class Holomorphic(np.ndarray[Any, np.dtype[Any]]):
         if func in ARRANGING:
             result = func(*each(plain, args), **each(plain, kwargs))
             return each(wrap, result)
-        refuse(f"np.{func.__name__}")
+        refuse(f"{func.__module__.replace('numpy', 'np')}.{func.__name__}")
+
+
+class Flat:
+    """What `.flat` of an array is, entry by entry and to be assigned to."""
+
+    def __init__(self, z: Holomorphic) -> None:
+        self.entries = z.view(np.ndarray).flat
+
+    def __getitem__(self, k: Any) -> Any:
+        return wrap(self.entries[k])
+
+    def __setitem__(self, k: Any, x: Any) -> None:
+        self.entries[k] = plain(x)
+
+    def __iter__(self) -> Any:
+        return (wrap(x) for x in self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
 
 
 class State(np.ndarray[Any, np.dtype[Any]]):
@@ -381,7 +398,7 @@ PARTIALS: dict[np.ufunc, Partials] = {
     np.fmod: lambda y, a, b: (1.0, -np.trunc(a / b)),
     np.reciprocal: lambda y, x: (-y * y,),
     np.square: lambda y, x: (2 * x,),
-    np.sqrt: lambda y, x: (0.5 / y,),
+    np.sqrt: lambda y, x: (0.5 / np.abs(y),),
     np.cbrt: lambda y, x: (1 / (3 * y * y),),
     np.absolute: lambda y, x: (np.sign(x),),
     np.fabs: lambda y, x: (np.sign(x),),
@@ -391,9 +408,10 @@ PARTIALS: dict[np.ufunc, Partials] = {
     np.exp: lambda y, x: (y,),
     np.exp2: lambda y, x: (y * _LN2,),
     np.expm1: lambda y, x: (np.exp(x),),
-    np.log: lambda y, x: (1 / x,),
-    np.log2: lambda y, x: (1 / (x * _LN2),),
-    np.log10: lambda y, x: (1 / (x * _LN10),),
+    # Of |x|, for -0.0.
+    np.log: lambda y, x: (1 / np.abs(x),),
+    np.log2: lambda y, x: (1 / _LN2 / np.abs(x),),
+    np.log10: lambda y, x: (1 / _LN10 / np.abs(x),),
     np.log1p: lambda y, x: (1 / (1 + x),),
     np.logaddexp: logaddexp_partials,
     np.logaddexp2: logaddexp2_partials,
