@@ -142,8 +142,8 @@ def test_a_ufunc_of_two_arguments(ufunc: np.ufunc, seed: int) -> None:
 def test_logarithmic_and_algebraic_identities(seed: int) -> None:
     """Over 60 orders of magnitude, where no difference reaches, one way of computing a thing against another."""
     rng = np.random.default_rng(seed)
-    x, v = 10.0 ** rng.uniform(-30, 30, 9), rng.normal(size=9)
-    z, w = Holomorphic(x, v * x), Holomorphic(x[::-1], v * x)
+    x, v = 10.0 ** rng.uniform(-30, 30, 8), rng.normal(size=8)
+    z, w = Holomorphic(x, v * x), Holomorphic(x[::-1], v[::-1] * x[::-1])
 
     def close(a: Any, b: Any) -> bool:
         return np.allclose(a.value, b.value, rtol=1e-12, atol=0) and np.allclose(a.slope, b.slope, rtol=1e-10, atol=0)

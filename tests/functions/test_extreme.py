@@ -39,9 +39,9 @@ def test_ties_share_equally(f: Any, shape_axis: Any, data: st.DataObject) -> Non
 
 @pytest.mark.parametrize("f", [npgrad.max, npgrad.min])
 def test_ties_split_in_the_complex_step_too(f: Any) -> None:
-    """The complex extension is the mean of the tied, so the step confirms the convention instead of refuting it."""
+    """The step of several at once is the mean of the tied: it confirms the convention instead of refuting it."""
     x, v = np.array([1.0, 1.0, 1.0]), np.array([3.0, 6.0, 0.0])
-    assert np.isclose(f(x + 1e-20j * v)._data.imag / 1e-20, np.sum(gradient(f, x) * v))
+    assert np.isclose(npgrad.jvp(f, x, v), np.sum(gradient(f, x) * v))
 
 
 def test_nan_is_the_extreme_and_takes_the_gradient() -> None:
