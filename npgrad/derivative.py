@@ -95,8 +95,8 @@ def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> Array:
     rule on the way loses the derivative.
     """
     point = Point(f, inputs, "jvp")
-    with point.at(point.moved(tangents)) as run:
-        return np.asarray(tangent(tensor_of(run(), "jvp")), dtype=point.real_dtype)
+    with point.at(point.moved(tangents)) as tensors:
+        return np.asarray(tangent(tensor_of(point(tensors), "jvp")), dtype=point.real_dtype)
 
 
 def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
@@ -113,24 +113,14 @@ def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
     way loses the derivative.
     """
     point = Point(f, inputs, "hvp")
-    with point.at(point.moved(vectors)) as run:
-        y = scalar(run(), "hvp")
-        found = iter(gradients([y], [np.ones_like(y._data)], [t for t in run.tensors if t is not None]))
+    with point.at(point.moved(vectors)) as tensors:
+        y = scalar(point(tensors), "hvp")
+        found = iter(gradients([y], [np.ones_like(y._data)], [t for t in tensors if t is not None]))
     out = tuple(None if t is None else np.asarray(slopes(next(found)), dtype=t) for t in point.dtypes)
     return out[0] if point.single else out
 
 
 # -- a function at a point ---------------------------------------------------------------------------------------------
-
-
-class Run:
-    """One evaluation, waiting to be called: `tensors` stand for the inputs (None for inputs without derivative)."""
-
-    def __init__(self, f: Callable[..., Any], arguments: list[Any], tensors: list[Tensor | None]) -> None:
-        self.f, self.arguments, self.tensors = f, arguments, tensors
-
-    def __call__(self) -> Any:
-        return self.f(*self.arguments)
 
 
 class Point:
@@ -191,14 +181,18 @@ class Point:
             moved.append(Holomorphic(x, v))
         return moved
 
+    def __call__(self, tensors: Sequence[Tensor | None]) -> Any:
+        """f of the tensors that `at` has given, or of none if f closes over them."""
+        arguments = [x if t is None else t for x, t in zip(self.inputs, tensors, strict=True)]
+        return self.f(*arguments) if self.arguments else self.f()
+
     @contextmanager
-    def at(self, values: Sequence[Any], grad: bool = True) -> Iterator[Run]:
-        """f with `values` in the place of the inputs, to be run and differentiated inside the `with`."""
+    def at(self, values: Sequence[Any], grad: bool = True) -> Iterator[list[Tensor | None]]:
+        """Tensors with `values` in the place of the inputs (None for those without derivative), inside the `with`."""
         tensors = [
             None if t is None else x if isinstance(x, Tensor) else leaf(value)
             for x, value, t in zip(self.inputs, values, self.dtypes, strict=True)
         ]
-        arguments = [x if t is None else t for x, t in zip(self.inputs, tensors, strict=True)]
         theirs = [(t, dict(vars(t))) for t, x in zip(tensors, self.inputs, strict=True) if t is not None and t is x]
         try:
             for t, value in zip(tensors, values, strict=True):
@@ -207,7 +201,7 @@ class Point:
                     vars(t).update(_fingerprint=None, _hooks=None, grad=None, requires_grad=True)
                     t._data = value.copy()
             with differentiating(self.what, [t for t in tensors if t is not None], grad=grad, holomorphic=True):
-                yield Run(self.f, arguments if self.arguments else [], tensors)
+                yield tensors
         finally:
             for t, state in theirs:
                 vars(t).clear()

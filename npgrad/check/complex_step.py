@@ -25,8 +25,8 @@ def complex_step(point: Point, k: int, v: Array) -> list[Array]:
     """
     values: list[Any] = list(point.values)
     values[k] = Holomorphic(values[k], v)
-    with np.errstate(all="ignore"), point.at(values) as run:
-        return [tangent(y) for y in outputs(run())]
+    with np.errstate(all="ignore"), point.at(values) as tensors:
+        return [tangent(y) for y in outputs(point(tensors))]
 
 
 def outputs(result: Any) -> list[Tensor]:

@@ -114,19 +114,18 @@ def watching_dy(ys: list[Tensor]) -> Iterator[None]:
 def backward(point: Point, dys: list[Array], middle: list[Array]) -> list[Array | None]:
     """The gradients by backward(), one for each input, None for those without; what must not change is watched."""
     given = [dy.copy() for dy in dys]
-    with np.errstate(all="ignore"), point.at(point.values) as run:
-        ys = outputs(run())
+    with np.errstate(all="ignore"), point.at(point.values) as tensors:
+        ys = outputs(point(tensors))
         if not all(np.array_equal(y._data, m, equal_nan=True) for y, m in zip(ys, middle, strict=True)):
             raise ValueError(
                 "the function gave two different results for the same inputs: seed its randomness inside it."
             )
-        tensors = [t for t in run.tensors if t is not None]
         with watching_dy(ys):
-            found = iter(gradients(ys, given, tensors))
-        for k, (t, x) in enumerate(zip(run.tensors, point.values, strict=True)):
+            found = iter(gradients(ys, given, [t for t in tensors if t is not None]))
+        for k, (t, x) in enumerate(zip(tensors, point.values, strict=True)):
             if t is not None and not np.array_equal(t._data, x, equal_nan=True):
                 raise GradientError(f"forward or backward wrote into input {k}: compute into arrays of their own.")
-        return [None if t is None else next(found) for t in run.tensors]
+        return [None if t is None else next(found) for t in tensors]
 
 
 def directions(x: Array, entries: int, rng: np.random.Generator) -> Iterator[tuple[Array, int | None]]:

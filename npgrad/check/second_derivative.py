@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import npgrad.functions as F
+from npgrad.check.complex_step import outputs
 from npgrad.check.errors import GradientError
 from npgrad.check.finite_difference import evaluate
 from npgrad.derivative import Point, gradients, hvp
@@ -34,19 +35,15 @@ def hvpcheck(f: Any, inputs: Any, *, seed: int = 0) -> float:
     ]
 
     def loss(*tensors: Tensor) -> Any:
-        result = point.f(*tensors) if point.arguments else point.f()
-        ys = list(result) if isinstance(result, tuple | list) else [result]
         total: Any = 0.0
-        for y, dy in zip(ys, dys, strict=True):
+        for y, dy in zip(outputs(point.f(*tensors)), dys, strict=True):
             total = total + F.sum(F.mul(y, dy))
         return total
 
     def gradient(s: float) -> list[Array]:
         moved = [x if v is None else x + s * v for x, v in zip(point.values, vs, strict=True)]
-        with np.errstate(all="ignore"), point.at(moved) as run:
-            ys = run()
-            ys = list(ys) if isinstance(ys, tuple | list) else [ys]
-            return gradients(ys, dys, [t for t in run.tensors if t is not None])
+        with np.errstate(all="ignore"), point.at(moved) as tensors:
+            return gradients(outputs(point(tensors)), dys, [t for t in tensors if t is not None])
 
     with np.errstate(all="ignore"):
         found = hvp(loss if point.arguments else lambda: loss(), list(point.inputs), vs)
