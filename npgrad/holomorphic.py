@@ -50,6 +50,8 @@ class Holomorphic(np.ndarray[Any, np.dtype[Any]]):
 
     # Equality is by value, so these are as unhashable as other arrays.
     __hash__ = None
+    # `plain.dot(z)` asks no protocol, but makes its result of the class that ranks higher.
+    __array_priority__ = 1.0
 
     def __new__(cls, value: Any, slope: Any = 0.0) -> Holomorphic:
         z = np.empty(np.broadcast_shapes(np.shape(value), np.shape(slope)), np.complex128)

@@ -523,4 +523,5 @@ def test_every_function_is_listed_once() -> None:
 def test_seen_from_outside() -> None:
     assert repr(Holomorphic(1.0, 2.0)) == "Holomorphic(value=array(1.), slope=array(2.))"
     assert Z.real is Z and np.conj(Z) is not None and same(Z.imag, np.full((2, 2), STEP))
+    assert type(np.ones(2).dot(Z)) is Holomorphic and same(np.ones(2).dot(Z).slope, [2, 2])
     assert type(Z.view(np.ndarray)) is np.ndarray and type(Z.view()) is Holomorphic and type(Z.T) is Holomorphic
