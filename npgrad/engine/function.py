@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from npgrad.engine.arrays import Array, StandIn, as_array, tick
-from npgrad.engine.holomorphic import promote
+from npgrad.engine.holomorphic import entering, leaving
 from npgrad.engine.mode import MODE, Mode
 from npgrad.engine.node import Leaf, Node
 from npgrad.engine.tensor import Tensor
@@ -97,14 +97,16 @@ class Function(Node):
             for k in plain:
                 arrays[k] = arrays[k].copy()
         if mode.holomorphic:
-            arrays = promote(arrays)
+            arrays, options = entering(arrays, [tracked and edge is not None for edge in edges], options)
         if mode.recorder is not None:
             y = mode.recorder.forward(node, arrays, options, leaves)
         else:
             if cls.check is not None:
                 cls.check(*arrays, **options)
             y = node.forward(*arrays, **options)
-        if type(y) is not np.ndarray:
+        if mode.holomorphic:
+            y = leaving(y, arrays, cls.__name__)
+        elif type(y) is not np.ndarray:
             y = as_array(y)
         if not tracked:
             return Tensor._of(y if mode.recorder is not None else unshared(y, arrays))

@@ -35,7 +35,8 @@ def test_importing_npgrad_loads_the_engine_alone() -> None:
     others = {name.partition(".")[0] for name in loaded} - {"npgrad", "org"}  # org: the copy module looks for Jython
     assert others <= sys.stdlib_module_names
     assert ours == {"npgrad", "npgrad.functions"} | {
-        f"npgrad.{name}" for name in ("tensor", "operators", "declared", "function", "sweep", "mode", "replay", "route")
+        f"npgrad.{name}"
+        for name in ("tensor", "operators", "declared", "function", "sweep", "mode", "holomorphic", "replay", "route")
     }
     assert "numpy.typing" not in loaded and "dataclasses" not in loaded
 
