@@ -13,7 +13,8 @@ import numpy as np
 
 from npgrad.derivative import Point, tangent
 from npgrad.engine.holomorphic import Holomorphic
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["complex_step"]
 

@@ -18,7 +18,8 @@ from npgrad.explain.evaluate import Scope, Variable
 from npgrad.explain.report import TOLERANCE, Check
 from npgrad.explain.source import Subject, watch
 from npgrad.explain.syntax import DerivationError, Ref, walk
-from npgrad.function import Function, unbroadcast
+from npgrad.engine.arrays import unbroadcast
+from npgrad.engine.function import Function
 from npgrad.engine.holomorphic import Holomorphic, slopes
 
 __all__ = ["Trial", "difference"]
