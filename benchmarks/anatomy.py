@@ -94,7 +94,7 @@ def anatomy(net: str, steps: int) -> tuple[dict[Any, float], float]:
     made: list[Function] = []
     times: dict[Any, list[float]] = {"optimiser": []}
 
-    @npgrad.replay
+    @npgrad.compile
     def step(x: Array, y: Array) -> npgrad.Tensor:
         loss = F.cross_entropy(model(x), y)
         if not made:
@@ -152,7 +152,7 @@ def peers(net: str, steps: int) -> dict[str, float]:
     plain, preallocated = BY_HAND[net]
     running: dict[str, Callable[[Array, Array], Any]] = {
         "npgrad": train(problem(net)),
-        "npgrad, replayed": train(problem(net), npgrad.replay),
+        "npgrad, replayed": train(problem(net), npgrad.compile),
         "NumPy by hand, plain": plain(parameters).step,
         "NumPy by hand, every buffer preallocated": preallocated(parameters, BATCH).step,
     }

@@ -152,7 +152,7 @@ class Trial:
         def call() -> tuple[Array, Any]:
             y = np.asarray(node.forward(*copies, **options))
             result = y.copy()
-            node.shape, node.dtype = y.shape, y.dtype
+            node.out_shape, node.out_dtype = y.shape, y.dtype
             self.dy = np.asarray(rng.normal(size=y.shape))
             return result, node.backward(self.dy.copy()) if any(differentiable) else ()
 
