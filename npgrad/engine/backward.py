@@ -28,7 +28,7 @@ def sweep(root: Node, dy: Array, retain_graph: bool = False) -> None:
     """
     order = sorted(reachable(root), key=_seq)
     for node in order:
-        if node.leaves:
+        if node.readings:
             node.verify()
     arrived: dict[Node, Array] = {root: dy}
     sums: set[Node] = set()

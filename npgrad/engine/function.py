@@ -112,10 +112,9 @@ class Function(Node):
             y = as_array(y)
         if not tracked:
             return Tensor._of(y if mode.recorder is not None else unshared(y, arrays))
-        for leaf in leaves:
-            leaf.storage.observe()
+        if leaves:
+            node.readings = tuple([leaf.storage.read() for leaf in leaves])
         node.edges = tuple(edges)
-        node.leaves = leaves
         node.seq = tick()
         node.out_shape = y.shape
         node.out_dtype = y.dtype

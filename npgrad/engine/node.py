@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, Storage, as_array, unbroadcast
+from npgrad.engine.arrays import Array, Reading, Storage, as_array, unbroadcast
 from npgrad.engine.mode import MODE
 
 __all__ = ["Hook", "Leaf", "Loan", "Node"]
@@ -27,8 +27,8 @@ class Node:
 
     edges: tuple[Node | None, ...] | None = None
     """For each input the node that made it; None for an input that wants no gradient. None once freed."""
-    leaves: tuple[Leaf, ...] = ()
-    """The leaves among the inputs, with a gradient or not."""
+    readings: tuple[Reading, ...] = ()
+    """What the leaves among the inputs held, those without a gradient too."""
     seq: int = 0
     """The reading of the clock when the node was made: later than those of the nodes that made its inputs."""
     out_shape: tuple[int, ...]
@@ -54,10 +54,11 @@ class Node:
 
     def verify(self) -> None:
         """Raise RuntimeError if a leaf that this node read has been changed since."""
-        for leaf in self.leaves:
-            if leaf.storage.changed_since(self.seq):
+        for reading in self.readings:
+            if not reading.is_current():
+                shape = reading.storage.array.shape
                 raise RuntimeError(
-                    f"{self.describe()} used a tensor of shape {leaf.out_shape} that was changed between forward and "
+                    f"{self.describe()} used a tensor of shape {shape} that was changed between forward and "
                     "backward, so its gradient would be wrong. Change it after backward(), or run forward again."
                 )
 
@@ -95,7 +96,7 @@ class Node:
                 g = as_array(unbroadcast(g, edge.out_shape))
             except ValueError as error:
                 raise RuntimeError(
-                    f"backward of {self.describe()} returned for input {k} {error}. "
+                    f"backward of {self.describe()} returned a gradient of the wrong shape for input {k}: {error}. "
                     "Return the input's own shape, or one that the input broadcasts to."
                 ) from None
         if g.dtype != edge.out_dtype:

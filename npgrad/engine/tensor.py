@@ -76,14 +76,14 @@ class Tensor:
         if recorder is not None:
             lifted: Array = recorder.lift(self._data)
             return lifted
-        leaf = self._leaf()
-        if type(self._data.base) in (type(None), np.ndarray):
-            self._data = leaf.storage.array = owned(self._data)
-        return leaf.storage.hand_out()
+        storage = self._leaf().storage
+        array = storage.hand_out()
+        self._data = storage.array
+        return array
 
     @data.setter
     def data(self, value: TensorLike) -> None:
-        leaf = self._leaf()
+        storage = self._leaf().storage
         new = raw(value) if isinstance(value, Tensor | StandIn) else np.asarray(value)
         if new.shape != self.shape:
             raise ValueError(f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one.")
@@ -93,7 +93,10 @@ class Tensor:
             if new is not own:
                 own[...] = new
         else:
-            leaf.storage.assign(new)
+            storage.assign(new)
+            if self._data is not storage.array:
+                self._data = storage.array
+                note_change()
 
     def numpy(self) -> Array:
         """The values as a read-only array, without a copy."""
@@ -115,11 +118,6 @@ class Tensor:
 
     def copy(self) -> Tensor:
         """An independent leaf: copies of the values and of the gradient. Raises RuntimeError on an intermediate."""
-        if self._node is not None and not isinstance(self._node, Leaf):
-            raise RuntimeError(
-                f"a tensor computed by {type(self._node).__name__} cannot be copied or pickled with its graph. "
-                "Use detach() for its values."
-            )
         new = type(self).__new__(type(self))
         new.__setstate__(self.__getstate__())
         return new
@@ -131,6 +129,11 @@ class Tensor:
         return new
 
     def __getstate__(self) -> dict[str, Any]:
+        if not self.is_leaf:
+            raise RuntimeError(
+                f"a tensor computed by {type(self._node).__name__} is part of a graph and cannot be copied or pickled. "
+                "Pass on its values: .numpy() for plotting and saving, .detach() for a tensor."
+            )
         leaf = self._leaf()
         own = {name: value for name, value in vars(self).items() if name not in ("_data", "_node")}
         grad = None if leaf.grad is None else leaf.grad.copy()
@@ -160,7 +163,7 @@ class Tensor:
         if flag and kind not in "fc":
             raise TypeError(
                 f"only floating-point tensors can require a gradient; got {self._data.dtype}. Write 1.0 for 1, "
-                "or give Tensor() an array converted with .astype(np.float32)."
+                "or convert the array before: Tensor(np.asarray(data, np.float32), requires_grad=True)."
             )
         if flag and kind == "c" and not MODE.get().holomorphic:
             raise TypeError(
@@ -299,6 +302,8 @@ class Tensor:
     def __bool__(self) -> bool:
         return bool(self.item() if isinstance(self._data, StandIn) else self._data)
 
+    # As in PyTorch, a number is a number: `float(loss)` and `losses[k] = loss`, which NumPy does by float(), are how
+    # training loops keep a loss, so they are no error although the gradient ends there.
     def __float__(self) -> float:
         return float(self.item())
 

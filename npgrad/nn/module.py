@@ -69,8 +69,9 @@ class Module:
     _hooked: bool = False
 
     def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-        note_change()
+        if self.__dict__.get(name, self) is not value:
+            object.__setattr__(self, name, value)
+            note_change()
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
