@@ -23,14 +23,16 @@ class StandIn:
     """Base of what stands in for an array while `npgrad.compile` records: it answers like one, and is none."""
 
 
-def as_array(x: Any, copy: bool = False) -> Array:
-    """`x` as a native-endian numeric array, copied on request.
+def as_array(x: Any) -> Array:
+    """`x` as a native-endian numeric array, `x` itself if it is one.
 
     Raises TypeError for what NumPy can hold only as objects or text, and for masked entries, which would come back.
     """
+    if type(x) is np.ndarray and x.dtype.kind in "biufc" and x.dtype.isnative:
+        return x
     if isinstance(x, StandIn):
         return x  # type: ignore[return-value]
-    a = np.array(x) if copy else np.asarray(x)
+    a = np.asarray(x)
     if a.dtype.kind not in "biufc":
         kind = type(x).__name__
         raise TypeError(f"npgrad computes with numbers; got {kind} of dtype {a.dtype}. Convert it to a numeric array.")

@@ -41,8 +41,17 @@ __all__ = ["Function"]
 _PACKAGE = join(dirname(dirname(__file__)), "")
 # Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
 _WEAK = frozenset({float, int, bool, complex, type(None)})
-_NUMBERS = frozenset(map(np.dtype, "?bhilqBHILQefdgFDG"))
-_ours: dict[str, bool] = {}
+
+
+class _Ours(dict[str, bool]):
+    """Whether a source file belongs to the library, remembered."""
+
+    def __missing__(self, filename: str) -> bool:
+        self[filename] = ours = filename.startswith(_PACKAGE)
+        return ours
+
+
+_ours = _Ours()
 
 
 class Function(Node):
@@ -75,25 +84,25 @@ class Function(Node):
         mode = MODE.get()
         arrays: list[Any] = []
         edges: list[Node | None] = []
-        leaves: tuple[Leaf, ...] = ()
-        plain: tuple[int, ...] = ()
+        leaves: list[Leaf] = []
+        plain: list[int] = []
         tracked = False
         for x in inputs:
             edge: Node | None = None
             if isinstance(x, Tensor):
-                edge = x._node or x._leaf()
-                if isinstance(edge, Leaf):
-                    leaves = (*leaves, edge)
+                edge = x._node
+                if edge is None or type(edge) is Leaf:
+                    edge = x._leaf()
+                    leaves.append(edge)
                 if not edge.requires_grad:
                     edge = None
                 elif mode.grad:
                     tracked = True
-                arrays.append(x._data)
-            elif type(x) in _WEAK:
-                arrays.append(x)
-            else:
-                plain = (*plain, len(arrays))
-                arrays.append(x if type(x) is np.ndarray and x.dtype in _NUMBERS else as_array(x))
+                x = x._data
+            elif type(x) not in _WEAK:
+                plain.append(len(arrays))
+                x = as_array(x)
+            arrays.append(x)
             edges.append(edge)
         node = cls()
         if tracked:
@@ -103,7 +112,7 @@ class Function(Node):
         if mode.holomorphic:
             arrays = promote(arrays)
         if mode.recorder is not None:
-            y = mode.recorder.forward(node, arrays, options, leaves)
+            y = mode.recorder.forward(node, arrays, options, tuple(leaves))
         else:
             if cls.check is not None:
                 cls.check(*arrays, **options)
@@ -119,18 +128,10 @@ class Function(Node):
         node.out_shape = y.shape
         node.out_dtype = y.dtype
         frame = sys._getframe(1)
-        while is_ours(frame.f_code.co_filename) and frame.f_back is not None:
+        while _ours[frame.f_code.co_filename] and frame.f_back is not None:
             frame = frame.f_back
         node.origin = (frame.f_code, frame.f_lasti)
         return Tensor._of(y, node)
-
-
-def is_ours(filename: str) -> bool:
-    """Whether a source file belongs to the library."""
-    ours = _ours.get(filename)
-    if ours is None:
-        ours = _ours[filename] = filename.startswith(_PACKAGE)
-    return ours
 
 
 def unshared(y: Array, arrays: list[Any]) -> Array:

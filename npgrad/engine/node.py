@@ -64,9 +64,8 @@ class Node:
 
     def release(self) -> None:
         """Let go of everything the forward pass saved."""
-        kept = {name: vars(self)[name] for name in ("out_shape", "out_dtype", "origin", "grad") if name in vars(self)}
-        self.__dict__.clear()
-        self.__dict__.update(kept)
+        saved = self.__dict__
+        self.__dict__ = {name: saved[name] for name in ("out_shape", "out_dtype", "origin", "grad") if name in saved}
 
     def describe(self) -> str:
         """Function, shape of the result and the line of the user's code: the 'where' of every error message."""
