@@ -158,9 +158,7 @@ def test_a_held_gradient_stays_what_it_was() -> None:
     assert held is not None and held.tolist() == [2.0, 4.0]
 
 
-def test_arrays_are_compared_only_while_somebody_may_write_and_a_graph_needs_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_arrays_are_compared_only_while_somebody_may_write_and_a_graph_needs_them() -> None:
     p = leaf(1, 2)
     storage = p._leaf().storage
 
@@ -235,9 +233,8 @@ def test_a_rule_that_returns_its_input_shares_no_memory_outside_a_graph(part: bo
 
 def test_a_gradient_is_never_rounded_to_whole_numbers() -> None:
     p = Tensor([1, 2, 3])
-    p.requires_grad = True
-    with pytest.raises(TypeError, match=r"Mul .*reached input 0, which is int64.*whole numbers"):
-        (p * 0.5).sum().backward()
+    with pytest.raises(TypeError, match=r"floating-point.*int64"):
+        p.requires_grad = True
 
     class Rounded(npgrad.Function):
         def forward(self, x: Any) -> Any:
