@@ -11,6 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from npgrad.engine.function import Function
 from npgrad.explain.derivation import Case, Derivation, Equation
 from npgrad.explain.mutants import Outcome, summary, tally
 from npgrad.explain.notation import parse
@@ -18,7 +19,6 @@ from npgrad.explain.order import groups, lessons, things
 from npgrad.explain.source import Subject, docstring_rows, load, subject_of
 from npgrad.explain.trial import Trial, difference
 from npgrad.explain.verify import verify
-from npgrad.engine.function import Function
 from npgrad.functions import registry
 from tests.conftest import SEED
 
