@@ -11,7 +11,7 @@ from npgrad import functions as F
 from npgrad.engine.arrays import Axis
 from npgrad.engine.function import Function
 from npgrad.engine.mode import MODE
-from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__: list[str] = []
 
@@ -66,7 +66,8 @@ def named(method: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **options: Any) -> Any:
         if not _ELSEWHERE.keys().isdisjoint(options):
             wrong = next(name for name in options if name in _ELSEWHERE)
-            raise TypeError(f"Tensor.{method.__name__} has no option {wrong!r}: as in NumPy, it is {_ELSEWHERE[wrong]!r}.")
+            right = _ELSEWHERE[wrong]
+            raise TypeError(f"Tensor.{method.__name__} has no option {wrong!r}: as in NumPy, it is {right!r}.")
         return method(*args, **options)
 
     call.__qualname__ = f"Tensor.{method.__name__}"

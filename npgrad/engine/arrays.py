@@ -37,7 +37,7 @@ def as_array(x: Any) -> Array:
         kind = type(x).__name__
         raise TypeError(f"npgrad computes with numbers; got {kind} of dtype {a.dtype}. Convert it to a numeric array.")
     if isinstance(x, np.ndarray) and np.any(getattr(x, "mask", False)):
-        raise TypeError("npgrad has no masked arrays: fill the masked entries (.filled(0)), or select with npgrad.where.")
+        raise TypeError("npgrad has no masked arrays: fill masked entries (.filled(0)), or select with npgrad.where.")
     return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
 
 

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgrad.declared import signature
+from npgrad.engine.arrays import unbroadcast
+from npgrad.engine.function import Function
 from npgrad.explain.derivation import Case, Equation, Symbol
 from npgrad.explain.draw import axis_length, draw_array, draw_sizes, evaluate_value
 from npgrad.explain.evaluate import Scope, Variable
 from npgrad.explain.report import TOLERANCE, Check
 from npgrad.explain.source import Subject, watch
 from npgrad.explain.syntax import DerivationError, Ref, walk
-from npgrad.engine.arrays import unbroadcast
-from npgrad.engine.function import Function
 
 __all__ = ["Trial", "difference"]
 

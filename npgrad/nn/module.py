@@ -69,7 +69,7 @@ class Module:
     _hooked: bool = False
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self.__dict__.get(name, self) is not value:
+        if name not in self.__dict__ or self.__dict__[name] is not value:
             object.__setattr__(self, name, value)
             note_change()
 

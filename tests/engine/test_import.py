@@ -139,7 +139,7 @@ def test_names_are_the_same_everywhere_and_stay_what_they_are() -> None:
 
 def test_names_can_be_listed_and_misspelled() -> None:
     assert {*registry, "Tensor", "nn", "grad", "compile"} <= set(dir(npgrad))
-    with pytest.raises(AttributeError, match="module 'npgrad' has no attribute 'tahn'.* 'tanh'"):
+    with pytest.raises(AttributeError, match=r"module 'npgrad' has no attribute 'tahn'.* 'tanh'"):
         npgrad.tahn  # noqa: B018
     with pytest.raises(ImportError, match="tanhh"):
         exec("from npgrad import tanhh")
