@@ -51,7 +51,8 @@ def unbroadcast(g: Array, shape: Sequence[int]) -> Array:
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)):
         raise ValueError(f"shape {tuple(shape)} does not broadcast to {g.shape}")
     stretched = [k for k, n in enumerate(g.shape) if k < extra or n != shape[k - extra]]
-    return g.sum(axis=tuple(stretched)).reshape(shape)
+    summed: Array = g.sum(axis=tuple(stretched)).reshape(shape)
+    return summed
 
 
 class _Owner(np.ndarray[Any, Any]):

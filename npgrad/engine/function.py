@@ -30,9 +30,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, StandIn, as_array, tick
+from npgrad.engine.arrays import Array, as_array, tick
 from npgrad.engine.holomorphic import promote
-from npgrad.engine.mode import MODE, Mode
+from npgrad.engine.mode import MODE
 from npgrad.engine.node import Leaf, Node
 from npgrad.engine.tensor import Tensor
 

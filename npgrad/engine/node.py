@@ -104,7 +104,8 @@ class Node:
                     f"backward of {self.describe()} reached input {k}, which is {edge.out_dtype}: a gradient there "
                     "would be rounded to whole numbers. Give integers no gradient, or let forward return floats."
                 )
-            g = (g.real if g.dtype.kind == "c" and edge.out_dtype.kind != "c" else g).astype(edge.out_dtype)
+            real = g.dtype.kind == "c" and edge.out_dtype.kind != "c"
+            g = as_array((g.real if real else g).astype(edge.out_dtype))
         return g
 
 
@@ -121,7 +122,7 @@ class Leaf(Node):
         self._grad: Array | Loan | None = None
 
     @property
-    def grad(self) -> Array | None:  # type: ignore[override]
+    def grad(self) -> Array | None:
         if isinstance(self._grad, Loan):
             self._grad = self._grad.copy()
         return self._grad

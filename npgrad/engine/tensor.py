@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -347,37 +347,37 @@ class Tensor:
 
     # -- put onto the class by npgrad.bindings -------------------------------------------------------------------------
 
-    __array_ufunc__: Callable[..., Any]
-    __array_function__: Callable[..., Any]
-    __add__: Callable[[TensorLike], Tensor]
-    __radd__: Callable[[TensorLike], Tensor]
-    __sub__: Callable[[TensorLike], Tensor]
-    __rsub__: Callable[[TensorLike], Tensor]
-    __mul__: Callable[[TensorLike], Tensor]
-    __rmul__: Callable[[TensorLike], Tensor]
-    __truediv__: Callable[[TensorLike], Tensor]
-    __rtruediv__: Callable[[TensorLike], Tensor]
-    __pow__: Callable[[TensorLike], Tensor]
-    __rpow__: Callable[[TensorLike], Tensor]
-    __matmul__: Callable[[TensorLike], Tensor]
-    __rmatmul__: Callable[[TensorLike], Tensor]
-    __neg__: Callable[[], Tensor]
-    __pos__: Callable[[], Tensor]
-    __abs__: Callable[[], Tensor]
-    __getitem__: Callable[[Any], Tensor]
+    __array_ufunc__: ClassVar[Callable[..., Any]]
+    __array_function__: ClassVar[Callable[..., Any]]
+    __add__: ClassVar[Callable[..., Tensor]]
+    __radd__: ClassVar[Callable[..., Tensor]]
+    __sub__: ClassVar[Callable[..., Tensor]]
+    __rsub__: ClassVar[Callable[..., Tensor]]
+    __mul__: ClassVar[Callable[..., Tensor]]
+    __rmul__: ClassVar[Callable[..., Tensor]]
+    __truediv__: ClassVar[Callable[..., Tensor]]
+    __rtruediv__: ClassVar[Callable[..., Tensor]]
+    __pow__: ClassVar[Callable[..., Tensor]]
+    __rpow__: ClassVar[Callable[..., Tensor]]
+    __matmul__: ClassVar[Callable[..., Tensor]]
+    __rmatmul__: ClassVar[Callable[..., Tensor]]
+    __neg__: ClassVar[Callable[..., Tensor]]
+    __pos__: ClassVar[Callable[..., Tensor]]
+    __abs__: ClassVar[Callable[..., Tensor]]
+    __getitem__: ClassVar[Callable[..., Tensor]]
     T: Tensor
-    exp: Callable[..., Tensor]
-    log: Callable[..., Tensor]
-    sqrt: Callable[..., Tensor]
-    tanh: Callable[..., Tensor]
-    sum: Callable[..., Tensor]
-    mean: Callable[..., Tensor]
-    var: Callable[..., Tensor]
-    std: Callable[..., Tensor]
-    max: Callable[..., Tensor]
-    min: Callable[..., Tensor]
-    reshape: Callable[..., Tensor]
-    transpose: Callable[..., Tensor]
+    exp: ClassVar[Callable[..., Tensor]]
+    log: ClassVar[Callable[..., Tensor]]
+    sqrt: ClassVar[Callable[..., Tensor]]
+    tanh: ClassVar[Callable[..., Tensor]]
+    sum: ClassVar[Callable[..., Tensor]]
+    mean: ClassVar[Callable[..., Tensor]]
+    var: ClassVar[Callable[..., Tensor]]
+    std: ClassVar[Callable[..., Tensor]]
+    max: ClassVar[Callable[..., Tensor]]
+    min: ClassVar[Callable[..., Tensor]]
+    reshape: ClassVar[Callable[..., Tensor]]
+    transpose: ClassVar[Callable[..., Tensor]]
 
 
 TensorLike = Tensor | Array | Sequence[Any] | complex

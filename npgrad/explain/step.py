@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from npgrad.declared import signature
 from npgrad.engine.backward import reachable
+from npgrad.engine.function import Function
 from npgrad.engine.node import Leaf, Node
 from npgrad.engine.tensor import Tensor
 from npgrad.explain.derivation import Case, Equation, Symbol
@@ -195,6 +196,7 @@ def rules_of(node: Node) -> dict[int, str]:
         subject = subject_of(type(node))
     except (DerivationError, OSError, TypeError):
         return {}
+    assert isinstance(node, Function)
     parameters = [name for name in signature(type(node).forward).parameters if name != "self"]
     case = fitting(node, subject.derivation.cases)
     printer = Printer(case)
