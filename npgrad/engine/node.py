@@ -105,7 +105,7 @@ class Node:
                     "would be rounded to whole numbers. Give integers no gradient, or let forward return floats."
                 )
             real = g.dtype.kind == "c" and edge.out_dtype.kind != "c"
-            g = as_array((g.real if real else g).astype(edge.out_dtype))
+            g = np.asarray(g.real if real else g, edge.out_dtype)
         return g
 
 
