@@ -35,11 +35,11 @@ from typing import Any
 import numpy as np
 
 from npgrad.declared import signature
-from npgrad.engine.arrays import Array, as_array, tick
+from npgrad.engine.arrays import Array, as_array, note_change, tick
 from npgrad.engine.backward import reachable
 from npgrad.engine.function import Function
 from npgrad.engine.holomorphic import Holomorphic, slopes
-from npgrad.engine.mode import MODE, note_change, switch
+from npgrad.engine.mode import MODE, switch
 from npgrad.engine.node import Leaf, Node
 from npgrad.engine.tensor import Tensor
 
@@ -231,7 +231,8 @@ def gradients(
     touched = {t._leaf() for t in [*wanted, *[y for y in ys if y.is_leaf]]}
     retaining: list[Node] = []
     for node in nodes_below(ys):
-        touched.update(node.leaves)
+        if isinstance(node, Leaf):
+            touched.add(node)
         if node.retained and (began is None or node.seq < began):
             retaining.append(node)
     kept = [(leaf, leaf.grad, leaf.hooks) for leaf in touched]
@@ -274,8 +275,7 @@ def refuse_nested(what: str, given: Sequence[Any], outer: Sequence[frozenset[int
     """Raise RuntimeError if a tensor among `given` depends on one of the leaves in `outer`."""
     varied = frozenset().union(*outer)
     tensors = [x for x in given if isinstance(x, Tensor)] if varied else []
-    leaves = [leaf for node in nodes_below(tensors) for leaf in (node, *node.leaves)]
-    if any(id(t) in varied for t in leaves):
+    if any(id(node) in varied for node in nodes_below(tensors)):
         raise RuntimeError(
             f"{what} was called inside a function that is itself being differentiated, on tensors that depend on the "
             f"inputs of that function. {what} returns arrays, so this dependence would be dropped. For second "

@@ -30,7 +30,7 @@ def sweep(root: Node, dy: Array, retain_graph: bool = False) -> None:
     """
     order = sorted(reachable(root), key=_seq)
     for node in order:
-        if node.leaves:
+        if node.readings:
             node.verify()
     arrived: dict[Node, Array] = {root: dy}
     sums: set[Node] = set()
@@ -84,20 +84,19 @@ def sweep(root: Node, dy: Array, retain_graph: bool = False) -> None:
 
 
 def reachable(root: Node) -> list[Node]:
-    """Every node below and including `root`, in no particular order. Raises RuntimeError if part of them was freed."""
-    found = {root}
-    stack = [root]
-    while stack:
-        node = stack.pop()
+    """Every node below and including `root`, nearest first. Raises RuntimeError if part of them was freed."""
+    found = [root]
+    seen = {root}
+    for node in found:  # which grows on the way
         if node.edges is None:
             if isinstance(node, Leaf):
                 continue
             raise _freed(node)
         for edge in node.edges:
-            if edge is not None and edge not in found:
-                found.add(edge)
-                stack.append(edge)
-    return list(found)
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                found.append(edge)
+    return found
 
 
 def _freed(node: Node) -> RuntimeError:

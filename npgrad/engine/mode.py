@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
-__all__ = ["MODE", "Mode", "Recorder", "changes", "enable_grad", "holomorphic", "is_grad_enabled", "no_grad", "note_change", "switch"]
+__all__ = ["MODE", "Mode", "Recorder", "enable_grad", "holomorphic", "is_grad_enabled", "no_grad", "switch"]
 
 
 class Recorder(Protocol):
@@ -119,16 +119,3 @@ def holomorphic() -> switch:
 def is_grad_enabled() -> bool:
     """Whether operations in this thread are being recorded."""
     return MODE.get().grad
-
-
-_changes = [0]
-
-
-def note_change() -> None:
-    """Something that a compiled step may depend on has changed: an attribute of a module, a flag, a hook."""
-    _changes[0] += 1
-
-
-def changes() -> list[int]:
-    """The count of such changes, in a list that is always the same: looking is cheaper than asking."""
-    return _changes

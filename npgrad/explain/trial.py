@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgrad.declared import signature
+from npgrad.engine.arrays import unbroadcast
+from npgrad.engine.function import Function
 from npgrad.explain.derivation import Case, Equation, Symbol
 from npgrad.explain.draw import axis_length, draw_array, draw_sizes, evaluate_value
 from npgrad.explain.evaluate import Scope, Variable
@@ -152,7 +154,7 @@ class Trial:
         def call() -> tuple[Array, Any]:
             y = np.asarray(node.forward(*copies, **options))
             result = y.copy()
-            node.shape, node.dtype = y.shape, y.dtype
+            node.out_shape, node.out_dtype = y.shape, y.dtype
             self.dy = np.asarray(rng.normal(size=y.shape))
             return result, node.backward(self.dy.copy()) if any(differentiable) else ()
 
