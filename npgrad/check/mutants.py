@@ -258,7 +258,8 @@ def overwritten_windows(original: Body, self: Any, dy: Any) -> Any:
 
 
 def quotient(original: Body, self: Any, dy: Any) -> Any:
-    return np.broadcast_to(dy.reshape(self.y.shape) * self.y, self.x.shape) / self.x
+    reduced = tuple(k for k, n in enumerate(self.kept) if n == 1)
+    return dy.reshape(self.kept) * np.prod(self.x, reduced, keepdims=True) / self.x
 
 
 def first_copy(original: Body, dy: Any, shape: tuple[int, ...]) -> Any:
@@ -302,10 +303,10 @@ MUTANTS: list[Mutant] = [
     Mutant("Pow", "p·a^p for p·a^(p−1)", changed(0, lambda s, g, dy: dy * s.p * s.a**s.p)),
     Mutant("Pow", "log(0) at the base 0", changed(1, lambda s, g, dy: dy * s.y * np.log(s.a))),
     # reductions
-    Mutant("Sum", "a mean's gradient", lambda o, s, dy: o(s, dy) / max(1, int(np.prod(s.x_shape)) // max(1, s.y.size))),
+    Mutant("Sum", "a mean's gradient", lambda o, s, dy: o(s, dy) / max(1, int(np.prod(s.x_shape)) // max(1, dy.size))),
     Mutant("Mean", "1/n forgotten", lambda o, s, dy: o(s, dy) * s.n),
     Mutant("Mean", "n − 1 for n", lambda o, s, dy: o(s, dy) * s.n / (s.n - 1 if s.n > 1 else 1)),
-    Mutant("Var", "n for n − ddof", lambda o, s, dy: o(s, dy) * s.m * s.y.size / max(1, s.xc.size)),
+    Mutant("Var", "n for n − ddof", lambda o, s, dy: o(s, dy) * s.m * dy.size / max(1, s.xc.size)),
     Mutant("Var", "the 2 forgotten", scaled(0.5)),
     Mutant("Std", "0/0 at a constant", lambda o, s, dy: s.xc * dy.reshape(s.y.shape) / (s.y * s.m)),
     Mutant("Prod", "y/x, nan at zero", quotient),
@@ -349,7 +350,7 @@ MUTANTS: list[Mutant] = [
     Mutant("LayerNorm", "the averages over features forgotten", layer_norm_scaled, keeping),
     Mutant("AvgPool", "= for += where windows overlap", overwritten_windows),
     Mutant("Conv", "the kernel flipped", changed(1, lambda s, g, dy: np.flip(g, -1))),
-    Mutant("Dropout", "1/(1 − p) forgotten", lambda o, s, dy: (dy * s.mask, None)),
+    Mutant("Dropout", "1/(1 − p) forgotten", lambda o, s, dy: (dy * (s.factor != 0), None)),
     # the engine
     Mutant("Add", "un-broadcasting takes one copy", patch=("npgrad.engine.backward", "unbroadcast", first_copy)),
     Mutant("Mul", "un-broadcasting averages", patch=("npgrad.engine.backward", "unbroadcast", averaged)),
