@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from npgrad import Tensor, nn
-from npgrad.engine.mode import changes
+from npgrad.engine.arrays import changes
 from npgrad.nn import Module, Parameter
 
 
