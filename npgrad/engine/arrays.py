@@ -9,7 +9,7 @@ from weakref import ReferenceType, ref
 
 import numpy as np
 
-__all__ = ["Array", "Axis", "Reading", "StandIn", "Storage", "as_array", "tick", "unbroadcast"]
+__all__ = ["Array", "Axis", "Reading", "StandIn", "Storage", "as_array", "changes", "note_change", "tick", "unbroadcast"]
 
 # What numpy.typing calls NDArray[Any]; importing that would take longer than the rest of this file.
 Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
@@ -17,6 +17,18 @@ Axis = int | tuple[int, ...] | None
 
 tick = count(1).__next__
 """The clock that nodes are stamped with when they are made."""
+
+_changes = [0]
+
+
+def note_change() -> None:
+    """Something that a compiled step may depend on has changed: an attribute of a module, a flag, a hook, an array."""
+    _changes[0] += 1
+
+
+def changes() -> list[int]:
+    """The count of such changes, in a list that is always the same: looking is cheaper than asking."""
+    return _changes
 
 
 class StandIn:
@@ -104,6 +116,7 @@ class Storage:
             reading = self.current()
             if not isinstance(self.array.base, _Owner):
                 self.array = owned(self.array)
+                note_change()
             if reading is not None:
                 reading.copy = self.array.tobytes("A")
             assert self.array.base is not None
@@ -121,6 +134,7 @@ class Storage:
         if new is not held:
             if held is not None:
                 self.array = owned(self.array)
+                note_change()
             self.array[...] = new
             self._handed_out = None
         self.touch()
@@ -147,6 +161,8 @@ class Reading:
 
 def owned(a: Any) -> Array:
     """A copy of `a` in memory that can be handed out."""
+    if isinstance(a, StandIn):
+        return a.copy()  # type: ignore[attr-defined, no-any-return]
     owner = _Owner(a.shape, a.dtype, order="F" if a.flags.fnc else "C")
     owner[...] = a
     return owner.view(np.ndarray)

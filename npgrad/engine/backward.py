@@ -7,6 +7,8 @@ from operator import attrgetter
 import numpy as np
 
 from npgrad.engine.arrays import Array, as_array
+from npgrad.engine.holomorphic import lift
+from npgrad.engine.mode import MODE
 from npgrad.engine.node import Leaf, Node
 
 __all__ = ["reachable", "sweep"]
@@ -33,6 +35,7 @@ def sweep(root: Node, dy: Array, retain_graph: bool = False) -> None:
     arrived: dict[Node, Array] = {root: dy}
     sums: set[Node] = set()
     hooked = False
+    holomorphic = MODE.get().holomorphic
     del root, dy, node
     while order:
         node = order.pop()
@@ -49,7 +52,7 @@ def sweep(root: Node, dy: Array, retain_graph: bool = False) -> None:
                 node.verify()
             edges = node.edges
             try:
-                gradients = node.backward(g)
+                gradients = node.backward(lift(g) if holomorphic else g)
             except AttributeError:
                 if node.edges is None:
                     raise _freed(node) from None

@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from npgrad.engine.arrays import Array, as_array, tick
-from npgrad.engine.holomorphic import promote
+from npgrad.engine.holomorphic import entering, leaving
 from npgrad.engine.mode import MODE
 from npgrad.engine.node import Leaf, Node
 from npgrad.engine.tensor import Tensor
@@ -51,7 +51,8 @@ class _Ours(dict[str, bool]):
         return ours
 
 
-_ours = _Ours()
+OURS = _Ours()
+"""Whether a source file belongs to the library, by its name."""
 
 
 class Function(Node):
@@ -66,10 +67,6 @@ class Function(Node):
     # Optional: raises if shapes or options make no sense.
     check: ClassVar[Callable[..., None] | None] = None
     needs: tuple[bool, ...] = ()
-
-    def __init_subclass__(cls, **o):  # TEMP
-        for n,k in cls.__dict__.get("__annotations__",{}).items():
-            if "array" in str(k).lower() and n not in vars(cls): setattr(cls,n,None)
 
     def forward(self, *arrays: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, *arrays).")
@@ -110,14 +107,16 @@ class Function(Node):
             for k in plain:
                 arrays[k] = arrays[k].copy()
         if mode.holomorphic:
-            arrays = promote(arrays)
+            arrays, options = entering(arrays, [tracked and edge is not None for edge in edges], options)
         if mode.recorder is not None:
             y = mode.recorder.forward(node, arrays, options, tuple(leaves))
         else:
             if cls.check is not None:
                 cls.check(*arrays, **options)
             y = node.forward(*arrays, **options)
-        if type(y) is not np.ndarray:
+        if mode.holomorphic:
+            y = leaving(y, arrays, cls.__name__)
+        elif type(y) is not np.ndarray:
             y = as_array(y)
         if not tracked:
             return Tensor._of(y if mode.recorder is not None else unshared(y, arrays))
@@ -128,7 +127,7 @@ class Function(Node):
         node.out_shape = y.shape
         node.out_dtype = y.dtype
         frame = sys._getframe(1)
-        while _ours[frame.f_code.co_filename] and frame.f_back is not None:
+        while OURS[frame.f_code.co_filename] and frame.f_back is not None:
             frame = frame.f_back
         node.origin = (frame.f_code, frame.f_lasti)
         return Tensor._of(y, node)

@@ -122,9 +122,12 @@ class Leaf(Node):
         self._grad: Array | Loan | None = None
 
     @property
-    def grad(self) -> Array | None:
+    def grad(self) -> Array | None:  # type: ignore[override]
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.leaf(self, reading=True)
         if isinstance(self._grad, Loan):
-            self._grad = self._grad.copy()
+            self._grad = self._grad.array.copy()
         return self._grad
 
     @grad.setter
@@ -136,11 +139,11 @@ class Leaf(Node):
 
     def accumulate(self, g: Array, own: bool) -> None:
         """Add `g`, the whole gradient of one sweep; `own` says that nobody else has this array."""
+        recorder = MODE.get().recorder
+        if recorder is not None and recorder.accumulate(self, g):
+            return
         if self.hooks:
             g, own = run_hooks(self.hooks, g, self.out_shape), False
-        recorder = MODE.get().recorder
-        if recorder is not None:
-            recorder.leaf(self)
         with self._lock:  # from several threads too, every contribution counts
             before = self.grad
             if before is not None:
@@ -155,15 +158,10 @@ class Leaf(Node):
 class Loan:
     """A gradient in the memory of a compiled program, copied when somebody looks at it."""
 
-    __slots__ = ("array", "valid")
+    __slots__ = ("array",)
 
     def __init__(self, array: Array) -> None:
         self.array = array
-        self.valid = True
-
-    def copy(self) -> Array | None:
-        """The gradient; None if the run that was to compute it was interrupted."""
-        return self.array.copy() if self.valid else None
 
 
 def run_hooks(hooks: list[Hook], g: Array, shape: tuple[int, ...]) -> Array:

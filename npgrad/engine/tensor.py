@@ -9,7 +9,9 @@ import numpy as np
 
 from npgrad.engine.arrays import Array, StandIn, as_array, owned
 from npgrad.engine.backward import sweep
-from npgrad.engine.mode import MODE, note_change
+from npgrad.engine.holomorphic import lift, values
+from npgrad.engine.arrays import note_change
+from npgrad.engine.mode import MODE
 from npgrad.engine.node import Hook, Leaf, Node
 
 __all__ = ["Tensor", "TensorLike", "raw"]
@@ -34,7 +36,7 @@ class Tensor:
     __hash__ = object.__hash__
 
     def __init__(self, data: TensorLike, requires_grad: bool = False) -> None:
-        self._data = owned(as_array(raw(data)))
+        self._data = owned(as_array(data._constant() if isinstance(data, Tensor) else data))
         self._node = Leaf(self._data)
         if requires_grad:
             self.requires_grad = True
@@ -70,7 +72,7 @@ class Tensor:
 
         Changing a leaf between forward and backward makes that backward() raise, never silently wrong.
         """
-        if self._node is not None and not isinstance(self._node, Leaf):
+        if not self.is_leaf or (self._data.dtype.kind == "c" and MODE.get().holomorphic):
             return self.numpy()
         recorder = MODE.get().recorder
         if recorder is not None:
@@ -102,19 +104,25 @@ class Tensor:
         """The values as a read-only array, without a copy."""
         if isinstance(self._data, StandIn):
             return self._data
-        view = self._data.view()
+        view = self._constant().view()
         view.flags.writeable = False
         return view
+
+    def _constant(self) -> Array:
+        """The array as it looks outside of the graph: inside `holomorphic()`, without derivative as for `grad`."""
+        if MODE.get().holomorphic:
+            return values(self._data)
+        return self._data if isinstance(self._data, StandIn) else self._data.view(np.ndarray)
 
     def item(self) -> Any:
         """The one value of a tensor of size 1, as a Python number. Raises ValueError for any other size."""
         if self._data.size != 1:
             raise ValueError(f"item() needs a tensor of exactly one element; this one has shape {self.shape}.")
-        return self._data.item()
+        return self._constant().item()
 
     def detach(self) -> Tensor:
         """A leaf with a copy of the values, cut from the graph."""
-        return Tensor._of(self._data.copy())
+        return Tensor._of(self._constant().copy())
 
     def copy(self) -> Tensor:
         """An independent leaf: copies of the values and of the gradient. Raises RuntimeError on an intermediate."""
@@ -170,7 +178,10 @@ class Tensor:
                 "complex tensors require a gradient only for verification, inside `with npgrad.holomorphic():`, "
                 "because npgrad's rules are holomorphic (no conjugation). Keep real and imaginary parts apart."
             )
-        self._leaf().requires_grad = bool(flag)
+        leaf = self._leaf()
+        if flag and kind == "c":
+            self._data = leaf.storage.array = lift(self._data)
+        leaf.requires_grad = bool(flag)
         note_change()
 
     @property

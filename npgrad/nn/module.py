@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from npgrad.engine.arrays import Array
-from npgrad.engine.mode import note_change
+from npgrad.engine.arrays import note_change
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["IncompatibleKeys", "Module", "Parameter"]
