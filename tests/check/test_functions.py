@@ -132,7 +132,7 @@ def test_layouts_of_memory_do_not_matter(name: str, layout: str) -> None:
         for t, x in zip(tensors, inputs, strict=True):
             if differentiable(x):
                 # Around the copy of Tensor(): functions must cope with whatever strides they meet in a graph.
-                t._data = x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+                t._array = x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
                 t.requires_grad = True
         y2 = registry[name].apply(*tensors, **case.options)
         assert np.allclose(y2.numpy(), y.numpy(), rtol=1e-12, atol=1e-13)

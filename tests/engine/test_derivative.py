@@ -129,7 +129,7 @@ def test_parameters_of_a_module() -> None:
     for p in parameters:
         p.grad = np.full(p.shape, 7, p.dtype)
     before = [p.numpy().copy() for p in parameters]
-    arrays = [p._data for p in parameters]
+    arrays = [p._array for p in parameters]
     vectors = [rng.normal(size=p.shape) for p in parameters]
     products = npgrad.hvp(lambda: npgrad.cross_entropy(model(x), t), parameters, vectors)
     W1, b1, W2, b2 = before
@@ -140,7 +140,7 @@ def test_parameters_of_a_module() -> None:
     for a, b, p in zip(products, want, parameters, strict=True):
         assert np.allclose(a, b, rtol=1e-5, atol=1e-6) and a.dtype == p.dtype
     for p, array, values in zip(parameters, arrays, before, strict=True):
-        assert p._data is array and np.array_equal(array, values) and np.all(p.grad == 7)
+        assert p._array is array and np.array_equal(array, values) and np.all(p.grad == 7)
     assert seen == []
 
 
@@ -158,7 +158,7 @@ def test_everything_is_restored_after_an_error() -> None:
     state = dict(vars(x))
     with pytest.raises(ZeroDivisionError):
         npgrad.hvp(lambda: 1 / 0, [x], [np.ones(2)])
-    assert vars(x).keys() == state.keys() and x._data is state["_data"]
+    assert vars(x).keys() == state.keys() and x._array is state["_array"]
 
 
 def test_what_f_closes_over_keeps_its_gradient() -> None:
@@ -336,7 +336,7 @@ def test_everything_is_restored_whatever_fails() -> None:
     calls: list[Any] = []
     p.register_hook(calls.append)
     p.grad = np.array([5.0, 6.0])
-    arrays = p._data, q._data
+    arrays = p._array, q._array
 
     def late() -> Tensor:
         npgrad.sum(p * q).backward()
@@ -349,7 +349,7 @@ def test_everything_is_restored_whatever_fails() -> None:
     ):
         with pytest.raises((ZeroDivisionError, ValueError)):
             act()
-        assert p._data is arrays[0] and q._data is arrays[1] and not q.requires_grad and q.grad is None
+        assert p._array is arrays[0] and q._array is arrays[1] and not q.requires_grad and q.grad is None
         assert p.requires_grad and p.grad.tolist() == [5, 6] and calls == []
     npgrad.sum(p * q).backward()
     assert p.grad.tolist() == [8, 10] and len(calls) == 1

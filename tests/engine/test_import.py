@@ -23,12 +23,11 @@ ROOT = Path(npgrad.__file__).parents[1]
 PACKAGES = ("npgrad", "models", "experiments", "benchmarks")
 
 LEVELS = (
-    ("npgrad.declared", "npgrad.engine.arrays"),
+    ("npgrad.declared", "npgrad.engine.arrays", "npgrad.engine.holomorphic"),
     ("npgrad.engine.mode",),
     ("npgrad.engine.node",),
     ("npgrad.engine.backward",),
     ("npgrad.engine.tensor",),
-    ("npgrad.engine.holomorphic",),
     ("npgrad.engine.function",),
     ("npgrad.functions",),
     ("npgrad.bindings",),

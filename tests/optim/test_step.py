@@ -103,7 +103,7 @@ def test_two_optimisers_may_take_turns() -> None:
 def test_a_replaced_array_of_another_kind_is_an_error(array: np.ndarray, words: str) -> None:
     p, q = leaves(np.zeros(2), np.zeros(1))
     optimizer = optim.SGD([q, p])
-    p._data = array
+    p._array = array
     p.grad, q.grad = np.ones_like(array), np.ones(1)
     with pytest.raises(RuntimeError, match=words + ".*Make a new optimiser"):
         optimizer.step()
@@ -217,7 +217,7 @@ def test_updates_can_be_recorded(name: str, data: st.DataObject) -> None:
         arrays = {key: Recorded(value, calls) for key, value in state.items() if key != "step"}
         assert all(type(x) in (float, bool) for x in n.values())
         numbers: Any = {key: Recorded(x, calls) for key, x in n.items()}
-        twin.update(Recorded(q._data, calls), Recorded(q.grad, calls), arrays, numbers)  # type: ignore[arg-type]
+        twin.update(Recorded(q._array, calls), Recorded(q.grad, calls), arrays, numbers)  # type: ignore[arg-type]
         assert calls and "float" not in calls
         assert q.numpy().tobytes() == p.numpy().tobytes()
         for key, value in optimizer.state[p].items():
