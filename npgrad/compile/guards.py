@@ -127,7 +127,7 @@ class Dependencies:
                     if key != "params":
                         self.guards.append((f"{text}.param_groups[{k}][{key!r}]", "truth", group, key, item))
             return
-        if in_library(getattr(type(value), "__module__", "").replace(".", "/")) or callable(value) and not hasattr(value, "__dict__"):
+        if type(value).__module__.partition(".")[0] == "npgrad":
             return
         for name, item in sorted(getattr(value, "__dict__", {}).items()):
             if name in self.attributes and not isinstance(item, types.FunctionType):

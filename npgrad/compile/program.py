@@ -49,6 +49,7 @@ class Program:
         self.generators = [generator for generator, _ in recording.generators.values()]
         self.hosts = recording.hosts
         self.leaves = list(recording.leaves.values())
+        self.trained = [leaf.requires_grad for leaf in self.leaves]
         self.lent: dict[Leaf, Value] = {}
         self.cleared: list[Leaf] = []
         for leaf in recording.gradients:
@@ -223,6 +224,8 @@ class Program:
     def unchanged(self) -> bool:
         """Asked after some module, flag or hook has changed: whether it matters here."""
         if any(leaf.hooks for leaf in self.leaves) or not self.dependencies.unchanged():
+            return False
+        if [leaf.requires_grad for leaf in self.leaves] != self.trained:
             return False
         if any(memory.array is not leaf.storage.array for leaf, memory in self.arrays_of_leaves()):
             return False
