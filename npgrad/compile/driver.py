@@ -13,7 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from npgrad.compile.guards import Dependencies, differs
+from npgrad.compile.guards import Dependencies, changed, current, differs
 from npgrad.compile.program import Program
 from npgrad.compile.recorder import Eager, Recording, Unrecordable
 from npgrad.compile.runtime import STALE
@@ -265,7 +265,7 @@ class CompiledFunction(Generic[P, R]):
         """Raise CompileError if the run has changed what it depends on, and put that back."""
         for text, form, container, key, value in dependencies.guards:
             now = current(form, container, key)
-            if differs(now, value):
+            if changed(form, value, now):
                 put_back(form, container, key, value)
                 raise CompileError(
                     f"{self._name()} changes {text} (from {value!r} to {now!r}) and depends on it, which only Python could "
@@ -541,19 +541,10 @@ def different(a: Any, b: Any) -> str:
     return "" if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b)) else "the result"
 
 
-def current(form: str, container: Any, key: Any) -> Any:
-    """What a guarded place holds now."""
-    if form == "cell":
-        return container.cell_contents
-    if form == "attribute":
-        return getattr(container, key)
-    return container[key]
-
-
 def put_back(form: str, container: Any, key: Any, value: Any) -> None:
     if form == "cell":
         container.cell_contents = value
     elif form == "attribute":
         setattr(container, key, value)
-    else:
+    elif form != "members":
         operator.setitem(container, key, value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.compile.guards import Dependencies, differs
+from npgrad.compile.guards import Dependencies, changed, current, differs, members
 from npgrad.compile.plan import Plan
 from npgrad.compile.recorder import Recording
 from npgrad.compile.stand_in import RecordingArray
@@ -152,6 +152,11 @@ class Program:
         unchanged = writer.bind(self.unchanged, "unchanged")
         checks.append(f"if {counter}[0] != {noted}[0] and not {unchanged}(): return STALE")
         for text, form, container, key, value in self.dependencies.guards:
+            if form == "members":
+                held = writer.bind(container, text.partition(".")[0], ("container", id(container)))
+                then = writer.bind(value, "members_before", ("was", text, id(container)))
+                checks.append(f"if {writer.bind(members, 'members')}({held}) != {then}: return STALE")
+                continue
             before = writer.bind(value, f"was_{text}", ("was", text, id(container)))
             holder = writer.bind(container, f"{text}_{form}", ("container", id(container)))
             now = {
@@ -159,8 +164,7 @@ class Program:
                 "attribute": f"{holder}.{key}", "truth": f"{holder}[{key!r}]",
             }[form]  # fmt: skip
             if form == "truth":
-                if isinstance(value, bool) or not value:
-                    checks.append(f"if {'not ' if value else ''}{now}: return STALE")
+                checks.append(f"if {'not ' if value else ''}{now}: return STALE")
                 continue
             if form == "item" and isinstance(container, list | dict):
                 checks.append(f"if len({holder}) != {len(container)}: return STALE")
@@ -276,12 +280,8 @@ class Program:
     def why_stale(self, arguments: Sequence[Any]) -> str:
         """Which of the things that the program depends on is another now."""
         for text, form, container, key, before in self.dependencies.guards:
-            if form in ("cell", "global", "item", "attribute", "truth"):
-                now = container.cell_contents if form == "cell" else (
-                    getattr(container, key) if form == "attribute" else container[key]
-                )  # fmt: skip
-                if differs(now, before):
-                    return text
+            if changed(form, before, current(form, container, key)):
+                return text
         return "" if self.dependencies.unchanged() else "an attribute of a module"
 
     def summary(self) -> str:
