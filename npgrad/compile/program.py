@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import builtins
+import dis
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,7 +70,7 @@ class Program:
         values = [value for _, value in arguments if value is not None]
         self.writer = writer = Writer(self.plan, [*values, *([cotangent] if cotangent is not None else [])])
         gradients = [(leaf, value) for leaf, value in recording.gradients_read.items()]
-        self.source = self.write(name, arguments, gradients)
+        self.source = self.write(name, arguments, gradients, cotangent)
         self.run: Callable[..., Any] = define(name, self.source, writer.namespace)
         self.backward: Callable[..., Any] | None = None
         if cotangent is not None:
@@ -123,7 +125,11 @@ class Program:
     # -- source --------------------------------------------------------------------------------------------------------
 
     def write(
-        self, name: str, arguments: Sequence[tuple[Any, Value | None]], gradients: list[tuple[Leaf, Value | None]]
+        self,
+        name: str,
+        arguments: Sequence[tuple[Any, Value | None]],
+        gradients: list[tuple[Leaf, Value | None]],
+        cotangent: Value | None,
     ) -> str:
         writer = self.writer
         names, checks = [], []
@@ -178,6 +184,15 @@ class Program:
                 writer.names[value] = n = writer.fresh(value.name)
                 checks.append(f"if ({n} := {owner}.grad) is None: return STALE")
         lines = writer.lines(self.plan.forward)
+        if cotangent is not None:
+            later = writer.lines(self.plan.backward)
+            wanted = [name for name in missing(later, writer.namespace) if name != writer.names[cotangent]]
+            if wanted:
+                saved = writer.bind([], "saved", "kept for backward")
+                checks += [f"{name} = {name}.copy('K')" for name in wanted if name in names]
+                lines += ["", f"{saved}[:] = {', '.join(wanted)}{',' * (len(wanted) == 1)}"]
+                later = [f"{', '.join(wanted)}{',' * (len(wanted) == 1)} = {saved}", *later]
+            self.later = later
         effects = self.effects()
         self.first_effect = 1 + len(checks) + self.first_line_with_effect(lines)
         copies = [f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results]
@@ -218,9 +233,8 @@ class Program:
 
     def write_backward(self, name: str, cotangent: Value) -> str:
         writer = self.writer
-        lines = writer.lines(self.plan.backward)
         grads = [f"{writer.value(g.value)}.copy()" for g in self.captured.values()]
-        body = [*lines, "", f"return ({', '.join(grads)}{',' * (len(grads) == 1)})"]
+        body = [*self.later, "", f"return ({', '.join(grads)}{',' * (len(grads) == 1)})"]
         return f"def {name}({writer.names[cotangent]}):\n" + "\n".join(f"    {x}" if x else "" for x in body) + "\n"
 
     # -- running -------------------------------------------------------------------------------------------------------
@@ -323,6 +337,14 @@ class Compiled(Function):
         assert self.program.backward is not None
         gradients: tuple[Array, ...] = self.program.backward(dy)
         return gradients
+
+
+def missing(lines: Sequence[str], namespace: Mapping[str, Any]) -> list[str]:
+    """The names that these lines use and that neither they nor the namespace define."""
+    body = "".join(f"    {line}\n" for line in lines if line)
+    code = compile(f"def f():\n    pass\n{body}", "<backward>", "exec").co_consts[0]
+    used = {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}
+    return sorted(used - namespace.keys() - vars(builtins).keys())
 
 
 def ordered(memories: set[Memory]) -> list[Memory]:
