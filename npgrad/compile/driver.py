@@ -164,10 +164,11 @@ class CompiledFunction(Generic[P, R]):
             return self._eagerly(args, kwargs)
         programs.insert(0, program_)
         result = self._checked(program_, args, kwargs, flat)
-        if result is STALE:
+        if not program_.runs:
             programs.remove(program_)
-            return self._eagerly(args, kwargs)
-        state.program = program_
+            self._give_up(key, f"its program does not apply to the call it was recorded in ({program_.why_stale(flat)})")
+        else:
+            state.program = program_
         return result
 
     def _eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -318,6 +319,8 @@ class CompiledFunction(Generic[P, R]):
             if result is not STALE:
                 found = state.copy()
                 difference = after.difference(found) or different(eager, result)
+                if not difference and program.backward is not None and gradients is None:
+                    difference = "whether it can be differentiated"
                 if not difference and gradients is not None:
                     assert program.backward is not None
                     mine = program.backward(np.ones_like(next(t for t in tensors(eager) if has_graph(t))._array))
@@ -331,8 +334,7 @@ class CompiledFunction(Generic[P, R]):
                         "function as an argument, or do not compile it."
                     )
         finally:
-            if program.runs:
-                state.restore(after)
+            state.restore(after)
             for x, new, _ in changed:
                 if x.flags.writeable:
                     x[...] = new
@@ -379,7 +381,9 @@ class State:
         """The gradients that the program captures, by the eager graph, which stays as it is."""
         if program.backward is None:
             return None
-        root = next(t for t in tensors(result) if has_graph(t))
+        root = next((t for t in tensors(result) if has_graph(t)), None)
+        if root is None:
+            return None
         kept = [(leaf, leaf._grad, leaf.hooks) for leaf in program.captured]
         try:
             for leaf, _, _ in kept:

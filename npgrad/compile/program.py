@@ -101,12 +101,14 @@ class Program:
         if isinstance(result, Tensor) and isinstance(result._array, RecordingArray):
             k = self.place(result._array.value)
             graph = result._node is not None and result._node.requires_grad and not isinstance(result._node, Leaf)
-            return lambda arrays, node: Tensor._of(arrays[k], of(node, arrays[k]) if graph else None)
+            return lambda arrays, node: Tensor._of(np.asarray(arrays[k]), of(node, arrays[k]) if graph else None)
         if isinstance(result, RecordingArray):
             k = self.place(result.value)
-            if not isinstance(result.value.sample, np.ndarray | np.generic):
-                return lambda arrays, node: arrays[k]
-            return lambda arrays, node: arrays[k][()] if arrays[k].ndim == 0 else arrays[k]
+            if isinstance(result.value.sample, np.ndarray):
+                return lambda arrays, node: np.asarray(arrays[k])
+            if isinstance(result.value.sample, np.generic):
+                return lambda arrays, node: arrays[k][()]
+            return lambda arrays, node: arrays[k]
         if isinstance(result, tuple | list):
             parts = [self.flatten(item) for item in result]
             kind = type(result)

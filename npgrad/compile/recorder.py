@@ -144,7 +144,11 @@ class Recording:
         if node.check is not None:
             node.check(*arrays, **options)
         y = node.forward(*arrays, **options)
-        return y if isinstance(y, StandIn) else self.lift(np.asarray(y))
+        if not isinstance(y, RecordingArray):
+            return self.lift(np.asarray(y))
+        if self.scalar(y.value.memory) and isinstance(y.value.sample, np.generic):
+            y.value.sample = self.in_a_run(y.value)  # as the array of a tensor is one
+        return y
 
     def host(self, call: Callable[..., Any], *args: Any) -> Any:
         """Make a call that changes Python objects, now and at each run; its numbers are looked up at each run."""
@@ -369,7 +373,7 @@ class Recording:
 
         What is a NumPy scalar while recording, and has no views, is in a run an array without axes.
         """
-        if any(isinstance(value.sample, np.generic) for value in values_in((call.args, call.kwargs))):
+        if any(self.scalar(value.memory) for value in values_in((call.args, call.kwargs))):
             args, kwargs = replaced((call.args, call.kwargs), self.in_a_run)
             result = perform(call.form, call.function, args, kwargs, None)
         if isinstance(result, np.ndarray) and result.size:
@@ -379,9 +383,15 @@ class Recording:
                     return memory
         return None
 
+    def scalar(self, memory: Memory) -> bool:
+        """Whether this memory, an array without axes in a run, began as a NumPy scalar."""
+        if memory.kind == "argument" or memory.value is None:
+            return False
+        return memory in self.scalars or isinstance(memory.value.sample, np.generic)
+
     def in_a_run(self, value: Value) -> Any:
         """What a value is in a run: its sample, or an array in the place of a NumPy scalar."""
-        if not isinstance(value.sample, np.generic) or value.memory.kind == "argument":
+        if not self.scalar(value.memory):
             return value.sample
         if value.view is None:
             return self.scalars.setdefault(value.memory, np.array(value.sample))

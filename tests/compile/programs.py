@@ -92,7 +92,7 @@ class Script:
 
     def world(self) -> dict[str, Any]:
         """New objects for everything that the source refers to."""
-        world: dict[str, Any] = {**vars(F), "np": np, "npgrad": npgrad, "fit": fit, "Scale": Scale, "Branch": Branch}
+        world: dict[str, Any] = {**vars(F), "np": np, "npgrad": npgrad, "fit": fit, "Scale": Scale, "Branch": Branch, "clip_grad_norm": optim.clip_grad_norm}
         world["__name__"] = "fuzzed"
         for name, value in self.values.items():
             kind = self.kinds[name]
@@ -149,7 +149,7 @@ def draw(seed: int) -> Script:
             scratch[text] = value
         return text
 
-    scratch.update({**vars(F), "np": np, "npgrad": npgrad, "fit": fit, "Scale": Scale, "Branch": Branch})
+    scratch.update({**vars(F), "np": np, "npgrad": npgrad, "fit": fit, "Scale": Scale, "Branch": Branch, "clip_grad_norm": optim.clip_grad_norm})
     scratch["generator"] = np.random.default_rng(0)
     scratch["model"] = _model()
 
@@ -213,7 +213,7 @@ def draw(seed: int) -> Script:
             continue
         pool.append(target)
         t = scratch[target]
-        if t.dtype.kind != "f":
+        if not isinstance(t, Tensor) or t.dtype.kind != "f":
             pool.pop()
             continue
         after = str(rng.choice(["", "", "", "view", "row", "twice", "self", "T", "where", "detach", "slice"]))
@@ -272,7 +272,7 @@ def draw(seed: int) -> Script:
     else:
         body += [f"loss = {loss}", "optimizer.zero_grad()", "loss.backward()"]
         if style == "clip":
-            body.append("norm = npgrad.clip_grad_norm(parameters, 0.7, error_if_nonfinite=False)")
+            body.append("norm = clip_grad_norm(parameters, 0.7, error_if_nonfinite=False)")
             if returned == "loss":
                 returned = "(loss, norm)"
         body.append("optimizer.step()")
