@@ -68,7 +68,9 @@ class Program:
         self.name_arrays(recording)
         self.plan = Plan(recording.calls, split, wanted)
         values = [value for _, value in arguments if value is not None]
-        self.writer = writer = Writer(self.plan, [*values, *([cotangent] if cotangent is not None else [])])
+        self.writer = writer = Writer(
+            self.plan, [*values, *([cotangent] if cotangent is not None else [])], [name, f"{name}_backward"]
+        )
         gradients = [(leaf, value) for leaf, value in recording.gradients_read.items()]
         self.source = self.write(name, arguments, gradients, cotangent)
         self.run: Callable[..., Any] = define(name, self.source, writer.namespace)

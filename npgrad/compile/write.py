@@ -31,11 +31,11 @@ _numbers = itertools.count(1)
 class Writer:
     """Writes a function and makes the objects that its names stand for."""
 
-    def __init__(self, plan: Plan, arguments: Sequence[Value]) -> None:
+    def __init__(self, plan: Plan, arguments: Sequence[Value], reserved: Sequence[str]) -> None:
         self.plan = plan
         self.namespace: dict[str, Any] = {"STALE": runtime.STALE, "tick": runtime.tick}
         self.names: dict[Any, str] = {}
-        self.taken: set[str] = {*keyword.kwlist, *self.namespace, "np"}
+        self.taken: set[str] = {*keyword.kwlist, *self.namespace, *reserved, "np", "float", "isinstance", "len", "type"}
         self.casts: set[str] = set()
         self.lasted = False
         self.drawn: list[str] = []

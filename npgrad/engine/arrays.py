@@ -34,6 +34,10 @@ def changes() -> list[int]:
 class StandIn:
     """Base of what stands in for an array while `npgrad.compile` records: it answers like one, and is none."""
 
+    def number(self) -> Any:
+        """What stands in for `float()` of it, which Python would insist on getting at once."""
+        raise NotImplementedError
+
 
 def as_array(x: Any) -> Array:
     """`x` as a native-endian numeric array, `x` itself if it is one.
