@@ -179,6 +179,12 @@ class Program:
             if form == "item" and isinstance(container, list | dict):
                 checks.append(f"if len({holder}) != {len(container)}: return STALE")
             checks.append(f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE")
+        for call in self.plan.forward:
+            if call.form == "host" and call.args:
+                optimizer = call.function.__self__
+                seen = writer.bind(SameSteps(optimizer, call.args[1]), "steps", ("steps", id(call)))
+                held = writer.bind(optimizer, "optimizer", ("container", id(optimizer)))
+                checks.append(f"if {held}._uneven != {seen}.seen and not {seen}.same(): return STALE")
         for leaf, value in gradients:  # type: ignore[assignment]
             owner = writer.bind(leaf, "leaf", ("leaf", id(leaf)))
             if value is None:
@@ -312,6 +318,24 @@ class Program:
         for leaf, loan in self.loans:
             if leaf._grad is loan:
                 leaf._grad = None
+
+
+class SameSteps:
+    """Whether the step counts of an optimiser's parameters are as far apart as they were while recording."""
+
+    def __init__(self, optimizer: Any, parameters: Sequence[Tensor]) -> None:
+        self.optimizer, self.parameters = optimizer, parameters
+        self.leads: list[int] | None = None
+        self.seen = -1
+
+    def same(self) -> bool:
+        leads = self.optimizer._leads(self.parameters)
+        if self.leads is None:  # the first run, which is that of the recorded call
+            self.leads = leads
+        if leads != self.leads:
+            return False
+        self.seen = self.optimizer._uneven
+        return True
 
 
 def of(node: Any, array: Array) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from npgrad.compile import runtime
+from npgrad.compile.guards import differs
 from npgrad.compile.plan import Plan, dynamic, takes_out
 from npgrad.compile.recorder import perform
 from npgrad.compile.trace import Call, Value, replaced
@@ -316,10 +317,18 @@ class Writer:
         owner = getattr(call.function, "__self__", None)
         name = self.bind(call.function, call.function.__name__, ("host", id(owner), call.function))
         text = f"{name}({', '.join(self.bind(x, {dict: 'group', list: 'parameters'}.get(type(x), 'given')) for x in call.args)})"
-        if not call.out:
+        # Flags that are options of the group have been compared before; others have to be what they were.
+        options = call.args[0] if call.args and isinstance(call.args[0], dict) else {}
+        fixed = [(k, key, x) for k, key, x in call.kwargs["fixed"] if differs(options.get(key), x)]
+        if not call.out and not fixed:
             return [text]
         numbers = self.fresh("numbers")
-        return [f"{numbers} = {text}", *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in call.out if v in self.plan.used]]  # type: ignore[attr-defined]
+        late = self.bind(runtime.late, "late") if fixed else ""
+        guards = [
+            f"if {self.bind(differs, 'differs')}({numbers}[{k}][{key!r}], {self.argument(x)}): {late}({call.place.section!r})"
+            for k, key, x in fixed
+        ]
+        return [f"{numbers} = {text}", *guards, *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in call.out if v in self.plan.used]]  # type: ignore[attr-defined]
 
     def _opaque(self, call: Call) -> list[str]:
         function = call.function.function.__name__
