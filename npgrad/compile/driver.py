@@ -283,9 +283,11 @@ class CompiledFunction(Generic[P, R]):
                     f"{self._name()} draws random numbers from a generator itself, which would be the same numbers in every "
                     "run. Draw them before the call and give them as an argument; Functions such as dropout may draw."
                 )
-        if not dependencies.unchanged():
+        name = dependencies.put_back()
+        if name:
             raise CompileError(
-                f"{self._name()} changes an attribute of a module while it runs. Set it outside the compiled function."
+                f"{self._name()} changes the attribute {name} of a module while it runs, which a program would not do. Set "
+                "it outside the compiled function, or return what is to be kept."
             )
 
     def _give_up(self, key: Any, reason: str) -> None:
@@ -331,6 +333,7 @@ class CompiledFunction(Generic[P, R]):
                     pairs = zip(gradients, mine, strict=True)
                     difference = next(("a gradient" for a, b in pairs if not same_bytes(a, b)), "")
                 if difference:
+                    self._drop(program)
                     raise CompileError(
                         f"the compiled {self._name()} and the eager one differ in {difference}. Something that the program "
                         "cannot see has changed (a number kept in an object, a global of another module), or the function "
@@ -343,6 +346,15 @@ class CompiledFunction(Generic[P, R]):
                 if x.flags.writeable:
                     x[...] = new
         return detached(eager)
+
+    def _drop(self, program: Program) -> None:
+        """Never run this program again."""
+        state = self._state
+        program.abandon()
+        for programs in state.programs.values():
+            programs[:] = [other for other in programs if other is not program]
+        if state.program is program:
+            state.program = None
 
     # -- for readers ---------------------------------------------------------------------------------------------------
 
@@ -567,9 +579,13 @@ def different(a: Any, b: Any) -> str:
 
 
 def put_back(form: str, container: Any, key: Any, value: Any) -> None:
+    """Set a guarded place back to what it held."""
     if form == "cell":
         container.cell_contents = value
     elif form == "attribute":
         setattr(container, key, value)
+    elif form == "length":
+        for extra in list(container)[value:]:
+            container.pop(extra) if isinstance(container, dict) else container.pop()
     elif form != "members":
         operator.setitem(container, key, value)

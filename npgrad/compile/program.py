@@ -50,11 +50,14 @@ class Program:
         self.count = len(arguments)
         self.generators = [generator for generator, _ in recording.generators.values()]
         self.hosts = recording.hosts
-        self.leaves = list(recording.leaves.values())
+        self.leaves = [leaf for leaf in recording.leaves.values() if leaf not in recording.local]
+        self.local = recording.local
         self.trained = [leaf.requires_grad for leaf in self.leaves]
         self.lent: dict[Leaf, Value] = {}
         self.cleared: list[Leaf] = []
         for leaf in recording.gradients:
+            if leaf in recording.local:
+                continue
             now = leaf._grad
             if isinstance(now, RecordingArray):
                 if recording.gradients_read.get(leaf) is not now.value:
@@ -62,6 +65,9 @@ class Program:
             elif now is None:
                 self.cleared.append(leaf)
         self.captured = recording.captured or {}
+        self.known = {id(value) for _, _, _, _, value in dependencies.guards}
+        self.known |= {id(a) for module in dependencies.modules.values() for a in vars(module).values()}
+        self.known |= {id(given) for given, _ in arguments}
         self.results: list[Value] = []
         self.result = self.flatten(result)
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
@@ -120,6 +126,12 @@ class Program:
         if isinstance(result, dict):
             named = {key: self.flatten(item) for key, item in result.items()}
             return lambda arrays, node: {key: part(arrays, node) for key, part in named.items()}
+        if isinstance(result, np.ndarray) and id(result) not in self.known:  # made by the function, in each run anew
+            kept = result.copy()
+            return lambda arrays, node: kept.copy()
+        if isinstance(result, Tensor) and result._node in self.local:
+            kept, trained = result._array.copy(), result.requires_grad
+            return lambda arrays, node: type(result)(kept, trained)
         return lambda arrays, node: result
 
     def place(self, value: Value) -> int:
@@ -167,6 +179,10 @@ class Program:
                 then = writer.bind(value, "members_before", ("was", text, id(container)))
                 checks.append(f"if {writer.bind(members, 'members')}({held}) != {then}: return STALE")
                 continue
+            if form == "length":
+                held = writer.bind(container, text[4:-1], ("container", id(container)))
+                checks.append(f"if len({held}) != {value}: return STALE")
+                continue
             before = writer.bind(value, f"was_{text}", ("was", text, id(container)))
             holder = writer.bind(container, f"{text}_{form}", ("container", id(container)))
             now = {
@@ -176,8 +192,6 @@ class Program:
             if form == "truth":
                 checks.append(f"if {'not ' if value else ''}{now}: return STALE")
                 continue
-            if form == "item" and isinstance(container, list | dict):
-                checks.append(f"if len({holder}) != {len(container)}: return STALE")
             checks.append(f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE")
         for call in self.plan.forward:
             if call.form == "host" and call.args:

@@ -58,6 +58,8 @@ class Recording:
         self.stand_ins: dict[int, RecordingArray] = {}
         self.leaves: dict[int, Leaf] = {}
         self.arrays: dict[int, Leaf] = {}
+        self.local: set[Leaf] = set()
+        """The leaves that the function made itself: nobody outside knows them."""
         self.gradients: dict[Leaf, Any] = {}
         """The leaves whose gradient the run reads or sets, and what it was before."""
         self.gradients_read: dict[Leaf, Value] = {}
@@ -98,6 +100,10 @@ class Recording:
             memory.value = Value(array, memory)
             memory.leaf = self.arrays.get(id(array))
         return memory
+
+    def born(self, leaf: Leaf) -> None:
+        """`leaf` was made by the recorded function."""
+        self.local.add(leaf)
 
     def know(self, leaf: Leaf) -> None:
         """`leaf` takes part: changes of its array are changes of the leaf."""
@@ -273,6 +279,12 @@ class Recording:
     def plain(self, form: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
         """A method, an attribute, an index or a copy."""
         return self.made(form, function, args, kwargs or {}, None)
+
+    def getitem(self, a: RecordingArray, index: Any) -> Any:
+        """An index. A mask would give another shape in each run."""
+        if any(getattr(x, "dtype", None) == np.bool_ and np.ndim(x) for x in (index if isinstance(index, tuple) else (index,))):
+            self.cannot("selects by a boolean mask, so that the shape depends on values")
+        return self.plain("getitem", operator.getitem, (a, index))
 
     def setitem(self, target: RecordingArray, index: Any, value: Any) -> None:
         self.write(target, "setitem", operator.setitem, (target, index, value), {})

@@ -103,7 +103,7 @@ class RecordingArray(StandIn):
     # -- indexing ------------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        return self.recording.plain("getitem", operator.getitem, (self, index))
+        return self.recording.getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self.recording.setitem(self, index, value)

@@ -26,6 +26,12 @@ _SYMBOLS = {
 _COMPARISONS = {
     np.equal: "==", np.not_equal: "!=", np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">="
 }  # fmt: skip
+_SHAPED = frozenset({
+    "take", "broadcast_to", "ravel_multi_index", "transpose", "moveaxis", "reshape", "expand_dims", "squeeze",
+    "swapaxes", "concatenate", "stack", "einsum", "dot", "tensordot", "sort", "argsort", "cumsum", "cumprod", "clip",
+    "where", "flip", "roll", "tril", "triu", "mean", "var", "std", "sum", "diagonal", "argmin", "argmax", "pad", "tile",
+})  # fmt: skip
+"""Functions of NumPy whose result has a shape that does not depend on values."""
 _numbers = itertools.count(1)
 
 
@@ -263,7 +269,10 @@ class Writer:
             out = self.target(call)
             return [f"{out}[...] = {args[2]}", f"{copyto}({out}, {args[1]}, where={args[0]})"]
         name = self.bind(function, function.__name__)
-        return self.assigned(call, f"{name}({', '.join(args)}{self.options(call)}", ")")
+        lines = self.assigned(call, f"{name}({', '.join(args)}{self.options(call)}", ")")
+        if planned or function.__name__ in _SHAPED or not isinstance(call.out, Value) or not isinstance(call.out.sample, np.ndarray):
+            return lines
+        return [*lines, self.refusal(f"{self.target(call)}.shape != {call.out.sample.shape}", call)]
 
     def _method(self, call: Call) -> list[str]:
         args = [self.argument(x) for x in call.args]
@@ -288,11 +297,13 @@ class Writer:
         return [f"{name}({', '.join(self.argument(x) for x in call.args)}{self.options(call)})"]
 
     def _guard(self, call: Call) -> list[str]:
-        test = f"if {'not ' if call.function else ''}{self.argument(call.args[0])}:"
+        return [self.refusal(f"{'not ' if call.function else ''}{self.argument(call.args[0])}", call)]
+
+    def refusal(self, condition: str, call: Call) -> str:
+        """A line that ends the run if `condition` holds: this is not the program for it."""
         if not self.lasted:
-            return [f"{test} return {self.stale()}"]
-        late = self.bind(runtime.late, "late")
-        return [f"{test} {late}({call.place.section!r})"]
+            return f"if {condition}: return {self.stale()}"
+        return f"if {condition}: {self.bind(runtime.late, 'late')}({call.place.section!r})"
 
     def stale(self) -> str:
         """What a program returns that is not to go on: random numbers drawn so far are given back."""
