@@ -193,8 +193,9 @@ class CompiledFunction(Generic[P, R]):
             positions = [k for k, x in enumerate(flat) if type(x) is float]
             varying.update(k for k, a, b in zip(positions, floats, state.floats[key], strict=True) if differs(a, b))
         state.floats[key] = floats
+        opaque = dict(self._opaque)
         while True:
-            recording = Recording(self._opaque)
+            recording = Recording(opaque)
             dependencies = Dependencies(self.function, tuple(flat))
             before = {id(g): g.bit_generator.state for g in dependencies.generators.values()}
             token = MODE.set(mode._replace(recorder=recording))
@@ -217,13 +218,15 @@ class CompiledFunction(Generic[P, R]):
                 program = Program(name, recording, split, arguments, result, dependencies, mode, cotangent)
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
                 program.count = len(flat)
+                for function in opaque.keys() - self._opaque.keys():
+                    self._opaque[function] = opaque[function]
+                    state.log.append(f"{function.__name__} stays a call of its methods: it {opaque[function]}")
                 state.log.append(f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}")
                 return program
             except Unrecordable as error:
-                if error.function in self._opaque:
+                if error.function in opaque:
                     raise CompileError(f"{error.function.__name__} {error.why}, and cannot be left out.") from None
-                self._opaque[error.function] = error.why
-                state.log.append(f"{error.function.__name__} stays a call of its methods: it {error.why}")
+                opaque[error.function] = error.why  # if the run is not about to raise anyway
             except Eager as reason:
                 self._give_up(key, str(reason))
                 return None
@@ -337,7 +340,8 @@ class CompiledFunction(Generic[P, R]):
                     raise CompileError(
                         f"the compiled {self._name()} and the eager one differ in {difference}. Something that the program "
                         "cannot see has changed (a number kept in an object, a global of another module), or the function "
-                        "does not give the same result twice. What was computed eagerly stands; give what changes to the "
+                        "does not give the same result twice, or it fills an array that it makes itself (make that with "
+                        "np.zeros_like of an argument). What was computed eagerly stands; give what changes to the "
                         "function as an argument, or do not compile it."
                     )
         finally:
@@ -416,6 +420,7 @@ class Copy:
     """The state at one moment."""
 
     def __init__(self, state: State) -> None:
+        self.program = state.program
         self.arrays = [(a, a.copy()) for a in state.arrays]
         self.gradients: list[tuple[Leaf, Any, Any]] = []
         for leaf in state.leaves:
@@ -438,9 +443,10 @@ class Copy:
 
     def difference(self, other: Copy) -> str:
         """What differs between two moments; empty if nothing does."""
-        for (_, a), (_, b) in zip(self.arrays, other.arrays, strict=True):
+        for (array, a), (_, b) in zip(self.arrays, other.arrays, strict=True):
             if not same_bytes(a, b):
-                return f"an array of shape {a.shape}"
+                line = self.program.changer(array)
+                return f"an array of shape {a.shape}" + (f" that `{line}` changes" if line else "")
         for (leaf, _, a), (_, _, b) in zip(self.gradients, other.gradients, strict=True):
             if (a is None) is not (b is None) or (a is not None and not same_bytes(a, b)):
                 return f"the gradient of a parameter of shape {leaf.out_shape}"

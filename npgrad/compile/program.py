@@ -300,6 +300,13 @@ class Program:
                 found[id(getattr(module, name))] = getattr(module, name)
         return [a for a in found.values() if isinstance(a, np.ndarray) and a.flags.writeable]
 
+    def changer(self, array: Array) -> str:
+        """The line of the user's that changes this array, if it is not a leaf's."""
+        for call in self.plan.calls:
+            if any(memory.array is array and memory.leaf is None for memory in call.writes):
+                return call.place.section
+        return ""
+
     def hooked(self) -> bool:
         """Whether somebody watches the modules or leaves."""
         return any(leaf.hooks for leaf in self.leaves) or any(
