@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import operator
 import os
+import sys
 import threading
 import types
 import warnings
@@ -109,8 +112,8 @@ class CompiledFunction(Generic[P, R]):
 
     def _run(self, program: Program, arguments: Sequence[Any]) -> Any:
         state = self._state
-        state.running = True
         try:
+            state.running = True
             return program.run(*arguments)
         except (CompileError, NameError, AssertionError):
             program.abandon()
@@ -132,6 +135,8 @@ class CompiledFunction(Generic[P, R]):
         state = self._state
         if mode.recorder is not None:
             return self.function(*args, **kwargs)
+        if state.running:
+            state.running = self._under_way()
         if mode.holomorphic or mode.differentiating or state.running:
             return self.function(*args, **kwargs)
         keys = layout(args, kwargs)
@@ -174,6 +179,15 @@ class CompiledFunction(Generic[P, R]):
             state.program = program_
         return result
 
+    def _under_way(self) -> bool:
+        """Whether this function is being run or recorded: an interrupt may have left it said so."""
+        frame = sys._getframe(1).f_back
+        while frame is not None:
+            if frame.f_code in _MAIN and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back
+        return False
+
     def _eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return detached(self.function(*args, **kwargs))
 
@@ -197,23 +211,11 @@ class CompiledFunction(Generic[P, R]):
         while True:
             recording = Recording(opaque)
             dependencies = Dependencies(self.function, tuple(flat))
-            before = {id(g): g.bit_generator.state for g in dependencies.generators.values()}
-            token = MODE.set(mode._replace(recorder=recording))
-            state.running = True
+            dry = functools.partial(self._dry_run, recording, dependencies, args, kwargs, flat, varying, mode)
             try:
-                arguments, given = self._arguments(recording, flat, varying)
-                result = self.function(*rebuilt(args, kwargs, given)[0], **rebuilt(args, kwargs, given)[1])
-                self._unmoved(recording, dependencies, before)
-                split, cotangent = len(recording.calls), None
-                roots = [t for t in tensors(result) if has_graph(t)]
-                if len(roots) > 1:
-                    raise Eager("it returns several tensors that can be differentiated")
-                if roots:
-                    recording.captured = {}
-                    cotangent = Value(np.ones_like(roots[0]._array.sample), Memory("argument"))
-                    cotangent.memory.value, cotangent.name = cotangent, "dy"
-                    assert roots[0]._node is not None
-                    sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
+                state.running = True
+                # In a context of its own, so that no interrupt can leave the recording switched on.
+                arguments, result, split, cotangent = contextvars.copy_context().run(dry)
                 name = self._name() if self._name().isidentifier() else "function"
                 program = Program(name, recording, split, arguments, result, dependencies, mode, cotangent)
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
@@ -239,9 +241,40 @@ class CompiledFunction(Generic[P, R]):
                 self._give_up(key, f"recording it failed ({type(error).__name__}: {error})")
                 return None
             finally:
-                state.running = False
-                MODE.reset(token)
-                recording.take_back()
+                try:
+                    recording.take_back()
+                finally:  # an interrupted one goes on
+                    recording.take_back()
+                    state.running = False
+
+    def _dry_run(
+        self,
+        recording: Recording,
+        dependencies: Dependencies,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        flat: list[Any],
+        varying: set[int],
+        mode: Mode,
+    ) -> tuple[list[tuple[Any, Value | None]], Any, int, Value | None]:
+        """Run the function on stand-ins. Returns its arguments, its result, and how many calls come before a backward
+        pass for later, with the value that starts that."""
+        before = {id(g): g.bit_generator.state for g in dependencies.generators.values()}
+        MODE.set(mode._replace(recorder=recording))
+        arguments, given = self._arguments(recording, flat, varying)
+        result = self.function(*rebuilt(args, kwargs, given)[0], **rebuilt(args, kwargs, given)[1])
+        self._unmoved(recording, dependencies, before)
+        split, cotangent = len(recording.calls), None
+        roots = [t for t in tensors(result) if has_graph(t)]
+        if len(roots) > 1:
+            raise Eager("it returns several tensors that can be differentiated")
+        if roots:
+            recording.captured = {}
+            cotangent = Value(np.ones_like(roots[0]._array.sample), Memory("argument"))  # type: ignore[attr-defined]
+            cotangent.memory.value, cotangent.name = cotangent, "dy"
+            assert roots[0]._node is not None
+            sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
+        return arguments, result, split, cotangent
 
     def _arguments(
         self, recording: Recording, flat: list[Any], varying: set[int]
@@ -317,13 +350,23 @@ class CompiledFunction(Generic[P, R]):
             program.next_check = program.runs
             raise
         after, gradients = state.copy(), state.gradients_of(eager, program)
-        state.restore(start)
-        changed = [(x, x.copy(), old) for x, old in zip(flat, inputs, strict=True) if isinstance(x, np.ndarray)]
-        for x, _, old in changed:
-            if x.flags.writeable:
-                x[...] = old
+        changed = [
+            (x, x.copy(), old)
+            for x, old in zip(flat, inputs, strict=True)
+            if isinstance(x, np.ndarray) and x.flags.writeable
+        ]
+
+        def finish() -> None:
+            """Let what was computed eagerly stand."""
+            state.restore(after)
+            for x, new, _ in changed:
+                x[...] = new
+
         result: Any = STALE
         try:
+            state.restore(start)
+            for x, _, old in changed:
+                x[...] = old
             result = self._run(program, flat)
             if result is not STALE:
                 found = state.copy()
@@ -345,10 +388,10 @@ class CompiledFunction(Generic[P, R]):
                         "function as an argument, or do not compile it."
                     )
         finally:
-            state.restore(after)
-            for x, new, _ in changed:
-                if x.flags.writeable:
-                    x[...] = new
+            try:
+                finish()
+            finally:  # an interrupted one goes on
+                finish()
         return detached(eager)
 
     def _drop(self, program: Program) -> None:
@@ -381,6 +424,9 @@ class CompiledFunction(Generic[P, R]):
         for programs in state.programs.values():
             lines += [f"variant: {program.summary()}, {program.runs} runs" for program in programs]
         return "\n".join(lines)
+
+
+_MAIN = {CompiledFunction._run.__code__, CompiledFunction._record.__code__}
 
 
 class State:
@@ -433,7 +479,7 @@ class Copy:
         for array, content in self.arrays:
             array[...] = content
         for leaf, g, content in self.gradients:
-            if g is not None:
+            if g is not None and g.flags.writeable:
                 g[...] = content
             leaf._grad = g
         for generator, where in self.generators:

@@ -54,6 +54,7 @@ class Program:
         self.local = recording.local
         self.trained = [leaf.requires_grad for leaf in self.leaves]
         self.lent: dict[Leaf, Value] = {}
+        self.steps: list[SameSteps] = []
         self.cleared: list[Leaf] = []
         for leaf in recording.gradients:
             if leaf in recording.local:
@@ -196,7 +197,8 @@ class Program:
         for call in self.plan.forward:
             if call.form == "host" and call.args:
                 optimizer = call.function.__self__
-                seen = writer.bind(SameSteps(optimizer, call.args[1]), "steps", ("steps", id(call)))
+                self.steps.append(steps := SameSteps(optimizer, call.args[1]))
+                seen = writer.bind(steps, "steps", ("steps", id(call)))
                 held = writer.bind(optimizer, "optimizer", ("container", id(optimizer)))
                 checks.append(f"if {held}._uneven != {seen}.seen and not {seen}.same(): return STALE")
         for leaf, value in gradients:  # type: ignore[assignment]
@@ -339,6 +341,8 @@ class Program:
         for leaf, loan in self.loans:
             if leaf._grad is loan:
                 leaf._grad = None
+        for steps in self.steps:
+            steps.seen = -1
 
 
 class SameSteps:
