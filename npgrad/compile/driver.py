@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import contextvars
 import functools
+import keyword
 import operator
 import os
 import sys
@@ -24,7 +26,7 @@ from npgrad.compile.stand_in import RecordingArray
 from npgrad.compile.trace import CompileError, Memory, Value
 from npgrad.engine.backward import sweep
 from npgrad.engine.function import Function
-from npgrad.engine.mode import MODE, Mode
+from npgrad.engine.mode import MODE, Mode, switch
 from npgrad.engine.node import Leaf
 from npgrad.engine.tensor import Tensor
 
@@ -133,7 +135,7 @@ class CompiledFunction(Generic[P, R]):
 
     def _slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any], mode: Mode) -> Any:
         state = self._state
-        if mode.recorder is not None:
+        if mode.recorder is not None or mode.inlined:
             return self.function(*args, **kwargs)
         if state.running:
             state.running = self._under_way()
@@ -216,7 +218,9 @@ class CompiledFunction(Generic[P, R]):
                 state.running = True
                 # In a context of its own, so that no interrupt can leave the recording switched on.
                 arguments, result, split, cotangent = contextvars.copy_context().run(dry)
-                name = self._name() if self._name().isidentifier() else "function"
+                name = self._name()
+                if not name.isidentifier() or keyword.iskeyword(name) or hasattr(builtins, name):
+                    name = "function"
                 program = Program(name, recording, split, arguments, result, dependencies, mode, cotangent)
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
                 program.count = len(flat)
@@ -345,7 +349,8 @@ class CompiledFunction(Generic[P, R]):
         start = state.copy()
         inputs = [x.copy() if isinstance(x, np.ndarray) else x for x in flat]
         try:
-            eager = self.function(*args, **kwargs)
+            with switch(inlined=True):
+                eager = self.function(*args, **kwargs)
         except BaseException:
             program.next_check = program.runs
             raise

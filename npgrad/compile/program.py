@@ -13,7 +13,7 @@ from npgrad.compile.guards import Dependencies, changed, current, differs, membe
 from npgrad.compile.plan import Plan
 from npgrad.compile.recorder import Recording
 from npgrad.compile.stand_in import RecordingArray
-from npgrad.compile.trace import CompileError, Memory, Value
+from npgrad.compile.trace import CompileError, Memory, Value, values_in
 from npgrad.compile.write import Writer, define
 from npgrad.engine.arrays import Array, changes, tick
 from npgrad.engine.function import Function
@@ -85,6 +85,20 @@ class Program:
         if cotangent is not None:
             self.source += "\n\n" + (text := self.write_backward(f"{name}_backward", cotangent))
             self.backward = define(f"{name}_backward", text, writer.namespace)
+        self.captured = dict.fromkeys(self.captured)
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of the arrays that the recorded call computed."""
+        waiting = [value for call in self.plan.calls for value in values_in((call.args, call.kwargs, call.out))]
+        seen: set[int] = set()
+        while waiting:
+            value = waiting.pop()
+            if id(value) not in seen:
+                seen.add(id(value))
+                value.sample = None
+                waiting += [value.memory.value] if value.memory.value is not None else []
+                waiting += [*values_in((value.view.args, value.view.kwargs))] if value.view is not None else []
 
     def name_arrays(self, recording: Recording) -> None:
         """Call arrays of the user's what modules and variables call them, and gradients after them."""
@@ -375,6 +389,7 @@ class Compiled(Function):
 
     def __init__(self, program: Program) -> None:
         self.program, self.run = program, program.runs
+        self.swept = False
         self.edges = tuple(program.captured)
         self.readings = tuple([leaf.storage.read() for leaf in program.leaves])
         self.needs = (True,) * len(self.edges)
@@ -387,6 +402,12 @@ class Compiled(Function):
                 "needs was in memory that the later call used. Call backward() before the next call, or inside the "
                 "function."
             )
+        if self.swept:
+            raise CompileError(
+                "backward() a second time on a result of a compiled function, whose memory the first one has used again. "
+                "Add up the losses and call backward() once, or call the function again."
+            )
+        self.swept = True
         assert self.program.backward is not None
         gradients: tuple[Array, ...] = self.program.backward(dy)
         return gradients

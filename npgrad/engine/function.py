@@ -30,7 +30,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, as_array, tick
+from npgrad.engine.arrays import Array, StandIn, as_array, tick
 from npgrad.engine.holomorphic import entering, leaving
 from npgrad.engine.mode import MODE
 from npgrad.engine.node import Leaf, Node
@@ -96,7 +96,7 @@ class Function(Node):
                 elif mode.grad:
                     tracked = True
                 x = x._array
-            elif type(x) not in _WEAK:
+            elif type(x) not in _WEAK and not (isinstance(x, StandIn) and x.weak):
                 plain.append(len(arrays))
                 x = as_array(x)
             arrays.append(x)
