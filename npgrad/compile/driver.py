@@ -293,14 +293,12 @@ class CompiledFunction(Generic[P, R]):
                 memory = Memory("argument" if isinstance(array, np.ndarray | np.generic) else "number")
                 memory.value = value = Value(array, memory)
                 value.name = names[k] if k < len(names) else f"x{k}"
-                stand_in = RecordingArray(recording, value)
-                if isinstance(x, Tensor):
-                    if id(array) in recording.memories:
-                        raise Eager("it got one tensor twice")
-                    recording.memories[id(array)] = memory
-                    recording.stand_ins[id(array)] = stand_in
+                stand_in: Any = RecordingArray(recording, value)
+                if isinstance(x, Tensor):  # another tensor: this one may also be known to the function by itself
+                    stand_in = type(x)._of(stand_in)
+                    vars(stand_in).update({key: own for key, own in vars(x).items() if key not in ("_array", "_node")})
                 arguments.append((x, value))
-                given.append(x if isinstance(x, Tensor) else stand_in)
+                given.append(stand_in)
             else:
                 arguments.append((x, None))
                 given.append(x)

@@ -27,12 +27,13 @@ _WITH_OUT = frozenset({np.dot, np.argmax, np.cumsum, np.cumprod, np.einsum, np.c
 class Plan:
     """The calls of a program in order, `forward` and then `backward` (a backward pass for later, mostly empty)."""
 
-    def __init__(self, calls: Sequence[Call], split: int, results: Iterable[Value]) -> None:
+    def __init__(self, calls: Sequence[Call], split: int, results: Iterable[Value], lent: Iterable[Value] = ()) -> None:
         self.forward: list[Call] = list(calls[:split])
         self.backward: list[Call] = list(calls[split:])
         self.results = [value for value in results if value is not None]
         self.lasting = {value.memory for value in self.results}
         """Memories whose content is wanted after the run."""
+        self.lent = list(lent)
         self.loose()
         self.drop_copies()
         self.fold_constants()
@@ -290,6 +291,9 @@ class Plan:
         last = last_uses(calls, self.lasting, len(calls))
         free: list[Block] = []
         at: dict[Memory, Block] = {}
+        # Gradients that are lent are looked at after the run, and after one that turned out to be stale: nothing else
+        # is ever in their memory.
+        lent = {value.memory for value in self.lent}
         for k, call in enumerate(calls):
             for memory in call.writes:
                 if memory.kind != "planned" or memory in at:
@@ -298,12 +302,12 @@ class Plan:
                 assert value is not None
                 sample_ = np.asarray(value.sample)
                 block = None
-                if call.out is value:
+                if call.out is value and memory not in lent:
                     old = self.in_place(call, value, last, k, at)
                     if old is not None:
                         block = at.pop(old)
                 if block is None:
-                    block = take(free, sample_.nbytes) or Block(sample_.nbytes)
+                    block = (memory not in lent and take(free, sample_.nbytes)) or Block(sample_.nbytes)
                     if block not in self.blocks:
                         self.blocks.append(block)
                 at[memory] = block

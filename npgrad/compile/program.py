@@ -73,7 +73,7 @@ class Program:
         self.result = self.flatten(result)
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
         self.name_arrays(recording)
-        self.plan = Plan(recording.calls, split, wanted)
+        self.plan = Plan(recording.calls, split, wanted, self.lent.values())
         values = [value for _, value in arguments if value is not None]
         self.writer = writer = Writer(
             self.plan, [*values, *([cotangent] if cotangent is not None else [])], [name, f"{name}_backward"]
@@ -222,7 +222,11 @@ class Program:
             else:
                 value.name = value.name or "g"
                 writer.names[value] = n = writer.fresh(value.name)
-                checks.append(f"if ({n} := {owner}.grad) is None: return STALE")
+                a = value.sample
+                kind, dtype = writer.bind(np.ndarray, "ndarray"), writer.argument(a.dtype)
+                same = f"type({n}) is {kind} and {n}.shape == {a.shape} and {n}.dtype is {dtype} and {n}.strides == {a.strides}"
+                checks.append(f"{n} = {owner}.grad")
+                checks.append(f"if not ({same}): return STALE")
         lines = writer.lines(self.plan.forward)
         if cotangent is not None:
             later = writer.lines(self.plan.backward)

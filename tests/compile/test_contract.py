@@ -786,6 +786,70 @@ def test_a_bad_batch_raises_the_eager_error_and_changes_nothing():
     same(eager, compiled, BATCHES)
 
 
+class Finite(npgrad.Function):
+    """Refuses what was computed, not what was given."""
+
+    def forward(self, x):
+        if not np.isfinite(x).all():
+            raise ValueError("not finite")
+        return x * 1.0
+
+    def backward(self, dy):
+        return dy
+
+
+def test_a_rule_that_refuses_what_was_computed():
+    """Gradients that are lent stay what they were, though part of a run has been made."""
+
+    def build(world):
+        def step(x, y):
+            h = npgrad.tanh(world.model(x))
+            loss = npgrad.cross_entropy(Finite.apply(h * 2) @ Finite.apply(h.T) * 0.1 + h.sum(), y)
+            world.optimizer.zero_grad()
+            loss.backward()
+            world.optimizer.step()
+            return loss
+
+        return step
+
+    eager, compiled = pair(step=build, dropout=0.0)
+    calls = [(batch(k, 4)[0], batch(k, 4)[1]) for k in range(5)]
+    same(eager, compiled, calls)
+    x, y = batch(0, 4)
+    for world in (eager, compiled):
+        with pytest.raises(ValueError, match="not finite"):
+            world.step(np.full_like(x, np.nan), y)
+        for b, values in zip(world.model.buffers(), (0.5, 2.0), strict=True):
+            b[...] = values  # nan by now
+    assert eager.state() == compiled.state()
+    same(eager, compiled, calls)
+
+
+def test_gradients_assigned_in_another_dtype():
+    def assign(world, k):
+        if k % 3 == 2:
+            world.parameters[0].grad = np.asfortranarray(np.ones(world.parameters[0].shape, np.float64))
+
+    def build(world):
+        def step(x, y):
+            loss = npgrad.cross_entropy(world.model(x), y)
+            loss.backward()
+            return loss
+
+        return step
+
+    same(*pair(step=build, dropout=0.0), BATCHES, assign)
+
+
+def test_a_tensor_that_is_an_argument_and_known_to_the_function():
+    q = npgrad.Tensor(np.ones(3))
+    p = nn.Parameter(np.ones(3))
+    step = npgrad.compile(lambda t: (p * t + q).sum(), warm_up=0)
+    for t in (q, npgrad.Tensor(np.full(3, 5.0)), q, npgrad.Tensor(np.full(3, 7.0))):
+        assert step(t).item() == (t._array + 1).sum()
+        trust(step)
+
+
 READING = {
     "item": "loss.item()",
     "float": "float(loss)",
