@@ -18,6 +18,7 @@ from npgrad.compile.program import Program
 from npgrad.compile.recorder import Eager, Recording, Unrecordable
 from npgrad.compile.runtime import STALE
 from npgrad.compile.stand_in import RecordingArray
+from npgrad.compile.tiles import Tiles
 from npgrad.compile.trace import CompileError, Memory, Value
 from npgrad.engine.backward import sweep
 from npgrad.engine.function import Function
@@ -85,6 +86,7 @@ class CompiledFunction(Generic[P, R]):
         self._state = _State()
         self._opaque: dict[type[Function], str] = {}
         self._warned = False
+        self._tiles = True
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -163,7 +165,16 @@ class CompiledFunction(Generic[P, R]):
         if program_ is None:
             return self._eagerly(args, kwargs)
         programs.insert(0, program_)
-        result = self._checked(program_, args, kwargs, flat)
+        try:
+            result = self._checked(program_, args, kwargs, flat)
+        except CompileError:
+            programs.remove(program_)
+            if not any(isinstance(call, Tiles) for call in program_.plan.calls):
+                raise
+            # Whether the product of some rows has the bytes of the product of all is up to the BLAS.
+            self._tiles = False
+            state.log.append("large arrays stay whole: in tiles the bytes were others")
+            return self._slowly(args, kwargs, mode)
         if result is STALE:
             programs.remove(program_)
             return self._eagerly(args, kwargs)
@@ -209,7 +220,7 @@ class CompiledFunction(Generic[P, R]):
                     cotangent.memory.value, cotangent.name = cotangent, "dy"
                     assert roots[0]._node is not None
                     sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
-                program = Program(self._name(), recording, split, arguments, result, dependencies, mode, cotangent)
+                program = Program(self._name(), recording, split, arguments, result, dependencies, mode, cotangent, self._tiles)
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
                 program.count = len(flat)
                 state.log.append(f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}")

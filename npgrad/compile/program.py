@@ -39,6 +39,7 @@ class Program:
         dependencies: Dependencies,
         mode: Mode,
         cotangent: Value | None,
+        tiles: bool,
     ) -> None:
         self.mode, self.dependencies, self.recording_opaque = mode, dependencies, dict(recording.opaque)
         self.runs = 0
@@ -63,7 +64,7 @@ class Program:
         self.result = self.flatten(result)
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
         self.name_arrays(recording)
-        self.plan = Plan(recording.calls, split, wanted)
+        self.plan = Plan(recording.calls, split, wanted, tiles)
         values = [value for _, value in arguments if value is not None]
         self.writer = writer = Writer(self.plan, [*values, *([cotangent] if cotangent is not None else [])])
         gradients = [(leaf, value) for leaf, value in recording.gradients_read.items()]
