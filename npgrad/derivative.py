@@ -207,6 +207,9 @@ class Point:
 @contextmanager
 def differentiating(what: str, leaves: Sequence[Tensor], **mode: Any) -> Iterator[None]:
     """Inside, a function runs that is being differentiated with respect to `leaves`."""
+    recorder = MODE.get().recorder
+    if recorder is not None:
+        recorder.refuse(f"it calls {what}")
     around = MODE.get().differentiating
     mode = {"grad": True, "recorder": None, "differentiating": (*around, frozenset(id(t._node) for t in leaves))} | mode
     try:
