@@ -40,7 +40,7 @@ __all__ = ["Function"]
 
 _PACKAGE = join(dirname(dirname(__file__)), "")
 # What the graph keeps on a node: a rule that saved something under such a name would read something else in backward.
-_TAKEN = frozenset(vars(Node))
+_TAKEN = frozenset(vars(Node)) | {"out_shape", "out_dtype"}
 # Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
 _WEAK = frozenset({float, int, bool, complex, type(None)})
 
