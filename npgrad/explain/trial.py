@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 from npgrad.declared import signature
 from npgrad.engine.arrays import unbroadcast
 from npgrad.engine.function import Function
+from npgrad.engine.holomorphic import Holomorphic, slopes
 from npgrad.explain.derivation import Case, Equation, Symbol
 from npgrad.explain.draw import axis_length, draw_array, draw_sizes, evaluate_value
 from npgrad.explain.evaluate import Scope, Variable
 from npgrad.explain.report import TOLERANCE, Check
 from npgrad.explain.source import Subject, watch
 from npgrad.explain.syntax import DerivationError, Ref, walk
-from npgrad.engine.arrays import unbroadcast
-from npgrad.engine.function import Function
-from npgrad.engine.holomorphic import Holomorphic, slopes
 
 __all__ = ["Trial", "difference"]
 
