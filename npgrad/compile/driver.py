@@ -13,7 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from npgrad.compile.guards import Dependencies, differs
+from npgrad.compile.guards import Dependencies, changed, current, differs
 from npgrad.compile.program import Program
 from npgrad.compile.recorder import Eager, Recording, Unrecordable
 from npgrad.compile.runtime import STALE
@@ -73,6 +73,8 @@ class _State(threading.local):
         self.floats: dict[Any, tuple[Any, ...]] = {}
         self.varying: dict[Any, set[int]] = {}
         self.running = False
+        self.failed: Exception | None = None
+        """What a run raised before it had changed anything."""
         self.log: list[str] = []
 
 
@@ -121,7 +123,9 @@ class CompiledFunction(Generic[P, R]):
             if program.changed_before(error):
                 program.abandon()
                 raise
-            return STALE  # the eager run raises it where it belongs
+            # If it is the user's, the eager run raises it where it belongs.
+            state.failed = error
+            return STALE
         except BaseException:
             program.abandon()
             raise
@@ -153,6 +157,11 @@ class CompiledFunction(Generic[P, R]):
                 programs.insert(0, program)
                 state.program = program
                 return result
+        if state.failed is not None:
+            failed, state.failed = state.failed, None
+            result = self._eagerly(args, kwargs)
+            self._give_up(key, f"its program raised {type(failed).__name__}: {failed}")
+            return result
         if calls <= self.warm_up or calls < state.next_try.get(key, 0) or any(p.hooked() for p in programs):
             return self._eagerly(args, kwargs)
         if len(programs) >= VARIANTS:
@@ -167,18 +176,19 @@ class CompiledFunction(Generic[P, R]):
         programs.insert(0, program_)
         try:
             result = self._checked(program_, args, kwargs, flat)
-        except CompileError:
+        except Different as error:
             programs.remove(program_)
             if not any(isinstance(call, Tiles) for call in program_.plan.calls):
                 raise
             # Whether the product of some rows has the bytes of the product of all is up to the BLAS.
             self._tiles = False
             state.log.append("large arrays stay whole: in tiles the bytes were others")
-            return self._slowly(args, kwargs, mode)
-        if result is STALE:
+            return error.eager
+        if not program_.runs:
             programs.remove(program_)
-            return self._eagerly(args, kwargs)
-        state.program = program_
+            self._give_up(key, f"its program does not apply to the call it was recorded in ({program_.why_stale(flat)})")
+        else:
+            state.program = program_
         return result
 
     def _eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -276,7 +286,7 @@ class CompiledFunction(Generic[P, R]):
         """Raise CompileError if the run has changed what it depends on, and put that back."""
         for text, form, container, key, value in dependencies.guards:
             now = current(form, container, key)
-            if differs(now, value):
+            if changed(form, value, now):
                 put_back(form, container, key, value)
                 raise CompileError(
                     f"{self._name()} changes {text} (from {value!r} to {now!r}) and depends on it, which only Python could "
@@ -329,21 +339,17 @@ class CompiledFunction(Generic[P, R]):
             if result is not STALE:
                 found = state.copy()
                 difference = after.difference(found) or different(eager, result)
+                if not difference and program.backward is not None and gradients is None:
+                    difference = "whether it can be differentiated"
                 if not difference and gradients is not None:
                     assert program.backward is not None
                     mine = program.backward(np.ones_like(next(t for t in tensors(eager) if has_graph(t))._array))
                     pairs = zip(gradients, mine, strict=True)
                     difference = next(("a gradient" for a, b in pairs if a.tobytes() != b.tobytes()), "")
                 if difference:
-                    raise CompileError(
-                        f"the compiled {self._name()} and the eager one differ in {difference}. Something that the program "
-                        "cannot see has changed (a number kept in an object, a global of another module), or the function "
-                        "does not give the same result twice. What was computed eagerly stands; give what changes to the "
-                        "function as an argument, or do not compile it."
-                    )
+                    raise Different(self._name(), difference, detached(eager))
         finally:
-            if program.runs:
-                state.restore(after)
+            state.restore(after)
             for x, new, _ in changed:
                 if x.flags.writeable:
                     x[...] = new
@@ -372,6 +378,18 @@ class CompiledFunction(Generic[P, R]):
         return "\n".join(lines)
 
 
+class Different(CompileError):
+    """A check found that the program computes something else."""
+
+    def __init__(self, name: str, what: str, eager: Any) -> None:
+        super().__init__(
+            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see has changed (a "
+            "number kept in an object, a global of another module), or the function does not give the same result twice. "
+            "What was computed eagerly stands; give what changes to the function as an argument, or do not compile it."
+        )
+        self.eager = eager
+
+
 class State:
     """Everything a program and its function may change: arrays, gradients, generators, counters."""
 
@@ -390,7 +408,9 @@ class State:
         """The gradients that the program captures, by the eager graph, which stays as it is."""
         if program.backward is None:
             return None
-        root = next(t for t in tensors(result) if has_graph(t))
+        root = next((t for t in tensors(result) if has_graph(t)), None)
+        if root is None:
+            return None
         kept = [(leaf, leaf._grad, leaf.hooks) for leaf in program.captured]
         try:
             for leaf, _, _ in kept:
@@ -552,19 +572,10 @@ def different(a: Any, b: Any) -> str:
     return "" if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b)) else "the result"
 
 
-def current(form: str, container: Any, key: Any) -> Any:
-    """What a guarded place holds now."""
-    if form == "cell":
-        return container.cell_contents
-    if form == "attribute":
-        return getattr(container, key)
-    return container[key]
-
-
 def put_back(form: str, container: Any, key: Any, value: Any) -> None:
     if form == "cell":
         container.cell_contents = value
     elif form == "attribute":
         setattr(container, key, value)
-    else:
+    elif form != "members":
         operator.setitem(container, key, value)

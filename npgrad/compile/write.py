@@ -231,7 +231,9 @@ class Writer:
         name = self.bind(call.function, call.function.__name__)
         options = {} if call.kwargs.get("order") and len(call.kwargs) == 1 else call.kwargs  # the memory has that order
         tail = "".join(f", {key}={self.argument(x)}" for key, x in options.items())
-        return [*lines, f"{name}({', '.join(operands)}, {self.target(call)}{tail})"]
+        # NumPy 2.4 deprecates the third argument by position for these two.
+        out = "out=" if call.function in (np.maximum, np.minimum) else ""
+        return [*lines, f"{name}({', '.join(operands)}, {out}{self.target(call)}{tail})"]
 
     def _reduce(self, call: Call) -> list[str]:
         x, axis, dtype, keepdims = call.args

@@ -107,7 +107,8 @@ class Function(Node):
         if tracked:
             node.needs = tuple([edge is not None for edge in edges])
             for k in plain:
-                arrays[k] = arrays[k].copy()
+                a = arrays[k] if mode.recorder is None else mode.recorder.lift(arrays[k])
+                arrays[k] = a.copy()
         if mode.holomorphic:
             arrays, options = entering(arrays, [tracked and edge is not None for edge in edges], options)
         if mode.recorder is not None:
