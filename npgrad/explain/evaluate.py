@@ -6,13 +6,16 @@ more of them, `@`, costs nothing: along it a variable is perturbed in all its el
 gives every derivative of the lines that follow in a single evaluation (`truth` in `verify`).
 
 Everything is evaluated in complex numbers too, for the complex step: comparisons and maxima look at the real part.
+
+With `noise`, every operation that rounds gets a random relative error of up to `NOISE`: how far a result moves says how
+much rounding it carries (Monte Carlo arithmetic: Parker 1997, "Monte Carlo Arithmetic", UCLA CSD-970002).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,10 +39,13 @@ from npgrad.explain.syntax import (
     children,
 )
 
-__all__ = ["Scope", "Value", "Variable"]
+__all__ = ["AMPLIFIED", "Scope", "Value", "Variable"]
 
 Array = NDArray[Any]
 DIRECTIONS = "@"
+AMPLIFIED = 1024
+"""How many times larger than rounding the errors that `noise` makes are, so that they stand out from it."""
+NOISE = AMPLIFIED * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,7 @@ _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "minimum": lambda a, b: np.where(real(a) <= real(b), a, b),
     "where": lambda c, a, b: np.where(real(c) != 0, a, b),
 }
+_SELECTING = ("abs", "sign", "floor", "maximum", "minimum", "where")
 _REDUCED: dict[str, Callable[..., Any]] = {"sum": np.sum, "mean": np.mean, "prod": np.prod}
 _COMPARISONS: dict[str, Callable[..., Any]] = {
     "<": np.less,
@@ -144,12 +151,13 @@ class Scope:
     source: Source
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Shapes known in advance for names on the left (gradients have the shape of what they belong to)."""
+    noise: np.random.Generator | None = None
 
     def fail(self, problem: str, node: Node) -> DerivationError:
         return DerivationError(problem, node.at, self.source)
 
     def copy(self, **variables: Variable) -> Scope:
-        return Scope({**self.variables, **variables}, self.sizes, self.source, self.shapes)
+        return replace(self, variables={**self.variables, **variables})
 
     # -- how many values an index takes --------------------------------------------------------------------------------
 
@@ -242,19 +250,20 @@ class Scope:
                 return Value(inner.axes, np.asarray(np.negative(inner.data)))
             case Binary():
                 left, right = self._value(node.left, sizes), self._value(node.right, sizes)
-                return combine(_power if node.op == "**" else _ARITHMETIC[node.op], left, right)
+                return self.rounded(combine(_power if node.op == "**" else _ARITHMETIC[node.op], left, right))
             case Compare():
-                parts = [self._value(operand, sizes) for operand in node.operands]
+                parts = [self.exactly(operand, sizes) for operand in node.operands]
                 found = Value((), np.asarray(1))
                 for op, left, right in zip(node.ops, parts, parts[1:], strict=False):
                     held = combine(lambda a, b, op=op: _COMPARISONS[op](real(a), real(b)).astype(int), left, right)
                     found = combine(np.multiply, found, held)
                 return found
             case Delta():
-                left, right = self._value(node.left, sizes), self._value(node.right, sizes)
+                left, right = self.exactly(node.left, sizes), self.exactly(node.right, sizes)
                 return combine(lambda a, b: np.equal(a, b).astype(int), left, right)
             case Call():
-                return combine(_ELEMENTWISE[node.function], *[self._value(a, sizes) for a in node.args])
+                value = combine(_ELEMENTWISE[node.function], *[self._value(a, sizes) for a in node.args])
+                return value if node.function in _SELECTING else self.rounded(value)
             case Size():
                 size = sizes.get(node.letter, self.sizes.get(node.letter))
                 if size is None:
@@ -263,6 +272,20 @@ class Scope:
             case Reduce():
                 return self.reduce(node, sizes)
         raise TypeError(f"not an expression: {node!r}")
+
+    def rounded(self, value: Value) -> Value:
+        """The value with the error that `noise` asks for; integers are exact."""
+        data = value.data
+        if self.noise is None or data.dtype.kind not in "fc":
+            return value
+        error = self.noise.uniform(-NOISE, NOISE, (2, *data.shape))
+        if data.dtype.kind == "f":
+            return Value(value.axes, np.asarray(data * (1 + error[0])))
+        return Value(value.axes, np.asarray(data.real * (1 + error[0]) + 1j * (data.imag * (1 + error[1]))))
+
+    def exactly(self, node: Node, sizes: Mapping[str, int]) -> Value:
+        """The value without noise of its own: of an index, or of what is compared and must stay equal."""
+        return (self if self.noise is None else replace(self, noise=None))._value(node, sizes)
 
     def reduce(self, node: Reduce, sizes: Mapping[str, int]) -> Value:
         inside = dict(sizes)
@@ -293,7 +316,9 @@ class Scope:
             best = np.argmax(real(data), axis=axis) if kind == "max" else np.argmin(real(data), axis=axis)
             place = np.expand_dims(best, axis)
             return Value(rest, np.take_along_axis(data, place, axis).squeeze(axis))
-        return Value(rest, np.asarray(_REDUCED[kind](data, axis=axis)))
+        # The terms carry the noise: a sum that cancels rounds as its terms do.
+        data = self.rounded(value).data
+        return self.rounded(Value(rest, np.asarray(_REDUCED[kind](data, axis=axis))))
 
     def element(self, node: Ref, sizes: Mapping[str, int]) -> Value:
         variable = self.variables.get(node.name)
@@ -327,7 +352,7 @@ class Scope:
         """Elements at computed places; a place outside the array holds 0, as padding does."""
         places = []
         for index in node.indices:
-            place = self._value(index, sizes)
+            place = self.exactly(index, sizes)
             if DIRECTIONS in place.axes:
                 raise self.fail("an index must not depend on a differentiated variable", index)
             places.append(place)
