@@ -44,6 +44,7 @@ __all__ = ["CheckpointError", "load", "save"]
 
 MAGIC = b"\x89npgrad\n"
 VERSION = 1
+WINDOWS = os.name == "nt"
 # Magic, version, size of the file; SHA-256; size of the header.
 _FRONT = struct.Struct("<8sIQ")
 _SHA = slice(_FRONT.size, _FRONT.size + 32)
@@ -211,7 +212,7 @@ def _replace(path: Path, parts: list[bytes]) -> None:
 
 def _rename(temporary: Path, path: Path) -> None:
     # Windows refuses while anybody, a virus scanner too, has the old file open: mostly for milliseconds.
-    for pause in (0.01, 0.05, 0.2, 0.5, 1.0) if os.name == "nt" else ():
+    for pause in (0.01, 0.05, 0.2, 0.5, 1.0) if WINDOWS else ():
         try:
             os.replace(temporary, path)
             return

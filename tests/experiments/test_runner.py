@@ -112,6 +112,7 @@ def test_a_process_that_dies_is_named_and_the_others_go_on(lesson: Experiment, s
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on Unix")
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_keeps_what_is_finished(directory: Path, store: Store) -> None:
     # gain=3 ends at once, the others wait for a minute.
     arguments = ["run", "fake", "--jobs", "2", "--set", "wait=60", "--set", "gain=3,1,2", "--out", str(store.directory)]
