@@ -22,7 +22,7 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if CI else "dev")
 settings.load_profile(PROFILE)
 
 SEED = int(os.environ.get("NPGRAD_SEED", "0"))
-"""Where the random cases of the suite start: another seed gives another suite. Unset, at home, Hypothesis draws anew."""
+"""Where the random cases of the suite start: another seed, another suite. Unset, at home, Hypothesis draws anew."""
 
 
 @pytest.hookimpl(tryfirst=True)
