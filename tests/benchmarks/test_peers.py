@@ -84,7 +84,7 @@ def test_a_worker_that_fails_says_so(data: Path, monkeypatch: pytest.MonkeyPatch
     with Process("numpy_plain", 1, data) as process, monkeypatch.context() as patch:
         process.ask("setup", kind="train", options=NETS[0].options)
         patch.setattr(benchmarks.process, "PATIENCE", 0.2)
-        with pytest.raises(Failed, match="no answer within 0.2 s"):
+        with pytest.raises(Failed, match=r"no answer within 0\.2 s"):
             process.ask("run", steps=10_000_000)
     with Process("numpy_plain", 1, data) as process:
         with pytest.raises(Failed, match="not written for this peer") as caught:
