@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
@@ -66,7 +67,9 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if os.name == "nt":  # an open file cannot be removed there, and one that the next has opened need not be
+        if (
+            sys.platform == "win32"
+        ):  # an open file cannot be removed there, and one that the next has opened need not be
             os.close(self._file)
             with contextlib.suppress(OSError):
                 self.path.unlink()
@@ -78,7 +81,7 @@ class Lock:
 
 def _take(file: int) -> bool:
     """Whether the lock was taken; False where there are none. Raises OSError if another process holds it."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         os.lseek(file, _FAR, os.SEEK_SET)
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
