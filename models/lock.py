@@ -79,19 +79,24 @@ class Lock:
             os.close(self._file)
 
 
-def _take(file: int) -> bool:
-    """Whether the lock was taken; False where there are none. Raises OSError if another process holds it."""
-    if sys.platform == "win32":
+if sys.platform == "win32":
+
+    def _take(file: int) -> bool:
         os.lseek(file, _FAR, os.SEEK_SET)
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         finally:
             os.lseek(file, 0, os.SEEK_SET)
         return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        return False
-    return True
+
+else:
+
+    def _take(file: int) -> bool:
+        """Whether the lock was taken; False where there are none. Raises OSError if another process holds it."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            return False
+        return True
