@@ -38,7 +38,8 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["CheckpointError", "load", "save"]
 

@@ -18,11 +18,10 @@ import npgrad
 from experiments import style
 from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Records
 from experiments.runner import Progress
-from experiments.store import Records
 from experiments.tables import spread
-from models.mlp import MLP
-from models.mlp import STAGES as SCALES
+from models.mlp import MLP, STAGES as SCALES
 from models.training import generators
 from npgrad import Tensor, data, diagnose, optim
 from npgrad.functions import cross_entropy
@@ -96,7 +95,7 @@ def run(config: Config, progress: Progress) -> Result:
     def loss_now() -> Tensor:
         return cross_entropy(model(x), y)
 
-    @npgrad.replay
+    @npgrad.compile
     def update() -> Tensor:
         loss = loss_now()
         optimizer.zero_grad()

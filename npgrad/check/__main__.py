@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     # Imported here so that --help answers at once.
     from npgrad.check import certificate, conventions, mutants
-    from npgrad.function import registry
+    from npgrad.functions import registry
 
     try:
         names = certificate.select(asked.functions) if asked.functions else list(registry)

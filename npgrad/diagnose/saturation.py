@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from npgrad import nn
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["SATURATION", "saturation"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from npgrad.explain.place import applied_by
 from npgrad.explain.source import Subject, subject_of
-from npgrad.function import registry
+from npgrad.functions import registry
 
 __all__ = ["Group", "UnknownName", "find", "groups", "name_of", "subjects"]
 

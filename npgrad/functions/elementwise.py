@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.function import Function
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = [
     "Abs", "Cos", "Exp", "Expm1", "Log", "Log1p", "Sin", "Sqrt",
@@ -25,16 +26,12 @@ class Exp(Function):
                   = dy[i]*y[i]
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
-        self.y = np.exp(x, out=self.y)  # (1)
+        self.y = np.exp(x)  # (1)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = np.multiply(dy, self.y, out=self.dx)  # (2)
-        return self.dx
+        return dy * self.y  # (2)
 
 
 class Log(Function):
@@ -48,17 +45,12 @@ class Log(Function):
         (2) dx[i] = dy[i]/x[i]
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         self.x = x
-        self.y = np.log(x, out=self.y)  # (1)
-        return self.y
+        return np.log(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = np.divide(dy, self.x, out=self.dx)  # (2)
-        return self.dx
+        return dy / self.x  # (2)
 
 
 class Log1p(Function):
@@ -73,18 +65,12 @@ class Log1p(Function):
         (2) dx[i] = dy[i]/(1 + x[i])
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         self.x = x
-        self.y = np.log1p(x, out=self.y)  # (1)
-        return self.y
+        return np.log1p(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = dx = np.asarray(np.add(1.0, self.x, out=self.dx))
-        np.divide(dy, dx, out=dx)  # (2)
-        return dx
+        return dy / (1 + self.x)  # (2)
 
 
 class Expm1(Function):
@@ -103,18 +89,12 @@ class Expm1(Function):
         run.
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         self.x = x
-        self.y = np.expm1(x, out=self.y)  # (1)
-        return self.y
+        return np.expm1(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = dx = np.asarray(np.exp(self.x, out=self.dx))
-        np.multiply(dx, dy, out=dx)  # (2)
-        return dx
+        return dy * np.exp(self.x)  # (2)
 
 
 class Sqrt(Function):
@@ -132,17 +112,12 @@ class Sqrt(Function):
         the root, as normalisation layers do.
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
-        self.y = np.sqrt(x, out=self.y)  # (1)
+        self.y = np.sqrt(x)  # (1)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = dx = np.asarray(np.multiply(dy, 0.5, out=self.dx))
-        np.divide(dx, self.y, out=dx)  # (2)
-        return dx
+        return dy / 2 / self.y  # (2)
 
 
 class Abs(Function):
@@ -160,20 +135,12 @@ class Abs(Function):
         it is what sign(0) gives.
     """
 
-    y: Array
-    slope: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         self.x = x
-        # The modulus of a complex number is not holomorphic: only the sign of the real part is.
-        self.y = np.multiply(x, np.sign(x.real)) if np.iscomplexobj(x) else np.abs(x, out=self.y)  # (1)
-        return self.y
+        return np.abs(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.slope = np.sign(self.x.real, out=self.slope)
-        self.dx = np.multiply(dy, self.slope, out=self.dx)  # (2)
-        return self.dx
+        return dy * np.sign(self.x)  # (2)
 
 
 class Sin(Function):
@@ -187,18 +154,12 @@ class Sin(Function):
         (2) dx[i] = dy[i]*cos(x[i])
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         self.x = x
-        self.y = np.sin(x, out=self.y)  # (1)
-        return self.y
+        return np.sin(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = dx = np.asarray(np.cos(self.x, out=self.dx))
-        np.multiply(dx, dy, out=dx)  # (2)
-        return dx
+        return dy * np.cos(self.x)  # (2)
 
 
 class Cos(Function):
@@ -212,19 +173,12 @@ class Cos(Function):
         (2) dx[i] = -dy[i]*sin(x[i])
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         self.x = x
-        self.y = np.cos(x, out=self.y)  # (1)
-        return self.y
+        return np.cos(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = dx = np.asarray(np.sin(self.x, out=self.dx))
-        np.multiply(dx, dy, out=dx)
-        np.negative(dx, out=dx)  # (2)
-        return dx
+        return -(dy * np.sin(self.x))  # (2)
 
 
 def exp(x: TensorLike) -> Tensor:

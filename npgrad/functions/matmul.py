@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.function import Function
 from npgrad.functions.matrix_sums import column_sum
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["Linear", "MatMul", "linear", "matmul"]
 
@@ -121,35 +122,46 @@ class MatMul(Function):
         together, not a product per member and a sum.
     """
 
-    y: Array
-    da: Array
-    db: Array
-
-    def forward(self, a: Array, b: Array) -> Array:
-        if np.ndim(a) == 0 or np.ndim(b) == 0:
+    @classmethod
+    def check(cls, a: Array, b: Array) -> None:
+        left, right = np.shape(a), np.shape(b)
+        if not left or not right:
             raise ValueError(
-                f"matmul takes vectors and matrices; got operands of shape {np.shape(a)} and {np.shape(b)}. "
+                f"matmul takes vectors and matrices; got operands of shape {left} and {right}. "
                 "Use * to multiply by a number."
             )
+        rows_of_b = right[-2] if len(right) > 1 else right[0]
+        if left[-1] != rows_of_b:
+            raise ValueError(
+                f"matmul of shapes {left} and {right}: rows of {left[-1]} entries meet columns of {rows_of_b}, and must "
+                "be as long. Transpose one of them (.T), or reshape it."
+            )
+        stacks = zip(left[-3::-1], right[-3::-1], strict=False)
+        if any(n != m and n != 1 and m != 1 for n, m in stacks):
+            raise ValueError(f"matmul of shapes {left} and {right}: the axes before the last two do not broadcast.")
+
+    def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b = a, b
-        self.y = np.matmul(a, b, out=self.y)  # (1)
-        return self.y
+        y: Array = a @ b  # (1)
+        return y
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
         a, b = self.a, self.b
-        dy = np.asarray(dy)
+        da = db = None
         if b.ndim == 1:
             b, dy = b[:, None], dy[..., None]
         if a.ndim == 1:
             a, dy = a[None, :], dy[..., None, :]
         if self.needs[0]:
-            self.da = np.matmul(dy, b.swapaxes(-1, -2), out=self.da)  # (2)
+            da = dy @ b.swapaxes(-1, -2)  # (2)
         if self.needs[1]:
             if a.ndim > 2 and b.ndim == 2:
                 a, dy = rows(a), rows(dy)
-            self.db = np.matmul(a.swapaxes(-1, -2), dy, out=self.db)  # (3)
-        da = self.da if self.a.ndim > 1 or self.da is None else self.da[..., 0, :]
-        db = self.db if self.b.ndim > 1 or self.db is None else self.db[..., 0]
+            db = a.swapaxes(-1, -2) @ dy  # (3)
+        if da is not None and self.a.ndim == 1:
+            da = da[..., 0, :]
+        if db is not None and self.b.ndim == 1:
+            db = db[..., 0]
         return da, db
 
 
@@ -171,39 +183,37 @@ class Linear(Function):
         further examples.
     """
 
-    y: Array
-    dx: Array
-    dW: Array
-    db: Array
-
-    def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
+    @classmethod
+    def check(cls, x: Array, W: Array, b: Array | None = None) -> None:
         if x.ndim < 1 or W.ndim != 2 or x.shape[-1] != W.shape[0] or (b is not None and b.shape != W.shape[1:]):
             raise ValueError(
                 f"linear got x of shape {x.shape}, W of shape {W.shape}, b of shape {None if b is None else b.shape}; "
                 "it takes x (…, fan_in), W (fan_in, fan_out) and b (fan_out,)."
             )
-        self.x, self.W, self.b = x, W, b
-        self.y = x.dot(W, out=self.y)
+
+    def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
+        self.x_shape, self.x, self.W = x.shape, rows(x), W
+        y: Array = np.dot(self.x, W)
         if b is not None:
-            self.y += b  # (1)
-        return self.y
+            y += b  # (1)
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], W.shape[1])
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:
-        x, W = self.x, self.W
-        if self.needs[0]:
-            self.dx = dy.dot(W.T, out=self.dx)  # (4)
-        if x.ndim != 2:
-            x, dy = rows(x), rows(dy)
+        dx = dW = db = None
+        dy = rows(dy)
+        if self.needs[2]:
+            db = column_sum(dy)  # (2)
         if self.needs[1]:
-            self.dW = x.T.dot(dy, out=self.dW)  # (3)
-        if self.b is not None and self.needs[2]:
-            self.db = column_sum(dy, out=self.db)  # (2)
-        return self.dx, self.dW, self.db
+            dW = np.dot(self.x.T, dy)  # (3)
+        if self.needs[0]:
+            dx = np.dot(dy, self.W.T)  # (4)
+            dx = dx if len(self.x_shape) == 2 else dx.reshape(self.x_shape)
+        return dx, dW, db
 
 
 def rows(a: Array) -> Array:
     """a as a matrix of its last axis; not by reshape(-1, …), which cannot tell how many rows of nothing there are."""
-    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+    return a if a.ndim == 2 else a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
 
 
 def matmul(a: TensorLike, b: TensorLike) -> Tensor:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = [
     "calculate_gain", "constant", "fans", "generator", "kaiming_normal", "kaiming_uniform", "normal", "ones",

@@ -10,7 +10,7 @@ import pytest
 
 import npgrad
 from npgrad import Tensor
-from npgrad.protocols import supported
+from npgrad.bindings.protocols import supported
 
 RNG = np.random.default_rng(0)
 A = RNG.uniform(0.2, 0.8, size=(3, 4))

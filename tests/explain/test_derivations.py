@@ -11,6 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from npgrad.engine.function import Function
 from npgrad.explain.derivation import Case, Derivation, Equation
 from npgrad.explain.mutants import Outcome, summary, tally
 from npgrad.explain.notation import parse
@@ -19,7 +20,7 @@ from npgrad.explain.report import TOLERANCE
 from npgrad.explain.source import Subject, docstring_rows, load, subject_of
 from npgrad.explain.trial import Trial, difference
 from npgrad.explain.verify import verify
-from npgrad.function import Function, registry
+from npgrad.functions import registry
 from tests.conftest import SEED
 
 NAMES = list(things())

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from npgrad import functions as F
-from npgrad.tensor import Tensor, raw
+from npgrad.engine.tensor import Tensor, raw
 
 __all__ = ["dispatch_function", "dispatch_ufunc", "supported"]
 
@@ -40,30 +40,16 @@ _REFUSED = ("out", "dtype", "where", "initial", "casting")
 
 def _table() -> dict[Any, str]:
     table = dict(_SPELLED_OTHERWISE)
-    for name in F.__all__:  # type: ignore[attr-defined]  # computed, and so unknown to type checkers
+    for name, function in vars(F).items():
         namesake = getattr(np, name, None)
-        if callable(namesake) and not isinstance(namesake, type):
+        if callable(function) and callable(namesake) and not isinstance(namesake, type):
             table.setdefault(namesake, name)
     return table
 
 
 supported: dict[Any, str] = _table()
 """NumPy function or ufunc -> the name of the npgrad function that differentiates it."""
-
-
-class _Rules(dict[Any, Callable[..., Tensor] | None]):
-    """NumPy function -> the npgrad function, for those that have been asked for: looking one up loads its family."""
-
-    def __missing__(self, function: Any) -> Callable[..., Tensor] | None:
-        name = supported.get(function)
-        if name is None:
-            return None
-        rule: Callable[..., Tensor] = getattr(F, name)
-        self[function] = rule
-        return rule
-
-
-_rules = _Rules()
+_rules: dict[Any, Callable[..., Tensor]] = {function: getattr(F, name) for function, name in supported.items()}
 
 
 def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -72,7 +58,7 @@ def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], option
         if any(isinstance(x, Tensor) for x in (*options.get("out", ()), options.get("where"))):
             refuse_options(ufunc.__name__, options)
         return ufunc(*[raw(x) for x in inputs], **options)
-    rule = _rules[ufunc]
+    rule = _rules.get(ufunc)
     if method != "__call__" or rule is None:
         refuse(ufunc.__name__ + ("" if method == "__call__" else f".{method}"))
     if options:
@@ -84,7 +70,7 @@ def dispatch_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, An
     """NEP 18: called by NumPy when one of its functions meets a tensor. Raises TypeError for what has no rule."""
     if function in _WITHOUT_GRADIENT:
         return function(*[raw(x) for x in args], **{name: raw(x) for name, x in kwargs.items()})
-    rule = _rules[function]
+    rule = _rules.get(function)
     if rule is None:
         refuse(function.__name__)
     if len(args) > 2:
@@ -123,3 +109,15 @@ def refuse(name: str) -> NoReturn:
 def refuse_options(name: str, options: dict[str, Any]) -> NoReturn:
     given = ", ".join(f"{key}=" for key in options)
     raise TypeError(f"np.{name} on a tensor does not take {given}; call it without, on tensors of the dtype you want.")
+
+
+def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+    return dispatch_ufunc(ufunc, method, inputs, options)
+
+
+def _array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    return dispatch_function(function, args, kwargs)
+
+
+Tensor.__array_ufunc__ = _array_ufunc
+Tensor.__array_function__ = _array_function
