@@ -114,7 +114,7 @@ def fit(
     if batches is None:
         batches = Batches(x, y, config.batch_size, generators(config.seed).batches)
 
-    @npgrad.replay
+    @npgrad.compile
     def update(x: Indices, y: Indices) -> Tensor:
         loss = cross_entropy(model(x), y)
         optimizer.zero_grad()

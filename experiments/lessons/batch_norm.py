@@ -260,7 +260,7 @@ def overfitting(config: Config, corpus: Corpus, model: Any, rngs: Generators, pr
     optimizer = optim.SGD(model.parameters(), lr=config.lr)
     batches = data.Batches(*few, n + config.company, rngs.batches)
 
-    @npgrad.replay
+    @npgrad.compile
     def update(x: Indices, y: Indices) -> None:
         loss = cross_entropy(model(x)[:n], y)
         optimizer.zero_grad()

@@ -96,7 +96,7 @@ def run(config: Config, progress: Progress) -> Result:
     def loss_now() -> Tensor:
         return cross_entropy(model(x), y)
 
-    @npgrad.replay
+    @npgrad.compile
     def update() -> Tensor:
         loss = loss_now()
         optimizer.zero_grad()
