@@ -31,11 +31,10 @@ from weakref import ReferenceType
 import numpy as np
 
 from npgrad.declared import signature
-from npgrad.engine.arrays import as_array
+from npgrad.engine.arrays import as_array, Array, tick
 from npgrad.engine.function import Function
 from npgrad.engine.mode import switch
 from npgrad.engine.backward import reachable
-from npgrad.engine.arrays import Array, tick
 from npgrad.engine.tensor import Tensor
 
 __all__ = ["grad", "hvp", "jvp"]

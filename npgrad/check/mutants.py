@@ -23,6 +23,7 @@ from npgrad.check.gradcheck import COMPLEX, DIFFERENCES, TORCH, Report, backward
 from npgrad.check.second_derivative import hvpcheck
 from npgrad.derivative import Point
 from npgrad.functions import registry
+from npgrad.functions.error_function import erfc
 
 __all__ = ["MUTANTS", "Mutant", "killers", "table"]
 
@@ -292,7 +293,7 @@ MUTANTS: list[Mutant] = [
     Mutant("Abs", "abs'(0) = 1", lambda o, s, dy: dy * np.where(s.x.real >= 0, 1.0, -1.0)),
     Mutant("Relu", "relu'(0) = 1", lambda o, s, dy: dy * (s.given[0].real >= 0), keeping),
     Mutant("Relu", "dead units pass gradients", lambda o, s, dy: dy * 1.0),
-    Mutant("Gelu", "the density's x forgotten", lambda o, s, dy: dy * s.y / s.given[0], keeping),
+    Mutant("Gelu", "the density's term forgotten", lambda o, s, dy: dy * erfc(-s.given[0] / 2**0.5) / 2, keeping),
     Mutant("Neg", "sign", lambda o, s, dy: dy * 1.0),
     Mutant("Sub", "the second operand's sign", lambda o, s, dy: (dy, dy)),
     Mutant("Mul", "each operand's own factor", lambda o, s, dy: (dy * s.a, dy * s.b)),

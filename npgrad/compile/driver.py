@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import threading
 import types
 import warnings
@@ -223,8 +224,12 @@ class CompiledFunction(Generic[P, R]):
                 return None
             except CompileError:
                 raise
-            except Exception:
-                return None  # the eager run raises it where it belongs
+            except Exception as error:
+                if os.environ.get("NPGRAD_COMPILE_DEBUG"):
+                    raise
+                # An error of the user's is raised by the eager run, where it belongs.
+                self._give_up(key, f"recording it failed ({type(error).__name__}: {error})")
+                return None
             finally:
                 state.running = False
                 MODE.reset(token)

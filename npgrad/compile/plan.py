@@ -19,6 +19,7 @@ __all__ = ["Plan"]
 
 SMALL, LARGE = 1 << 9, 1 << 17
 """Broadcast operands of results with so many entries are written out first."""
+_COMPARISONS = frozenset({np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal})
 _PURE = frozenset({"ufunc", "reduce", "ufunc_method", "function", "method", "attribute", "getitem", "copy", "make", "operator", "expand"})
 _WITH_OUT = frozenset({np.dot, np.argmax, np.cumsum, np.cumprod, np.einsum, np.concatenate, np.stack, np.clip, np.where})
 
@@ -165,6 +166,8 @@ class Plan:
 
     def expanded(self, calls: list[Call]) -> Iterable[Call]:
         """NumPy broadcasts slowly: a row copied to all rows first and an operation of equal shapes is faster."""
+        written: dict[tuple[Value, tuple[int, ...]], tuple[Value, int]] = {}
+        writes: dict[Memory, int] = {}
         for call in calls:
             if call.form == "ufunc" and isinstance(call.out, Value) and not set(call.kwargs) - {"order"} and call.function.signature is None:
                 shape = np.shape(call.out.sample)
@@ -172,6 +175,10 @@ class Plan:
                 if SMALL <= np.size(call.out.sample) <= LARGE and any(np.shape(sample(x)) == shape for x in args):
                     for k, x in enumerate(args):
                         if isinstance(x, Value) and np.shape(x.sample) not in ((), shape) and np.size(x.sample) > 1:
+                            known, age = written.get((x, shape), (None, -1))
+                            if known is not None and age == writes.get(x.memory, 0):
+                                args[k] = known
+                                continue
                             full = Value(np.broadcast_to(x.sample, shape).copy(), Memory("planned"))
                             full.memory.value = full
                             full.name = x.name and f"{x.name}_rows"
@@ -179,9 +186,12 @@ class Plan:
                             copy.out, copy.errors = full, call.errors
                             copy.writes = [full.memory]
                             args[k] = full
+                            written[x, shape] = full, writes.get(x.memory, 0)
                             yield copy
                     call.args = tuple(args)
                     call.reads = [value.memory for value in values_in((call.args, call.kwargs))]
+            for memory in call.writes:
+                writes[memory] = writes.get(memory, 0) + 1
             yield call
 
     # -- what nobody reads ---------------------------------------------------------------------------------------------
@@ -310,9 +320,12 @@ class Plan:
             return None
         like = np.asarray(out.sample)
         for x in call.args:
-            if not isinstance(x, Value) or x.view is not None or x.memory not in at or x.memory in self.lasting:
+            if not isinstance(x, Value) or x.memory not in at or x.memory in self.lasting:
                 continue
             a = np.asarray(x.sample)
+            whole = np.asarray(x.memory.value.sample) if x.memory.value is not None else a
+            if a.nbytes != whole.nbytes or a.ctypes.data != whole.ctypes.data:
+                continue
             if last.get(x.memory, -1) != k or a.shape != like.shape or a.dtype != like.dtype or a.strides != like.strides:
                 continue
             if any(isinstance(y, Value) and y is not x and y.memory is x.memory for y in call.args):
@@ -365,7 +378,9 @@ def last_uses(calls: Sequence[Call], lasting: set[Memory], end: int) -> dict[Mem
 
 def takes_out(call: Call) -> bool:
     """Whether NumPy can be given the memory for the result."""
-    if call.form in ("ufunc", "reduce", "copy", "make", "expand"):
+    if call.form == "ufunc":
+        return not (call.function in _COMPARISONS and all(np.ndim(sample(x)) == 0 for x in call.args))
+    if call.form in ("reduce", "copy", "make", "expand"):
         return True
     if call.form == "draw":
         return call.function.__name__ in ("random", "standard_normal") and bool(np.ndim(call.out.sample))  # type: ignore[union-attr]

@@ -482,6 +482,8 @@ def perform(form: str, function: Any, args: Any, kwargs: Any, out: Any) -> Any:
     if form == "reduce":
         x, axis, dtype, keepdims = args
         return function.reduce(x, axis, dtype, out, keepdims)
+    if form == "at":
+        return function.at(*args)
     if form == "method":
         return getattr(args[0], function)(*args[1:], **kwargs)
     if form == "attribute":

@@ -22,6 +22,9 @@ _SYMBOLS = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
 }  # fmt: skip
+_COMPARISONS = {
+    np.equal: "==", np.not_equal: "!=", np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">="
+}  # fmt: skip
 _numbers = itertools.count(1)
 
 
@@ -194,6 +197,10 @@ class Writer:
 
     def _ufunc(self, call: Call) -> list[str]:
         lines: list[str] = []
+        assert isinstance(call.out, Value)
+        if call.out.memory.kind == "loose" and call.out.memory not in call.reads:  # scalars, compared for a decision
+            a, b = [self.argument(x) for x in call.args]
+            return [f"{self.target(call)} = {a} {_COMPARISONS[call.function]} {b}"]
         operands = []
         for x in call.args:
             before, text = self.operand(x, call)

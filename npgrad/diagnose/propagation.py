@@ -36,9 +36,8 @@ from numpy.typing import NDArray
 
 from npgrad import nn
 from npgrad.diagnose.saturation import saturation
-from npgrad.engine.arrays import as_array
+from npgrad.engine.arrays import as_array, Array
 from npgrad.nn import Module
-from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import Tensor
 
 __all__ = [

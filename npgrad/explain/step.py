@@ -22,8 +22,7 @@ from npgrad.declared import signature
 from npgrad.explain.derivation import Case, Equation, Symbol
 from npgrad.explain.printer import Printer
 from npgrad.explain.source import subject_of
-from npgrad.explain.syntax import DerivationError, Index
-from npgrad.explain.syntax import walk as tree
+from npgrad.explain.syntax import DerivationError, Index, walk as tree
 from npgrad.engine.function import Function
 from npgrad.engine.backward import fit, reachable
 from npgrad.engine.tensor import Tensor

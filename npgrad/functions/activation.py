@@ -158,11 +158,20 @@ class Elu(Function):
         x = self.x = floating(x)
         self.alpha = alpha
         self.n = n = np.minimum(x, 0)  # (1)
-        return np.maximum(x, 0) + alpha * np.expm1(n)  # (2)
+        y = np.expm1(n)
+        y *= alpha
+        y += np.maximum(x, 0)  # (2)
+        return y
 
     def backward(self, dy: Array) -> Array:
         step = heaviside(self.x)  # (3)
-        return dy * (step + self.alpha * (np.exp(self.n) - step))  # (4)
+        # In place, as GeluTanh too: at 4096 x 1024 a new array for each step takes 1.3 times as long.
+        dx = np.exp(self.n)
+        dx -= step
+        dx *= self.alpha
+        dx += step
+        dx *= dy  # (4)
+        return dx
 
 
 class Gelu(Function):
@@ -224,16 +233,29 @@ class GeluTanh(Function):
     k = 0.044715
 
     def forward(self, x: Array) -> Array:
-        c, k = self.c, self.k
         x = floating(x)
         self.x = held = x.clip(-_SATURATED, _SATURATED)
-        u = held * (c + c * k * held * held)  # (1)
+        u = held * held
+        u *= self.c * self.k
+        u += self.c
+        u *= held  # (1)
         self.t = t = np.tanh(u)  # (2)
-        return x.clip(-_SATURATED, np.inf) * (0.5 + 0.5 * t)  # (3)
+        y = 0.5 * t
+        y += 0.5
+        y *= x.clip(-_SATURATED, np.inf)  # (3)
+        return y
 
     def backward(self, dy: Array) -> Array:
-        x, t, c, k = self.x, self.t, self.c, self.k
-        return dy * (0.5 + 0.5 * t) * (1 + (1 - t) * x * (c + 3 * c * k * x * x))  # (4)
+        x, t = self.x, self.t
+        dx = x * x
+        dx *= 3 * self.c * self.k
+        dx += self.c
+        dx *= x
+        dx *= 1 - t
+        dx += 1
+        dx *= 0.5 + 0.5 * t
+        dx *= dy  # (4)
+        return dx
 
 
 class Silu(Function):
@@ -246,8 +268,8 @@ class Silu(Function):
         (2) y[i] = x[i]*s[i]
     Backward
         (a) ds[i] = dy[i]*x[i]
-        (b) dx[i] = dy[i]*s[i] + ds[i]*s[i]*(1 - s[i])
-        (3) dx[i] = dy[i]*s[i]*(1 + x[i]*(1 - s[i]))
+        (3) dx[i] = dy[i]*s[i] + ds[i]*s[i]*(1 - s[i])
+                  = dy[i]*s[i]*(1 + x[i]*(1 - s[i]))
                   = dy[i]*(s[i] + y[i]*(1 - s[i]))
     Notes
         x is held above -1000 in (2) and y below 1000 in (3), where s is 0 or 1 exactly: so that infinity times 0 does
@@ -282,7 +304,7 @@ class Softplus(Function):
     """
 
     def forward(self, x: Array) -> Array:
-        self.y = np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))  # (1)
+        self.y = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))  # (1)
         return self.y
 
     def backward(self, dy: Array) -> Array:

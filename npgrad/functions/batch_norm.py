@@ -136,14 +136,14 @@ class BatchNorm(Function):
     ) -> Array:
         n = len(x)
         m = self.m = n - ddof
-        xc = x - x[0]
+        xc: Array = x - x[0]
         mu = column_mean(xc)
         xc -= mu  # (2)
         mu += x[0]  # (1)
         var = column_mean(xc * xc, m)  # (3)
         rstd = np.reciprocal(np.sqrt(var + constant(eps, x.dtype)))  # (4)
         scale = rstd if gamma is None else gamma * rstd  # (5)
-        y = xc * scale
+        y: Array = xc * scale
         if beta is not None:
             y += beta  # (6)
         if running_mean is not None:
@@ -216,7 +216,7 @@ class BatchNormInference(Function):
         rstd = self.rstd = (1 / np.sqrt(var + eps)).astype(x.dtype, copy=False)  # (1)
         self.scale = rstd if gamma is None else gamma * rstd  # (2)
         self.xc = x - mu.astype(x.dtype, copy=False)  # (3)
-        y = self.xc * self.scale
+        y: Array = self.xc * self.scale
         if beta is not None:
             y += beta  # (4)
         return y

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.shape import expand_dims, squeeze
 from npgrad.functions.windows import Extent, windows
-from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["Conv", "conv1d", "conv2d"]
 

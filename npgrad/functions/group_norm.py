@@ -83,13 +83,13 @@ class GroupNorm(Function):
         mu = row_mean(xc)
         xc -= mu[:, None]  # (2)
         mu += x[:, 0]  # (1)
-        var = row_mean(xc * xc)  # (3)
+        var = np.vecdot(xc, xc) / (self.m * positions)  # (3)
         rstd = self.rstd = np.reciprocal(np.sqrt(var + constant(eps, x.dtype)))  # (4)
         xc *= rstd[:, None]
         xhat = self.xhat = xc.reshape(items, channels, positions)  # (5)
-        y = self.gamma[:, None] * xhat
+        y: Array = self.gamma[:, None] * xhat
         if beta is not None:
-            y = y + beta[:, None]  # (6)
+            y += beta[:, None]  # (6)
         return y.reshape(self.x_shape)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:

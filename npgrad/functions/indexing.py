@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from npgrad.engine.arrays import Array, StandIn
 from npgrad.engine.function import Function
-from npgrad.functions.matrix_sums import constant_array
-from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.matrix_sums import constant_array
 
 __all__ = ["Embedding", "GetItem", "Slice", "TakeAlongAxis", "embedding", "getitem", "take_along_axis"]
 
@@ -71,17 +71,18 @@ class GetItem(Function):
         return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
-        if all([array.dtype.kind == "b" for array in self.index]):
+        if all(array.dtype.kind == "b" for array in self.index):
             # A mask names no place twice.
             dx = np.zeros_like(dy, shape=self.x_shape)
             dx[self.key] = dy
         else:
-            dx = added(dy, self.places(), self.x_shape)  # (2)
+            places = self.places()
+            dx = added(dy, places, self.x_shape)  # (2)
         return dx, *(None,) * len(self.index)
 
     def places(self) -> Array:
         """Where in the flattened input each number of the result was read."""
-        if len(self.index) == len(self.key) and all([array.dtype.kind != "b" for array in self.index]):
+        if len(self.index) == len(self.key) and all(array.dtype.kind != "b" for array in self.index):
             # Integers alone read whole rows; numbering these spares numbering every element of the input.
             rows = np.ravel_multi_index(self.key, self.x_shape[: len(self.key)], mode="wrap")
             return places_of_rows(rows, math.prod(self.x_shape[len(self.key) :]))
@@ -112,7 +113,8 @@ class TakeAlongAxis(Function):
             return np.zeros_like(dy, shape=self.x_shape), None
         key: list[Any] = list(np.ogrid[tuple([slice(n) for n in self.x_shape])])
         key[self.axis] = self.indices
-        dx = added(dy, np.ravel_multi_index(key, self.x_shape, mode="wrap"), self.x_shape)  # (2)
+        places = np.ravel_multi_index(key, self.x_shape, mode="wrap")
+        dx = added(dy, places, self.x_shape)  # (2)
         return dx, None
 
 
@@ -185,6 +187,8 @@ _BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
 
 def places_of_rows(rows: Array, width: int) -> Array:
     """The places that the numbers of these rows have in the flattened table, row after row."""
+    if width == 1:
+        return rows
     return rows.reshape(rows.size, 1) * np.intp(width) + np.arange(width)
 
 
@@ -217,6 +221,11 @@ def check_indices(indices: Array, size: int) -> None:
         )
 
 
+def operand(x: TensorLike) -> TensorLike:
+    """`x`, but a Python number as an array without axes: here its place is asked for, not its value."""
+    return np.asarray(x) if isinstance(x, int | float | complex) else x
+
+
 def getitem(x: TensorLike, index: Any) -> Tensor:
     """x[index] for integers, slices, None, Ellipsis, and boolean or integer arrays, in any combination NumPy takes.
 
@@ -226,7 +235,7 @@ def getitem(x: TensorLike, index: Any) -> Tensor:
     for item in key:
         if type(item) not in _BASIC:
             return _gather(x, key)
-    return Slice.apply(x, key=key)
+    return Slice.apply(operand(x), key=key)
 
 
 def _gather(x: TensorLike, key: tuple[Any, ...]) -> Tensor:
@@ -240,12 +249,14 @@ def _gather(x: TensorLike, key: tuple[Any, ...]) -> Tensor:
         else:
             pattern.append(item if type(item) in _BASIC else int(item))
     if not arrays:
-        return Slice.apply(x, key=tuple(pattern))
-    return GetItem.apply(x, *arrays, key=None if len(arrays) == len(pattern) else tuple(pattern))
+        return Slice.apply(operand(x), key=tuple(pattern))
+    return GetItem.apply(operand(x), *arrays, key=None if len(arrays) == len(pattern) else tuple(pattern))
 
 
 def _as_index(item: Any) -> Array:
-    array = np.asarray(raw(item))
+    array: Array = raw(item)
+    if not isinstance(array, StandIn):
+        array = np.asarray(array)
     if array.size == 0 and not isinstance(item, Tensor | np.ndarray):
         array = array.astype(np.intp)
     if array.dtype.kind not in "biu":
@@ -269,4 +280,4 @@ def embedding(weight: TensorLike, indices: TensorLike) -> Tensor:
 
     Raises IndexError for an index that is negative or beyond the vocabulary, TypeError for one that is not an integer.
     """
-    return Embedding.apply(weight, np.intp(indices) if isinstance(indices, int) else indices)
+    return Embedding.apply(weight, operand(indices))

@@ -109,20 +109,22 @@ class CrossEntropy(Function):
         t, kept, self.share = shares(t, reduction, ignore_index, z.dtype)
         # Maxima are taken by way of their places: `np.maximum.reduce` takes three times as long.
         starts = row_starts(n, C)
-        largest = z.take(z.argmax(1) + starts)
+        # The places are known to be inside; with any other mode than "clip" NumPy checks them again.
+        largest = z.take(z.argmax(1) + starts, None, None, "clip")
         # In C order whatever the order of z: of anything else, reshape(-1) in backward would be a copy.
         shifted = np.subtract(z, largest[:, None], order="C")
         self.at = t + starts
-        chosen = shifted.take(self.at)
+        chosen = shifted.take(self.at, None, None, "clip")
         if label_smoothing:
             chosen = (1 - label_smoothing) * chosen + label_smoothing * row_mean(shifted)
         self.label_smoothing = label_smoothing
         self.e = np.exp(shifted)  # (1)
         self.total = row_sum(self.e)  # (2)
-        losses = np.log(self.total) - chosen  # (3)
+        losses: Array = np.log(self.total) - chosen  # (3)
         if kept is not None:
             losses = np.where(kept, losses, 0.0)
-        return losses * self.share if reduction == "none" else losses.dot(self.share)  # (4)
+        loss: Array = losses * self.share if reduction == "none" else losses.dot(self.share)  # (4)
+        return loss
 
     def backward(self, dloss: Array) -> tuple[Array, None]:
         dlosses = dloss * self.share
@@ -214,11 +216,6 @@ class MSELoss(Function):
         (4) db[i,k] = -da[i,k]
     """
 
-    @classmethod
-    def check(cls, a: Array, b: Array) -> None:
-        if np.size(a) == 0:
-            raise ValueError(f"mse_loss of nothing (shape {np.shape(a)}) is undefined: the mean of no numbers.")
-
     def forward(self, a: Array, b: Array) -> Array:
         r = self.r = floating(a - b)  # (1)
         # Not r.dot(r), which is faster and adds up less exactly.
@@ -248,7 +245,8 @@ class BCEWithLogits(Function):
 
     def forward(self, z: Array, q: Array) -> Array:
         self.z, self.q = z, q
-        return np.maximum(z, 0) - z * q + np.log1p(np.exp(-np.abs(z)))  # (1)
+        losses: Array = np.maximum(z, 0) - z * q + np.log1p(np.exp(-np.abs(z)))  # (1)
+        return losses
 
     def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
         dz = dq = None
@@ -339,6 +337,12 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(f'reduction must be "mean", "sum" or "none"; got {reduction!r}.')
 
 
+def check_some(name: str, shape: tuple[int, ...]) -> None:
+    """Raise ValueError if there are no numbers to take the mean of."""
+    if 0 in shape:
+        raise ValueError(f"{name} of nothing (shape {shape}) is undefined: the mean of no numbers.")
+
+
 def check_range(name: str, what: str, t: Array, C: int, reduction: str, ignore_index: int | None) -> None:
     """Raise IndexError for a class that is not 0 to C - 1, ValueError if the mean over ignored rows alone is asked for.
 
@@ -408,18 +412,21 @@ def mse_loss(prediction: TensorLike, target: TensorLike) -> Tensor:
     a, b = np.shape(raw(prediction)), np.shape(raw(target))
     if a != b:
         raise ValueError(f"mse_loss compares equal shapes; got {a} and {b}, and broadcasting would average nonsense.")
+    check_some("mse_loss", a)
     return MSELoss.apply(prediction, target)
 
 
 def bce_with_logits(logits: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """Binary cross-entropy of sigmoid(logits) against probabilities `target` of the same shape, in nats.
 
-    Raises ValueError for different shapes or an unknown reduction.
+    Raises ValueError for different shapes, an unknown reduction, or the mean of nothing.
     """
     check_reduction(reduction)
     a, b = np.shape(raw(logits)), np.shape(raw(target))
     if a != b:
         raise ValueError(f"bce_with_logits compares equal shapes; got {a} and {b}.")
+    if reduction == "mean":
+        check_some("bce_with_logits", a)
     losses = BCEWithLogits.apply(logits, target)
     if reduction == "none":
         return losses

@@ -132,7 +132,8 @@ class MatMul(Function):
 
     def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b = a, b
-        return a @ b  # (1)
+        y: Array = a @ b  # (1)
+        return y
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
         a, b = self.a, self.b
@@ -182,10 +183,10 @@ class Linear(Function):
 
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
         self.x_shape, self.x, self.W = x.shape, rows(x), W
-        y = np.dot(self.x, W)
+        y: Array = np.dot(self.x, W)
         if b is not None:
-            y += b
-        return y.reshape(*x.shape[:-1], W.shape[1])  # (1)
+            y += b  # (1)
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], W.shape[1])
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:
         dx = dW = db = None
@@ -195,7 +196,8 @@ class Linear(Function):
         if self.needs[1]:
             dW = np.dot(self.x.T, dy)  # (3)
         if self.needs[0]:
-            dx = np.dot(dy, self.W.T).reshape(self.x_shape)  # (4)
+            dx = np.dot(dy, self.W.T)  # (4)
+            dx = dx if len(self.x_shape) == 2 else dx.reshape(self.x_shape)
         return dx, dW, db
 
 

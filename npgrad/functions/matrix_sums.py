@@ -36,19 +36,23 @@ def constant_array(a: Array) -> Array:
 
 def column_sum(x: Array) -> Array:
     """sum(i, x[i,k]) of a matrix x (rows, columns), as an array (columns,)."""
-    return x.T.dot(constant(1.0, x.dtype, x.shape[0]))
+    total: Array = x.T.dot(constant(1.0, x.dtype, x.shape[0]))
+    return total
 
 
 def column_mean(x: Array, m: int | None = None) -> Array:
     """sum(i, x[i,k])/m of a matrix x (rows, columns), m being the number of rows unless given."""
-    return x.T.dot(constant(1.0 / (m or x.shape[0]), x.dtype, x.shape[0]))
+    mean: Array = x.T.dot(constant(1.0 / (m or x.shape[0]), x.dtype, x.shape[0]))
+    return mean
 
 
 def row_sum(x: Array) -> Array:
     """sum(k, x[i,k]) of a matrix x (rows, columns), as an array (rows,)."""
-    return x.dot(constant(1.0, x.dtype, x.shape[1]))
+    total: Array = x.dot(constant(1.0, x.dtype, x.shape[1]))
+    return total
 
 
 def row_mean(x: Array) -> Array:
     """sum(k, x[i,k])/n of a matrix x (rows, n columns), as an array (rows,)."""
-    return x.dot(constant(1.0 / x.shape[1], x.dtype, x.shape[1]))
+    mean: Array = x.dot(constant(1.0 / x.shape[1], x.dtype, x.shape[1]))
+    return mean

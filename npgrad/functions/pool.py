@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from npgrad.engine.arrays import Array, as_array
 from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.shape import expand_dims, squeeze
 from npgrad.functions.windows import Extent, windows
-from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["AvgPool", "MaxPool", "avg_pool2d", "max_pool2d"]
 
@@ -167,7 +167,7 @@ def avg_pool2d(
 
 def pool(rule: type[Function], function: str, x: TensorLike, kernel_size: Extent, **options: Any) -> Tensor:
     """Pool `x`, if it can be pooled."""
-    x = x if isinstance(x, Tensor) else np.asarray(x)
+    x = x if isinstance(x, Tensor) else as_array(x)
     if x.ndim == 3:
         return squeeze(pool(rule, function, expand_dims(x, 0), kernel_size, **options), 0)
     if x.ndim != 4:

@@ -68,7 +68,7 @@ class Mean(Function):
     Backward
         (2) dx[i,k] = dy[i]/n
     Notes
-        As for NumPy, the mean of nothing is nan with a RuntimeWarning, and float16 is added up in float32.
+        As in NumPy, the mean of nothing is nan with a RuntimeWarning, and float16 is added up in float32.
     """
 
     def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -164,9 +164,9 @@ class Std(Function):
 
     def backward(self, dy: Array) -> Array:
         y = self.y
-        varies = y != 0
-        dy = np.where(varies, widened(dy).reshape(y.shape), 0.0)
-        return dy / (self.m * np.where(varies, y, 1.0)) * self.xc  # (4)
+        dy = widened(dy).reshape(y.shape)
+        # What is divided by infinity is 0.
+        return dy / (self.m * np.where(y == 0, np.inf, y)) * self.xc  # (4)
 
 
 class Prod(Function):
@@ -256,7 +256,7 @@ def floating(x: Any) -> Array:
 
 
 def widened(x: Array) -> Array:
-    """x as numbers to be added up: float16, in which 65504 is the largest, as float32, which is NumPy's way too."""
+    """x as numbers to be added up: float16, whose largest is 65504, as float32, which is how NumPy takes means."""
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 

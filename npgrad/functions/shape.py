@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from npgrad.engine.function import Function
 from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.indexing import getitem, operand
 
 __all__ = [
     "BroadcastTo",
@@ -60,7 +61,7 @@ class Reshape(Function):
 
     def forward(self, x: Array, shape: Any) -> Array:
         self.x_shape = x.shape
-        return watched(x.reshape(shape), self.needs)  # (1)
+        return x.reshape(shape)  # (1)
 
     def backward(self, dy: Array) -> Array:
         return dy.reshape(self.x_shape)  # (2)
@@ -82,7 +83,7 @@ class Transpose(Function):
 
     def forward(self, x: Array, axes: Sequence[int] | None = None) -> Array:
         self.axes = axes
-        return watched(np.transpose(x, axes), self.needs)  # (1)
+        return x.transpose(axes)  # (1)
 
     def backward(self, dy: Array) -> Array:
         if self.axes is None:
@@ -105,11 +106,11 @@ class BroadcastTo(Function):
     Backward
         (2) dx[k] = sum(i, dy[i,k])
     Notes
-        The sum of (2) is taken by the sweep, for every Function in one place: see `npgrad.engine.function.unbroadcast`.
+        The sum of (2) is taken by the sweep, for every Function in one place: see `npgrad.engine.arrays.unbroadcast`.
     """
 
     def forward(self, x: Array, shape: Any) -> Array:
-        return watched(np.broadcast_to(x, shape), self.needs)  # (1)
+        return np.broadcast_to(x, shape)  # (1)
 
     def backward(self, dy: Array) -> Array:
         return dy  # (2)
@@ -133,14 +134,11 @@ class Concatenate(Function):
         (1) says: row m is row m of a, or row m-n of b. Each array gets back the piece of dy that it occupies; a view.
     """
 
-    y: Array
-
     def forward(self, a: Array, *b: Array, axis: int = 0) -> Array:
-        arrays = (a, *b)
-        self.y = np.concatenate(arrays, axis, out=self.y)  # (1)
-        self.axis = normalize_axis_index(axis, self.y.ndim)
-        self.lengths = [x.shape[self.axis] for x in arrays]
-        return self.y
+        y = np.concatenate((a, *b), axis)  # (1)
+        self.axis = normalize_axis_index(axis, y.ndim)
+        self.lengths = [x.shape[self.axis] for x in (a, *b)]
+        return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         before = (slice(None),) * self.axis
@@ -167,12 +165,10 @@ class Stack(Function):
         (3) db[i,k] = dy[i,1,k]
     """
 
-    y: Array
-
     def forward(self, a: Array, *b: Array, axis: int = 0) -> Array:
-        self.y = np.stack((a, *b), axis, out=self.y)  # (1)
-        self.axis = normalize_axis_index(axis, self.y.ndim)
-        return self.y
+        y = np.stack((a, *b), axis)  # (1)
+        self.axis = normalize_axis_index(axis, y.ndim)
+        return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         # `...` keeps the pieces arrays where the result is one-dimensional.
@@ -181,33 +177,32 @@ class Stack(Function):
 
 
 class Pad(Function):
-    """Zeros around an array.
+    """A constant around an array.
 
     Symbols
         x[i]                      input
-        pad_width = ((1, 2),)     for each axis, the number of zeros before and after
-        p = 1                     zeros before
+        pad_width = ((1, 2),)     for each axis, the number of places before and after
+        value = 0.5               what they are filled with
+        p = 1                     places before
         size(m) = size(i) + 3     length of the result
     Forward
-        (1) y[m] = sum(i, delta(m, p+i)*x[i])
+        (1) y[m] = value + sum(i, delta(m, p+i)*(x[i] - value))
     Backward
         (2) dx[i] = dy[p+i]
     Notes
-        The zeros depend on nothing, so what the gradient says about them is dropped.
+        (1) says: place p+i is x[i], and every other is the value. The value is a constant, so what the gradient says
+        about its places is dropped.
     """
 
-    y: Array
-
-    def forward(self, x: Array, pad_width: Sequence[tuple[int, int]]) -> Array:
-        x = np.asarray(x)
+    def forward(self, x: Array, pad_width: Sequence[tuple[int, int]], value: float = 0.0) -> Array:
         self.inside: Any = tuple([slice(p, p + n) for (p, _), n in zip(pad_width, x.shape, strict=True)])
-        if self.y is None:
-            self.y = np.zeros([p + n + r for (p, r), n in zip(pad_width, x.shape, strict=True)], x.dtype)
-        self.y[self.inside] = x  # (1)
-        return self.y
+        y = np.full_like(x, value, shape=[p + n + r for (p, r), n in zip(pad_width, x.shape, strict=True)])
+        y[self.inside] = x  # (1)
+        return y
 
     def backward(self, dy: Array) -> Array:
-        return dy[(*self.inside, ...)]  # (2)
+        dx: Array = dy[(*self.inside, ...)]  # (2)
+        return dx
 
 
 class Flip(Function):
@@ -224,25 +219,20 @@ class Flip(Function):
 
     def forward(self, x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
         self.axis = axis
-        return watched(np.flip(x, axis), self.needs)  # (1)
+        return np.flip(x, axis)  # (1)
 
     def backward(self, dy: Array) -> Array:
         return np.flip(dy, self.axis)  # (2)
 
 
-def watched(view: Array, needs: tuple[bool, ...]) -> Array:
-    """The view itself if a graph watches its origin for changes; otherwise a copy, which later changes cannot reach."""
-    return view if needs else view.copy()
-
-
 def reshape(x: TensorLike, shape: int | Sequence[int]) -> Tensor:
     """x in row-major order under another shape; one length may be -1. Raises ValueError if the sizes disagree."""
-    return Reshape.apply(x, shape=shape)
+    return Reshape.apply(operand(x), shape=shape)
 
 
 def ravel(x: TensorLike) -> Tensor:
     """x as a vector, in row-major order."""
-    return Reshape.apply(x, shape=-1)
+    return Reshape.apply(operand(x), shape=-1)
 
 
 def squeeze(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
@@ -253,7 +243,7 @@ def squeeze(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
         raise ValueError(
             f"squeeze can only remove axes of length 1; got axis {axis} of shape {shape}. Index or reduce it."
         )
-    return Reshape.apply(x, shape=tuple([n for a, n in enumerate(shape) if n != 1 or a not in axes]))
+    return Reshape.apply(operand(x), shape=tuple([n for a, n in enumerate(shape) if n != 1 or a not in axes]))
 
 
 def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
@@ -261,14 +251,16 @@ def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
     shape = np.shape(raw(x))
     places = normalize_axis_tuple(axis, len(shape) + (len(axis) if isinstance(axis, tuple) else 1))
     rest = iter(shape)
-    return Reshape.apply(x, shape=tuple([1 if a in places else next(rest) for a in range(len(shape) + len(places))]))
+    return Reshape.apply(
+        operand(x), shape=tuple([1 if a in places else next(rest) for a in range(len(shape) + len(places))])
+    )
 
 
 def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes in the order `axes` (default: reversed). Raises ValueError unless `axes` is a permutation."""
     if axes is not None:
         axes = normalize_axis_tuple(axes, np.ndim(raw(x)), "axes")
-    return Transpose.apply(x, axes=axes)
+    return Transpose.apply(operand(x), axes=axes)
 
 
 def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
@@ -276,7 +268,7 @@ def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
     axes = list(range(np.ndim(raw(x))))
     i, j = normalize_axis_index(axis1, len(axes)), normalize_axis_index(axis2, len(axes))
     axes[i], axes[j] = j, i
-    return Transpose.apply(x, axes=tuple(axes))
+    return Transpose.apply(operand(x), axes=tuple(axes))
 
 
 def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
@@ -288,7 +280,7 @@ def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequ
         raise ValueError(f"moveaxis got {len(moved)} source and {len(places)} destination axes; give as many of each.")
     goes = dict(zip(places, moved, strict=True))
     rest = iter([a for a in range(ndim) if a not in moved])
-    return Transpose.apply(x, axes=tuple([goes[a] if a in goes else next(rest) for a in range(ndim)]))
+    return Transpose.apply(operand(x), axes=tuple([goes[a] if a in goes else next(rest) for a in range(ndim)]))
 
 
 def broadcast_to(x: TensorLike, shape: int | Sequence[int]) -> Tensor:
@@ -317,8 +309,6 @@ def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0
 
     Raises ValueError if the sections cannot be equal.
     """
-    from npgrad.functions.indexing import getitem
-
     shape = np.shape(raw(x))
     axis = normalize_axis_index(axis, len(shape))
     length = shape[axis]
@@ -337,23 +327,23 @@ def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0
 
 
 def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
-    """Zeros around x: `pad_width` is one number for all sides, (before, after) for all axes, or a pair for each axis.
+    """One constant around x: `pad_width` is a number for all sides, (before, after) for all axes, or a pair for each.
 
-    The signature is np.pad's. Raises NotImplementedError for a mode other than "constant", or a value other than 0.
+    The signature is np.pad's. Raises NotImplementedError for a mode other than "constant", or several values.
     """
-    if mode != "constant" or np.ndim(constant_values) or constant_values != 0:
+    if mode != "constant" or np.ndim(constant_values):
         raise NotImplementedError(
-            f"pad only pads with the constant 0; got mode={mode!r}, constant_values={constant_values!r}. "
+            f"pad only pads with one constant; got mode={mode!r}, constant_values={constant_values!r}. "
             "Other paddings can be put together with concatenate."
         )
     ndim = np.ndim(raw(x))
     widths = np.asarray(pad_width)
     if widths.dtype.kind not in "iu":
-        raise TypeError(f"pad_width counts zeros and must be integers; got {pad_width!r}.")
+        raise TypeError(f"pad_width counts places and must be integers; got {pad_width!r}.")
     if widths.size and widths.min() < 0:
         raise ValueError(f"pad_width cannot be negative; got {pad_width!r}. Cut with a slice instead.")
     pairs = np.broadcast_to(widths, (ndim, 2)).tolist()
-    return Pad.apply(x, pad_width=tuple([(before, after) for before, after in pairs]))
+    return Pad.apply(operand(x), pad_width=tuple([(before, after) for before, after in pairs]), value=constant_values)
 
 
 def flip(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:

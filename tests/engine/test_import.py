@@ -13,8 +13,7 @@ import pytest
 import npgrad
 from npgrad import functions
 from npgrad.engine.function import Function
-from npgrad.functions import registry
-from npgrad.functions import _FAMILIES
+from npgrad.functions import registry, _FAMILIES
 
 FILES = [module.name for module in pkgutil.iter_modules(functions.__path__)]
 NAMES = [name for names in _FAMILIES.values() for name in names]

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import Phase, given, settings, strategies as st
 
 from npgrad.explain.derivation import Case, Derivation, Equation
 from npgrad.explain.mutants import Outcome, summary, tally

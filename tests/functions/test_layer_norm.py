@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import npgrad
 from npgrad import Tensor
@@ -89,6 +88,14 @@ def test_parameters_of_a_wider_type_widen_the_result() -> None:
     assert y.dtype == np.float64
     single = npgrad.layer_norm(np.array([[1, 2, 4]], np.float32), 3, np.full(3, 1 / 3, np.float32))
     assert single.dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [np.int64(3), (np.int32(2), np.int64(3)), np.array([2, 3])])
+def test_lengths_may_be_numpys_integers(shape: Any) -> None:
+    x = np.arange(12.0).reshape(2, 2, 3) ** 2
+    want = npgrad.layer_norm(x, tuple(np.atleast_1d(shape).tolist())).numpy()
+    assert np.array_equal(npgrad.layer_norm(x, shape).numpy(), want)
+    assert np.array_equal(npgrad.nn.LayerNorm(shape, dtype=np.float64)(Tensor(x)).numpy(), want)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,12 @@ def pad(rng: np.random.Generator) -> Case:
     x = rng.normal(size=shape_of(rng))
     widths = tuple((int(p), int(r)) for p, r in rng.integers(0, 3, size=(x.ndim, 2)))
     flat = [n for pair in reversed(widths) for n in pair]
-    return Case((x,), {"pad_width": widths}, lambda torch, x: torch.nn.functional.pad(x, flat) if flat else x * 1.0)
+    value = float(rng.integers(-1, 2))
+
+    def reference(torch: Any, x: Any) -> Any:
+        return torch.nn.functional.pad(x, flat, value=value) if flat else x * 1.0
+
+    return Case((x,), {"pad_width": widths, "value": value}, reference)
 
 
 @case("Flip")
