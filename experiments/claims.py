@@ -9,8 +9,8 @@ A claim names a quantity that its lesson measures. It is
 Claims that state no number are judged by their predicate alone. A claim that needs longer training than the budget
 allowed is *not judged*, as is one whose runs are missing.
 
-Each claim stands in the lesson that settles it, beside the code that measures it; `collection()` has them all, and
-`python -m experiments claims` prints them with their verdicts.
+Each claim stands in the lesson that settles it, beside the code that measures it; `experiment.collection()` has them
+all, and `python -m experiments claims` prints them with their verdicts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["DOCUMENTS", "Above", "Below", "Between", "Claim", "Judged", "Verdict", "collection", "judge"]
+__all__ = ["DOCUMENTS", "Above", "Below", "Between", "Claim", "Judged", "Verdict", "judge"]
 
 DOCUMENTS = {
     0: "The lecture's own record of losses",
@@ -149,13 +149,6 @@ class Judged:
         if self.n > 1 and math.isfinite(self.sd) and math.isfinite(self.mean):
             return f"{claim.number(self.mean)} ± {claim.number(self.sd)}{claim.unit} (n = {self.n})"
         return f"{claim.write(self.mean)} (n = {self.n})"
-
-
-def collection() -> dict[str, Claim]:
-    """Every claim of every lesson, in reading order, by its full name: "stages/wasted-steps"."""
-    from experiments.experiment import discover  # not above: lessons are made of claims
-
-    return {f"{name}/{claim.id}": claim for name, lesson in discover().items() for claim in lesson.claims}
 
 
 def judge(claims: Sequence[Claim], measured: Mapping[str, Any], budget: str = "default") -> list[Judged]:

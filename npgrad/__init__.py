@@ -36,7 +36,11 @@ if not TYPE_CHECKING:  # type checkers read the imports above, and would take an
     def __getattr__(name: str) -> object:
         if name in _SUBPACKAGES:
             return import_module(f"npgrad.{name}")
-        raise AttributeError(f"module 'npgrad' has no attribute {name!r}")
+        from difflib import get_close_matches  # here, because only a misspelling needs it
+
+        close = get_close_matches(name, __dir__(), 1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise AttributeError(f"module 'npgrad' has no attribute {name!r}.{hint}")
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *_SUBPACKAGES})

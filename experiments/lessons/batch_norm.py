@@ -19,8 +19,8 @@ import npgrad
 from experiments import style
 from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Record, Records
 from experiments.runner import Progress
-from experiments.store import Record, Records
 from experiments.tables import fraction, spread
 from models.training import Generators, TrainConfig, evaluate, fit, generators
 from npgrad import data, nn, no_grad, optim

@@ -17,8 +17,8 @@ from experiments import style
 from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table, locate
 from experiments.lessons.stages import spread, thinned
+from experiments.records import Records
 from experiments.runner import Progress
-from experiments.store import Records
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data
 

@@ -18,8 +18,8 @@ from experiments import style
 from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.lessons.stages import spread, thinned
+from experiments.records import Records
 from experiments.runner import Progress
-from experiments.store import Records
 from experiments.tables import fraction
 from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators, sample

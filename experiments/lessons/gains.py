@@ -19,8 +19,8 @@ import numpy as np
 from experiments import style
 from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Record, Records
 from experiments.runner import Progress
-from experiments.store import Record, Records
 from experiments.tables import fraction, number, spread
 from models.deep_mlp import ACTIVATIONS, NORMS, DeepMLP
 from models.training import TrainConfig, fit, generators

@@ -19,8 +19,8 @@ from experiments import style
 from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.lessons.stages import spread, steps_until, thinned
+from experiments.records import Records
 from experiments.runner import Progress
-from experiments.store import Records
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, no_grad

@@ -18,8 +18,8 @@ import numpy as np
 from experiments import style
 from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Records
 from experiments.runner import Progress
-from experiments.store import Records
 from experiments.tables import spread
 from models.deep_mlp import ACTIVATIONS, GAINS
 from models.mlp import MLP

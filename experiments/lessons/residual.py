@@ -18,8 +18,8 @@ import npgrad
 from experiments import style
 from experiments.claims import Above, Below, Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Records
 from experiments.runner import Progress
-from experiments.store import Records
 from experiments.tables import spread
 from models.conv_net import ConvNet
 from models.training import TrainConfig, evaluate, fit, generators

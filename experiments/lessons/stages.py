@@ -16,8 +16,8 @@ import models
 from experiments import style
 from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Record, Records
 from experiments.runner import Progress
-from experiments.store import Record, Records
 from experiments.tables import spread
 from models.training import TrainConfig, evaluate, fit, generators, sample
 from npgrad import data, no_grad

@@ -19,8 +19,8 @@ import models
 from experiments import style
 from experiments.claims import Above, Below, Between, Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Record, Records
 from experiments.runner import Progress
-from experiments.store import Record, Records
 from experiments.tables import spread
 from models.deep_mlp import NORMS
 from models.training import TrainConfig, evaluate, fit, generators, make_optimizer

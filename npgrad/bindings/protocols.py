@@ -40,9 +40,9 @@ _REFUSED = ("out", "dtype", "where", "initial", "casting")
 
 def _table() -> dict[Any, str]:
     table = dict(_SPELLED_OTHERWISE)
-    for name in vars(F):
+    for name, function in vars(F).items():
         namesake = getattr(np, name, None)
-        if callable(namesake) and not isinstance(namesake, type):
+        if callable(function) and callable(namesake) and not isinstance(namesake, type):
             table.setdefault(namesake, name)
     return table
 

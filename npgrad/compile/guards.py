@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.engine.function import is_ours
+from npgrad.engine.function import OURS
 from npgrad.engine.tensor import Tensor
 
 __all__ = ["Dependencies", "differs"]
@@ -61,7 +61,7 @@ class Dependencies:
         if not isinstance(function, types.FunctionType) or id(function) in self._seen:
             return
         self._seen.add(id(function))
-        if is_ours(function.__code__.co_filename) or function.__module__ in ("numpy", "math", "operator"):
+        if OURS[function.__code__.co_filename] or function.__module__ in ("numpy", "math", "operator"):
             return
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             try:
@@ -127,7 +127,7 @@ class Dependencies:
                     if key != "params":
                         self.guards.append((f"{text}.param_groups[{k}][{key!r}]", "truth", group, key, item))
             return
-        if is_ours(getattr(type(value), "__module__", "").replace(".", "/")) or callable(value) and not hasattr(value, "__dict__"):
+        if in_library(getattr(type(value), "__module__", "").replace(".", "/")) or callable(value) and not hasattr(value, "__dict__"):
             return
         for name, item in sorted(getattr(value, "__dict__", {}).items()):
             if name in self.attributes and not isinstance(item, types.FunctionType):

@@ -11,7 +11,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from npgrad.compile.trace import Place
-from npgrad.engine.function import Function, is_ours
+from npgrad.engine.function import OURS, Function
 from npgrad.engine.node import Node
 
 __all__ = ["place_of"]
@@ -33,7 +33,7 @@ def place_of(frame: FrameType | None, compiler: str) -> Place:
             rule = owner
             name, tag = named(frame.f_code, frame.f_lineno, type(owner))
             break
-        if frame.f_code.co_name == "sweep" or not is_ours(frame.f_code.co_filename):
+        if frame.f_code.co_name == "sweep" or not OURS[frame.f_code.co_filename]:
             break
         frame = frame.f_back
     if rule is None and helper is not None:
@@ -47,7 +47,7 @@ def section(rule: Node | None, frame: FrameType | None) -> str:
         code, instruction = rule.origin
         line = next((row for start, stop, row in code.co_lines() if start <= instruction < stop), 0)
         return text_of(code.co_filename, line or 0)
-    while frame is not None and frame.f_back is not None and is_ours(frame.f_code.co_filename):
+    while frame is not None and frame.f_back is not None and OURS[frame.f_code.co_filename]:
         frame = frame.f_back
     return text_of(frame.f_code.co_filename, frame.f_lineno) if frame is not None else ""
 

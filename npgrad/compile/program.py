@@ -13,9 +13,9 @@ from npgrad.compile.recorder import Recording
 from npgrad.compile.stand_in import RecordingArray
 from npgrad.compile.trace import CompileError, Memory, Value
 from npgrad.compile.write import Writer, define
-from npgrad.engine.arrays import Array, tick
+from npgrad.engine.arrays import Array, changes, tick
 from npgrad.engine.function import Function
-from npgrad.engine.mode import Mode, changes
+from npgrad.engine.mode import Mode
 from npgrad.engine.node import Leaf, Loan
 from npgrad.engine.tensor import Tensor
 
@@ -195,7 +195,7 @@ class Program:
         lines = []
         storages = [writer.bind(m.leaf.storage, "storage", ("storage", id(m.leaf))) for m in ordered(written) if m.leaf is not None]
         if storages:
-            lines.append(" = ".join(f"{s}.version" for s in storages) + " = tick()")
+            lines.append(" = ".join(f"{s}._reading" for s in storages) + " = None  # what was read of these is out of date")
         self.loans: list[tuple[Leaf, Loan]] = []
         for leaf, value in self.lent.items():
             loan = Loan(None)  # type: ignore[arg-type]
@@ -306,7 +306,7 @@ class Compiled(Function):
     def __init__(self, program: Program) -> None:
         self.program, self.run = program, program.runs
         self.edges = tuple(program.captured)
-        self.leaves = tuple(program.leaves)
+        self.readings = tuple([leaf.storage.read() for leaf in program.leaves])
         self.needs = (True,) * len(self.edges)
         self.seq = tick()
 

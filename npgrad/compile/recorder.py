@@ -20,7 +20,7 @@ from npgrad.compile.runtime import Opaque
 from npgrad.compile.stand_in import GeneratorStandIn, RecordingArray
 from npgrad.compile.trace import Call, CompileError, Memory, Place, Value, is_array, replaced
 from npgrad.engine.arrays import StandIn
-from npgrad.engine.function import Function, is_ours
+from npgrad.engine.function import OURS, Function
 from npgrad.engine.node import Leaf, Loan
 
 __all__ = ["Recording", "Unrecordable"]
@@ -501,7 +501,7 @@ def in_rule() -> bool:
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_HERE):
-            return is_ours(name) or isinstance(frame.f_locals.get("self"), Function)
+            return OURS[name] or isinstance(frame.f_locals.get("self"), Function)
         frame = frame.f_back  # type: ignore[assignment]
     return False
 
@@ -522,7 +522,7 @@ def current_function() -> Function | None:
 def user_line() -> str:
     """The line of the user's code that is being run, as `file:line  text`."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
+    while frame.f_back is not None and OURS[frame.f_code.co_filename]:
         frame = frame.f_back
     name, line = frame.f_code.co_filename, frame.f_lineno
     return f"{basename(name)}:{line} `{linecache.getline(name, line).strip()}`"

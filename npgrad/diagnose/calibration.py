@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from npgrad.diagnose.census import chunks
 from npgrad.diagnose.monitor import depths
 from npgrad.diagnose.undisturbed import undisturbed
+from npgrad.engine.arrays import Array
 from npgrad.engine.mode import no_grad
 from npgrad.nn import BatchNorm1d, BatchNorm2d, Module
-from npgrad.engine.arrays import Array
 
 __all__ = ["Calibration", "Statistics", "calibrate"]
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from npgrad.diagnose.monitor import depths
 from npgrad.diagnose.saturation import SATURATION, saturation
 from npgrad.diagnose.undisturbed import undisturbed
-from npgrad.engine.mode import no_grad
-from npgrad.nn import Module
 from npgrad.engine.arrays import Array
+from npgrad.engine.mode import no_grad
 from npgrad.engine.tensor import Tensor
+from npgrad.nn import Module
 
 __all__ = ["UnitCensus", "activations", "census"]
 

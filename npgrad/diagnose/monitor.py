@@ -9,8 +9,8 @@
 or, with a loop that calls a function after each update, `fit(…, on_step=monitor.callback())`.
 
 Hooks and copies of the parameters are made for the steps that are recorded and taken away after each, so the other
-steps cost nothing. A recorded step computes exactly what it would have computed unwatched, to the bit, replayed
-(`npgrad.replay`) or not.
+steps cost nothing. A recorded step computes exactly what it would have computed unwatched, to the bit; a compiled step
+(`npgrad.compile`) runs eagerly while it is recorded.
 
 Seen are the outputs of modules: an operation that `forward` calls as a function (`F.tanh(x)`, `x.tanh()`) belongs to
 the module around it; write `nn.Tanh()` to see it by itself.
@@ -27,11 +27,11 @@ import numpy as np
 
 from npgrad.diagnose.record import Record
 from npgrad.diagnose.saturation import saturation
+from npgrad.engine.arrays import Array
 from npgrad.engine.mode import is_grad_enabled
+from npgrad.engine.tensor import Tensor
 from npgrad.nn import Embedding, Module, Parameter, Sigmoid, Tanh
 from npgrad.optim import Optimizer
-from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor
 
 __all__ = ["Monitor", "Watch"]
 
@@ -254,7 +254,7 @@ class Watch:
             self.finish()
 
     def _see(self, name: str, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-        """The forward hook: statistics now, since a replay writes into the same memory the next time."""
+        """The forward hook."""
         row, monitor = self._row, self.monitor
         if name in row.outputs or not is_grad_enabled():
             return

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgrad.diagnose.undisturbed import undisturbed
-from npgrad.nn import Module
 from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import Tensor
+from npgrad.nn import Module
 
 __all__ = ["NoiseScale", "noise_scale"]
 

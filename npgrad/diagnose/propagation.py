@@ -36,9 +36,9 @@ from numpy.typing import NDArray
 
 from npgrad import nn
 from npgrad.diagnose.saturation import saturation
-from npgrad.engine.arrays import as_array, Array
-from npgrad.nn import Module
+from npgrad.engine.arrays import Array, as_array
 from npgrad.engine.tensor import Tensor
+from npgrad.nn import Module
 
 __all__ = [
     "ACTIVATIONS", "Layer", "Moments", "Propagation", "fixed_point", "gradient_of_ignorance", "moments", "predict",

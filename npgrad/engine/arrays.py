@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
@@ -10,31 +9,47 @@ from weakref import ReferenceType, ref
 
 import numpy as np
 
-__all__ = ["Array", "Axis", "Storage", "StandIn", "as_array", "tick", "unbroadcast"]
+__all__ = ["Array", "Axis", "Reading", "StandIn", "Storage", "as_array", "changes", "note_change", "tick", "unbroadcast"]
 
 # What numpy.typing calls NDArray[Any]; importing that would take longer than the rest of this file.
 Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
 Axis = int | tuple[int, ...] | None
 
 tick = count(1).__next__
-"""One clock for everything: nodes are stamped when they are made, leaves when their array changes."""
+"""The clock that nodes are stamped with when they are made."""
+
+_changes = [0]
+
+
+def note_change() -> None:
+    """Something that a compiled step may depend on has changed: an attribute of a module, a flag, a hook, an array."""
+    _changes[0] += 1
+
+
+def changes() -> list[int]:
+    """The count of such changes, in a list that is always the same: looking is cheaper than asking."""
+    return _changes
 
 
 class StandIn:
     """Base of what stands in for an array while `npgrad.compile` records: it answers like one, and is none."""
 
 
-def as_array(x: Any, copy: bool = False) -> Array:
-    """`x` as a native-endian numeric array, copied on request.
+def as_array(x: Any) -> Array:
+    """`x` as a native-endian numeric array, `x` itself if it is one.
 
-    Raises TypeError for anything that NumPy can hold only as objects or text.
+    Raises TypeError for what NumPy can hold only as objects or text, and for masked entries, which would come back.
     """
+    if type(x) is np.ndarray and x.dtype.kind in "biufc" and x.dtype.isnative:
+        return x
     if isinstance(x, StandIn):
         return x  # type: ignore[return-value]
-    a = np.array(x) if copy else np.asarray(x)
+    a = np.asarray(x)
     if a.dtype.kind not in "biufc":
         kind = type(x).__name__
         raise TypeError(f"npgrad computes with numbers; got {kind} of dtype {a.dtype}. Convert it to a numeric array.")
+    if isinstance(x, np.ndarray) and np.any(getattr(x, "mask", False)):
+        raise TypeError("npgrad has no masked arrays: fill masked entries (.filled(0)), or select with npgrad.where.")
     return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
 
 
@@ -46,9 +61,10 @@ def unbroadcast(g: Array, shape: Sequence[int]) -> Array:
     """
     extra = g.ndim - len(shape)
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)):
-        raise ValueError(f"a gradient of shape {g.shape}, and the input has shape {tuple(shape)}")
+        raise ValueError(f"shape {tuple(shape)} does not broadcast to {g.shape}")
     stretched = [k for k, n in enumerate(g.shape) if k < extra or n != shape[k - extra]]
-    return g.sum(axis=tuple(stretched)).reshape(shape)
+    summed: Array = g.sum(axis=tuple(stretched)).reshape(shape)
+    return summed
 
 
 class _Owner(np.ndarray[Any, Any]):
@@ -57,63 +73,90 @@ class _Owner(np.ndarray[Any, Any]):
 
 
 class Storage:
-    """The array of a leaf, and who outside may write into it.
+    """The array of a leaf: who has read it, and who outside may write into it.
 
-    `hand_out()` gives away an array over the same memory. As long as it, or a view of it, is alive, writes through it
-    are noticed by comparing checksums whenever a graph uses the leaf; after that, nothing is to be noticed any more.
+    Every operation that is recorded keeps a `Reading` of the leaves it used. A reading is current until the array is
+    assigned to, or is found to differ from what was read. The latter takes a comparison, which is only made while
+    somebody may be writing: `hand_out` gives away an array over the same memory, and once that array and all views of
+    it are gone, nobody can write behind our back any more.
     """
 
-    __slots__ = ("_checksum", "_handed_out", "array", "version")
+    __slots__ = ("_handed_out", "_reading", "array")
 
     def __init__(self, array: Array) -> None:
         self.array = array
-        self.version = 0
-        """When the array last changed, on the clock `tick`: a node made before that has used other numbers."""
         self._handed_out: ReferenceType[Array] | None = None
-        # None: the array was assigned to since, and whatever it holds at its next use is right.
-        self._checksum: int | None = None
+        self._reading: ReferenceType[Reading] | None = None
+
+    def read(self) -> Reading:
+        """The current reading, or a new one."""
+        reading = self.current()
+        if reading is None:
+            reading = Reading(self)
+            if self._handed_out is not None:
+                reading.copy = self.array.tobytes("A")
+            self._reading = ref(reading)
+        return reading
+
+    def current(self) -> Reading | None:
+        """The last reading, if a graph still needs it and the array is still what was read."""
+        reading = None if self._reading is None else self._reading()
+        if self._handed_out is not None:
+            gone = self._handed_out() is None  # asked before comparing: what was written last must be seen
+            if reading is not None and reading.copy != self.array.tobytes("A"):
+                reading = self._reading = None
+            if gone:
+                self._handed_out = None
+        return reading
 
     def hand_out(self) -> Array:
         """A writable array over this memory, the same one as long as somebody has it."""
-        array = self._handed_out() if self._handed_out is not None else None
+        array = None if self._handed_out is None else self._handed_out()
         if array is None:
-            if self._handed_out is None:
-                self._checksum = checksum(self.array)
-            owner = self.array.base
-            assert owner is not None
-            array = owner.view(np.ndarray)
+            reading = self.current()
+            if not isinstance(self.array.base, _Owner):
+                self.array = owned(self.array)
+                note_change()
+            if reading is not None:
+                reading.copy = self.array.tobytes("A")
+            assert self.array.base is not None
+            array = self.array.base.view(np.ndarray)
             self._handed_out = ref(array)
         return array
 
     def assign(self, new: Array) -> None:
-        """Copy `new` into the memory, unless it is that memory (`t.data += …` assigns what it was given)."""
-        if not (isinstance(new, np.ndarray) and new.ctypes.data == self.array.ctypes.data and new.base is self.array.base):
+        """Take the numbers of `new`.
+
+        An array that was handed out and is still held keeps what it holds, and has nothing to do with this leaf any
+        more: after `a, p.data = p.data, b` it is a that has the old numbers. Assigned itself (`p.data += 1`), it stays.
+        """
+        held = None if self._handed_out is None else self._handed_out()
+        if new is not held:
+            if held is not None:
+                self.array = owned(self.array)
+                note_change()
             self.array[...] = new
+            self._handed_out = None
         self.touch()
 
     def touch(self) -> None:
-        """The owner has changed the array."""
-        self.version = tick()
-        self._checksum = None
+        """The owner has changed the array: nothing that was read from it is current."""
+        self._reading = None
 
-    def changed_since(self, time: int) -> bool:
-        """Whether the array has changed since `time`."""
-        if self._handed_out is not None:
-            self.observe()
-        return self.version > time
 
-    def observe(self) -> None:
-        """Notice what was written through a handed-out array."""
-        if self._handed_out is None:
-            return
-        now = checksum(self.array)
-        if self._checksum is None:
-            self._checksum = now
-        elif now != self._checksum:
-            self._checksum = now
-            self.version = tick()
-        if self._handed_out() is None:
-            self._handed_out = None
+class Reading:
+    """The numbers of a leaf as operations have read them; it lives as long as a graph needs them."""
+
+    __slots__ = ("__weakref__", "copy", "storage")
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.copy: bytes | None = None
+        """What was read, kept only while somebody outside may write into the array."""
+
+    def is_current(self) -> bool:
+        """Whether the leaf still holds what was read."""
+        return self.storage.current() is self
 
 
 def owned(a: Any) -> Array:
@@ -123,8 +166,3 @@ def owned(a: Any) -> Array:
     owner = _Owner(a.shape, a.dtype, order="F" if a.flags.fnc else "C")
     owner[...] = a
     return owner.view(np.ndarray)
-
-
-def checksum(a: Array) -> int:
-    """A checksum of the bytes of `a`."""
-    return zlib.crc32(np.ascontiguousarray(a).view(np.uint8).data if a.size else b"")

@@ -7,6 +7,8 @@ from operator import attrgetter
 import numpy as np
 
 from npgrad.engine.arrays import Array, as_array
+from npgrad.engine.holomorphic import lift
+from npgrad.engine.mode import MODE
 from npgrad.engine.node import Leaf, Node
 
 __all__ = ["reachable", "sweep"]
@@ -28,11 +30,12 @@ def sweep(root: Node, dy: Array, retain_graph: bool = False) -> None:
     """
     order = sorted(reachable(root), key=_seq)
     for node in order:
-        if node.leaves:
+        if node.readings:
             node.verify()
     arrived: dict[Node, Array] = {root: dy}
     sums: set[Node] = set()
     hooked = False
+    holomorphic = MODE.get().holomorphic
     del root, dy, node
     while order:
         node = order.pop()
@@ -49,7 +52,7 @@ def sweep(root: Node, dy: Array, retain_graph: bool = False) -> None:
                 node.verify()
             edges = node.edges
             try:
-                gradients = node.backward(g)
+                gradients = node.backward(lift(g) if holomorphic else g)
             except AttributeError:
                 if node.edges is None:
                     raise _freed(node) from None
@@ -81,20 +84,19 @@ def sweep(root: Node, dy: Array, retain_graph: bool = False) -> None:
 
 
 def reachable(root: Node) -> list[Node]:
-    """Every node below and including `root`, in no particular order. Raises RuntimeError if part of them was freed."""
-    found = {root}
-    stack = [root]
-    while stack:
-        node = stack.pop()
+    """Every node below and including `root`, nearest first. Raises RuntimeError if part of them was freed."""
+    found = [root]
+    seen = {root}
+    for node in found:  # which grows on the way
         if node.edges is None:
             if isinstance(node, Leaf):
                 continue
             raise _freed(node)
         for edge in node.edges:
-            if edge is not None and edge not in found:
-                found.add(edge)
-                stack.append(edge)
-    return list(found)
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                found.append(edge)
+    return found
 
 
 def _freed(node: Node) -> RuntimeError:

@@ -30,9 +30,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, StandIn, as_array, tick
-from npgrad.engine.holomorphic import promote
-from npgrad.engine.mode import MODE, Mode
+from npgrad.engine.arrays import Array, as_array, tick
+from npgrad.engine.holomorphic import entering, leaving
+from npgrad.engine.mode import MODE
 from npgrad.engine.node import Leaf, Node
 from npgrad.engine.tensor import Tensor
 
@@ -41,8 +41,18 @@ __all__ = ["Function"]
 _PACKAGE = join(dirname(dirname(__file__)), "")
 # Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
 _WEAK = frozenset({float, int, bool, complex, type(None)})
-_NUMBERS = frozenset(map(np.dtype, "?bhilqBHILQefdgFDG"))
-_ours: dict[str, bool] = {}
+
+
+class _Ours(dict[str, bool]):
+    """Whether a source file belongs to the library, remembered."""
+
+    def __missing__(self, filename: str) -> bool:
+        self[filename] = ours = filename.startswith(_PACKAGE)
+        return ours
+
+
+OURS = _Ours()
+"""Whether a source file belongs to the library, by its name."""
 
 
 class Function(Node):
@@ -71,25 +81,25 @@ class Function(Node):
         mode = MODE.get()
         arrays: list[Any] = []
         edges: list[Node | None] = []
-        leaves: tuple[Leaf, ...] = ()
-        plain: tuple[int, ...] = ()
+        leaves: list[Leaf] = []
+        plain: list[int] = []
         tracked = False
         for x in inputs:
             edge: Node | None = None
             if isinstance(x, Tensor):
-                edge = x._node or x._leaf()
-                if isinstance(edge, Leaf):
-                    leaves = (*leaves, edge)
+                edge = x._node
+                if edge is None or type(edge) is Leaf:
+                    edge = x._leaf()
+                    leaves.append(edge)
                 if not edge.requires_grad:
                     edge = None
                 elif mode.grad:
                     tracked = True
-                arrays.append(x._data)
-            elif type(x) in _WEAK:
-                arrays.append(x)
-            else:
-                plain = (*plain, len(arrays))
-                arrays.append(x if type(x) is np.ndarray and x.dtype in _NUMBERS else as_array(x))
+                x = x._data
+            elif type(x) not in _WEAK:
+                plain.append(len(arrays))
+                x = as_array(x)
+            arrays.append(x)
             edges.append(edge)
         node = cls()
         if tracked:
@@ -97,37 +107,30 @@ class Function(Node):
             for k in plain:
                 arrays[k] = arrays[k].copy()
         if mode.holomorphic:
-            arrays = promote(arrays)
+            arrays, options = entering(arrays, [tracked and edge is not None for edge in edges], options)
         if mode.recorder is not None:
-            y = mode.recorder.forward(node, arrays, options, leaves)
+            y = mode.recorder.forward(node, arrays, options, tuple(leaves))
         else:
             if cls.check is not None:
                 cls.check(*arrays, **options)
             y = node.forward(*arrays, **options)
-        if type(y) is not np.ndarray:
+        if mode.holomorphic:
+            y = leaving(y, arrays, cls.__name__)
+        elif type(y) is not np.ndarray:
             y = as_array(y)
         if not tracked:
             return Tensor._of(y if mode.recorder is not None else unshared(y, arrays))
-        for leaf in leaves:
-            leaf.storage.observe()
+        if leaves:
+            node.readings = tuple([leaf.storage.read() for leaf in leaves])
         node.edges = tuple(edges)
-        node.leaves = leaves
         node.seq = tick()
         node.out_shape = y.shape
         node.out_dtype = y.dtype
         frame = sys._getframe(1)
-        while is_ours(frame.f_code.co_filename) and frame.f_back is not None:
+        while OURS[frame.f_code.co_filename] and frame.f_back is not None:
             frame = frame.f_back
         node.origin = (frame.f_code, frame.f_lasti)
         return Tensor._of(y, node)
-
-
-def is_ours(filename: str) -> bool:
-    """Whether a source file belongs to the library."""
-    ours = _ours.get(filename)
-    if ours is None:
-        ours = _ours[filename] = filename.startswith(_PACKAGE)
-    return ours
 
 
 def unshared(y: Array, arrays: list[Any]) -> Array:

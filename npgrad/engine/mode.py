@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
-__all__ = ["MODE", "Mode", "Recorder", "changes", "enable_grad", "holomorphic", "is_grad_enabled", "no_grad", "note_change", "switch"]
+__all__ = ["MODE", "Mode", "Recorder", "enable_grad", "holomorphic", "is_grad_enabled", "no_grad", "switch"]
 
 
 class Recorder(Protocol):
@@ -49,11 +49,11 @@ class Mode(NamedTuple):
     grad: bool = True
     """Operations on tensors that require a gradient are recorded."""
     holomorphic: bool = False
-    """Complex leaves may require a gradient (verification by complex step)."""
+    """Complex tensors stand for real ones that move (verification by complex step)."""
     recorder: Recorder | None = None
     """The recording that arrays are to be taken from."""
-    differentiating: int = 0
-    """How many of `grad`, `jvp` and `hvp` are under way around this call."""
+    differentiating: tuple[frozenset[int], ...] = ()
+    """For each `grad`, `jvp` or `hvp` that is under way, the outermost first, its leaves (their ids)."""
 
 
 MODE: ContextVar[Mode] = ContextVar("npgrad_mode", default=Mode())  # noqa: B039 (it never changes)
@@ -104,11 +104,14 @@ def enable_grad() -> switch:
 def holomorphic() -> switch:
     """Inside, complex tensors may require a gradient: for *verification* by complex step only.
 
-    Every rule of npgrad is written without conjugation, so on complex numbers it computes the holomorphic derivative
-    f'(z), not the conjugated gradient that an optimiser of a real loss over complex parameters would need. That is what
-    makes Im f(x + ih)/h and exact Hessian-vector products possible (Squire & Trapp 1998, "Using complex variables to
-    estimate derivatives of real functions"). Where one floating operand of an operation is complex, the others are made
-    complex too.
+    A complex number stands for a real one that moves: its imaginary part, divided by the step, is the derivative
+    (Squire & Trapp 1998, "Using complex variables to estimate derivatives of real functions"). Rules are written for
+    real numbers and know nothing of this; `npgrad.engine.holomorphic` makes NumPy carry the imaginary parts along,
+    through backward too. So f'(z) is the holomorphic derivative, not the conjugated gradient that an optimiser of a
+    real loss over complex parameters would need.
+
+    What the graph does not record is constant, as for `grad`: inside, `numpy()`, `item()` and `detach()` give real
+    values. After the `with`, `y.numpy()` and `.grad` are complex arrays. `jvp` and `hvp` do all of this for you.
     """
     return switch(holomorphic=True)
 
@@ -116,16 +119,3 @@ def holomorphic() -> switch:
 def is_grad_enabled() -> bool:
     """Whether operations in this thread are being recorded."""
     return MODE.get().grad
-
-
-_changes = [0]
-
-
-def note_change() -> None:
-    """Something that a compiled step may depend on has changed: an attribute of a module, a flag, a hook."""
-    _changes[0] += 1
-
-
-def changes() -> list[int]:
-    """The count of such changes, in a list that is always the same: looking is cheaper than asking."""
-    return _changes

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, Storage, as_array, unbroadcast
+from npgrad.engine.arrays import Array, Reading, Storage, as_array, unbroadcast
 from npgrad.engine.mode import MODE
 
 __all__ = ["Hook", "Leaf", "Loan", "Node"]
@@ -27,8 +27,8 @@ class Node:
 
     edges: tuple[Node | None, ...] | None = None
     """For each input the node that made it; None for an input that wants no gradient. None once freed."""
-    leaves: tuple[Leaf, ...] = ()
-    """The leaves among the inputs, with a gradient or not."""
+    readings: tuple[Reading, ...] = ()
+    """What the leaves among the inputs held, those without a gradient too."""
     seq: int = 0
     """The reading of the clock when the node was made: later than those of the nodes that made its inputs."""
     out_shape: tuple[int, ...]
@@ -54,18 +54,18 @@ class Node:
 
     def verify(self) -> None:
         """Raise RuntimeError if a leaf that this node read has been changed since."""
-        for leaf in self.leaves:
-            if leaf.storage.changed_since(self.seq):
+        for reading in self.readings:
+            if not reading.is_current():
+                shape = reading.storage.array.shape
                 raise RuntimeError(
-                    f"{self.describe()} used a tensor of shape {leaf.out_shape} that was changed between forward and "
+                    f"{self.describe()} used a tensor of shape {shape} that was changed between forward and "
                     "backward, so its gradient would be wrong. Change it after backward(), or run forward again."
                 )
 
     def release(self) -> None:
         """Let go of everything the forward pass saved."""
-        kept = {name: vars(self)[name] for name in ("out_shape", "out_dtype", "origin", "grad") if name in vars(self)}
-        self.__dict__.clear()
-        self.__dict__.update(kept)
+        saved = self.__dict__
+        self.__dict__ = {name: saved[name] for name in ("out_shape", "out_dtype", "origin", "grad") if name in saved}
 
     def describe(self) -> str:
         """Function, shape of the result and the line of the user's code: the 'where' of every error message."""
@@ -95,7 +95,7 @@ class Node:
                 g = as_array(unbroadcast(g, edge.out_shape))
             except ValueError as error:
                 raise RuntimeError(
-                    f"backward of {self.describe()} returned for input {k} {error}. "
+                    f"backward of {self.describe()} returned a gradient of the wrong shape for input {k}: {error}. "
                     "Return the input's own shape, or one that the input broadcasts to."
                 ) from None
         if g.dtype != edge.out_dtype:
@@ -104,7 +104,8 @@ class Node:
                     f"backward of {self.describe()} reached input {k}, which is {edge.out_dtype}: a gradient there "
                     "would be rounded to whole numbers. Give integers no gradient, or let forward return floats."
                 )
-            g = (g.real if g.dtype.kind == "c" and edge.out_dtype.kind != "c" else g).astype(edge.out_dtype)
+            real = g.dtype.kind == "c" and edge.out_dtype.kind != "c"
+            g = np.asarray(g.real if real else g, edge.out_dtype)
         return g
 
 
@@ -126,7 +127,7 @@ class Leaf(Node):
         if recorder is not None:
             recorder.leaf(self, reading=True)
         if isinstance(self._grad, Loan):
-            self._grad = self._grad.copy()
+            self._grad = self._grad.array.copy()
         return self._grad
 
     @grad.setter
@@ -157,15 +158,10 @@ class Leaf(Node):
 class Loan:
     """A gradient in the memory of a compiled program, copied when somebody looks at it."""
 
-    __slots__ = ("array", "valid")
+    __slots__ = ("array",)
 
     def __init__(self, array: Array) -> None:
         self.array = array
-        self.valid = True
-
-    def copy(self) -> Array | None:
-        """The gradient; None if the run that was to compute it was interrupted."""
-        return self.array.copy() if self.valid else None
 
 
 def run_hooks(hooks: list[Hook], g: Array, shape: tuple[int, ...]) -> Array:

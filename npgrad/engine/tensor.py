@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from npgrad.engine.arrays import Array, StandIn, as_array, owned
 from npgrad.engine.backward import sweep
-from npgrad.engine.mode import MODE, note_change
+from npgrad.engine.holomorphic import lift, values
+from npgrad.engine.arrays import note_change
+from npgrad.engine.mode import MODE
 from npgrad.engine.node import Hook, Leaf, Node
 
 __all__ = ["Tensor", "TensorLike", "raw"]
@@ -34,7 +36,7 @@ class Tensor:
     __hash__ = object.__hash__
 
     def __init__(self, data: TensorLike, requires_grad: bool = False) -> None:
-        self._data = owned(as_array(raw(data)))
+        self._data = owned(as_array(data._constant() if isinstance(data, Tensor) else data))
         self._node = Leaf(self._data)
         if requires_grad:
             self.requires_grad = True
@@ -70,20 +72,20 @@ class Tensor:
 
         Changing a leaf between forward and backward makes that backward() raise, never silently wrong.
         """
-        if self._node is not None and not isinstance(self._node, Leaf):
+        if not self.is_leaf or (self._data.dtype.kind == "c" and MODE.get().holomorphic):
             return self.numpy()
         recorder = MODE.get().recorder
         if recorder is not None:
             lifted: Array = recorder.lift(self._data)
             return lifted
-        leaf = self._leaf()
-        if type(self._data.base) in (type(None), np.ndarray):
-            self._data = leaf.storage.array = owned(self._data)
-        return leaf.storage.hand_out()
+        storage = self._leaf().storage
+        array = storage.hand_out()
+        self._data = storage.array
+        return array
 
     @data.setter
     def data(self, value: TensorLike) -> None:
-        leaf = self._leaf()
+        storage = self._leaf().storage
         new = raw(value) if isinstance(value, Tensor | StandIn) else np.asarray(value)
         if new.shape != self.shape:
             raise ValueError(f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one.")
@@ -93,33 +95,37 @@ class Tensor:
             if new is not own:
                 own[...] = new
         else:
-            leaf.storage.assign(new)
+            storage.assign(new)
+            if self._data is not storage.array:
+                self._data = storage.array
+                note_change()
 
     def numpy(self) -> Array:
         """The values as a read-only array, without a copy."""
         if isinstance(self._data, StandIn):
             return self._data
-        view = self._data.view()
+        view = self._constant().view()
         view.flags.writeable = False
         return view
+
+    def _constant(self) -> Array:
+        """The array as it looks outside of the graph: inside `holomorphic()`, without derivative as for `grad`."""
+        if MODE.get().holomorphic:
+            return values(self._data)
+        return self._data if isinstance(self._data, StandIn) else self._data.view(np.ndarray)
 
     def item(self) -> Any:
         """The one value of a tensor of size 1, as a Python number. Raises ValueError for any other size."""
         if self._data.size != 1:
             raise ValueError(f"item() needs a tensor of exactly one element; this one has shape {self.shape}.")
-        return self._data.item()
+        return self._constant().item()
 
     def detach(self) -> Tensor:
         """A leaf with a copy of the values, cut from the graph."""
-        return Tensor._of(self._data.copy())
+        return Tensor._of(self._constant().copy())
 
     def copy(self) -> Tensor:
         """An independent leaf: copies of the values and of the gradient. Raises RuntimeError on an intermediate."""
-        if self._node is not None and not isinstance(self._node, Leaf):
-            raise RuntimeError(
-                f"a tensor computed by {type(self._node).__name__} cannot be copied or pickled with its graph. "
-                "Use detach() for its values."
-            )
         new = type(self).__new__(type(self))
         new.__setstate__(self.__getstate__())
         return new
@@ -131,6 +137,11 @@ class Tensor:
         return new
 
     def __getstate__(self) -> dict[str, Any]:
+        if not self.is_leaf:
+            raise RuntimeError(
+                f"a tensor computed by {type(self._node).__name__} is part of a graph and cannot be copied or pickled. "
+                "Pass on its values: .numpy() for plotting and saving, .detach() for a tensor."
+            )
         leaf = self._leaf()
         own = {name: value for name, value in vars(self).items() if name not in ("_data", "_node")}
         grad = None if leaf.grad is None else leaf.grad.copy()
@@ -160,14 +171,17 @@ class Tensor:
         if flag and kind not in "fc":
             raise TypeError(
                 f"only floating-point tensors can require a gradient; got {self._data.dtype}. Write 1.0 for 1, "
-                "or give Tensor() an array converted with .astype(np.float32)."
+                "or convert the array before: Tensor(np.asarray(data, np.float32), requires_grad=True)."
             )
         if flag and kind == "c" and not MODE.get().holomorphic:
             raise TypeError(
                 "complex tensors require a gradient only for verification, inside `with npgrad.holomorphic():`, "
                 "because npgrad's rules are holomorphic (no conjugation). Keep real and imaginary parts apart."
             )
-        self._leaf().requires_grad = bool(flag)
+        leaf = self._leaf()
+        if flag and kind == "c":
+            self._data = leaf.storage.array = lift(self._data)
+        leaf.requires_grad = bool(flag)
         note_change()
 
     @property
@@ -299,6 +313,8 @@ class Tensor:
     def __bool__(self) -> bool:
         return bool(self.item() if isinstance(self._data, StandIn) else self._data)
 
+    # As in PyTorch, a number is a number: `float(loss)` and `losses[k] = loss`, which NumPy does by float(), are how
+    # training loops keep a loss, so they are no error although the gradient ends there.
     def __float__(self) -> float:
         return float(self.item())
 
@@ -342,37 +358,37 @@ class Tensor:
 
     # -- put onto the class by npgrad.bindings -------------------------------------------------------------------------
 
-    __array_ufunc__: Callable[..., Any]
-    __array_function__: Callable[..., Any]
-    __add__: Callable[[TensorLike], Tensor]
-    __radd__: Callable[[TensorLike], Tensor]
-    __sub__: Callable[[TensorLike], Tensor]
-    __rsub__: Callable[[TensorLike], Tensor]
-    __mul__: Callable[[TensorLike], Tensor]
-    __rmul__: Callable[[TensorLike], Tensor]
-    __truediv__: Callable[[TensorLike], Tensor]
-    __rtruediv__: Callable[[TensorLike], Tensor]
-    __pow__: Callable[[TensorLike], Tensor]
-    __rpow__: Callable[[TensorLike], Tensor]
-    __matmul__: Callable[[TensorLike], Tensor]
-    __rmatmul__: Callable[[TensorLike], Tensor]
-    __neg__: Callable[[], Tensor]
-    __pos__: Callable[[], Tensor]
-    __abs__: Callable[[], Tensor]
-    __getitem__: Callable[[Any], Tensor]
+    __array_ufunc__: ClassVar[Callable[..., Any]]
+    __array_function__: ClassVar[Callable[..., Any]]
+    __add__: ClassVar[Callable[..., Tensor]]
+    __radd__: ClassVar[Callable[..., Tensor]]
+    __sub__: ClassVar[Callable[..., Tensor]]
+    __rsub__: ClassVar[Callable[..., Tensor]]
+    __mul__: ClassVar[Callable[..., Tensor]]
+    __rmul__: ClassVar[Callable[..., Tensor]]
+    __truediv__: ClassVar[Callable[..., Tensor]]
+    __rtruediv__: ClassVar[Callable[..., Tensor]]
+    __pow__: ClassVar[Callable[..., Tensor]]
+    __rpow__: ClassVar[Callable[..., Tensor]]
+    __matmul__: ClassVar[Callable[..., Tensor]]
+    __rmatmul__: ClassVar[Callable[..., Tensor]]
+    __neg__: ClassVar[Callable[..., Tensor]]
+    __pos__: ClassVar[Callable[..., Tensor]]
+    __abs__: ClassVar[Callable[..., Tensor]]
+    __getitem__: ClassVar[Callable[..., Tensor]]
     T: Tensor
-    exp: Callable[..., Tensor]
-    log: Callable[..., Tensor]
-    sqrt: Callable[..., Tensor]
-    tanh: Callable[..., Tensor]
-    sum: Callable[..., Tensor]
-    mean: Callable[..., Tensor]
-    var: Callable[..., Tensor]
-    std: Callable[..., Tensor]
-    max: Callable[..., Tensor]
-    min: Callable[..., Tensor]
-    reshape: Callable[..., Tensor]
-    transpose: Callable[..., Tensor]
+    exp: ClassVar[Callable[..., Tensor]]
+    log: ClassVar[Callable[..., Tensor]]
+    sqrt: ClassVar[Callable[..., Tensor]]
+    tanh: ClassVar[Callable[..., Tensor]]
+    sum: ClassVar[Callable[..., Tensor]]
+    mean: ClassVar[Callable[..., Tensor]]
+    var: ClassVar[Callable[..., Tensor]]
+    std: ClassVar[Callable[..., Tensor]]
+    max: ClassVar[Callable[..., Tensor]]
+    min: ClassVar[Callable[..., Tensor]]
+    reshape: ClassVar[Callable[..., Tensor]]
+    transpose: ClassVar[Callable[..., Tensor]]
 
 
 TensorLike = Tensor | Array | Sequence[Any] | complex

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgrad.declared import signature
+from npgrad.engine.arrays import unbroadcast
+from npgrad.engine.function import Function
 from npgrad.explain.derivation import Case, Equation, Symbol
 from npgrad.explain.draw import axis_length, draw_array, draw_sizes, evaluate_value
 from npgrad.explain.evaluate import Scope, Variable
@@ -20,12 +22,12 @@ from npgrad.explain.source import Subject, watch
 from npgrad.explain.syntax import DerivationError, Ref, walk
 from npgrad.engine.arrays import unbroadcast
 from npgrad.engine.function import Function
+from npgrad.engine.holomorphic import Holomorphic, slopes
 
 __all__ = ["Trial", "difference"]
 
 Array = NDArray[Any]
 
-STEP = 1e-20
 FLOOR = 1e-3
 
 
@@ -152,7 +154,7 @@ class Trial:
         def call() -> tuple[Array, Any]:
             y = np.asarray(node.forward(*copies, **options))
             result = y.copy()
-            node.shape, node.dtype = y.shape, y.dtype
+            node.out_shape, node.out_dtype = y.shape, y.dtype
             self.dy = np.asarray(rng.normal(size=y.shape))
             return result, node.backward(self.dy.copy()) if any(differentiable) else ()
 
@@ -342,10 +344,8 @@ class Trial:
         if not mutated and name in self.truths:
             return self.truths[name]
         value = forward.variables[name].data
-        n = value.size
-        steps = np.zeros((n, n), complex)
-        np.fill_diagonal(steps, 1j * STEP)
-        scope = forward.copy(**{name: Variable(value + steps.reshape(n, *value.shape), batched=True)})
+        each = np.eye(value.size).reshape(value.size, *value.shape)
+        scope = forward.copy(**{name: Variable(Holomorphic(value, each), batched=True)})
         start = next((k + 1 for k, e in enumerate(case.steps) if e.defines and e.name == name), 0)
         changed = {name}
         for equation in case.steps[start:]:
@@ -358,7 +358,7 @@ class Trial:
         if not y.batched:
             truth = np.zeros(value.shape) if name != case.output else self.dy
         else:
-            slope = y.data.imag / STEP
+            slope = slopes(y.data)
             truth = np.sum(slope * self.dy, axis=tuple(range(1, slope.ndim))).reshape(value.shape)
         if not mutated:
             self.truths[name] = truth

@@ -180,6 +180,9 @@ class NLLLoss(Function):
         (1) losses[i] = -logp[i,t[i]]
     Backward
         (2) dlogp[i,c] = -dlosses[i]*delta(c, t[i])
+    Notes
+        With reduction "sum" or "mean" the losses are added up, each row with the share 1 or 1/n; rows whose class is
+        `ignore_index` have the share 0.
     """
 
     @classmethod

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from npgrad import functions as F
-from npgrad.nn.module import Module
 from npgrad.engine.tensor import Tensor
+from npgrad.nn.module import Module
 
 __all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "SiLU", "Sigmoid", "Tanh"]
 

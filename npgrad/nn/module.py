@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from npgrad.engine.arrays import Array
+from npgrad.engine.arrays import note_change
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["IncompatibleKeys", "Module", "Parameter"]
@@ -66,6 +67,15 @@ class Module:
     _forward_hooks: tuple[ForwardHook, ...] = ()
     _backward_hooks: tuple[BackwardHook, ...] = ()
     _hooked: bool = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in self.__dict__ or self.__dict__[name] is not value:
+            object.__setattr__(self, name, value)
+            note_change()
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        note_change()
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, x).")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from experiments.__main__ import main
-from experiments.claims import DOCUMENTS, Above, Below, Between, Claim, Verdict, collection, judge
-from experiments.experiment import discover
+from experiments.claims import DOCUMENTS, Above, Below, Between, Claim, Verdict, judge
+from experiments.experiment import collection, discover
 
 numbers = st.floats(-1e6, 1e6)
 tolerances = st.floats(1e-6, 1e3)

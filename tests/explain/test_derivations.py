@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings, strategies as st
 
+from npgrad.engine.function import Function
 from npgrad.explain.derivation import Case, Derivation, Equation
 from npgrad.explain.mutants import Outcome, summary, tally
 from npgrad.explain.notation import parse
@@ -17,7 +18,6 @@ from npgrad.explain.order import groups, lessons, things
 from npgrad.explain.source import Subject, docstring_rows, load, subject_of
 from npgrad.explain.trial import Trial, difference
 from npgrad.explain.verify import verify
-from npgrad.engine.function import Function
 from npgrad.functions import registry
 from tests.conftest import SEED
 

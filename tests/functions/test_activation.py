@@ -202,7 +202,7 @@ def test_error_function_at_the_ends() -> None:
 @given(hnp.arrays(np.float64, 5, elements=st.floats(-6, 6)))
 def test_error_function_on_complex_steps(x: np.ndarray) -> None:
     """The slope of a complex step is the Gaussian, to the last digits."""
-    from npgrad.holomorphic import Holomorphic
+    from npgrad.engine.holomorphic import Holomorphic
 
     y = erfc(Holomorphic(x, 1.0))
     assert np.allclose(y.slope, -2 / math.sqrt(math.pi) * np.exp(-x * x), rtol=1e-12, atol=1e-15)

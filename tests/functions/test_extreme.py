@@ -40,7 +40,7 @@ def test_ties_share_equally(f: Any, shape_axis: Any, data: st.DataObject) -> Non
 @pytest.mark.parametrize(("f", "rule"), [(npgrad.max, Max), (npgrad.min, Min)])
 def test_ties_split_in_the_complex_step_too(f: Any, rule: Any) -> None:
     """The step confirms the convention instead of refuting it."""
-    from npgrad.holomorphic import Holomorphic
+    from npgrad.engine.holomorphic import Holomorphic
 
     x, v = np.array([1.0, 1.0, 1.0]), np.array([3.0, 6.0, 0.0])
     assert np.isclose(rule().forward(Holomorphic(x, v)).slope, np.sum(gradient(f, x) * v))
