@@ -125,7 +125,9 @@ def anatomy(net: str, steps: int) -> list[Line]:
 def clocked(source: str) -> tuple[str, list[tuple[str, str]]]:
     """A program that reads the clock between its lines and gives all readings to `ticks`; and its lines by section."""
     head, *body = source.rstrip().splitlines()
-    out, lines, section = [head], [], BEFORE
+    out: list[str] = [head]
+    lines: list[tuple[str, str]] = []
+    section = BEFORE
     for before, line in zip(["", *body], body, strict=False):
         text = line.strip()
         if text.startswith("# "):

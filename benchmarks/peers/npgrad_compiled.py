@@ -49,4 +49,4 @@ def program(problem: Problem) -> Step:
         optimizer.step()
         return loss
 
-    return lambda x, y: npgrad.compile(step, warm_up=0)(x, y).item()
+    return lambda x, y: npgrad.compile(warm_up=0)(step)(x, y).item()

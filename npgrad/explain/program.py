@@ -26,7 +26,7 @@ import npgrad
 from npgrad import nn, optim
 from npgrad.explain.terminal import Style
 
-__all__ = ["Network", "Section", "network", "page", "record", "sections"]
+__all__ = ["Network", "Section", "minibatch", "network", "page", "record", "sections"]
 
 VOCABULARY, CONTEXT = 27, 3
 STEP = """
@@ -147,8 +147,9 @@ def constants(source: str, namespace: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", source)):
         array = namespace.get(name)
-        if isinstance(array, np.ndarray) and not array.flags.writeable and array.size and array.ndim:
-            found[name] = described(array)
+        if isinstance(array, np.ndarray) and not array.flags.writeable and array.size:
+            if array.ndim or re.fullmatch(r"t\d*", name):  # the name of a number tells its value
+                found[name] = described(array)
     return found
 
 
@@ -157,7 +158,7 @@ def described(array: np.ndarray[Any, Any]) -> str:
     shape = " × ".join(map(str, array.shape))
     first = array.reshape(-1)[0]
     if (array == first).all():
-        return f"{shape} times {first:.6g}"
+        return f"{shape} times {first:.6g}" if array.ndim else f"{first:.6g}"
     if array.ndim == 2 and array.shape[0] == array.shape[1] and (array == np.eye(len(array))).all():
         return f"the identity matrix, {shape}"
     if array.ndim == 1 and array.dtype.kind in "iu" and (np.diff(array) == array[1] - array[0]).all():
@@ -195,7 +196,9 @@ def remark(line: str) -> tuple[str, str, tuple[str, ...]]:
 # -- on a terminal -----------------------------------------------------------------------------------------------------
 
 
-def page(title: str, source: str, constants: Mapping[str, str], style: Style, everything: bool = False) -> Iterator[str]:
+def page(
+    title: str, source: str, constants: Mapping[str, str], style: Style, everything: bool = False
+) -> Iterator[str]:
     """The program for a terminal, at most 100 columns wide.
 
     Unless `everything`, the checks before it and what it leaves behind are a line each.

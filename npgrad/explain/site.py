@@ -184,8 +184,7 @@ follow it, and its other side is marked. Letters mark steps of reasoning that no
 at the end of an equation is its largest difference in the last check.</p>
 <p>{math("<mi>∂</mi><mi>x</mi>")} is the derivative of the loss with respect to {math("<mi>x</mi>")}, and called
 <code>dx</code> in the code. {_DELTA} is 1 where both indices are equal, else 0, and so is a comparison in brackets
-where it holds. Otherwise a symbol is the name of the variable. In the code,
-<code>out=self.y</code> writes a result into the array that the run before left there. How the docstrings are written is
+where it holds. Otherwise a symbol is the name of the variable. How the docstrings are written is
 described in <a href="notation.html">the notation</a>.</p>
 <p>With one hour: <a href="add.html">add</a>, for what broadcasting does to a gradient; <a href="tanh.html">tanh</a>,
 for saturation; <a href="matmul.html">matmul</a>; <a href="cross_entropy.html">cross_entropy</a>; then

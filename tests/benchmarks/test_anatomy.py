@@ -31,7 +31,7 @@ def test_sections_add_up() -> None:
 
 
 def test_clocks_change_nothing() -> None:
-    source = '''def step(x):
+    source = """def step(x):
     if x is None: return STALE
 
     # train.py:3  y = f(x)
@@ -41,7 +41,7 @@ def test_clocks_change_nothing() -> None:
 
     leaf = z
     return z
-'''
+"""
     watched, lines = anatomy.clocked(source)
     readings: list[tuple[int, ...]] = []
     namespace = {"STALE": None, "errstate": np.errstate, "clock": lambda: 0, "ticks": readings.append}
