@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
@@ -117,7 +118,7 @@ def anatomy(net: str, steps: int) -> list[Line]:
     for k in range(steps):
         namespace["step"](xs[k % len(xs)], ys[k % len(ys)])
     begun = [perf_counter_ns() for _ in range(1000)]
-    reading = min(b - a for a, b in zip(begun, begun[1:], strict=False))
+    reading = min(b - a for a, b in pairwise(begun))
     least = np.diff(np.array(ticks), axis=1).min(axis=0) - reading
     return [Line(section, text, max(float(ns), 0.0) / 1000) for (section, text), ns in zip(lines, least, strict=True)]
 

@@ -26,7 +26,7 @@ import npgrad
 from npgrad import nn, optim
 from npgrad.explain.terminal import Style
 
-__all__ = ["Network", "Section", "minibatch", "network", "page", "record", "sections"]
+__all__ = ["CHECKS", "END", "Network", "Section", "minibatch", "network", "page", "record", "remark", "sections"]
 
 VOCABULARY, CONTEXT = 27, 3
 STEP = """
@@ -76,7 +76,7 @@ class DeepMLP(nn.Module):
         return self.bn6(self.linear6(h))
 """,
 }
-"""The networks of the lecture, in the words of this library; beside its program a network is shown as it stands here."""
+"""The networks of the lecture; beside its program a network is shown as it stands here."""
 
 OPTIMIZERS: dict[str, Callable[[Sequence[nn.Parameter]], optim.Optimizer]] = {
     "sgd": lambda parameters: optim.SGD(parameters, lr=0.1),
@@ -84,7 +84,7 @@ OPTIMIZERS: dict[str, Callable[[Sequence[nn.Parameter]], optim.Optimizer]] = {
     "adam": lambda parameters: optim.Adam(parameters),
     "adamw": lambda parameters: optim.AdamW(parameters),
 }
-_CHECKS, _END = "checks", "end"
+CHECKS, END = "checks", "end"
 _REMARK = re.compile(r"\s{2,}# (?P<function>\w+)(?P<labels>(?: \(\w+\))*)$")
 
 
@@ -147,9 +147,10 @@ def constants(source: str, namespace: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", source)):
         array = namespace.get(name)
-        if isinstance(array, np.ndarray) and not array.flags.writeable and array.size:
-            if array.ndim or re.fullmatch(r"t\d*", name):  # the name of a number tells its value
-                found[name] = described(array)
+        if not isinstance(array, np.ndarray) or array.flags.writeable or not array.size:
+            continue
+        if array.ndim or re.fullmatch(r"t\d*", name):  # the name of a number tells its value
+            found[name] = described(array)
     return found
 
 
@@ -173,13 +174,14 @@ def sections(source: str) -> list[Section]:
     """The parts of a program, in its order, without the indentation of its body."""
     _, *body = source.rstrip().splitlines()
     found: list[Section] = []
-    heading, lines = _CHECKS, []
+    lines: list[str] = []
+    heading = CHECKS
     for before, line in zip(["", *body], body, strict=False):
         starts = line.startswith("    # ")
-        ends = bool(line.strip()) and not starts and not before.strip() and found and heading != _CHECKS
+        ends = bool(line.strip()) and not starts and not before.strip() and found and heading != CHECKS
         if starts or ends:
             found.append(Section(heading, tuple(lines)))
-            heading, lines = line.strip()[2:] if starts else _END, []
+            heading, lines = line.strip()[2:] if starts else END, []
         if line.strip() and not starts:
             lines.append(line.removeprefix("    "))
     return [*found, Section(heading, tuple(lines))]
@@ -214,10 +216,10 @@ def page(
     text = [source.splitlines()[0]]
     for part in parts:
         lines = part.lines
-        if part.heading == _CHECKS:
+        if part.heading == CHECKS:
             if not everything:
                 lines = (f"# {counted(len(lines), 'check')}: is this the step that was recorded? (--all shows them)",)
-        elif part.heading == _END:
+        elif part.heading == END:
             text.append("")
             if not everything:
                 lines = ("# parameters get their new gradients (--all shows how)", lines[-1])
