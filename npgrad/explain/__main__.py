@@ -19,7 +19,7 @@ examples:
   python -m npgrad.explain batch_norm --run    how far each line is from true
   python -m npgrad.explain batch_norm --trace  every array of a 3 by 2 example
   python -m npgrad.explain --step              a backward pass, node by node
-  python -m npgrad.explain program             a network's compiled backward pass
+  python -m npgrad.explain program             a network's whole backward pass
   python -m npgrad.explain --check             verify everything; 1 if any fails
   python -m npgrad.explain --html site/        pages to read in a browser
 
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         description="Derivations that run: every backward rule by hand, executed line by line.",
         usage="%(prog)s [NAME ...] [--seed SEED]\n"
         "             [--run | --trace | --step | --check | --mutants | --html DIRECTORY]\n"
-        "       %(prog)s program [NETWORK] [--batch N] [--optimizer NAME] [--all]",
+        "       %(prog)s program [NETWORK] [--batch N] [--all]",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

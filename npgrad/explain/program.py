@@ -57,13 +57,16 @@ class MLP(nn.Module):
     "deep_mlp": """\
 class DeepMLP(nn.Module):
     def __init__(self, rng):
+        def linear(fan_in, fan_out):
+            return nn.Linear(fan_in, fan_out, bias=False, rng=rng)
+
         self.C = nn.Embedding(27, 10, rng=rng)
-        self.linear1, self.bn1 = nn.Linear(30, 100, bias=False, rng=rng), nn.BatchNorm1d(100)
-        self.linear2, self.bn2 = nn.Linear(100, 100, bias=False, rng=rng), nn.BatchNorm1d(100)
-        self.linear3, self.bn3 = nn.Linear(100, 100, bias=False, rng=rng), nn.BatchNorm1d(100)
-        self.linear4, self.bn4 = nn.Linear(100, 100, bias=False, rng=rng), nn.BatchNorm1d(100)
-        self.linear5, self.bn5 = nn.Linear(100, 100, bias=False, rng=rng), nn.BatchNorm1d(100)
-        self.linear6, self.bn6 = nn.Linear(100, 27, bias=False, rng=rng), nn.BatchNorm1d(27)
+        self.linear1, self.bn1 = linear(30, 100), nn.BatchNorm1d(100)
+        self.linear2, self.bn2 = linear(100, 100), nn.BatchNorm1d(100)
+        self.linear3, self.bn3 = linear(100, 100), nn.BatchNorm1d(100)
+        self.linear4, self.bn4 = linear(100, 100), nn.BatchNorm1d(100)
+        self.linear5, self.bn5 = linear(100, 100), nn.BatchNorm1d(100)
+        self.linear6, self.bn6 = linear(100, 27), nn.BatchNorm1d(27)
         self.tanh = nn.Tanh()
 
     def forward(self, x):
