@@ -27,7 +27,7 @@ examples:
   python -m benchmarks --list              the workloads and the peers
   python -m benchmarks --quick lecture     a first look, in under a minute
   python -m benchmarks lecture deep node   three workloads at full length
-  python -m benchmarks lecture --peers npgrad_replay,jax_jit
+  python -m benchmarks lecture --peers npgrad_compiled,jax_jit
   python -m benchmarks                     everything: half an hour, and leave
                                            the machine alone meanwhile
 

@@ -1,4 +1,4 @@
-"""Train a model, sample from it, evaluate it: `python -m models train|sample|eval --help`."""
+"""Train a model, sample from it, evaluate it, read its program: `python -m models train|sample|eval|program --help`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ import numpy as np
 import models
 from models.deep_mlp import ACTIVATIONS, NORMS
 from models.lock import LOCK, Busy, Lock
+from models.manual_mlp import engine_step, initial
 from models.mlp import STAGES
 from models.runs import FILE, Run
-from models.training import OPTIMIZERS, TrainConfig, evaluate, generators, sample
+from models.training import OPTIMIZERS, TrainConfig, evaluate, generators, make_optimizer, sample, training_step
 from npgrad import data, nn
 from npgrad.checkpoint import CheckpointError
 from npgrad.data import DataError
@@ -57,6 +58,17 @@ EVAL_EPILOG = """\
 examples:
   python -m models eval runs/mlp
   python -m models eval runs/mlp --data other-words.txt
+"""
+
+PROGRAM_EPILOG = """\
+examples:
+  python -m models program
+  python -m models program deep_mlp --norm layer --activation gelu
+  python -m models program mlp --optimizer adamw | less
+  python -m models program manual_mlp
+
+manual_mlp is the forward pass of models/manual_mlp.py, whose backward pass is
+written there by hand: its lines have the same numbers.
 """
 
 
@@ -119,24 +131,7 @@ def parser() -> Parser:
     what.add_argument(
         "--model", choices=list(models.MODELS), help="see models/mlp.py, deep_mlp.py and conv_net.py (default: mlp)"
     )
-    what.add_argument("--context", type=int, help="characters the model sees (default: 3)")
-    what.add_argument("--embedding", type=int, help="numbers per character (default: 10)")
-    what.add_argument("--hidden", type=int, help="units of a hidden layer (default: mlp 200, deep_mlp 100)")
-    what.add_argument(
-        "--stage",
-        choices=list(STAGES),
-        metavar="STAGE",
-        help=f"mlp: first weights, {either(STAGES)} (default: batchnorm)",
-    )
-    what.add_argument("--depth", type=int, help="deep_mlp: number of linear layers (default: 6)")
-    what.add_argument(
-        "--activation",
-        choices=list(ACTIVATIONS),
-        metavar="NAME",
-        help=f"deep_mlp: {either(ACTIVATIONS)} (default: tanh)",
-    )
-    what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
-    what.add_argument("--norm", choices=NORMS, help="deep_mlp: normalisation (default: batch)")
+    model_options(what)
 
     draw = commands.add_parser(
         "sample", help="print words drawn from a trained model",
@@ -159,7 +154,40 @@ def parser() -> Parser:
     )  # fmt: skip
     measure.add_argument("run", metavar="DIR", help="directory of a run")
     measure.add_argument("--data", metavar="FILE", default=None, help="another word list (default: the run's own)")
+
+    shown = commands.add_parser(
+        "program", help="print the NumPy program that a training step compiles to",
+        description="Print the NumPy program that one training step compiles to: forward pass,\nbackward pass and "
+        "update, as one would have written them by hand.", epilog=PROGRAM_EPILOG,
+    )  # fmt: skip
+    shown.add_argument("model", nargs="?", choices=[*models.MODELS, "manual_mlp"], default="mlp", help="default: mlp")
+    shown.add_argument("--batch", type=int, default=config.batch_size, metavar="N", help="examples (default: 32)")
+    shown.add_argument("--optimizer", choices=OPTIMIZERS, default=config.optimizer, help="default: sgd")
+    shown.add_argument("--all", action="store_true", default=False, help="show its checks and its bookkeeping, too")
+    model_options(shown.add_argument_group("model"))
     return main
+
+
+def model_options(what: argparse._ArgumentGroup) -> None:
+    """The options of the models, as `models.build` takes them."""
+    what.add_argument("--context", type=int, help="characters the model sees (default: 3)")
+    what.add_argument("--embedding", type=int, help="numbers per character (default: 10)")
+    what.add_argument("--hidden", type=int, help="units of a hidden layer (default: mlp 200, deep_mlp 100)")
+    what.add_argument(
+        "--stage",
+        choices=list(STAGES),
+        metavar="STAGE",
+        help=f"mlp: first weights, {either(STAGES)} (default: batchnorm)",
+    )
+    what.add_argument("--depth", type=int, help="deep_mlp: number of linear layers (default: 6)")
+    what.add_argument(
+        "--activation",
+        choices=list(ACTIVATIONS),
+        metavar="NAME",
+        help=f"deep_mlp: {either(ACTIVATIONS)} (default: tanh)",
+    )
+    what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
+    what.add_argument("--norm", choices=NORMS, help="deep_mlp: normalisation (default: batch)")
 
 
 def either(names: Iterable[str]) -> str:
@@ -302,6 +330,32 @@ def report(run: Run, corpus: data.Corpus) -> None:
         print(f"{name:<6}{loss:>8}   {len(part.y)} examples")
 
 
+def show(arguments: dict[str, Any]) -> int:
+    # The other commands start faster without these.
+    from npgrad.explain.program import minibatch, page, record
+    from npgrad.explain.terminal import Style
+
+    name, batch, optimizer = (arguments[key] for key in ("model", "batch", "optimizer"))
+    options = {key: value for key, value in arguments.items() if key in OPTIONS}
+    context = arguments.get("context", TRAIN_DEFAULTS["context"])
+    if batch < 2:
+        raise Refused(f"--batch must be 2 or more, since batch normalisation takes a variance; got {batch}.")
+    rng = generators(0).init
+    if name == "manual_mlp":
+        if options or optimizer != "sgd":
+            raise Refused("manual_mlp has no options, and its program ends with the gradients.")
+        step = engine_step(initial(rng, context=context))
+        title = f"The gradients of models/manual_mlp.py, batch {batch}"
+    else:
+        model = models.build(name, vocab_size=27, context=context, rng=rng, **options)
+        step = training_step(model, make_optimizer(model, TrainConfig(optimizer=optimizer)))
+        title = f"One training step of models/{name}.py, batch {batch}, {optimizer}"
+    source, constants = record(step, *minibatch(batch, context=context))
+    for line in page(title, source, constants, Style(), arguments["all"]):
+        print(line)
+    return 0
+
+
 # -- while it trains ---------------------------------------------------------------------------------------------------
 
 
@@ -380,7 +434,7 @@ class Progress:
 def main(argv: list[str] | None = None) -> int:
     arguments = vars(parser().parse_args(argv))
     try:
-        return {"train": train, "sample": draw, "eval": measure}[arguments["command"]](arguments)
+        return {"train": train, "sample": draw, "eval": measure, "program": show}[arguments["command"]](arguments)
     except (Refused, DataError, CheckpointError, ValueError) as error:
         message = str(error)
     except Busy as busy:

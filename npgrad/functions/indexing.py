@@ -240,7 +240,7 @@ def getitem(x: TensorLike, index: Any) -> Tensor:
 
 
 def _gather(x: TensorLike, key: tuple[Any, ...]) -> Tensor:
-    """Indexing with arrays: they become inputs, so that a replay sees them change."""
+    """Indexing with arrays: they become inputs, so that a compiled step sees them change."""
     arrays: list[Any] = []
     pattern: list[Any] = []
     for item in key:
