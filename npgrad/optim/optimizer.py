@@ -120,7 +120,9 @@ class Optimizer:
         if g is None:
             return False
         shape, dtype = self._kinds[p]
-        if a.shape != shape or (a.dtype is not dtype and a.dtype != dtype):
+        if a.shape == g.shape == shape and a.dtype is g.dtype is dtype:
+            return True
+        if a.shape != shape or a.dtype != dtype:
             raise RuntimeError(
                 f"a parameter had shape {shape} and dtype {dtype} when {type(self).__name__} got it and has shape "
                 f"{a.shape} and dtype {a.dtype} now. Make a new optimiser after changing parameters."
@@ -130,7 +132,7 @@ class Optimizer:
                 f"a parameter of shape {shape} has a gradient of shape {g.shape}. "
                 "Assign gradients of the parameter's own shape, or None."
             )
-        if g.dtype is not dtype and g.dtype != dtype and not np.can_cast(g.dtype, dtype, "same_kind"):
+        if g.dtype != dtype and not np.can_cast(g.dtype, dtype, "same_kind"):
             raise ValueError(
                 f"a parameter of dtype {dtype} has a gradient of dtype {g.dtype}. Assign gradients of its own dtype."
             )
