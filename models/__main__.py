@@ -21,6 +21,7 @@ import numpy as np
 
 import models
 from models.deep_mlp import ACTIVATIONS, NORMS
+from models.lock import LOCK, Busy, Lock
 from models.manual_mlp import engine_step, initial
 from models.mlp import STAGES
 from models.runs import FILE, Run
@@ -30,6 +31,7 @@ from npgrad.checkpoint import CheckpointError
 from npgrad.data import DataError
 
 BAD_INPUT = 2
+BUSY = 75  # as EX_TEMPFAIL of sysexits.h: the same command may succeed later
 
 TRAIN_EPILOG = f"""\
 examples:
@@ -45,6 +47,7 @@ examples:
 Ctrl-C saves and stops. A resumed run ends with the same digest as one that was
 never interrupted; its settings are those it began with and need not be
 repeated. The run is one file, {FILE}, in the directory of --out.
+One process at a time trains it; a second one stops with exit code {BUSY}.
 """
 SAMPLE_EPILOG = """\
 examples:
@@ -194,6 +197,8 @@ def either(names: Iterable[str]) -> str:
 
 # -- commands ----------------------------------------------------------------------------------------------------------
 
+LEFTOVERS = f".{FILE}.*.tmp"
+"""The temporary files of saves that were killed."""
 OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "norm")
 SETTINGS = tuple(field.name for field in fields(TrainConfig))
 
@@ -203,10 +208,18 @@ def train(arguments: dict[str, Any]) -> int:
     every = arguments.get("checkpoint_every", TRAIN_DEFAULTS["checkpoint_every"])
     if every < 1:
         raise Refused(f"--checkpoint-every must be 1 or more steps; got {every}.")
-    run = resume(out, arguments) if arguments["resume"] else begin(out, arguments)
-    normalised = any(isinstance(module, nn.BatchNorm1d) for module in run.model.modules())
-    if run.config.batch_size < 2 and normalised:
-        raise Refused("batch normalisation needs minibatches of 2 or more: one example has no variance.")
+    if arguments["resume"]:
+        Run.file(out)
+        with Lock(out):
+            return advance(resume(out, arguments), out, every)
+    run = begin(out, arguments)
+    with Lock(out):
+        refuse_old_run(out)  # another process may have begun one meanwhile
+        return advance(run, out, every)
+
+
+def advance(run: Run, out: Path, every: int) -> int:
+    """Train `run` to its end, or until it is interrupted, saving it in `out`."""
     digest = run.save(out)
     # Overflow on the way to an infinite loss is told by the loss.
     with Interrupt() as interrupt, Progress(run) as progress, np.errstate(over="ignore", invalid="ignore"):
@@ -237,8 +250,7 @@ def train(arguments: dict[str, Any]) -> int:
 
 def begin(out: Path, arguments: dict[str, Any]) -> Run:
     """A new run in a directory that this makes."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise Refused(f"{out} already exists: continue it with --resume, or choose another --out.")
+    refuse_old_run(out)
     path, context = (arguments.get(key, TRAIN_DEFAULTS[key]) for key in ("data", "context"))
     config = TrainConfig(**{key: value for key, value in arguments.items() if key in SETTINGS})
     model = arguments.get("model", TRAIN_DEFAULTS["model"])
@@ -248,8 +260,17 @@ def begin(out: Path, arguments: dict[str, Any]) -> Run:
     options.update((key, value) for key, value in arguments.items() if key in OPTIONS)
     corpus = read(path, context)
     run = Run.start(model, options, path, corpus, context, config)
+    normalised = any(isinstance(module, nn.BatchNorm1d) for module in run.model.modules())
+    if run.config.batch_size < 2 and normalised:
+        raise Refused("batch normalisation needs minibatches of 2 or more: one example has no variance.")
     out.mkdir(parents=True, exist_ok=True)
     return run
+
+
+def refuse_old_run(out: Path) -> None:
+    """Raise Refused if `out` holds anything but what a training leaves that was killed before its first save."""
+    if out.exists() and not (out.is_dir() and all(p.name == LOCK or p.match(LEFTOVERS) for p in out.iterdir())):
+        raise Refused(f"{out} already exists: continue it with --resume, or choose another --out.")
 
 
 def resume(out: Path, arguments: dict[str, Any]) -> Run:
@@ -263,7 +284,7 @@ def resume(out: Path, arguments: dict[str, Any]) -> Run:
             begun = f"with {flag} {recorded[key]}, not {arguments[key]}" if key in recorded else f"without {flag}"
             raise Refused(f"{out} was begun {begun}: resume it without {flag}.")
     path = arguments.get("data", state["data"]["path"])
-    for leftover in out.glob(f".{FILE}.*.tmp"):
+    for leftover in out.glob(LEFTOVERS):  # nobody else saves here: the directory is locked
         leftover.unlink()
     run.feed(read(path, state["context"]))
     return run
@@ -351,7 +372,9 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+            # What the shell had us ignore (trap '' INT, a job in the background) stays ignored.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -414,6 +437,9 @@ def main(argv: list[str] | None = None) -> int:
         return {"train": train, "sample": draw, "eval": measure, "program": show}[arguments["command"]](arguments)
     except (Refused, DataError, CheckpointError, ValueError) as error:
         message = str(error)
+    except Busy as busy:
+        print(f"python -m models {arguments['command']}: {busy}", file=sys.stderr)
+        return BUSY
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
@@ -429,4 +455,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # A pipe of an old Windows or of LC_ALL=C may have no signs for what is printed.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
     sys.exit(main())

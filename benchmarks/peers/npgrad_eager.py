@@ -11,7 +11,8 @@ import numpy as np
 import models
 from benchmarks.cases import draw
 from benchmarks.problem import CONTEXT, EMBEDDING, VOCABULARY, Array, Problem
-from npgrad import Tensor, nn, functions as F
+from npgrad import Tensor, nn
+from npgrad import functions as F
 from npgrad.data import Vocabulary
 from npgrad.functions import registry
 from npgrad.optim import SGD

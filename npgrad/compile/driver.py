@@ -13,11 +13,12 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from npgrad.compile.guards import Dependencies, differs
+from npgrad.compile.guards import Dependencies, changed, current, differs
 from npgrad.compile.program import Program
 from npgrad.compile.recorder import Eager, Recording, Unrecordable
 from npgrad.compile.runtime import STALE
 from npgrad.compile.stand_in import RecordingArray
+from npgrad.compile.tiles import Tiles
 from npgrad.compile.trace import CompileError, Memory, Value
 from npgrad.engine.backward import sweep
 from npgrad.engine.function import Function
@@ -72,6 +73,8 @@ class _State(threading.local):
         self.floats: dict[Any, tuple[Any, ...]] = {}
         self.varying: dict[Any, set[int]] = {}
         self.running = False
+        self.failed: Exception | None = None
+        """What a run raised before it had changed anything."""
         self.log: list[str] = []
 
 
@@ -85,6 +88,7 @@ class CompiledFunction(Generic[P, R]):
         self._state = _State()
         self._opaque: dict[type[Function], str] = {}
         self._warned = False
+        self._tiles = True
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -119,7 +123,9 @@ class CompiledFunction(Generic[P, R]):
             if program.changed_before(error):
                 program.abandon()
                 raise
-            return STALE  # the eager run raises it where it belongs
+            # If it is the user's, the eager run raises it where it belongs.
+            state.failed = error
+            return STALE
         except BaseException:
             program.abandon()
             raise
@@ -151,6 +157,11 @@ class CompiledFunction(Generic[P, R]):
                 programs.insert(0, program)
                 state.program = program
                 return result
+        if state.failed is not None:
+            failed, state.failed = state.failed, None
+            result = self._eagerly(args, kwargs)
+            self._give_up(key, f"its program raised {type(failed).__name__}: {failed}")
+            return result
         if calls <= self.warm_up or calls < state.next_try.get(key, 0) or any(p.hooked() for p in programs):
             return self._eagerly(args, kwargs)
         if len(programs) >= VARIANTS:
@@ -163,11 +174,21 @@ class CompiledFunction(Generic[P, R]):
         if program_ is None:
             return self._eagerly(args, kwargs)
         programs.insert(0, program_)
-        result = self._checked(program_, args, kwargs, flat)
-        if result is STALE:
+        try:
+            result = self._checked(program_, args, kwargs, flat)
+        except Different as error:
             programs.remove(program_)
-            return self._eagerly(args, kwargs)
-        state.program = program_
+            if not any(isinstance(call, Tiles) for call in program_.plan.calls):
+                raise
+            # Whether the product of some rows has the bytes of the product of all is up to the BLAS.
+            self._tiles = False
+            state.log.append("large arrays stay whole: in tiles the bytes were others")
+            return error.eager
+        if not program_.runs:
+            programs.remove(program_)
+            self._give_up(key, f"its program does not apply to the call it was recorded in ({program_.why_stale(flat)})")
+        else:
+            state.program = program_
         return result
 
     def _eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -209,7 +230,7 @@ class CompiledFunction(Generic[P, R]):
                     cotangent.memory.value, cotangent.name = cotangent, "dy"
                     assert roots[0]._node is not None
                     sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
-                program = Program(self._name(), recording, split, arguments, result, dependencies, mode, cotangent)
+                program = Program(self._name(), recording, split, arguments, result, dependencies, mode, cotangent, self._tiles)
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
                 program.count = len(flat)
                 state.log.append(f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}")
@@ -265,7 +286,7 @@ class CompiledFunction(Generic[P, R]):
         """Raise CompileError if the run has changed what it depends on, and put that back."""
         for text, form, container, key, value in dependencies.guards:
             now = current(form, container, key)
-            if differs(now, value):
+            if changed(form, value, now):
                 put_back(form, container, key, value)
                 raise CompileError(
                     f"{self._name()} changes {text} (from {value!r} to {now!r}) and depends on it, which only Python could "
@@ -318,21 +339,17 @@ class CompiledFunction(Generic[P, R]):
             if result is not STALE:
                 found = state.copy()
                 difference = after.difference(found) or different(eager, result)
+                if not difference and program.backward is not None and gradients is None:
+                    difference = "whether it can be differentiated"
                 if not difference and gradients is not None:
                     assert program.backward is not None
                     mine = program.backward(np.ones_like(next(t for t in tensors(eager) if has_graph(t))._array))
                     pairs = zip(gradients, mine, strict=True)
                     difference = next(("a gradient" for a, b in pairs if a.tobytes() != b.tobytes()), "")
                 if difference:
-                    raise CompileError(
-                        f"the compiled {self._name()} and the eager one differ in {difference}. Something that the program "
-                        "cannot see has changed (a number kept in an object, a global of another module), or the function "
-                        "does not give the same result twice. What was computed eagerly stands; give what changes to the "
-                        "function as an argument, or do not compile it."
-                    )
+                    raise Different(self._name(), difference, detached(eager))
         finally:
-            if program.runs:
-                state.restore(after)
+            state.restore(after)
             for x, new, _ in changed:
                 if x.flags.writeable:
                     x[...] = new
@@ -361,6 +378,18 @@ class CompiledFunction(Generic[P, R]):
         return "\n".join(lines)
 
 
+class Different(CompileError):
+    """A check found that the program computes something else."""
+
+    def __init__(self, name: str, what: str, eager: Any) -> None:
+        super().__init__(
+            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see has changed (a "
+            "number kept in an object, a global of another module), or the function does not give the same result twice. "
+            "What was computed eagerly stands; give what changes to the function as an argument, or do not compile it."
+        )
+        self.eager = eager
+
+
 class State:
     """Everything a program and its function may change: arrays, gradients, generators, counters."""
 
@@ -379,7 +408,9 @@ class State:
         """The gradients that the program captures, by the eager graph, which stays as it is."""
         if program.backward is None:
             return None
-        root = next(t for t in tensors(result) if has_graph(t))
+        root = next((t for t in tensors(result) if has_graph(t)), None)
+        if root is None:
+            return None
         kept = [(leaf, leaf._grad, leaf.hooks) for leaf in program.captured]
         try:
             for leaf, _, _ in kept:
@@ -541,19 +572,10 @@ def different(a: Any, b: Any) -> str:
     return "" if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b)) else "the result"
 
 
-def current(form: str, container: Any, key: Any) -> Any:
-    """What a guarded place holds now."""
-    if form == "cell":
-        return container.cell_contents
-    if form == "attribute":
-        return getattr(container, key)
-    return container[key]
-
-
 def put_back(form: str, container: Any, key: Any, value: Any) -> None:
     if form == "cell":
         container.cell_contents = value
     elif form == "attribute":
         setattr(container, key, value)
-    else:
+    elif form != "members":
         operator.setitem(container, key, value)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import builtins
+import dis
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from npgrad.compile.guards import Dependencies, differs
+from npgrad.compile.guards import Dependencies, changed, current, differs, members
 from npgrad.compile.plan import Plan
 from npgrad.compile.recorder import Recording
 from npgrad.compile.stand_in import RecordingArray
@@ -39,6 +41,7 @@ class Program:
         dependencies: Dependencies,
         mode: Mode,
         cotangent: Value | None,
+        tiles: bool,
     ) -> None:
         self.mode, self.dependencies, self.recording_opaque = mode, dependencies, dict(recording.opaque)
         self.runs = 0
@@ -49,6 +52,7 @@ class Program:
         self.generators = [generator for generator, _ in recording.generators.values()]
         self.hosts = recording.hosts
         self.leaves = list(recording.leaves.values())
+        self.trained = [leaf.requires_grad for leaf in self.leaves]
         self.lent: dict[Leaf, Value] = {}
         self.cleared: list[Leaf] = []
         for leaf in recording.gradients:
@@ -63,11 +67,11 @@ class Program:
         self.result = self.flatten(result)
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
         self.name_arrays(recording)
-        self.plan = Plan(recording.calls, split, wanted)
+        self.plan = Plan(recording.calls, split, wanted, tiles)
         values = [value for _, value in arguments if value is not None]
         self.writer = writer = Writer(self.plan, [*values, *([cotangent] if cotangent is not None else [])])
         gradients = [(leaf, value) for leaf, value in recording.gradients_read.items()]
-        self.source = self.write(name, arguments, gradients)
+        self.source = self.write(name, arguments, gradients, cotangent)
         self.run: Callable[..., Any] = define(name, self.source, writer.namespace)
         self.backward: Callable[..., Any] | None = None
         if cotangent is not None:
@@ -98,12 +102,14 @@ class Program:
         if isinstance(result, Tensor) and isinstance(result._array, RecordingArray):
             k = self.place(result._array.value)
             graph = result._node is not None and result._node.requires_grad and not isinstance(result._node, Leaf)
-            return lambda arrays, node: Tensor._of(arrays[k], of(node, arrays[k]) if graph else None)
+            return lambda arrays, node: Tensor._of(np.asarray(arrays[k]), of(node, arrays[k]) if graph else None)
         if isinstance(result, RecordingArray):
             k = self.place(result.value)
-            if not isinstance(result.value.sample, np.ndarray | np.generic):
-                return lambda arrays, node: arrays[k]
-            return lambda arrays, node: arrays[k][()] if arrays[k].ndim == 0 else arrays[k]
+            if isinstance(result.value.sample, np.ndarray):
+                return lambda arrays, node: np.asarray(arrays[k])
+            if isinstance(result.value.sample, np.generic):
+                return lambda arrays, node: arrays[k][()]
+            return lambda arrays, node: arrays[k]
         if isinstance(result, tuple | list):
             parts = [self.flatten(item) for item in result]
             kind = type(result)
@@ -122,7 +128,11 @@ class Program:
     # -- source --------------------------------------------------------------------------------------------------------
 
     def write(
-        self, name: str, arguments: Sequence[tuple[Any, Value | None]], gradients: list[tuple[Leaf, Value | None]]
+        self,
+        name: str,
+        arguments: Sequence[tuple[Any, Value | None]],
+        gradients: list[tuple[Leaf, Value | None]],
+        cotangent: Value | None,
     ) -> str:
         writer = self.writer
         names, checks = [], []
@@ -151,6 +161,11 @@ class Program:
         unchanged = writer.bind(self.unchanged, "unchanged")
         checks.append(f"if {counter}[0] != {noted}[0] and not {unchanged}(): return STALE")
         for text, form, container, key, value in self.dependencies.guards:
+            if form == "members":
+                held = writer.bind(container, text.partition(".")[0], ("container", id(container)))
+                then = writer.bind(value, "members_before", ("was", text, id(container)))
+                checks.append(f"if {writer.bind(members, 'members')}({held}) != {then}: return STALE")
+                continue
             before = writer.bind(value, f"was_{text}", ("was", text, id(container)))
             holder = writer.bind(container, f"{text}_{form}", ("container", id(container)))
             now = {
@@ -158,8 +173,7 @@ class Program:
                 "attribute": f"{holder}.{key}", "truth": f"{holder}[{key!r}]",
             }[form]  # fmt: skip
             if form == "truth":
-                if isinstance(value, bool) or not value:
-                    checks.append(f"if {'not ' if value else ''}{now}: return STALE")
+                checks.append(f"if {'not ' if value else ''}{now}: return STALE")
                 continue
             if form == "item" and isinstance(container, list | dict):
                 checks.append(f"if len({holder}) != {len(container)}: return STALE")
@@ -173,6 +187,15 @@ class Program:
                 writer.names[value] = n = writer.fresh(value.name)
                 checks.append(f"if ({n} := {owner}.grad) is None: return STALE")
         lines = writer.lines(self.plan.forward)
+        if cotangent is not None:
+            later = writer.lines(self.plan.backward)
+            wanted = [name for name in missing(later, writer.namespace) if name != writer.names[cotangent]]
+            if wanted:
+                saved = writer.bind([], "saved", "kept for backward")
+                checks += [f"{name} = {name}.copy('K')" for name in wanted if name in names]
+                lines += ["", f"{saved}[:] = {', '.join(wanted)}{',' * (len(wanted) == 1)}"]
+                later = [f"{', '.join(wanted)}{',' * (len(wanted) == 1)} = {saved}", *later]
+            self.later = later
         effects = self.effects()
         self.first_effect = 1 + len(checks) + self.first_line_with_effect(lines)
         copies = [f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results]
@@ -213,9 +236,8 @@ class Program:
 
     def write_backward(self, name: str, cotangent: Value) -> str:
         writer = self.writer
-        lines = writer.lines(self.plan.backward)
         grads = [f"{writer.value(g.value)}.copy()" for g in self.captured.values()]
-        body = [*lines, "", f"return ({', '.join(grads)}{',' * (len(grads) == 1)})"]
+        body = [*self.later, "", f"return ({', '.join(grads)}{',' * (len(grads) == 1)})"]
         return f"def {name}({writer.names[cotangent]}):\n" + "\n".join(f"    {x}" if x else "" for x in body) + "\n"
 
     # -- running -------------------------------------------------------------------------------------------------------
@@ -223,6 +245,8 @@ class Program:
     def unchanged(self) -> bool:
         """Asked after some module, flag or hook has changed: whether it matters here."""
         if any(leaf.hooks for leaf in self.leaves) or not self.dependencies.unchanged():
+            return False
+        if [leaf.requires_grad for leaf in self.leaves] != self.trained:
             return False
         if any(memory.array is not leaf.storage.array for leaf, memory in self.arrays_of_leaves()):
             return False
@@ -273,12 +297,8 @@ class Program:
     def why_stale(self, arguments: Sequence[Any]) -> str:
         """Which of the things that the program depends on is another now."""
         for text, form, container, key, before in self.dependencies.guards:
-            if form in ("cell", "global", "item", "attribute", "truth"):
-                now = container.cell_contents if form == "cell" else (
-                    getattr(container, key) if form == "attribute" else container[key]
-                )  # fmt: skip
-                if differs(now, before):
-                    return text
+            if changed(form, before, current(form, container, key)):
+                return text
         return "" if self.dependencies.unchanged() else "an attribute of a module"
 
     def summary(self) -> str:
@@ -320,6 +340,14 @@ class Compiled(Function):
         assert self.program.backward is not None
         gradients: tuple[Array, ...] = self.program.backward(dy)
         return gradients
+
+
+def missing(lines: Sequence[str], namespace: Mapping[str, Any]) -> list[str]:
+    """The names that these lines use and that neither they nor the namespace define."""
+    body = "".join(f"    {line}\n" for line in lines if line)
+    code = compile(f"def f():\n    pass\n{body}", "<backward>", "exec").co_consts[0]
+    used = {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}
+    return sorted(used - namespace.keys() - vars(builtins).keys())
 
 
 def ordered(memories: set[Memory]) -> list[Memory]:

@@ -18,8 +18,8 @@ import numpy as np
 from npgrad.compile.place import place_of
 from npgrad.compile.runtime import Opaque
 from npgrad.compile.stand_in import GeneratorStandIn, RecordingArray
-from npgrad.compile.trace import Call, CompileError, Memory, Place, Value, is_array, replaced
-from npgrad.engine.arrays import StandIn
+from npgrad.compile.trace import Call, CompileError, Memory, Place, Value, is_array, replaced, values_in
+from npgrad.engine.arrays import Array, StandIn
 from npgrad.engine.function import OURS, Function
 from npgrad.engine.node import Leaf, Loan
 
@@ -65,6 +65,8 @@ class Recording:
         """The objects whose methods are called at each run."""
         self.undo: list[Callable[[], None]] = []
         self.saved: set[int] = set()
+        self.scalars: dict[Memory, Array] = {}
+        """Arrays without axes, for memories that hold one number."""
         self.decided: set[Value] = set()
         self.errors = np.geterr()
         self.captured: dict[Leaf, Any] | None = None
@@ -142,7 +144,11 @@ class Recording:
         if node.check is not None:
             node.check(*arrays, **options)
         y = node.forward(*arrays, **options)
-        return y if isinstance(y, StandIn) else self.lift(np.asarray(y))
+        if not isinstance(y, RecordingArray):
+            return self.lift(np.asarray(y))
+        if self.scalar(y.value.memory) and isinstance(y.value.sample, np.generic):
+            y.value.sample = self.in_a_run(y.value)  # as the array of a tensor is one
+        return y
 
     def host(self, call: Callable[..., Any], *args: Any) -> Any:
         """Make a call that changes Python objects, now and at each run; its numbers are looked up at each run."""
@@ -348,13 +354,7 @@ class Recording:
 
     def result(self, call: Call, result: Any) -> RecordingArray:
         """The stand-in for the result of `call`: a view of what it was taken from, or new memory."""
-        shared = None
-        if isinstance(result, np.ndarray) and call.form not in ("ufunc", "reduce", "copy", "make"):
-            for memory in call.reads:
-                whole = memory.value.sample if memory.value is not None else None
-                if isinstance(whole, np.ndarray) and result.size and np.may_share_memory(result, whole):
-                    shared = memory
-                    break
+        shared = self.source_of(call, result) if call.form not in ("ufunc", "reduce", "copy", "make") else None
         if shared is not None:
             value = Value(result, shared, view=call)
         else:
@@ -367,6 +367,36 @@ class Recording:
         value.name = call.place.name
         call.out = value
         return RecordingArray(self, value)
+
+    def source_of(self, call: Call, result: Any) -> Memory | None:
+        """The memory that `result` is a view of, if it is one.
+
+        What is a NumPy scalar while recording, and has no views, is in a run an array without axes.
+        """
+        if any(self.scalar(value.memory) for value in values_in((call.args, call.kwargs))):
+            args, kwargs = replaced((call.args, call.kwargs), self.in_a_run)
+            result = perform(call.form, call.function, args, kwargs, None)
+        if isinstance(result, np.ndarray) and result.size:
+            for memory in call.reads:
+                whole = memory.value and self.in_a_run(memory.value)
+                if isinstance(whole, np.ndarray) and np.may_share_memory(result, whole):
+                    return memory
+        return None
+
+    def scalar(self, memory: Memory) -> bool:
+        """Whether this memory, an array without axes in a run, began as a NumPy scalar."""
+        if memory.kind == "argument" or memory.value is None:
+            return False
+        return memory in self.scalars or isinstance(memory.value.sample, np.generic)
+
+    def in_a_run(self, value: Value) -> Any:
+        """What a value is in a run: its sample, or an array in the place of a NumPy scalar."""
+        if not self.scalar(value.memory):
+            return value.sample
+        if value.view is None:
+            return self.scalars.setdefault(value.memory, np.array(value.sample))
+        args, kwargs = replaced((value.view.args, value.view.kwargs), self.in_a_run)
+        return perform(value.view.form, value.view.function, args, kwargs, None)
 
     def several(self, form: str, function: Any, args: Any, kwargs: Any, results: Any) -> Any:
         self.cannot(f"uses np.{getattr(function, '__name__', function)}, which has several results")

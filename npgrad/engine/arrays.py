@@ -9,7 +9,18 @@ from weakref import ReferenceType, ref
 
 import numpy as np
 
-__all__ = ["Array", "Axis", "Reading", "StandIn", "Storage", "as_array", "changes", "note_change", "tick", "unbroadcast"]
+__all__ = [
+    "Array",
+    "Axis",
+    "Reading",
+    "StandIn",
+    "Storage",
+    "as_array",
+    "changes",
+    "note_change",
+    "tick",
+    "unbroadcast",
+]
 
 # What numpy.typing calls NDArray[Any]; importing that would take longer than the rest of this file.
 Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]

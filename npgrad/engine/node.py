@@ -105,7 +105,7 @@ class Node:
                     "would be rounded to whole numbers. Give integers no gradient, or let forward return floats."
                 )
             part = dx.real if dx.dtype.kind == "c" and edge.out_dtype.kind != "c" else dx
-            return np.asarray(part, edge.out_dtype)
+            return part.astype(edge.out_dtype)
         return dx
 
 
@@ -122,7 +122,7 @@ class Leaf(Node):
         self._grad: Array | Loan | None = None
 
     @property
-    def grad(self) -> Array | None:  # type: ignore[override]
+    def grad(self) -> Array | None:
         recorder = MODE.get().recorder
         if recorder is not None:
             recorder.leaf(self, reading=True)

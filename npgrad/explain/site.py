@@ -24,6 +24,7 @@ from npgrad.explain.mathml import MathML, math
 from npgrad.explain.mutants import Outcome, tally
 from npgrad.explain.order import Group, groups, things
 from npgrad.explain.place import place_of
+from npgrad.explain.report import Report
 from npgrad.explain.program import CHECKS, END, network, remark, sections
 from npgrad.explain.report import TOLERANCE, Report
 from npgrad.explain.source import Subject, subject_of
@@ -416,7 +417,8 @@ class Page:
             if item.remarks[position]:
                 members.append(f'<p class="why">{inline(item.remarks[position], anchors)}</p>')
         error = self.chapter.report.worst(None, item.label, case.name)
-        shown = f'<span class="error{"" if error <= TOLERANCE else " bad"}">{scientific(error)}</span>'
+        failed = any((c.case, c.label) == (case.name, item.label) for c in self.chapter.report.failures)
+        shown = f'<span class="error{" bad" if failed else ""}">{scientific(error)}</span>'
         return (
             f'<div class="eq k-{item.label}" id="{self.anchor(k, item)}">{number}'
             f'<div class="chain">{"".join(members)}</div>{shown}</div>'

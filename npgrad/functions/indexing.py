@@ -86,7 +86,8 @@ class GetItem(Function):
             # Integers alone read whole rows; numbering these spares numbering every element of the input.
             rows = np.ravel_multi_index(self.key, self.x_shape[: len(self.key)], mode="wrap")
             return places_of_rows(rows, math.prod(self.x_shape[len(self.key) :]))
-        places: Array = constant_array(np.arange(math.prod(self.x_shape)).reshape(self.x_shape))[self.key]
+        every = np.arange(math.prod(self.x_shape)).reshape(self.x_shape)
+        places: Array = constant_array(every)[self.key]
         return places
 
 

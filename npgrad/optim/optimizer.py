@@ -94,7 +94,7 @@ class Optimizer:
         ValueError if a gradient does not fit its parameter, and RuntimeError if a parameter's shape or dtype changed.
         """
         for group in self._groups():
-            self.check(group)
+            self._check_options(group)
         work = [(group, [p for p in group["params"] if self._ready(p)]) for group in self.param_groups]
         recorder = MODE.get().recorder
         if recorder is None:
@@ -120,7 +120,7 @@ class Optimizer:
         if g is None:
             return False
         shape, dtype = self._kinds[p]
-        if a.shape != shape or a.dtype != dtype:
+        if a.shape != shape or (a.dtype is not dtype and a.dtype != dtype):
             raise RuntimeError(
                 f"a parameter had shape {shape} and dtype {dtype} when {type(self).__name__} got it and has shape "
                 f"{a.shape} and dtype {a.dtype} now. Make a new optimiser after changing parameters."
@@ -130,7 +130,7 @@ class Optimizer:
                 f"a parameter of shape {shape} has a gradient of shape {g.shape}. "
                 "Assign gradients of the parameter's own shape, or None."
             )
-        if g.dtype != dtype and not np.can_cast(g.dtype, dtype, "same_kind"):
+        if g.dtype is not dtype and g.dtype != dtype and not np.can_cast(g.dtype, dtype, "same_kind"):
             raise ValueError(
                 f"a parameter of dtype {dtype} has a gradient of dtype {g.dtype}. Assign gradients of its own dtype."
             )
@@ -142,10 +142,7 @@ class Optimizer:
         No arrays are touched, so that a compiled step can call this at every run; hence the options are checked here
         as well. Parameters that have been updated equally often share one dictionary.
         """
-        options = [*group.values()]
-        if options != self._valid.get(id(group)):
-            self.check(group)
-            self._valid[id(group)] = options
+        self._check_options(group)
         states = self.state
         found: dict[int, Numbers] = {}
         numbers = []
@@ -156,6 +153,13 @@ class Optimizer:
                 found[t] = self.numbers(group, t)
             numbers.append(found[t])
         return numbers
+
+    def _check_options(self, group: Group) -> None:
+        """`check`, where an option has changed since the last time."""
+        options = [*group.values()]
+        if options != self._valid.get(id(group)):
+            self.check(group)
+            self._valid[id(group)] = options
 
     def _arrays(self, p: Tensor, group: Group) -> dict[str, Any]:
         """The state of `p`, with the arrays that its group's options need."""

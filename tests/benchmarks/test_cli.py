@@ -26,12 +26,12 @@ def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert "one elementwise node, eager: ≤ 1.5 µs beyond NumPy" in printed
     assert "left out" in printed
 
-    saved = json.loads((out / "results.json").read_text())
+    saved = json.loads((out / "results.json").read_text(encoding="utf-8"))
     peers = saved["workloads"]["node"]["points"][0]["peers"]
     assert [peers[name]["status"] for name in ("numpy_plain", "npgrad_eager", "mygrad")] == ["ok", "ok", "missing"]
     assert len(peers["npgrad_eager"]["wall"]) == 2
     assert {"goal", "measured", "met"} == set(saved["goals"][0])
-    table = (out / "table.md").read_text()
+    table = (out / "table.md").read_text(encoding="utf-8")
     assert "| tanh |" in table and "| goal | measured | met? |" in table
 
 

@@ -9,6 +9,7 @@ from statistics import median
 
 import pytest
 
+import benchmarks.process
 from benchmarks.goals import LARGE
 from benchmarks.peers import PEERS
 from benchmarks.process import Failed, Process
@@ -82,7 +83,12 @@ def test_other_work(started: Callable[[str], Process]) -> None:
         assert "npgrad_eager" in found[k] or kind == "program"
 
 
-def test_a_worker_that_fails_says_so(data: Path) -> None:
+def test_a_worker_that_fails_says_so(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Process("numpy_plain", 1, data) as process, monkeypatch.context() as patch:
+        process.ask("setup", kind="train", options=NETS[0].options)
+        patch.setattr(benchmarks.process, "PATIENCE", 0.2)
+        with pytest.raises(Failed, match=r"no answer within 0\.2 s"):
+            process.ask("run", steps=10_000_000)
     with Process("numpy_plain", 1, data) as process:
         with pytest.raises(Failed, match="not written for this peer") as caught:
             process.ask("setup", kind="chain", options={"nodes": 4})

@@ -193,7 +193,7 @@ def test_training_by_hand_is_training_with_the_engine() -> None:
 
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
-    words.write_text("emma\nolivia\nava\nmia\nnoah\nliam\nmason\njacob\n")
+    words.write_text("emma\nolivia\nava\nmia\nnoah\nliam\nmason\njacob\n", encoding="utf-8")
     assert manual_mlp.main(["--steps", "20", "--data", str(words)]) == 0
     out = capsys.readouterr().out
     assert all(re.search(rf"^d{name} ", out, re.MULTILINE) for name in ADJOINTS)
