@@ -14,9 +14,9 @@ from npgrad.check.diagnosis import Evidence, likely_cause
 from npgrad.check.errors import GradientError, KinkError, NotHolomorphicError
 from npgrad.check.finite_difference import central_difference, evaluate
 from npgrad.derivative import Point, gradients
-from npgrad.engine.function import Function
-from npgrad.engine.backward import reachable
 from npgrad.engine.arrays import Array
+from npgrad.engine.backward import reachable
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor
 
 __all__ = ["COMPLEX", "DIFFERENCES", "TOLERANCE", "TORCH", "Report", "gradcheck"]

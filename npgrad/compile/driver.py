@@ -186,7 +186,9 @@ class CompiledFunction(Generic[P, R]):
             return error.eager
         if not program_.runs:
             programs.remove(program_)
-            self._give_up(key, f"its program does not apply to the call it was recorded in ({program_.why_stale(flat)})")
+            self._give_up(
+                key, f"its program does not apply to the call it was recorded in ({program_.why_stale(flat)})"
+            )
         else:
             state.program = program_
         return result
@@ -230,10 +232,14 @@ class CompiledFunction(Generic[P, R]):
                     cotangent.memory.value, cotangent.name = cotangent, "dy"
                     assert roots[0]._node is not None
                     sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
-                program = Program(self._name(), recording, split, arguments, result, dependencies, mode, cotangent, self._tiles)
+                program = Program(
+                    self._name(), recording, split, arguments, result, dependencies, mode, cotangent, self._tiles
+                )
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
                 program.count = len(flat)
-                state.log.append(f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}")
+                state.log.append(
+                    f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}"
+                )
                 return program
             except Unrecordable as error:
                 if error.function in self._opaque:
@@ -569,7 +575,11 @@ def different(a: Any, b: Any) -> str:
         return next((d for x, y in zip(a, b, strict=True) if (d := different(x, y))), "")
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         return next((d for key in a if (d := different(a[key], b[key]))), "")
-    return "" if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b)) else "the result"
+    return (
+        ""
+        if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b))
+        else "the result"
+    )
 
 
 def put_back(form: str, container: Any, key: Any, value: Any) -> None:

@@ -21,8 +21,24 @@ __all__ = ["Plan"]
 SMALL, LARGE = 1 << 9, 1 << 17
 """Broadcast operands of results with so many entries are written out first."""
 _COMPARISONS = frozenset({np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal})
-_PURE = frozenset({"ufunc", "reduce", "ufunc_method", "function", "method", "attribute", "getitem", "copy", "make", "operator", "expand"})
-_WITH_OUT = frozenset({np.dot, np.argmax, np.cumsum, np.cumprod, np.einsum, np.concatenate, np.stack, np.clip, np.where})
+_PURE = frozenset(
+    {
+        "ufunc",
+        "reduce",
+        "ufunc_method",
+        "function",
+        "method",
+        "attribute",
+        "getitem",
+        "copy",
+        "make",
+        "operator",
+        "expand",
+    }
+)
+_WITH_OUT = frozenset(
+    {np.dot, np.argmax, np.cumsum, np.cumprod, np.einsum, np.concatenate, np.stack, np.clip, np.where}
+)
 
 
 class Plan:
@@ -172,7 +188,12 @@ class Plan:
         written: dict[tuple[Value, tuple[int, ...]], tuple[Value, int]] = {}
         writes: dict[Memory, int] = {}
         for call in calls:
-            if call.form == "ufunc" and isinstance(call.out, Value) and not set(call.kwargs) - {"order"} and call.function.signature is None:
+            if (
+                call.form == "ufunc"
+                and isinstance(call.out, Value)
+                and not set(call.kwargs) - {"order"}
+                and call.function.signature is None
+            ):
                 shape = np.shape(call.out.sample)
                 args = list(call.args)
                 if SMALL <= np.size(call.out.sample) <= LARGE and any(np.shape(sample(x)) == shape for x in args):
@@ -208,7 +229,11 @@ class Plan:
                 view = isinstance(call.out, Value) and call.out.view is call
                 if view and not dynamic(call.out):  # type: ignore[arg-type]
                     continue
-                if call.lasting or any(memory in needed for memory in call.writes) or (view and call.out.memory in needed):  # type: ignore[union-attr]
+                if (
+                    call.lasting
+                    or any(memory in needed for memory in call.writes)
+                    or (view and call.out.memory in needed)
+                ):  # type: ignore[union-attr]
                     keep.append(call)
                     whole = [m for m in call.writes if m not in call.reads and m.value is call.out]
                     needed.difference_update(whole)
@@ -235,8 +260,12 @@ class Plan:
         for call in reversed(calls[:end]):
             view = isinstance(call.out, Value) and call.out.view is call
             outside = any(memory.kind in ("external", "argument") for memory in call.writes)
-            for_waiting = bool(call.writes) and call.form in _PURE and all(
-                memory in {m for w in wait for m in w.reads} and memory not in read_later for memory in call.writes
+            for_waiting = (
+                bool(call.writes)
+                and call.form in _PURE
+                and all(
+                    memory in {m for w in wait for m in w.reads} and memory not in read_later for memory in call.writes
+                )
             )
             free = not any(m in read_later or m in written_later for m in call.writes) and not any(
                 m in written_later for m in call.reads
@@ -354,7 +383,12 @@ class Plan:
             whole = np.asarray(x.memory.value.sample) if x.memory.value is not None else a
             if a.nbytes != whole.nbytes or a.ctypes.data != whole.ctypes.data:
                 continue
-            if last.get(x.memory, -1) != k or a.shape != like.shape or a.dtype != like.dtype or a.strides != like.strides:
+            if (
+                last.get(x.memory, -1) != k
+                or a.shape != like.shape
+                or a.dtype != like.dtype
+                or a.strides != like.strides
+            ):
                 continue
             if any(isinstance(y, Value) and y is not x and y.memory is x.memory for y in call.args):
                 continue

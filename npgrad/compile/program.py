@@ -154,7 +154,9 @@ class Program:
             array = writer.bind(getattr(np, kind), kind)
             test = f"not isinstance({n}, generic)" if kind == "generic" else f"type({n}) is not {array}"
             dtype = writer.argument(sample.dtype)
-            checks.append(f"if {test} or {n}.shape != {sample.shape} or {n}.dtype is not {dtype} or {n}.strides != {sample.strides}: return STALE")
+            checks.append(
+                f"if {test} or {n}.shape != {sample.shape} or {n}.dtype is not {dtype} or {n}.strides != {sample.strides}: return STALE"
+            )
         counter = writer.bind(changes(), "changes")
         noted = writer.bind([changes()[0]], "noted", "noted")
         self.noted = writer.namespace[noted]
@@ -177,7 +179,9 @@ class Program:
                 continue
             if form == "item" and isinstance(container, list | dict):
                 checks.append(f"if len({holder}) != {len(container)}: return STALE")
-            checks.append(f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE")
+            checks.append(
+                f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE"
+            )
         for leaf, value in gradients:  # type: ignore[assignment]
             owner = writer.bind(leaf, "leaf", ("leaf", id(leaf)))
             if value is None:
@@ -198,7 +202,9 @@ class Program:
             self.later = later
         effects = self.effects()
         self.first_effect = 1 + len(checks) + self.first_line_with_effect(lines)
-        copies = [f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results]
+        copies = [
+            f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results
+        ]
         finish = writer.bind(self.finish, "result")
         body = [*checks, *lines, "", *effects, f"return {finish}(({', '.join(copies)}{',' * (len(copies) == 1)}))"]
         return f"def {name}({', '.join(names)}):\n" + "\n".join(f"    {line}" if line else "" for line in body) + "\n"
@@ -216,9 +222,15 @@ class Program:
         writer = self.writer
         written = {memory for call in self.plan.forward for memory in call.writes if memory.kind == "external"}
         lines = []
-        storages = [writer.bind(m.leaf.storage, "storage", ("storage", id(m.leaf))) for m in ordered(written) if m.leaf is not None]
+        storages = [
+            writer.bind(m.leaf.storage, "storage", ("storage", id(m.leaf)))
+            for m in ordered(written)
+            if m.leaf is not None
+        ]
         if storages:
-            lines.append(" = ".join(f"{s}._reading" for s in storages) + " = None  # what was read of these is out of date")
+            lines.append(
+                " = ".join(f"{s}._reading" for s in storages) + " = None  # what was read of these is out of date"
+            )
         self.loans: list[tuple[Leaf, Loan]] = []
         for leaf, value in self.lent.items():
             loan = Loan(None)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ import numpy as np
 from npgrad.compile.place import place_of
 from npgrad.compile.runtime import Opaque
 from npgrad.compile.stand_in import GeneratorStandIn, RecordingArray
-from npgrad.compile.trace import Call, CompileError, Memory, Place, Value, is_array, replaced, values_in
+from npgrad.compile.trace import Call, CompileError, Memory, Value, is_array, replaced, values_in
 from npgrad.engine.arrays import Array, StandIn
 from npgrad.engine.function import OURS, Function
 from npgrad.engine.node import Leaf, Loan
@@ -28,7 +28,9 @@ __all__ = ["Recording", "Unrecordable"]
 _HERE = join(dirname(__file__), "")
 _REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.amax: np.maximum, np.min: np.minimum}
 _REDUCTIONS |= {np.amin: np.minimum, np.any: np.logical_or, np.all: np.logical_and}
-_KNOWN = frozenset({np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.can_cast, np.min_scalar_type})
+_KNOWN = frozenset(
+    {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.can_cast, np.min_scalar_type}
+)
 _MADE = {np.zeros_like: 0, np.ones_like: 1, np.full_like: None, np.empty_like: 0}
 _CLOSED = (
     "an array or tensor made inside a compiled function was used after the call. What a compiled function computes "
@@ -209,7 +211,12 @@ class Recording:
                 self.cannot("gives out= by position")
             if not {"initial", "where"} & {key for key, x in given.items() if x is not None}:
                 return self.reduction(
-                    ufunc, inputs[0], given.get("axis", 0), given.get("dtype"), out and out[0], given.get("keepdims", False)
+                    ufunc,
+                    inputs[0],
+                    given.get("axis", 0),
+                    given.get("dtype"),
+                    out and out[0],
+                    given.get("keepdims", False),
                 )
         return self.made("ufunc_method", getattr(ufunc, method), inputs, options, out and out[0])
 

@@ -146,7 +146,9 @@ class RecordingArray(StandIn):
     def copy(self, order: str = "C") -> Any:
         return self.recording.plain("copy", None, (self,), {"order": order})
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         if not copy and self.dtype == np.dtype(dtype):
             return self
         return self.recording.plain("copy", None, (self,), {"order": order, "dtype": np.dtype(dtype)})

@@ -86,7 +86,9 @@ def tiled(calls: Sequence[Call]) -> Iterable[Call]:
 def depends(call: Call, others: Sequence[Call]) -> bool:
     """Whether the order of a call and of others before it matters."""
     read, written = {m for other in others for m in other.reads}, {m for other in others for m in other.writes}
-    taken = [m for value in values_in((call.args, call.kwargs, call.out)) if value.view is call for m in (value.memory,)]
+    taken = [
+        m for value in values_in((call.args, call.kwargs, call.out)) if value.view is call for m in (value.memory,)
+    ]
     return any(m in written for m in (*call.reads, *taken)) or any(m in read or m in written for m in call.writes)
 
 
@@ -112,7 +114,11 @@ def rows_of(call: Call) -> int:
     if call.form == "ufunc" and set(call.kwargs) <= {"order"}:
         if call.function.signature is not None and call.function is not np.vecdot:
             return 0
-        ndim = max(np.ndim(x.sample) for x in args if isinstance(x, Value)) if any(isinstance(x, Value) for x in args) else 0
+        ndim = (
+            max(np.ndim(x.sample) for x in args if isinstance(x, Value))
+            if any(isinstance(x, Value) for x in args)
+            else 0
+        )
         core = call.function is np.vecdot
         if ndim != len(shape) + core:
             return 0
@@ -124,11 +130,11 @@ def rows_of(call: Call) -> int:
         if any(a % np.ndim(x.sample) == 0 for a in axes):
             return 0
         ndim, args = np.ndim(x.sample), (x,)
-    elif call.form == "copy":
-        ndim = len(shape)
-    elif call.form == "function" and call.function is np.where and len(args) == 3:
-        ndim = len(shape)
-    elif call.form == "function" and call.function is np.clip and not call.kwargs:
+    elif (
+        call.form == "copy"
+        or (call.form == "function" and call.function is np.where and len(args) == 3)
+        or (call.form == "function" and call.function is np.clip and not call.kwargs)
+    ):
         ndim = len(shape)
     elif call.form == "function" and call.function is np.dot and len(shape) == 1:
         x, v = args

@@ -76,7 +76,9 @@ class Writer:
         if value.same is not None:
             return self.name(value.same)
         if value not in self.names:
-            if value.memory.kind in ("planned", "external", "constant") and not (value.view is not None and dynamic(value)):
+            if value.memory.kind in ("planned", "external", "constant") and not (
+                value.view is not None and dynamic(value)
+            ):
                 array = self.array(value)
                 name = self.described(value)
                 key = (name, array.ctypes.data, array.shape, array.strides, array.dtype)
@@ -112,7 +114,9 @@ class Writer:
         call = value.view
         args, kwargs = replaced((call.args, call.kwargs), self.array)
         array = perform(call.form, call.function, args, kwargs, None)
-        if value.memory not in self.inside and array.shape != np.shape(value.sample) or not np.may_share_memory(array, value.memory.array) and array.size:
+        if (value.memory not in self.inside and array.shape != np.shape(value.sample)) or (
+            not np.may_share_memory(array, value.memory.array) and array.size
+        ):
             raise AssertionError(f"a view changed: {call.form} {call.function}")
         return array
 
@@ -152,7 +156,11 @@ class Writer:
         if type(number) not in (int, float) or set(call.kwargs) - {"order"}:
             return [], self.argument(x)
         kinds = {np.asarray(a.sample).dtype for a in call.args if isinstance(a, Value) and a.memory.kind != "number"}
-        if len(kinds) != 1 or (dtype := kinds.pop()).kind not in "fiu" or (dtype.kind in "iu" and type(number) is float):
+        if (
+            len(kinds) != 1
+            or (dtype := kinds.pop()).kind not in "fiu"
+            or (dtype.kind in "iu" and type(number) is float)
+        ):
             return [], self.argument(x)
         if dtype.kind in "iu" and not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
             return [], self.argument(x)
@@ -183,14 +191,18 @@ class Writer:
                 section = call.place.section
                 body += ["", f"# {section}"]
                 if errors:
-                    body.append(f"with {self.bind(np.errstate, 'errstate')}({', '.join(f'{k}={v!r}' for k, v in errors.items())}):")
+                    body.append(
+                        f"with {self.bind(np.errstate, 'errstate')}({', '.join(f'{k}={v!r}' for k, v in errors.items())}):"
+                    )
             last = following is None or following.place[:1] + following.place[2:] != call.place[:1] + call.place[2:]
             remark = f"  # {call.place.remark}" if last and call.place.remark else ""
             written = self.line(call)
             for line in written:
                 line = f"    {line}" if errors else line
                 body.append(f"{line:<60}{remark}" if line.endswith(written[-1]) and remark else line)
-            self.lasted = self.lasted or (call.lasting and call.form in ("host", "setitem", "ufunc", "at", "copyto", "function"))
+            self.lasted = self.lasted or (
+                call.lasting and call.form in ("host", "setitem", "ufunc", "at", "copyto", "function")
+            )
         return body
 
     def _tiles(self, call: Call) -> list[str]:
@@ -252,7 +264,11 @@ class Writer:
     def _operator(self, call: Call) -> list[str]:
         args = [self.argument(x) for x in call.args]
         symbol = _SYMBOLS.get(call.function.__name__)
-        text = f"{args[0]} {symbol} {args[1]}" if symbol else f"{self.bind(call.function, call.function.__name__)}({args[0]})"
+        text = (
+            f"{args[0]} {symbol} {args[1]}"
+            if symbol
+            else f"{self.bind(call.function, call.function.__name__)}({args[0]})"
+        )
         return [f"{self.target(call)} = {text}"]
 
     def _ufunc_method(self, call: Call) -> list[str]:
@@ -290,7 +306,9 @@ class Writer:
 
     def _method(self, call: Call) -> list[str]:
         args = [self.argument(x) for x in call.args]
-        return [f"{self.target(call)} = {args[0]}.{call.function}({', '.join(args[1:])}{self.options(call).removeprefix(', ') if len(args) == 1 else self.options(call)})"]
+        return [
+            f"{self.target(call)} = {args[0]}.{call.function}({', '.join(args[1:])}{self.options(call).removeprefix(', ') if len(args) == 1 else self.options(call)})"
+        ]
 
     def _attribute(self, call: Call) -> list[str]:
         return [f"{self.target(call)} = {self.argument(call.args[0])}.{call.function}"]
@@ -343,7 +361,10 @@ class Writer:
         if not call.out:
             return [text]
         numbers = self.fresh("numbers")
-        return [f"{numbers} = {text}", *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in call.out if v in self.plan.used]]  # type: ignore[attr-defined]
+        return [
+            f"{numbers} = {text}",
+            *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in call.out if v in self.plan.used],
+        ]  # type: ignore[attr-defined]
 
     def _opaque(self, call: Call) -> list[str]:
         function = call.function.function.__name__

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from npgrad.engine.function import Function
-from npgrad.functions.matrix_sums import column_sum
 from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.functions.matrix_sums import column_sum
 
 __all__ = ["Linear", "MatMul", "linear", "matmul"]
 
