@@ -13,7 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from npgrad.compile.guards import Dependencies, changed, current, differs
+from npgrad.compile.guards import SIMPLE, Dependencies, changed, current, differs
 from npgrad.compile.program import Program
 from npgrad.compile.recorder import Eager, Recording, Unrecordable
 from npgrad.compile.runtime import STALE
@@ -142,7 +142,12 @@ class CompiledFunction(Generic[P, R]):
             return self.function(*args, **kwargs)
         keys = layout(args, kwargs)
         flat = flattened(args, kwargs)
-        if any(isinstance(x, Tensor) and (x.requires_grad or not x.is_leaf) for x in flat):
+        if any(
+            x.requires_grad or not x.is_leaf
+            if isinstance(x, Tensor)
+            else isinstance(x, np.ndarray) and type(x) is not np.ndarray
+            for x in flat
+        ):
             return self._eagerly(args, kwargs)
         key = (keys, mode, *[signature(x) for x in flat])
         calls = state.calls[key] = state.calls.get(key, 0) + 1
@@ -215,6 +220,9 @@ class CompiledFunction(Generic[P, R]):
         while True:
             recording = Recording(self._opaque)
             dependencies = Dependencies(self.function, tuple(flat))
+            if dependencies.hooked():
+                self._give_up(key, "there are hooks")
+                return None
             before = {id(g): g.bit_generator.state for g in dependencies.generators.values()}
             token = MODE.set(mode._replace(recorder=recording))
             state.running = True
@@ -232,9 +240,8 @@ class CompiledFunction(Generic[P, R]):
                     cotangent.memory.value, cotangent.name = cotangent, "dy"
                     assert roots[0]._node is not None
                     sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
-                program = Program(
-                    self._name(), recording, split, arguments, result, dependencies, mode, cotangent, self._tiles
-                )
+                name = self._name() if self._name().isidentifier() else "function"
+                program = Program(name, recording, split, arguments, result, dependencies, mode, cotangent, self._tiles)
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
                 program.count = len(flat)
                 state.log.append(
@@ -295,7 +302,7 @@ class CompiledFunction(Generic[P, R]):
             if changed(form, value, now):
                 put_back(form, container, key, value)
                 raise CompileError(
-                    f"{self._name()} changes {text} (from {value!r} to {now!r}) and depends on it, which only Python could "
+                    f"{self._name()} changes {text} (from {shown(value)} to {shown(now)}) and depends on it, which only Python could "
                     "do at each call. Leave that line out of the compiled function, or give the number as an argument."
                 )
         for identity, generator in dependencies.generators.items():
@@ -351,7 +358,7 @@ class CompiledFunction(Generic[P, R]):
                     assert program.backward is not None
                     mine = program.backward(np.ones_like(next(t for t in tensors(eager) if has_graph(t))._array))
                     pairs = zip(gradients, mine, strict=True)
-                    difference = next(("a gradient" for a, b in pairs if a.tobytes() != b.tobytes()), "")
+                    difference = next(("a gradient" for a, b in pairs if not same_bytes(a, b)), "")
                 if difference:
                     raise Different(self._name(), difference, detached(eager))
         finally:
@@ -456,10 +463,10 @@ class Copy:
     def difference(self, other: Copy) -> str:
         """What differs between two moments; empty if nothing does."""
         for (_, a), (_, b) in zip(self.arrays, other.arrays, strict=True):
-            if a.tobytes() != b.tobytes():
+            if not same_bytes(a, b):
                 return f"an array of shape {a.shape}"
         for (leaf, _, a), (_, _, b) in zip(self.gradients, other.gradients, strict=True):
-            if (a is None) is not (b is None) or (a is not None and a.tobytes() != b.tobytes()):
+            if (a is None) is not (b is None) or (a is not None and not same_bytes(a, b)):
                 return f"the gradient of a parameter of shape {leaf.out_shape}"
         if any(a != b for (_, a), (_, b) in zip(self.generators, other.generators, strict=True)):
             return "the random numbers drawn"
@@ -523,6 +530,11 @@ def signature(x: Any) -> Any:
     return type(x)
 
 
+def shown(x: Any) -> str:
+    """A value in an error message, which must not look into arrays of a recording."""
+    return repr(x) if isinstance(x, SIMPLE) else f"a {type(x).__name__}"
+
+
 def describe(x: Any) -> str:
     array = x._array if isinstance(x, Tensor) else x
     if isinstance(array, np.ndarray | np.generic):
@@ -564,12 +576,26 @@ def detached(result: Any) -> Any:
     return result
 
 
+def same_bytes(a: Any, b: Any) -> bool:
+    """Whether two arrays hold the same bytes. One nan is as good as another: processors differ in its sign."""
+    if a.tobytes() == b.tobytes():
+        return True
+    if a.dtype.kind not in "fc":
+        return False
+    missing = np.isnan(a)
+    return (
+        bool(missing.any())
+        and np.where(missing, 0, a).tobytes() == np.where(np.isnan(b), 0, b).tobytes()
+        and bool(np.array_equal(missing, np.isnan(b)))
+    )
+
+
 def different(a: Any, b: Any) -> str:
     """Where two results differ; empty if nowhere."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return different(a._array, b._array)
     if isinstance(a, np.ndarray | np.generic) and isinstance(b, np.ndarray | np.generic):
-        same = a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+        same = a.shape == b.shape and a.dtype == b.dtype and same_bytes(a, b)
         return "" if same else f"the result ({a} and {b})" if np.size(a) == 1 else "the result"
     if isinstance(a, tuple | list) and isinstance(b, tuple | list) and len(a) == len(b):
         return next((d for x, y in zip(a, b, strict=True) if (d := different(x, y))), "")

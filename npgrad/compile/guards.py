@@ -46,6 +46,13 @@ class Dependencies:
                         self.generators[id(value)] = value
         self.snapshot = {id(m): (m, facts(m)) for m in self.modules.values()}
 
+    def hooked(self) -> bool:
+        """Whether somebody watches one of the modules or their parameters."""
+        return any(
+            getattr(module, "_hooked", False) or any(p._node is not None and p._node.hooks for p in module.parameters())
+            for module in self.modules.values()
+        )
+
     def unchanged(self) -> bool:
         """Whether every module still is as it was while recording."""
         return all(same_facts(facts(module), before) for module, before in self.snapshot.values())

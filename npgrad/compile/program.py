@@ -69,7 +69,9 @@ class Program:
         self.name_arrays(recording)
         self.plan = Plan(recording.calls, split, wanted, tiles)
         values = [value for _, value in arguments if value is not None]
-        self.writer = writer = Writer(self.plan, [*values, *([cotangent] if cotangent is not None else [])])
+        self.writer = writer = Writer(
+            self.plan, [*values, *([cotangent] if cotangent is not None else [])], [name, f"{name}_backward"]
+        )
         gradients = [(leaf, value) for leaf, value in recording.gradients_read.items()]
         self.source = self.write(name, arguments, gradients, cotangent)
         self.run: Callable[..., Any] = define(name, self.source, writer.namespace)
@@ -182,6 +184,12 @@ class Program:
             checks.append(
                 f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE"
             )
+        for call in self.plan.forward:
+            if call.form == "host" and call.args:
+                optimizer = call.function.__self__
+                seen = writer.bind(SameSteps(optimizer, call.args[1]), "steps", ("steps", id(call)))
+                held = writer.bind(optimizer, "optimizer", ("container", id(optimizer)))
+                checks.append(f"if {held}._uneven != {seen}.seen and not {seen}.same(): return STALE")
         for leaf, value in gradients:  # type: ignore[assignment]
             owner = writer.bind(leaf, "leaf", ("leaf", id(leaf)))
             if value is None:
@@ -323,6 +331,24 @@ class Program:
         for leaf, loan in self.loans:
             if leaf._grad is loan:
                 leaf._grad = None
+
+
+class SameSteps:
+    """Whether the step counts of an optimiser's parameters are as far apart as they were while recording."""
+
+    def __init__(self, optimizer: Any, parameters: Sequence[Tensor]) -> None:
+        self.optimizer, self.parameters = optimizer, parameters
+        self.leads: list[int] | None = None
+        self.seen = -1
+
+    def same(self) -> bool:
+        leads = self.optimizer._leads(self.parameters)
+        if self.leads is None:  # the first run, which is that of the recorded call
+            self.leads = leads
+        if leads != self.leads:
+            return False
+        self.seen = self.optimizer._uneven
+        return True
 
 
 def of(node: Any, array: Array) -> Any:

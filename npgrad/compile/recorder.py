@@ -32,6 +32,7 @@ _KNOWN = frozenset(
     {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.can_cast, np.min_scalar_type}
 )
 _MADE = {np.zeros_like: 0, np.ones_like: 1, np.full_like: None, np.empty_like: 0}
+_PRINTED = frozenset({np.array2string, np.array_repr, np.array_str})
 _CLOSED = (
     "an array or tensor made inside a compiled function was used after the call. What a compiled function computes "
     "lives in memory of its own, which the next call uses again: return it."
@@ -144,7 +145,10 @@ class Recording:
         if type(node) in self.opaque:
             return self.opaque_forward(node, arrays, options)
         if node.check is not None:
-            node.check(*arrays, **options)
+            try:
+                node.check(*arrays, **options)
+            except (CompileError, Unrecordable) as error:  # it is about to raise, and says what it found
+                raise Eager(f"the check of {type(node).__name__} reads values") from error
         y = node.forward(*arrays, **options)
         if not isinstance(y, RecordingArray):
             return self.lift(np.asarray(y))
@@ -162,6 +166,7 @@ class Recording:
         note = self.note("host", call, (), {})
         note.args = args
         found: list[tuple[int, str, Value]] = []
+        fixed: list[tuple[int, str, Any]] = []
         made: dict[int, dict[str, Any]] = {}
 
         def stand_ins(k: int, numbers: dict[str, Any]) -> dict[str, Any]:
@@ -170,6 +175,7 @@ class Recording:
                 for name, number in numbers.items():
                     if type(number) is not float:
                         given[name] = number
+                        fixed.append((k, name, number))
                         continue
                     value = Value(number, Memory("number"))
                     value.memory.value = value
@@ -179,6 +185,7 @@ class Recording:
             return made[id(numbers)]
 
         note.out = found  # type: ignore[assignment]
+        note.kwargs = {"fixed": fixed}
         return [stand_ins(k, numbers) for k, numbers in enumerate(result or ())]
 
     def refuse(self, what: str) -> NoReturn:
@@ -225,6 +232,8 @@ class Recording:
 
     def function(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of one of NumPy's functions."""
+        if function in _PRINTED:
+            self.read(args[0].value, "printing it")
         if function in _KNOWN:
             return function(*self.samples(args), **self.samples(kwargs))
         if function in _MADE:
@@ -291,7 +300,7 @@ class Recording:
 
     def read(self, value: Value, how: str) -> NoReturn:
         """Refuse to give out a number: by the user's function for good, by a rule for recording."""
-        if in_rule():
+        if current_function() is not None:
             self.cannot(f"reads a value ({how})")
         raise CompileError(
             f"{user_line()}: {how} reads a value while the function is recorded; a compiled run could not stop there. "
@@ -501,7 +510,7 @@ class Recording:
         self.closed = True
 
 
-class Eager(Exception):
+class Eager(BaseException):
     """The step did something that is done eagerly; the message says what."""
 
 

@@ -94,6 +94,9 @@ class RecordingArray(StandIn):
     def __format__(self, spec: str) -> str:
         return repr(self)  # in an error message, say
 
+    def number(self) -> Any:
+        return self.recording.plain("operator", float, (self,))
+
     # -- indexing ------------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from npgrad.compile import runtime
+from npgrad.compile.guards import differs
 from npgrad.compile.plan import Plan, dynamic, takes_out
 from npgrad.compile.recorder import perform
 from npgrad.compile.tiles import Tiles
@@ -32,11 +33,11 @@ _numbers = itertools.count(1)
 class Writer:
     """Writes a function and makes the objects that its names stand for."""
 
-    def __init__(self, plan: Plan, arguments: Sequence[Value]) -> None:
+    def __init__(self, plan: Plan, arguments: Sequence[Value], reserved: Sequence[str]) -> None:
         self.plan = plan
         self.namespace: dict[str, Any] = {"STALE": runtime.STALE, "tick": runtime.tick}
         self.names: dict[Any, str] = {}
-        self.taken: set[str] = {*keyword.kwlist, *self.namespace, "np"}
+        self.taken: set[str] = {*keyword.kwlist, *self.namespace, *reserved, "np", "float", "isinstance", "len", "type"}
         self.casts: set[str] = set()
         self.tile, self.inside = 0, frozenset[Memory]()
         self.lasted = False
@@ -195,7 +196,7 @@ class Writer:
                         f"with {self.bind(np.errstate, 'errstate')}({', '.join(f'{k}={v!r}' for k, v in errors.items())}):"
                     )
             last = following is None or following.place[:1] + following.place[2:] != call.place[:1] + call.place[2:]
-            remark = f"  # {call.place.remark}" if last and call.place.remark else ""
+            remark = f"  # {call.place.remark}" if last and call.place.remark and call.form != "tiles" else ""
             written = self.line(call)
             for line in written:
                 line = f"    {line}" if errors else line
@@ -358,11 +359,20 @@ class Writer:
         owner = getattr(call.function, "__self__", None)
         name = self.bind(call.function, call.function.__name__, ("host", id(owner), call.function))
         text = f"{name}({', '.join(self.bind(x, {dict: 'group', list: 'parameters'}.get(type(x), 'given')) for x in call.args)})"
-        if not call.out:
+        # Flags that are options of the group have been compared before; others have to be what they were.
+        options = call.args[0] if call.args and isinstance(call.args[0], dict) else {}
+        fixed = [(k, key, x) for k, key, x in call.kwargs["fixed"] if differs(options.get(key), x)]
+        if not call.out and not fixed:
             return [text]
         numbers = self.fresh("numbers")
+        late = self.bind(runtime.late, "late") if fixed else ""
+        guards = [
+            f"if {self.bind(differs, 'differs')}({numbers}[{k}][{key!r}], {self.argument(x)}): {late}({call.place.section!r})"
+            for k, key, x in fixed
+        ]
         return [
             f"{numbers} = {text}",
+            *guards,
             *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in call.out if v in self.plan.used],
         ]  # type: ignore[attr-defined]
 

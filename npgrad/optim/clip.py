@@ -45,7 +45,7 @@ def clip_grad_norm(parameters: Tensor | Iterable[Tensor], max_norm: float, error
             except ValueError:  # read-only
                 g = np.asarray(g * factor)
             p.grad = g
-    return norm if isinstance(norm, StandIn) else float(norm)
+    return norm.number() if isinstance(norm, StandIn) else float(norm)
 
 
 def _norm(gradients: Sequence[Array]) -> Any:
