@@ -104,7 +104,7 @@ class CompiledFunction(Generic[P, R]):
             and program.count == len(args)
             and program.runs < program.next_check
             and (mode is program.mode or mode == program.mode)
-            and not state.running
+            and not program.running
         ):
             result = self._run(program, args)
             if result is not STALE:
@@ -112,10 +112,12 @@ class CompiledFunction(Generic[P, R]):
         return self._slowly(args, kwargs, mode)  # type: ignore[no-any-return]
 
     def _run(self, program: Program, arguments: Sequence[Any]) -> Any:
-        state = self._state
-        state.running = True
+        program.running = True
         try:
-            return program.run(*arguments)
+            result = program.run(*arguments)
+            if result is not STALE:
+                program.runs += 1
+            return result
         except (CompileError, NameError, AssertionError):
             program.abandon()
             raise
@@ -124,13 +126,13 @@ class CompiledFunction(Generic[P, R]):
                 program.abandon()
                 raise
             # If it is the user's, the eager run raises it where it belongs.
-            state.failed = error
+            self._state.failed = error
             return STALE
         except BaseException:
             program.abandon()
             raise
         finally:
-            state.running = False
+            program.running = False
 
     # -- choosing ------------------------------------------------------------------------------------------------------
 
@@ -138,7 +140,8 @@ class CompiledFunction(Generic[P, R]):
         state = self._state
         if mode.recorder is not None:
             return self.function(*args, **kwargs)
-        if mode.holomorphic or mode.differentiating or state.running:
+        busy = state.running or any(p.running for programs in state.programs.values() for p in programs)
+        if mode.holomorphic or mode.differentiating or busy:
             return self.function(*args, **kwargs)
         keys = layout(args, kwargs)
         flat = flattened(args, kwargs)

@@ -45,6 +45,7 @@ class Program:
     ) -> None:
         self.mode, self.dependencies, self.recording_opaque = mode, dependencies, dict(recording.opaque)
         self.runs = 0
+        self.running = False
         self.next_check = 0
         self.keys: Any = None
         """How arguments are nested, if they are."""
@@ -65,6 +66,9 @@ class Program:
         self.captured = recording.captured or {}
         self.results: list[Value] = []
         self.result = self.flatten(result)
+        single = isinstance(result, Tensor) and len(self.results) == 1 and cotangent is None
+        self.plain_tensor = single and isinstance(result._array.sample, np.ndarray)
+        """The result is one tensor without a graph."""
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
         self.name_arrays(recording)
         self.plan = Plan(recording.calls, split, wanted, tiles)
@@ -213,8 +217,11 @@ class Program:
         copies = [
             f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results
         ]
-        finish = writer.bind(self.finish, "result")
-        body = [*checks, *lines, "", *effects, f"return {finish}(({', '.join(copies)}{',' * (len(copies) == 1)}))"]
+        if self.plain_tensor:
+            returned = f"return {writer.bind(Tensor._of, 'tensor')}({copies[0]})"
+        else:
+            returned = f"return {writer.bind(self.finish, 'result')}(({', '.join(copies)}{',' * (len(copies) == 1)}))"
+        body = [*checks, *lines, "", *effects, returned]
         return f"def {name}({', '.join(names)}):\n" + "\n".join(f"    {line}" if line else "" for line in body) + "\n"
 
     def first_line_with_effect(self, lines: list[str]) -> int:
@@ -280,7 +287,6 @@ class Program:
         return self._arrays
 
     def finish(self, arrays: Sequence[Array]) -> Any:
-        self.runs += 1
         return self.result(arrays, self.node())
 
     def node(self) -> Any:
@@ -362,7 +368,7 @@ class Compiled(Function):
     """The node of what a compiled function returned: `backward()` runs the program's second half."""
 
     def __init__(self, program: Program) -> None:
-        self.program, self.run = program, program.runs
+        self.program, self.run = program, program.runs + 1
         self.edges = tuple(program.captured)
         self.readings = tuple([leaf.storage.read() for leaf in program.leaves])
         self.needs = (True,) * len(self.edges)
