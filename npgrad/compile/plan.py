@@ -324,10 +324,20 @@ class Plan:
         groups: dict[Any, list[int]] = {}
         last_write = {memory: k for k, call in enumerate(self.forward) for memory in call.writes}
         for k, call in enumerate(self.forward):
-            if call.form != "ufunc" or call.function is not np.multiply or call.kwargs or not isinstance(call.out, Value):
+            if (
+                call.form != "ufunc"
+                or call.function is not np.multiply
+                or call.kwargs
+                or not isinstance(call.out, Value)
+            ):
                 continue
             number, g = call.args
-            if isinstance(sample(number), int | float) and isinstance(g, Value) and side_by_side(g) and side_by_side(call.out):
+            if (
+                isinstance(sample(number), int | float)
+                and isinstance(g, Value)
+                and side_by_side(g)
+                and side_by_side(call.out)
+            ):
                 if call.out.memory not in self.lasting and last_write[call.out.memory] == k:
                     groups.setdefault((number, g.sample.dtype), []).append(k)
         for (number, dtype), places in groups.items():

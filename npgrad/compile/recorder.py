@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import linecache
 import operator
+import re
 import sys
 from collections.abc import Callable
 from os.path import basename, dirname, join
@@ -39,6 +40,7 @@ _CLOSED = (
 )
 # Python numbers with which `x ** n` is something simpler: what NumPy itself does.
 _POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
+_ASSIGNMENT = re.compile(r"(\w+)\s*(?::[^=]+)?=[^=]")
 
 
 class Unrecordable(BaseException):
@@ -71,6 +73,8 @@ class Recording:
         self.scalars: dict[Memory, Array] = {}
         """Arrays without axes, for memories that hold one number."""
         self.decided: set[Value] = set()
+        self.named: dict[str, Value] = {}
+        """For a line of the user's the value that has its name."""
         self.errors = np.geterr()
         self.captured: dict[Leaf, Any] | None = None
         self.closed = False
@@ -149,12 +153,25 @@ class Recording:
                 node.check(*arrays, **options)
             except (CompileError, Unrecordable) as error:  # it is about to raise, and says what it found
                 raise Eager(f"the check of {type(node).__name__} reads values") from error
+        made = len(self.calls)
         y = node.forward(*arrays, **options)
         if not isinstance(y, RecordingArray):
             return self.lift(np.asarray(y))
         if self.scalar(y.value.memory) and isinstance(y.value.sample, np.generic):
             y.value.sample = self.in_a_run(y.value)  # as the array of a tensor is one
+        if y.value.call in self.calls[made:]:
+            self.name_result(y.value, self.calls[-1].place.section)
         return y
+
+    def name_result(self, value: Value, section: str) -> None:
+        """Call the result of the last operation in a line of the user's what that line assigns it to."""
+        found = _ASSIGNMENT.match(section.partition("  ")[2])
+        if found:
+            earlier = self.named.get(section)
+            if earlier is not None and earlier.call is not None:
+                earlier.name = earlier.call.place.name
+            self.named[section] = value
+            value.name = found[1]
 
     def host(self, call: Callable[..., Any], *args: Any) -> Any:
         """Make a call that changes Python objects, now and at each run; its numbers are looked up at each run."""

@@ -93,12 +93,16 @@ class Writer:
 
     def described(self, value: Value) -> str:
         """What a value is called: as its rule calls it, and a view after what it is a view of."""
+        if value.same is not None:
+            return self.described(value.same)
+        if value in self.names and value.view is None:
+            return self.names[value]
         if value.view is None:
-            return value.name or ("c" if value.memory.kind == "constant" else "t")
+            return value.name or ("c" if value.memory.kind == "constant" else "tmp")
         call = value.view
         whole = next((x for x in call.args if isinstance(x, Value)), None)
         if whole is None:
-            return "t"
+            return "tmp"
         name = self.described(whole)
         if call.form == "method":
             return f"{name}_{'T' if call.function in ('transpose', 'swapaxes') else {'reshape': 'shaped', 'ravel': 'flat'}.get(call.function, call.function)}"
