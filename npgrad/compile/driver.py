@@ -48,8 +48,9 @@ def compile(function: Any = None, *, check: bool = False, warm_up: int = WARM_UP
     The program computes the same bytes as the function, which is compared at calls 1, 2, 4, 8, … and then at every
     thousandth, or at every call with `check=True`. It is written anew for arguments of other shapes or dtypes, and
     where a number or flag that the function closes over, a module's attribute or the mode (`train`, `no_grad`) has
-    changed. Learning rates, step counts and random generators are looked up at each run. Tensors that the function returns are
-    copies without history, unless their graph was not swept: then `backward()` works on them, until the next call.
+    changed. Learning rates, step counts and random generators are looked up at each run. Tensors that the function
+    returns are copies without history, unless their graph was not swept: then `backward()` works on them, until the
+    next call.
 
     `step.source` is the program; `step.explain()` says what was recorded and why.
 
@@ -412,10 +413,10 @@ class Different(CompileError):
 
     def __init__(self, name: str, what: str, eager: Any) -> None:
         super().__init__(
-            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see has changed "
-            "(a number kept in an object, a global of another module), or the function does not give the same result "
-            "twice. What was computed eagerly stands; give what changes to the function as an argument, or do not "
-            "compile it."
+            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see "
+            "has changed (a number kept in an object, a global of another module), or the function does not "
+            "give the same result twice. What was computed eagerly stands; give what changes to the function "
+            "as an argument, or do not compile it."
         )
         self.eager = eager
 

@@ -177,7 +177,7 @@ class Reading:
 def owned(a: Any) -> Array:
     """A copy of `a` in memory that can be handed out."""
     if isinstance(a, StandIn):
-        return a.copy()  # type: ignore[attr-defined, return-value]
+        return a.copy()  # type: ignore[attr-defined, no-any-return]
     owner = _Owner(a.shape, a.dtype, order="F" if a.flags.fnc else "C")
     owner[...] = a
     return owner.view(np.ndarray)
