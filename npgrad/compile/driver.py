@@ -23,6 +23,7 @@ from npgrad.compile.program import Program
 from npgrad.compile.recorder import Eager, Recording, Unrecordable
 from npgrad.compile.runtime import STALE
 from npgrad.compile.stand_in import RecordingArray
+from npgrad.compile.tiles import Tiles
 from npgrad.compile.trace import CompileError, Memory, Value
 from npgrad.engine.backward import sweep
 from npgrad.engine.function import Function
@@ -50,10 +51,11 @@ def compile(function: Any = None, *, check: bool = False, warm_up: int = WARM_UP
     """Decorate a function that is called again and again: after `warm_up` calls it runs as one NumPy program.
 
     The program computes the same bytes as the function, which is compared at calls 1, 2, 4, 8, … and then at every
-    thousandth, or at every call with `check=True`. It is written anew for arguments of other shapes or dtypes, and where
-    a number or flag that the function closes over, a module's attribute or the mode (`train`, `no_grad`) has changed.
-    Learning rates, step counts and random generators are looked up at each run. Tensors that the function returns are
-    copies without history, unless their graph was not swept: then `backward()` works on them, until the next call.
+    thousandth, or at every call with `check=True`. It is written anew for arguments of other shapes or dtypes, and
+    where a number or flag that the function closes over, a module's attribute or the mode (`train`, `no_grad`) has
+    changed. Learning rates, step counts and random generators are looked up at each run. Tensors that the function
+    returns are copies without history, unless their graph was not swept: then `backward()` works on them, until the
+    next call.
 
     `step.source` is the program; `step.explain()` says what was recorded and why.
 
@@ -77,6 +79,8 @@ class _State(threading.local):
         self.floats: dict[Any, tuple[Any, ...]] = {}
         self.varying: dict[Any, set[int]] = {}
         self.running = False
+        self.failed: Exception | None = None
+        """What a run raised before it had changed anything."""
         self.log: list[str] = []
 
 
@@ -90,6 +94,7 @@ class CompiledFunction(Generic[P, R]):
         self._state = _State()
         self._opaque: dict[type[Function], str] = {}
         self._warned = False
+        self._tiles = True
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -105,7 +110,7 @@ class CompiledFunction(Generic[P, R]):
             and program.count == len(args)
             and program.runs < program.next_check
             and (mode is program.mode or mode == program.mode)
-            and not state.running
+            and not program.running
         ):
             result = self._run(program, args)
             if result is not STALE:
@@ -113,10 +118,12 @@ class CompiledFunction(Generic[P, R]):
         return self._slowly(args, kwargs, mode)  # type: ignore[no-any-return]
 
     def _run(self, program: Program, arguments: Sequence[Any]) -> Any:
-        state = self._state
         try:
-            state.running = True
-            return program.run(*arguments)
+            program.running = True
+            result = program.run(*arguments)
+            if result is not STALE:
+                program.runs += 1
+            return result
         except (CompileError, NameError, AssertionError):
             program.abandon()
             raise
@@ -124,12 +131,14 @@ class CompiledFunction(Generic[P, R]):
             if program.changed_before(error):
                 program.abandon()
                 raise
-            return STALE  # the eager run raises it where it belongs
+            # If it is the user's, the eager run raises it where it belongs.
+            self._state.failed = error
+            return STALE
         except BaseException:
             program.abandon()
             raise
         finally:
-            state.running = False
+            program.running = False
 
     # -- choosing ------------------------------------------------------------------------------------------------------
 
@@ -137,14 +146,19 @@ class CompiledFunction(Generic[P, R]):
         state = self._state
         if mode.recorder is not None or mode.inlined:
             return self.function(*args, **kwargs)
-        if state.running:
-            state.running = self._under_way()
+        if state.running or any(p.running for programs in state.programs.values() for p in programs):
+            state.running = self._under_way()  # an interrupt may have left it said so
+            for programs in state.programs.values():
+                for program in programs:
+                    program.running = state.running
         if mode.holomorphic or mode.differentiating or state.running:
             return self.function(*args, **kwargs)
         keys = layout(args, kwargs)
         flat = flattened(args, kwargs)
         if any(
-            x.requires_grad or not x.is_leaf if isinstance(x, Tensor) else isinstance(x, np.ndarray) and type(x) is not np.ndarray
+            x.requires_grad or not x.is_leaf
+            if isinstance(x, Tensor)
+            else isinstance(x, np.ndarray) and type(x) is not np.ndarray
             for x in flat
         ):
             return self._eagerly(args, kwargs)
@@ -161,6 +175,11 @@ class CompiledFunction(Generic[P, R]):
                 programs.insert(0, program)
                 state.program = program
                 return result
+        if state.failed is not None:
+            failed, state.failed = state.failed, None
+            result = self._eagerly(args, kwargs)
+            self._give_up(key, f"its program raised {type(failed).__name__}: {failed}")
+            return result
         if calls <= self.warm_up or calls < state.next_try.get(key, 0) or any(p.hooked() for p in programs):
             return self._eagerly(args, kwargs)
         if len(programs) >= VARIANTS:
@@ -173,10 +192,20 @@ class CompiledFunction(Generic[P, R]):
         if program_ is None:
             return self._eagerly(args, kwargs)
         programs.insert(0, program_)
-        result = self._checked(program_, args, kwargs, flat)
+        try:
+            result = self._checked(program_, args, kwargs, flat)
+        except Different as error:
+            if not any(isinstance(call, Tiles) for call in program_.plan.calls):
+                raise
+            # Whether the product of some rows has the bytes of the product of all is up to the BLAS.
+            self._tiles = False
+            state.log.append("large arrays stay whole: in tiles the bytes were others")
+            return error.eager
         if not program_.runs:
             programs.remove(program_)
-            self._give_up(key, f"its program does not apply to the call it was recorded in ({program_.why_stale(flat)})")
+            self._give_up(
+                key, f"its program does not apply to the call it was recorded in ({program_.why_stale(flat)})"
+            )
         else:
             state.program = program_
         return result
@@ -213,6 +242,9 @@ class CompiledFunction(Generic[P, R]):
         while True:
             recording = Recording(opaque)
             dependencies = Dependencies(self.function, tuple(flat))
+            if dependencies.hooked():
+                self._give_up(key, "there are hooks")
+                return None
             dry = functools.partial(self._dry_run, recording, dependencies, args, kwargs, flat, varying, mode)
             try:
                 state.running = True
@@ -221,13 +253,15 @@ class CompiledFunction(Generic[P, R]):
                 name = self._name()
                 if not name.isidentifier() or keyword.iskeyword(name) or hasattr(builtins, name):
                     name = "function"
-                program = Program(name, recording, split, arguments, result, dependencies, mode, cotangent)
+                program = Program(name, recording, split, arguments, result, dependencies, mode, cotangent, self._tiles)
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
                 program.count = len(flat)
                 for function in opaque.keys() - self._opaque.keys():
                     self._opaque[function] = opaque[function]
                     state.log.append(f"{function.__name__} stays a call of its methods: it {opaque[function]}")
-                state.log.append(f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}")
+                state.log.append(
+                    f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}"
+                )
                 return program
             except Unrecordable as error:
                 if error.function in opaque:
@@ -311,20 +345,21 @@ class CompiledFunction(Generic[P, R]):
             if changed(form, value, now):
                 put_back(form, container, key, value)
                 raise CompileError(
-                    f"{self._name()} changes {text} (from {shown(value)} to {shown(now)}) and depends on it, which only Python could "
+                    f"{self._name()} changes {text} (from {shown(value)} to {shown(now)}) and depends on it, which "
+                    "only Python could "
                     "do at each call. Leave that line out of the compiled function, or give the number as an argument."
                 )
         for identity, generator in dependencies.generators.items():
             if identity not in recording.generators and generator.bit_generator.state != before[identity]:
                 generator.bit_generator.state = before[identity]
                 raise CompileError(
-                    f"{self._name()} draws random numbers from a generator itself, which would be the same numbers in every "
+                    f"{self._name()} draws random numbers from a generator itself, which would be the same in every "
                     "run. Draw them before the call and give them as an argument; Functions such as dropout may draw."
                 )
         name = dependencies.put_back()
         if name:
             raise CompileError(
-                f"{self._name()} changes the attribute {name} of a module while it runs, which a program would not do. Set "
+                f"{self._name()} changes the attribute {name} of a module while it runs, as a program would not. Set "
                 "it outside the compiled function, or return what is to be kept."
             )
 
@@ -383,13 +418,7 @@ class CompiledFunction(Generic[P, R]):
                     difference = next(("a gradient" for a, b in pairs if not same_bytes(a, b)), "")
                 if difference:
                     self._drop(program)
-                    raise CompileError(
-                        f"the compiled {self._name()} and the eager one differ in {difference}. Something that the program "
-                        "cannot see has changed (a number kept in an object, a global of another module), or the function "
-                        "does not give the same result twice, or it fills an array that it makes itself (make that with "
-                        "np.zeros_like of an argument). What was computed eagerly stands; give what changes to the "
-                        "function as an argument, or do not compile it."
-                    )
+                    raise Different(self._name(), difference, detached(eager))
         finally:
             try:
                 finish()
@@ -414,7 +443,7 @@ class CompiledFunction(Generic[P, R]):
         program = self._state.program
         if program is None:
             raise CompileError(
-                f"{self._name()} has not been compiled yet: call it {self.warm_up + 1} times with arguments of the same "
+                f"{self._name()} has not been compiled yet: call it {self.warm_up + 1} times with arguments of equal "
                 f"shapes. So far: {'; '.join(self._state.log) or 'nothing was recorded'}."
             )
         return program.source
@@ -430,6 +459,20 @@ class CompiledFunction(Generic[P, R]):
 
 
 _MAIN = {CompiledFunction._run.__code__, CompiledFunction._record.__code__}
+
+
+class Different(CompileError):
+    """A check found that the program computes something else."""
+
+    def __init__(self, name: str, what: str, eager: Any) -> None:
+        super().__init__(
+            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see "
+            "has changed (a number kept in an object, a global of another module), or the function does not "
+            "give the same result twice, or it fills an array that it makes itself (make that with np.zeros_like of an "
+            "argument). What was computed eagerly stands; give what changes to the function as an argument, or do not "
+            "compile it."
+        )
+        self.eager = eager
 
 
 class State:
@@ -504,7 +547,7 @@ class Copy:
         return ""
 
 
-# -- arguments and results -----------------------------------------------------------------------------------------------
+# -- arguments and results ---------------------------------------------------------------------------------------------
 
 
 def layout(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -614,8 +657,10 @@ def same_bytes(a: Any, b: Any) -> bool:
     if a.dtype.kind not in "fc":
         return False
     missing = np.isnan(a)
-    return bool(missing.any()) and np.where(missing, 0, a).tobytes() == np.where(np.isnan(b), 0, b).tobytes() and bool(
-        np.array_equal(missing, np.isnan(b))
+    return (
+        bool(missing.any())
+        and np.where(missing, 0, a).tobytes() == np.where(np.isnan(b), 0, b).tobytes()
+        and bool(np.array_equal(missing, np.isnan(b)))
     )
 
 
@@ -630,7 +675,11 @@ def different(a: Any, b: Any) -> str:
         return next((d for x, y in zip(a, b, strict=True) if (d := different(x, y))), "")
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         return next((d for key in a if (d := different(a[key], b[key]))), "")
-    return "" if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b)) else "the result"
+    return (
+        ""
+        if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b))
+        else "the result"
+    )
 
 
 def put_back(form: str, container: Any, key: Any, value: Any) -> None:

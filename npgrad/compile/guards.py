@@ -48,6 +48,13 @@ class Dependencies:
         self.snapshot = {id(m): (m, facts(m)) for m in self.modules.values()}
         self._attributes = {id(m): dict(vars(m)) for m in self.modules.values()}
 
+    def hooked(self) -> bool:
+        """Whether somebody watches one of the modules or their parameters."""
+        return any(
+            getattr(module, "_hooked", False) or any(p._node is not None and p._node.hooks for p in module.parameters())
+            for module in self.modules.values()
+        )
+
     def unchanged(self) -> bool:
         """Whether every module still is as it was while recording."""
         return all(same_facts(facts(module), before) for module, before in self.snapshot.values())
@@ -57,7 +64,11 @@ class Dependencies:
         found = ""
         for module, before in self.snapshot.values():
             now = facts(module)
-            changed_ = [name for name in {**before, **now} if name not in before or name not in now or differs(now[name], before[name])]
+            changed_ = [
+                name
+                for name in {**before, **now}
+                if name not in before or name not in now or differs(now[name], before[name])
+            ]
             if changed_:
                 found = changed_[0]
                 vars(module).clear()
@@ -168,8 +179,8 @@ def changed(form: str, before: Any, now: Any) -> bool:
     """Whether a guarded place holds something else now."""
     if form == "members":
         return bool(before != now)
-    if form == "truth":  # one number may follow another, but an option that was off stays off
-        return (isinstance(before, bool) or not before) and bool(before) is not bool(now)
+    if form == "truth":  # one number may follow another, but what was off stays off
+        return bool(before) is not bool(now)
     return differs(now, before)
 
 
@@ -184,15 +195,6 @@ def current(form: str, container: Any, key: Any) -> Any:
     if form == "length":
         return len(container)
     return container[key]
-
-
-def changed(form: str, before: Any, now: Any) -> bool:
-    """Whether a guarded place holds something else now."""
-    if form == "members":
-        return bool(before != now)
-    if form == "truth":  # one number may follow another, but what was off stays off
-        return bool(before) is not bool(now)
-    return differs(now, before)
 
 
 def codes(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -232,5 +234,5 @@ def differs(now: Any, before: Any) -> bool:
     if isinstance(now, dict):
         return now.keys() != before.keys() or any(differs(now[key], before[key]) for key in now)
     if isinstance(now, types.MethodType):
-        return now != before
+        return bool(now != before)
     return True

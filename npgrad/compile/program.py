@@ -41,9 +41,13 @@ class Program:
         dependencies: Dependencies,
         mode: Mode,
         cotangent: Value | None,
+        tiles: bool,
     ) -> None:
         self.mode, self.dependencies, self.recording_opaque = mode, dependencies, dict(recording.opaque)
         self.runs = 0
+        self.running = False
+        self.started = [0]
+        """How many runs have begun to write into the program's memory, if a backward pass for later needs it."""
         self.next_check = 0
         self.keys: Any = None
         """How arguments are nested, if they are."""
@@ -71,9 +75,12 @@ class Program:
         self.known |= {id(given) for given, _ in arguments}
         self.results: list[Value] = []
         self.result = self.flatten(result)
+        single = isinstance(result, Tensor) and len(self.results) == 1 and cotangent is None
+        self.plain_tensor = single and isinstance(result._array.sample, np.ndarray)
+        """The result is one tensor without a graph."""
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
         self.name_arrays(recording)
-        self.plan = Plan(recording.calls, split, wanted, self.lent.values())
+        self.plan = Plan(recording.calls, split, wanted, self.lent.values(), tiles)
         values = [value for _, value in arguments if value is not None]
         self.writer = writer = Writer(
             self.plan, [*values, *([cotangent] if cotangent is not None else [])], [name, f"{name}_backward"]
@@ -159,7 +166,7 @@ class Program:
         self,
         name: str,
         arguments: Sequence[tuple[Any, Value | None]],
-        gradients: list[tuple[Leaf, Value | None]],
+        gradients: Sequence[tuple[Leaf, Value | None]],
         cotangent: Value | None,
     ) -> str:
         writer = self.writer
@@ -168,7 +175,8 @@ class Program:
             if value is None:
                 names.append(writer.fresh(f"given{k}"))
                 checks.append(f"if {names[-1]} is not {writer.bind(given, f'given{k}_', ('given', k))} and "
-                              f"{writer.bind(differs, 'differs')}({names[-1]}, {writer.bind(given, '', ('given', k))}): return STALE")  # fmt: skip
+                              f"{writer.bind(differs, 'differs')}({names[-1]}, {writer.bind(given, '', ('given', k))})"
+                              ": return STALE")  # fmt: skip
                 continue
             names.append(n := writer.names[value])
             if isinstance(given, Tensor):
@@ -182,7 +190,10 @@ class Program:
             array = writer.bind(getattr(np, kind), kind)
             test = f"not isinstance({n}, generic)" if kind == "generic" else f"type({n}) is not {array}"
             dtype = writer.argument(sample.dtype)
-            checks.append(f"if {test} or {n}.shape != {sample.shape} or {n}.dtype is not {dtype} or {n}.strides != {sample.strides}: return STALE")
+            checks.append(
+                f"if {test} or {n}.shape != {sample.shape} or {n}.dtype is not {dtype} "
+                f"or {n}.strides != {sample.strides}: return STALE"
+            )
         counter = writer.bind(changes(), "changes")
         noted = writer.bind([changes()[0]], "noted", "noted")
         self.noted = writer.namespace[noted]
@@ -207,7 +218,9 @@ class Program:
             if form == "truth":
                 checks.append(f"if {'not ' if value else ''}{now}: return STALE")
                 continue
-            checks.append(f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE")
+            checks.append(
+                f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE"
+            )
         for call in self.plan.forward:
             if call.form == "host" and call.args:
                 optimizer = call.function.__self__
@@ -215,7 +228,7 @@ class Program:
                 seen = writer.bind(steps, "steps", ("steps", id(call)))
                 held = writer.bind(optimizer, "optimizer", ("container", id(optimizer)))
                 checks.append(f"if {held}._uneven != {seen}.seen and not {seen}.same(): return STALE")
-        for leaf, value in gradients:  # type: ignore[assignment]
+        for leaf, value in gradients:
             owner = writer.bind(leaf, "leaf", ("leaf", id(leaf)))
             if value is None:
                 checks.append(f"if {owner}._grad is not None: return STALE")
@@ -224,7 +237,8 @@ class Program:
                 writer.names[value] = n = writer.fresh(value.name)
                 a = value.sample
                 kind, dtype = writer.bind(np.ndarray, "ndarray"), writer.argument(a.dtype)
-                same = f"type({n}) is {kind} and {n}.shape == {a.shape} and {n}.dtype is {dtype} and {n}.strides == {a.strides}"
+                same = f"type({n}) is {kind} and {n}.shape == {a.shape} and {n}.dtype is {dtype}"
+                same += f" and {n}.strides == {a.strides}"
                 checks.append(f"{n} = {owner}.grad")
                 checks.append(f"if not ({same}): return STALE")
         lines = writer.lines(self.plan.forward)
@@ -237,16 +251,22 @@ class Program:
                 lines += ["", f"{saved}[:] = {', '.join(wanted)}{',' * (len(wanted) == 1)}"]
                 later = [f"{', '.join(wanted)}{',' * (len(wanted) == 1)} = {saved}", *later]
             self.later = later
+            checks.append(f"{writer.bind(self.started, 'started')}[0] += 1")
         effects = self.effects()
         self.first_effect = 1 + len(checks) + self.first_line_with_effect(lines)
-        copies = [f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results]
-        finish = writer.bind(self.finish, "result")
-        body = [*checks, *lines, "", *effects, f"return {finish}(({', '.join(copies)}{',' * (len(copies) == 1)}))"]
+        copies = [
+            f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results
+        ]
+        if self.plain_tensor:
+            returned = f"return {writer.bind(Tensor._of, 'tensor')}({copies[0]})"
+        else:
+            returned = f"return {writer.bind(self.finish, 'result')}(({', '.join(copies)}{',' * (len(copies) == 1)}))"
+        body = [*checks, *lines, "", *effects, returned]
         return f"def {name}({', '.join(names)}):\n" + "\n".join(f"    {line}" if line else "" for line in body) + "\n"
 
     def first_line_with_effect(self, lines: list[str]) -> int:
         """How many lines of the body come before anything outside is changed."""
-        quiet = [call for call in self.plan.forward]
+        quiet = list(self.plan.forward)
         for k, call in enumerate(quiet):
             if call.lasting and call.form != "guard":
                 return len(self.writer.__class__.lines(self.writer, quiet[:k])) if k else 0
@@ -257,9 +277,15 @@ class Program:
         writer = self.writer
         written = {memory for call in self.plan.forward for memory in call.writes if memory.kind == "external"}
         lines = []
-        storages = [writer.bind(m.leaf.storage, "storage", ("storage", id(m.leaf))) for m in ordered(written) if m.leaf is not None]
+        storages = [
+            writer.bind(m.leaf.storage, "storage", ("storage", id(m.leaf)))
+            for m in ordered(written)
+            if m.leaf is not None
+        ]
         if storages:
-            lines.append(" = ".join(f"{s}._reading" for s in storages) + " = None  # what was read of these is out of date")
+            lines.append(
+                " = ".join(f"{s}._reading" for s in storages) + " = None  # what was read of these is out of date"
+            )
         self.loans: list[tuple[Leaf, Loan]] = []
         for leaf, value in self.lent.items():
             loan = Loan(None)  # type: ignore[arg-type]
@@ -301,7 +327,6 @@ class Program:
         return self._arrays
 
     def finish(self, arrays: Sequence[Array]) -> Any:
-        self.runs += 1
         return self.result(arrays, self.node())
 
     def node(self) -> Any:
@@ -337,7 +362,7 @@ class Program:
         """Whether the run had changed anything outside when it raised `error`."""
         trace = error.__traceback__
         while trace is not None:
-            if trace.tb_frame.f_code is self.run.__code__:  # type: ignore[attr-defined]
+            if trace.tb_frame.f_code is self.run.__code__:
                 return trace.tb_lineno > self.first_effect
             trace = trace.tb_next
         return True
@@ -392,7 +417,7 @@ class Compiled(Function):
     """The node of what a compiled function returned: `backward()` runs the program's second half."""
 
     def __init__(self, program: Program) -> None:
-        self.program, self.run = program, program.runs
+        self.program, self.run = program, program.started[0]
         self.swept = False
         self.edges = tuple(program.captured)
         self.readings = tuple([leaf.storage.read() for leaf in program.leaves])
@@ -400,15 +425,15 @@ class Compiled(Function):
         self.seq = tick()
 
     def backward(self, dy: Array) -> tuple[Array, ...]:
-        if self.program.runs != self.run:
+        if self.program.started[0] != self.run:
             raise CompileError(
-                "backward() on a result of a compiled function that has been called again since: what its backward pass "
+                "backward() on a result of a compiled function that was called again since: what its backward pass "
                 "needs was in memory that the later call used. Call backward() before the next call, or inside the "
                 "function."
             )
         if self.swept:
             raise CompileError(
-                "backward() a second time on a result of a compiled function, whose memory the first one has used again. "
+                "backward() a second time on a result of a compiled function, whose memory the first one has used. "
                 "Add up the losses and call backward() once, or call the function again."
             )
         self.swept = True

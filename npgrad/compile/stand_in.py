@@ -6,17 +6,13 @@ NumPy's protocols, Python's operators or a method is recorded; what would have t
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from npgrad.compile.trace import Value
 from npgrad.engine.arrays import Array, StandIn
-
-if TYPE_CHECKING:
-    from npgrad.compile.recorder import Recording
 
 __all__ = ["GeneratorStandIn", "RecordingArray"]
 
@@ -28,7 +24,7 @@ class RecordingArray(StandIn):
     __array_priority__ = 1000
     __hash__ = object.__hash__
 
-    def __init__(self, recording: Recording, value: Value) -> None:
+    def __init__(self, recording: Any, value: Value) -> None:
         self.recording, self.value = recording, value
 
     @property
@@ -72,7 +68,7 @@ class RecordingArray(StandIn):
     # -- what only a run will know -------------------------------------------------------------------------------------
 
     def __bool__(self) -> bool:
-        return self.recording.decide(self.value)
+        return bool(self.recording.decide(self.value))
 
     def item(self, *index: int) -> Any:
         return self.recording.read(self.value, "item()")
@@ -81,16 +77,16 @@ class RecordingArray(StandIn):
         return self.recording.read(self.value, "tolist()")
 
     def __float__(self) -> float:
-        return self.recording.read(self.value, "float()")
+        return float(self.recording.read(self.value, "float()"))
 
     def __int__(self) -> int:
-        return self.recording.read(self.value, "int()")
+        return int(self.recording.read(self.value, "int()"))
 
     def __complex__(self) -> complex:
-        return self.recording.read(self.value, "complex()")
+        return complex(self.recording.read(self.value, "complex()"))
 
     def __index__(self) -> int:
-        return self.recording.read(self.value, "use as an index of something that is not recorded")
+        return int(self.recording.read(self.value, "use as an index of something that is not recorded"))
 
     def __contains__(self, x: Any) -> bool:
         return bool((self == x).any())
@@ -153,7 +149,9 @@ class RecordingArray(StandIn):
     def copy(self, order: str = "C") -> Any:
         return self.recording.plain("copy", None, (self,), {"order": order})
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         if not copy and self.dtype == np.dtype(dtype):
             return self
         return self.recording.plain("copy", None, (self,), {"order": order, "dtype": np.dtype(dtype)})
@@ -166,8 +164,8 @@ class RecordingArray(StandIn):
         return self.recording.plain("method", "reshape", (self, shape), options)
 
     def transpose(self, *axes: Any) -> Any:
-        axes = axes[0] if len(axes) == 1 else axes or None
-        return self.recording.plain("method", "transpose", (self, axes) if axes is not None else (self,))
+        order = axes[0] if len(axes) == 1 else axes or None
+        return self.recording.plain("method", "transpose", (self, order) if order is not None else (self,))
 
     # -- in-place operators --------------------------------------------------------------------------------------------
 
@@ -225,7 +223,7 @@ for _name, _ufunc in {"neg": np.negative, "pos": np.positive, "abs": np.absolute
 class GeneratorStandIn(StandIn):
     """Stands in for a random generator: what is drawn while recording is drawn anew at each run."""
 
-    def __init__(self, recording: Recording, generator: np.random.Generator) -> None:
+    def __init__(self, recording: Any, generator: np.random.Generator) -> None:
         self.recording, self.generator = recording, generator
 
     def __getattr__(self, name: str) -> Any:

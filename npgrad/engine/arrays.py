@@ -9,7 +9,18 @@ from weakref import ReferenceType, ref
 
 import numpy as np
 
-__all__ = ["Array", "Axis", "Reading", "StandIn", "Storage", "as_array", "changes", "note_change", "tick", "unbroadcast"]
+__all__ = [
+    "Array",
+    "Axis",
+    "Reading",
+    "StandIn",
+    "Storage",
+    "as_array",
+    "changes",
+    "note_change",
+    "tick",
+    "unbroadcast",
+]
 
 # What numpy.typing calls NDArray[Any]; importing that would take longer than the rest of this file.
 Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
@@ -50,7 +61,7 @@ def as_array(x: Any) -> Array:
     if type(x) is np.ndarray and x.dtype.kind in "biufc" and x.dtype.isnative:
         return x
     if isinstance(x, StandIn):
-        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))  # type: ignore[attr-defined, no-any-return]
+        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))  # type: ignore[attr-defined, return-value]
     a = np.asarray(x)
     if a.dtype.kind not in "biufc":
         kind = type(x).__name__

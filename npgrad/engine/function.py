@@ -39,6 +39,8 @@ from npgrad.engine.tensor import Tensor
 __all__ = ["Function"]
 
 _PACKAGE = join(dirname(dirname(__file__)), "")
+# What the graph keeps on a node: a rule that saved something under such a name would read something else in backward.
+_TAKEN = frozenset(vars(Node)) | {"out_shape", "out_dtype"}
 # Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
 _WEAK = frozenset({float, int, bool, complex, type(None)})
 
@@ -119,6 +121,11 @@ class Function(Node):
             y = leaving(y, arrays, cls.__name__)
         elif type(y) is not np.ndarray:
             y = as_array(y)
+        if mode.recorder is None and not _TAKEN.isdisjoint(node.__dict__):
+            name = min(_TAKEN.intersection(node.__dict__))
+            raise RuntimeError(
+                f"forward of {cls.__name__} set self.{name}, which the graph uses for itself. Choose another name."
+            )
         if not tracked:
             return Tensor._of(y if mode.recorder is not None else unshared(y, arrays))
         if leaves:

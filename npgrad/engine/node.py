@@ -125,7 +125,7 @@ class Leaf(Node):
             recorder.born(self)
 
     @property
-    def grad(self) -> Array | None:  # type: ignore[override]
+    def grad(self) -> Array | None:
         recorder = MODE.get().recorder
         if recorder is not None:
             recorder.leaf(self, reading=True)

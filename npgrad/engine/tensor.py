@@ -7,10 +7,9 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, StandIn, as_array, owned
+from npgrad.engine.arrays import Array, StandIn, as_array, note_change, owned
 from npgrad.engine.backward import sweep
 from npgrad.engine.holomorphic import lift, values
-from npgrad.engine.arrays import note_change
 from npgrad.engine.mode import MODE
 from npgrad.engine.node import Hook, Leaf, Node
 
@@ -111,7 +110,8 @@ class Tensor:
     def _constant(self) -> Array:
         """The array as it looks outside of the graph: inside `holomorphic()`, without derivative as for `grad`."""
         if MODE.get().holomorphic:
-            return values(self._array)
+            constant: Array = values(self._array)
+            return constant
         return self._array if isinstance(self._array, StandIn) else self._array.view(np.ndarray)
 
     def item(self) -> Any:

@@ -23,8 +23,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from npgrad.engine.arrays import Array
-from npgrad.engine.arrays import note_change
+from npgrad.engine.arrays import Array, note_change
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["IncompatibleKeys", "Module", "Parameter"]

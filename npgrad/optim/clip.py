@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.optim.optimizer import at_least_zero
 from npgrad.engine.arrays import Array, StandIn
 from npgrad.engine.tensor import Tensor
+from npgrad.optim.optimizer import at_least_zero
 
 __all__ = ["clip_grad_norm"]
 

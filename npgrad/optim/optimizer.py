@@ -96,7 +96,7 @@ class Optimizer:
         ValueError if a gradient does not fit its parameter, and RuntimeError if a parameter's shape or dtype changed.
         """
         for group in self._groups():
-            self.check(group)
+            self._check_options(group)
         work = [(group, [p for p in group["params"] if self._ready(p)]) for group in self.param_groups]
         recorder = MODE.get().recorder
         if recorder is None:
@@ -122,6 +122,8 @@ class Optimizer:
         if g is None:
             return False
         shape, dtype = self._kinds[p]
+        if a.shape == g.shape == shape and a.dtype is g.dtype is dtype:
+            return True
         if a.shape != shape or a.dtype != dtype:
             raise RuntimeError(
                 f"a parameter had shape {shape} and dtype {dtype} when {type(self).__name__} got it and has shape "
@@ -144,10 +146,7 @@ class Optimizer:
         No arrays are touched, so that a compiled step can call this at every run; hence the options are checked here
         as well. Parameters that have been updated equally often share one dictionary.
         """
-        options = [*group.values()]
-        if options != self._valid.get(id(group)):
-            self.check(group)
-            self._valid[id(group)] = options
+        self._check_options(group)
         if len(parameters) != len(group["params"]):
             self._uneven += 1
         states = self.state
@@ -160,6 +159,13 @@ class Optimizer:
                 found[t] = self.numbers(group, t)
             numbers.append(found[t])
         return numbers
+
+    def _check_options(self, group: Group) -> None:
+        """`check`, where an option has changed since the last time."""
+        options = [*group.values()]
+        if options != self._valid.get(id(group)):
+            self.check(group)
+            self._valid[id(group)] = options
 
     def _arrays(self, p: Tensor, group: Group) -> dict[str, Any]:
         """The state of `p`, with the arrays that its group's options need."""
