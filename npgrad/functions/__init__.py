@@ -1,7 +1,9 @@
 """Every differentiable function, one family a file, the derivation above the code it derives."""
 
 from npgrad.engine.function import Function
+from npgrad.functions import linalg as linalg
 from npgrad.functions.activation import *
+from npgrad.functions.along_axis import *
 from npgrad.functions.arithmetic import *
 from npgrad.functions.batch_norm import *
 from npgrad.functions.conv import *
@@ -10,15 +12,20 @@ from npgrad.functions.einsum import *
 from npgrad.functions.elementwise import *
 from npgrad.functions.extreme import *
 from npgrad.functions.group_norm import *
+from npgrad.functions.hyperbolic import *
 from npgrad.functions.indexing import *
 from npgrad.functions.layer_norm import *
+from npgrad.functions.linalg import Det, Inv, LogAbsDet, Norm, Solve
 from npgrad.functions.loss import *
 from npgrad.functions.matmul import *
+from npgrad.functions.matrix_parts import *
 from npgrad.functions.pool import *
 from npgrad.functions.reduction import *
 from npgrad.functions.selection import *
 from npgrad.functions.shape import *
 from npgrad.functions.softmax import *
+from npgrad.functions.steps import *
+from npgrad.functions.trigonometric import *
 
 registry: dict[str, type[Function]] = {
     name: item
