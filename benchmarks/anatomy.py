@@ -1,8 +1,8 @@
 """python -m benchmarks.anatomy: where the time of one training step goes, function by function.
 
 An eager step is taken apart while it runs: each Function's `forward` and `backward` is timed in its place, with the
-caches as the step leaves them. What is left over is Python: calling the layers, making the graph, leading gradients from
-node to node.
+caches as the step leaves them. What is left over is Python: calling the layers, making the graph, leading gradients
+from node to node.
 """
 
 from __future__ import annotations

@@ -149,9 +149,22 @@ def select(asked: list[str]) -> list[str]:
 
 
 def uses(function: Any, name: str) -> bool:
-    """Whether the code of a public function refers to the Function called `name`."""
-    code = getattr(function, "__code__", None)
-    return code is not None and name in code.co_names
+    """Whether a public function refers to the Function called `name`, itself or through others of its file."""
+    todo, seen = [function], set()
+    while todo:
+        code = getattr(todo.pop(), "__code__", None)
+        if code is not None and code not in seen:
+            seen.add(code)
+            if name in code.co_names:
+                return True
+            todo += [function.__globals__[n] for n in code.co_names if in_same_file(function, n)]
+    return False
+
+
+def in_same_file(function: Any, name: str) -> bool:
+    """Whether `name`, as the code of `function` reads it, is another function of the same file."""
+    other = function.__globals__.get(name)
+    return getattr(other, "__module__", None) == function.__module__ and not isinstance(other, type)
 
 
 def snake(name: str) -> str:

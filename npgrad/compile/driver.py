@@ -18,6 +18,7 @@ from npgrad.compile.program import Program
 from npgrad.compile.recorder import Eager, Recording, Unrecordable
 from npgrad.compile.runtime import STALE
 from npgrad.compile.stand_in import RecordingArray
+from npgrad.compile.tiles import Tiles
 from npgrad.compile.trace import CompileError, Memory, Value
 from npgrad.engine.backward import sweep
 from npgrad.engine.function import Function
@@ -85,6 +86,7 @@ class CompiledFunction(Generic[P, R]):
         self._state = _State()
         self._opaque: dict[type[Function], str] = {}
         self._warned = False
+        self._tiles = True
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -163,7 +165,16 @@ class CompiledFunction(Generic[P, R]):
         if program_ is None:
             return self._eagerly(args, kwargs)
         programs.insert(0, program_)
-        result = self._checked(program_, args, kwargs, flat)
+        try:
+            result = self._checked(program_, args, kwargs, flat)
+        except CompileError:
+            programs.remove(program_)
+            if not any(isinstance(call, Tiles) for call in program_.plan.calls):
+                raise
+            # Whether the product of some rows has the bytes of the product of all is up to the BLAS.
+            self._tiles = False
+            state.log.append("large arrays stay whole: in tiles the bytes were others")
+            return self._slowly(args, kwargs, mode)
         if result is STALE:
             programs.remove(program_)
             return self._eagerly(args, kwargs)
@@ -205,11 +216,11 @@ class CompiledFunction(Generic[P, R]):
                     raise Eager("it returns several tensors that can be differentiated")
                 if roots:
                     recording.captured = {}
-                    cotangent = Value(np.ones_like(roots[0]._data.sample), Memory("argument"))
+                    cotangent = Value(np.ones_like(roots[0]._array.sample), Memory("argument"))
                     cotangent.memory.value, cotangent.name = cotangent, "dy"
                     assert roots[0]._node is not None
                     sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
-                program = Program(self._name(), recording, split, arguments, result, dependencies, mode, cotangent)
+                program = Program(self._name(), recording, split, arguments, result, dependencies, mode, cotangent, self._tiles)
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
                 program.count = len(flat)
                 state.log.append(f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}")
@@ -243,7 +254,7 @@ class CompiledFunction(Generic[P, R]):
         arguments: list[tuple[Any, Value | None]] = []
         given: list[Any] = []
         for k, x in enumerate(flat):
-            array = x._data if isinstance(x, Tensor) else x
+            array = x._array if isinstance(x, Tensor) else x
             if isinstance(array, np.ndarray | np.generic) or (k in varying and type(x) is float):
                 memory = Memory("argument" if isinstance(array, np.ndarray | np.generic) else "number")
                 memory.value = value = Value(array, memory)
@@ -320,7 +331,7 @@ class CompiledFunction(Generic[P, R]):
                 difference = after.difference(found) or different(eager, result)
                 if not difference and gradients is not None:
                     assert program.backward is not None
-                    mine = program.backward(np.ones_like(next(t for t in tensors(eager) if has_graph(t))._data))
+                    mine = program.backward(np.ones_like(next(t for t in tensors(eager) if has_graph(t))._array))
                     pairs = zip(gradients, mine, strict=True)
                     difference = next(("a gradient" for a, b in pairs if a.tobytes() != b.tobytes()), "")
                 if difference:
@@ -385,7 +396,7 @@ class State:
             for leaf, _, _ in kept:
                 leaf._grad = leaf.hooks = None
             assert root._node is not None
-            sweep(root._node, np.ones_like(root._data), retain_graph=True)
+            sweep(root._node, np.ones_like(root._array), retain_graph=True)
             return [np.array(leaf.grad) for leaf in program.captured]
         finally:
             for leaf, grad, hooks in kept:
@@ -480,14 +491,14 @@ def rebuilt(args: tuple[Any, ...], kwargs: dict[str, Any], flat: list[Any]) -> t
 
 def signature(x: Any) -> Any:
     """What has to be the same for two calls to be of one variant."""
-    array = x._data if isinstance(x, Tensor) else x
+    array = x._array if isinstance(x, Tensor) else x
     if isinstance(array, np.ndarray | np.generic):
         return (type(x), array.shape, array.dtype.str, array.strides)
     return type(x)
 
 
 def describe(x: Any) -> str:
-    array = x._data if isinstance(x, Tensor) else x
+    array = x._array if isinstance(x, Tensor) else x
     if isinstance(array, np.ndarray | np.generic):
         return f"{type(x).__name__} {array.dtype} {array.shape}"
     return type(x).__name__
@@ -530,7 +541,7 @@ def detached(result: Any) -> Any:
 def different(a: Any, b: Any) -> str:
     """Where two results differ; empty if nowhere."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return different(a._data, b._data)
+        return different(a._array, b._array)
     if isinstance(a, np.ndarray | np.generic) and isinstance(b, np.ndarray | np.generic):
         same = a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
         return "" if same else f"the result ({a} and {b})" if np.size(a) == 1 else "the result"

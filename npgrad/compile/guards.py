@@ -148,7 +148,7 @@ def facts(module: Any) -> dict[str, Any]:
     for name, value in vars(module).items():
         found[name] = tuple(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value
         if isinstance(value, Tensor):
-            found[f"{name}.array"] = value._data
+            found[f"{name}.array"] = value._array
             found[f"{name}.requires_grad"] = value.requires_grad
             found[f"{name}.hooks"] = bool(value._node is not None and value._node.hooks)
     return found

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.compile.trace import Call, Memory, Place, Value, replaced, values_in
+from npgrad.compile.tiles import Tiles, tiled
+from npgrad.compile.trace import Call, Memory, Value, values_in
 from npgrad.engine.arrays import Array
 
 __all__ = ["Plan"]
@@ -27,7 +28,7 @@ _WITH_OUT = frozenset({np.dot, np.argmax, np.cumsum, np.cumprod, np.einsum, np.c
 class Plan:
     """The calls of a program in order, `forward` and then `backward` (a backward pass for later, mostly empty)."""
 
-    def __init__(self, calls: Sequence[Call], split: int, results: Iterable[Value]) -> None:
+    def __init__(self, calls: Sequence[Call], split: int, results: Iterable[Value], tiles: bool = True) -> None:
         self.forward: list[Call] = list(calls[:split])
         self.backward: list[Call] = list(calls[split:])
         self.results = [value for value in results if value is not None]
@@ -41,7 +42,9 @@ class Plan:
         self.drop_unread()
         self.changes_last()
         self.checks_first()
-        self.used = {value for call in self.calls for value in values_in((call.args, call.kwargs))}
+        if tiles:
+            self.forward, self.backward = list(tiled(self.forward)), list(tiled(self.backward))
+        self.used = {value for call in flat(self.calls) for value in values_in((call.args, call.kwargs))}
         self.used |= set(self.results)
         self.blocks: list[Block] = []
         self.allocate()
@@ -75,10 +78,10 @@ class Plan:
             if call.form != "copy" or not isinstance(call.out, Value) or call.out.view is not None:
                 continue
             new, old = call.out.memory, call.args[0]
-            if not isinstance(old, Value) or old.memory.kind == "number" or old.view is not None or old is call.out:
+            if not isinstance(old, Value) or old.memory.kind == "number" or old is call.out or not whole(old):
                 continue
-            while old.memory in merged:
-                old = merged[old.memory]
+            while old.same is not None:
+                old = old.same
             kept = old.memory
             a, b = np.asarray(old.sample), np.asarray(call.out.sample)
             if a.dtype != b.dtype or a.shape != b.shape or a.strides != b.strides:
@@ -88,7 +91,7 @@ class Plan:
             later = [w for w in written.get(kept, ()) if w > k]
             alone = kept.kind in ("planned", "loose") and last.get(kept, -1) <= k and kept not in self.lasting
             if alone or (not later and written.get(new, []) == [k]):
-                merged[new] = old
+                merged[new] = call.out.same = old
                 gone.add(k)
                 last[kept] = max(last.get(kept, -1), last.get(new, -1))
                 written.setdefault(kept, []).extend(w for w in written.get(new, ()) if w != k)
@@ -291,26 +294,51 @@ class Plan:
         free: list[Block] = []
         at: dict[Memory, Block] = {}
         for k, call in enumerate(calls):
-            for memory in call.writes:
-                if memory.kind != "planned" or memory in at:
-                    continue
-                value = memory.value
-                assert value is not None
-                sample_ = np.asarray(value.sample)
-                block = None
-                if call.out is value:
-                    old = self.in_place(call, value, last, k, at)
-                    if old is not None:
-                        block = at.pop(old)
-                if block is None:
-                    block = take(free, sample_.nbytes) or Block(sample_.nbytes)
-                    if block not in self.blocks:
-                        self.blocks.append(block)
-                at[memory] = block
-                memory.array = block.array_like(sample_)
+            if isinstance(call, Tiles):
+                self.allocate_tiles(call, last, k, at, free)
+            else:
+                self.place(call, last, k, at, free)
             for memory in {*call.reads, *call.writes}:
                 if memory in at and last.get(memory, -1) <= k and memory not in self.lasting:
                     free.append(at.pop(memory))
+
+    def place(
+        self, call: Call, last: dict[Memory, int], k: int, at: dict[Memory, Block], free: list[Block], step: int = 0
+    ) -> None:
+        """Memory for what one call makes; for `step` rows of it, if only a tile is needed."""
+        for memory in call.writes:
+            if memory.kind != "planned" or memory in at:
+                continue
+            value = memory.value
+            assert value is not None
+            like = np.asarray(value.sample)[:step] if step else np.asarray(value.sample)
+            old = self.in_place(call, value, last, k, at) if call.out is value else None
+            block = at.pop(old) if old is not None else take(free, like.nbytes) or Block(like.nbytes)
+            if block not in self.blocks:
+                self.blocks.append(block)
+            at[memory] = block
+            memory.array = block.array_like(like)
+
+    def allocate_tiles(
+        self, tiles: Tiles, last: dict[Memory, int], k: int, at: dict[Memory, Block], free: list[Block]
+    ) -> None:
+        """Of what only one tile at a time is needed of, a tile; the rest whole, and used again only after the loop."""
+        outside = {m for m in tiles.writes if m in at or last[m] != k} | self.lasting
+        inside = tiles.inside(outside)
+        mine = last_uses(tiles.inner, set(), 0)
+        lasts = {m: (mine[m] if last.get(m) == k and m not in self.lasting else len(tiles.inner)) for m in mine}
+        tile_at: dict[Memory, Block] = {}
+        tile_free: list[Block] = []
+        for j, call in enumerate(tiles.inner):
+            if call.writes[0] in inside:
+                self.place(call, lasts, j, tile_at, tile_free, tiles.step)
+            else:
+                self.place(call, lasts, j, at, free)
+            for memory in {*call.reads, *call.writes}:
+                if memory in tile_at and lasts[memory] <= j:
+                    tile_free.append(tile_at.pop(memory))
+        free.extend(tile_free)
+        tiles.kwargs["inside"] = inside
 
     def in_place(
         self, call: Call, out: Value, last: dict[Memory, int], k: int, at: dict[Memory, Block]
@@ -364,6 +392,12 @@ def take(free: list[Block], size: int) -> Block | None:
     return None
 
 
+def flat(calls: Sequence[Call]) -> Iterable[Call]:
+    """The calls, those of tiles one by one."""
+    for call in calls:
+        yield from call.inner if isinstance(call, Tiles) else (call,)
+
+
 def last_uses(calls: Sequence[Call], lasting: set[Memory], end: int) -> dict[Memory, int]:
     """For each memory the last call that reads or writes it."""
     last: dict[Memory, int] = {}
@@ -393,6 +427,14 @@ def takes_out(call: Call) -> bool:
             return not call.kwargs.get("keepdims")
         return call.function in _WITH_OUT
     return False
+
+
+def whole(value: Value) -> bool:
+    """Whether a value is all of its memory, in whatever shape."""
+    if value.view is None:
+        return True
+    a, b = np.asarray(value.sample), np.asarray(value.memory.value.sample)  # type: ignore[union-attr]
+    return a.flags.c_contiguous and b.flags.c_contiguous and a.nbytes == b.nbytes
 
 
 def dynamic(value: Value) -> bool:

@@ -39,6 +39,7 @@ class Program:
         dependencies: Dependencies,
         mode: Mode,
         cotangent: Value | None,
+        tiles: bool,
     ) -> None:
         self.mode, self.dependencies, self.recording_opaque = mode, dependencies, dict(recording.opaque)
         self.runs = 0
@@ -63,7 +64,7 @@ class Program:
         self.result = self.flatten(result)
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
         self.name_arrays(recording)
-        self.plan = Plan(recording.calls, split, wanted)
+        self.plan = Plan(recording.calls, split, wanted, tiles)
         values = [value for _, value in arguments if value is not None]
         self.writer = writer = Writer(self.plan, [*values, *([cotangent] if cotangent is not None else [])])
         gradients = [(leaf, value) for leaf, value in recording.gradients_read.items()]
@@ -79,9 +80,9 @@ class Program:
         known: dict[int, str] = {}
         for text, _, _, _, value in self.dependencies.guards:
             if isinstance(value, Tensor | np.ndarray):
-                known[id(value._data if isinstance(value, Tensor) else value)] = text
+                known[id(value._array if isinstance(value, Tensor) else value)] = text
         for module in reversed(self.dependencies.modules.values()):
-            known |= {id(p._data): name for name, p in module.named_parameters()}
+            known |= {id(p._array): name for name, p in module.named_parameters()}
             known |= {id(a): name for name, a in module.named_buffers()}
         for memory in recording.memories.values():
             if memory.value is not None and not memory.value.name:
@@ -95,8 +96,8 @@ class Program:
 
     def flatten(self, result: Any) -> Callable[[Sequence[Array], Any], Any]:
         """A function that builds the result of a run from copies of its arrays (and a node, if it has a graph)."""
-        if isinstance(result, Tensor) and isinstance(result._data, RecordingArray):
-            k = self.place(result._data.value)
+        if isinstance(result, Tensor) and isinstance(result._array, RecordingArray):
+            k = self.place(result._array.value)
             graph = result._node is not None and result._node.requires_grad and not isinstance(result._node, Leaf)
             return lambda arrays, node: Tensor._of(arrays[k], of(node, arrays[k]) if graph else None)
         if isinstance(result, RecordingArray):
@@ -135,7 +136,7 @@ class Program:
             names.append(n := writer.names[value])
             if isinstance(given, Tensor):
                 tensor = writer.bind(type(given), type(given).__name__)
-                checks += [f"if type({n}) is not {tensor} or {n}.requires_grad: return STALE", f"{n} = {n}._data"]
+                checks += [f"if type({n}) is not {tensor} or {n}.requires_grad: return STALE", f"{n} = {n}._array"]
             elif value.memory.kind == "number":
                 checks.append(f"if type({n}) is not {type(given).__name__}: return STALE")
                 continue

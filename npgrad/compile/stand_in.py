@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from npgrad.compile.trace import Value
 from npgrad.engine.arrays import Array, StandIn
-
-if TYPE_CHECKING:
-    from npgrad.compile.recorder import Recording
 
 __all__ = ["GeneratorStandIn", "RecordingArray"]
 
@@ -28,7 +25,7 @@ class RecordingArray(StandIn):
     __array_priority__ = 1000
     __hash__ = object.__hash__
 
-    def __init__(self, recording: Recording, value: Value) -> None:
+    def __init__(self, recording: Any, value: Value) -> None:
         self.recording, self.value = recording, value
 
     @property
@@ -221,7 +218,7 @@ for _name, _ufunc in {"neg": np.negative, "pos": np.positive, "abs": np.absolute
 class GeneratorStandIn(StandIn):
     """Stands in for a random generator: what is drawn while recording is drawn anew at each run."""
 
-    def __init__(self, recording: Recording, generator: np.random.Generator) -> None:
+    def __init__(self, recording: Any, generator: np.random.Generator) -> None:
         self.recording, self.generator = recording, generator
 
     def __getattr__(self, name: str) -> Any:

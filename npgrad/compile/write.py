@@ -14,7 +14,8 @@ import numpy as np
 from npgrad.compile import runtime
 from npgrad.compile.plan import Plan, dynamic, takes_out
 from npgrad.compile.recorder import perform
-from npgrad.compile.trace import Call, Value, replaced
+from npgrad.compile.tiles import Tiles
+from npgrad.compile.trace import Call, Memory, Value, replaced
 
 __all__ = ["Writer"]
 
@@ -37,6 +38,7 @@ class Writer:
         self.names: dict[Any, str] = {}
         self.taken: set[str] = {*keyword.kwlist, *self.namespace, "np"}
         self.casts: set[str] = set()
+        self.tile, self.inside = 0, frozenset[Memory]()
         self.lasted = False
         self.drawn: list[str] = []
         for value in arguments:
@@ -64,10 +66,15 @@ class Writer:
         return self.names[key]
 
     def value(self, value: Value) -> str:
+        """How a value is written: its name, and within a loop over tiles the rows that are its turn."""
+        name = self.name(value)
+        rows = self.tile and np.ndim(value.sample) and np.shape(value.sample)[0] == self.tile
+        return f"{name}[rows]" if rows and value.memory not in self.inside else name
+
+    def name(self, value: Value) -> str:
         """The name of a value."""
-        whole = value.memory.value
-        if value.view is None and whole is not None and whole is not value:
-            return self.value(whole)  # a copy that was dropped
+        if value.same is not None:
+            return self.name(value.same)
         if value not in self.names:
             if value.memory.kind in ("planned", "external", "constant") and not (value.view is not None and dynamic(value)):
                 array = self.array(value)
@@ -96,6 +103,8 @@ class Writer:
 
     def array(self, value: Value) -> Any:
         """The array that a value is in every run."""
+        if value.same is not None:
+            return self.array(value.same)
         if value.view is None:
             whole = value.memory.value
             assert whole is not None and value.memory.array is not None
@@ -103,7 +112,7 @@ class Writer:
         call = value.view
         args, kwargs = replaced((call.args, call.kwargs), self.array)
         array = perform(call.form, call.function, args, kwargs, None)
-        if array.shape != np.shape(value.sample) or not np.may_share_memory(array, value.memory.array) and array.size:
+        if value.memory not in self.inside and array.shape != np.shape(value.sample) or not np.may_share_memory(array, value.memory.array) and array.size:
             raise AssertionError(f"a view changed: {call.form} {call.function}")
         return array
 
@@ -183,6 +192,19 @@ class Writer:
                 body.append(f"{line:<60}{remark}" if line.endswith(written[-1]) and remark else line)
             self.lasted = self.lasted or (call.lasting and call.form in ("host", "setitem", "ufunc", "at", "copyto", "function"))
         return body
+
+    def _tiles(self, call: Call) -> list[str]:
+        assert isinstance(call, Tiles)
+        slices = [slice(k, k + call.step) for k in range(0, call.rows, call.step)]
+        name = self.bind(slices, f"tiles_of_{call.step}_rows", ("tiles", call.rows, call.step))
+        self.tile, self.inside = call.rows, call.kwargs["inside"]
+        lines = []
+        for inner in call.inner:
+            remark = f"  # {inner.place.remark}" if inner.place.remark else ""
+            *before, line = self.line(inner)
+            lines += [f"    {text}" for text in before] + [f"    {line:<56}{remark}"]
+        self.tile = 0
+        return [f"for rows in {name}:", *lines]
 
     def line(self, call: Call) -> list[str]:
         write: Callable[[Call], list[str]] = getattr(self, f"_{call.form}")

@@ -95,7 +95,7 @@ class Function(Node):
                     edge = None
                 elif mode.grad:
                     tracked = True
-                x = x._data
+                x = x._array
             elif type(x) not in _WEAK:
                 plain.append(len(arrays))
                 x = as_array(x)

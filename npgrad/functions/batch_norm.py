@@ -249,7 +249,7 @@ def batch_norm(
     per channel, or evaluation has no running statistics. Source: Ioffe & Szegedy 2015, algorithms 1 and 2.
     """
     x = x if isinstance(x, Tensor) else Tensor(x)
-    shape = x._data.shape
+    shape = x._array.shape
     if len(shape) != 2:
         check_parameters(shape, raw(weight), raw(bias), running_mean, running_var)
         rows = reshape(moveaxis(x, 1, -1), (-1, shape[1]))

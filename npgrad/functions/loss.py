@@ -285,7 +285,7 @@ def cross_entropy(
         options["label_smoothing"] = label_smoothing
     if ignore_index is not None:
         options["ignore_index"] = ignore_index
-    shape = z._data.shape
+    shape = z._array.shape
     probabilities = t.dtype.kind in "fc"
     if len(shape) == 2 and not probabilities:
         return CrossEntropy.apply(z, t, **options)
@@ -438,4 +438,4 @@ def bce_with_logits(logits: TensorLike, target: TensorLike, reduction: str = "me
 
 def _rows(x: Tensor) -> Tensor:
     """(N, C, d…) as (N·d…, C)."""
-    return x if x._data.ndim == 2 else reshape(moveaxis(x, 1, -1), (-1, x.shape[1]))
+    return x if x._array.ndim == 2 else reshape(moveaxis(x, 1, -1), (-1, x.shape[1]))

@@ -31,7 +31,7 @@ class LayerNorm(Module):
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = (normalized_shape,) if isinstance(normalized_shape, int | np.integer) else tuple(normalized_shape)
         if not shape or math.prod(shape) < 1:
             raise ValueError(f"LayerNorm({normalized_shape}): give the positive lengths of the axes to normalise over.")
         self.normalized_shape, self.eps = shape, eps

@@ -109,14 +109,14 @@ class Optimizer:
             for p, n in zip(parameters, numbers, strict=True):
                 state = self._arrays(p, group)
                 if recorder is None:
-                    self.update(p._data, p.grad, state, n)
+                    self.update(p._array, p.grad, state, n)
                     p._leaf().storage.touch()
                 else:
-                    self.update(recorder.lift(p._data), p.grad, {k: recorder.lift(a) for k, a in state.items()}, n)
+                    self.update(recorder.lift(p._array), p.grad, {k: recorder.lift(a) for k, a in state.items()}, n)
 
     def _ready(self, p: Tensor) -> bool:
         """Whether `p` has a gradient, which is checked to fit."""
-        g, a = p.grad, p._data
+        g, a = p.grad, p._array
         if g is None:
             return False
         shape, dtype = self._kinds[p]
@@ -162,7 +162,7 @@ class Optimizer:
         state = self.state[p]
         for name, option in self.state_names.items():
             if name not in state and (option is None or group[option]):
-                state[name] = np.zeros_like(p._data)
+                state[name] = np.zeros_like(p._array)
         return state
 
     def _snapshot(self) -> Callable[[], None]:
@@ -348,7 +348,7 @@ class Optimizer:
             kept["step"] = entry["step"]
             for key in self.state_names:
                 if key in entry and key not in kept:
-                    kept[key] = np.zeros_like(p._data)
+                    kept[key] = np.zeros_like(p._array)
                 if key in kept:
                     kept[key][...] = entry.get(key, 0)
 

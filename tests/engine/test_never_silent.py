@@ -84,6 +84,26 @@ def test_a_write_into_a_leaf_is_noticed(hold: Callable[[Any], Any], optimised: s
     assert p.numpy()[0] == 100.0 and p.grad is None
 
 
+def test_looking_at_an_array_between_forward_and_backward_is_no_change() -> None:
+    p = leaf(1, 2)
+    y = (p * p).sum()
+    held = p.data
+    assert held.sum() == 3 and p.data[0] == 1
+    y.backward()
+    assert p.grad is not None and p.grad.tolist() == [2.0, 4.0]
+
+
+def test_a_write_into_a_constant_is_noticed_too() -> None:
+    p, c = leaf(1, 2), Tensor([3.0, 4.0])
+    with npgrad.no_grad():
+        d = c * 2.0
+    for constant in (c, d):
+        y = (p * constant).sum()
+        constant.data[0] = 100.0
+        with pytest.raises(RuntimeError, match=CHANGED):
+            y.backward()
+
+
 def test_a_write_between_two_uses_spoils_the_first_only() -> None:
     p = leaf(1, 2)
     held = p.data
