@@ -105,7 +105,7 @@ class Node:
                     "would be rounded to whole numbers. Give integers no gradient, or let forward return floats."
                 )
             part = dx.real if dx.dtype.kind == "c" and edge.out_dtype.kind != "c" else dx
-            return np.asarray(part, edge.out_dtype)
+            return part.astype(edge.out_dtype)
         return dx
 
 
