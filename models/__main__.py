@@ -20,7 +20,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 import models
-from models.deep_mlp import ACTIVATIONS, NORMS
+from models.deep_mlp import NORMS
+from npgrad.nn import ACTIVATIONS
 from models.mlp import STAGES
 from models.runs import FILE, Run
 from models.training import OPTIMIZERS, TrainConfig, evaluate, generators, sample

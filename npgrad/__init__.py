@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from npgrad import bindings as bindings, functions as functions
 from npgrad.compile import CompileError as CompileError, compile as compile
+from npgrad.creation import *
 from npgrad.derivative import grad as grad, hvp as hvp, jvp as jvp
 from npgrad.engine.function import Function as Function
 from npgrad.engine.mode import enable_grad as enable_grad, holomorphic as holomorphic, is_grad_enabled as is_grad_enabled, no_grad as no_grad
 from npgrad.engine.tensor import Tensor as Tensor
 from npgrad.functions import *
+from npgrad.functions import linalg as linalg
 
 if TYPE_CHECKING:
     from npgrad import check as check
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
     from npgrad import explain as explain
     from npgrad import nn as nn
     from npgrad import optim as optim
+    from npgrad.checkpoint import load as load, save as save
 
 __version__ = "0.1.0"
 
 _SUBPACKAGES = ("check", "checkpoint", "data", "diagnose", "explain", "nn", "optim")
+_LATER = {"save": "npgrad.checkpoint", "load": "npgrad.checkpoint"}
 
 
 if not TYPE_CHECKING:  # type checkers read the imports above, and would take any misspelling for a subpackage
@@ -36,11 +40,11 @@ if not TYPE_CHECKING:  # type checkers read the imports above, and would take an
     def __getattr__(name: str) -> object:
         if name in _SUBPACKAGES:
             return import_module(f"npgrad.{name}")
-        from difflib import get_close_matches  # here, because only a misspelling needs it
-
-        close = get_close_matches(name, __dir__(), 1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise AttributeError(f"module 'npgrad' has no attribute {name!r}.{hint}")
+        if name in _LATER:
+            return getattr(import_module(_LATER[name]), name)
+        if name.startswith("_"):
+            raise AttributeError(f"module 'npgrad' has no attribute {name!r}")
+        bindings.spellings.unknown("npgrad", name, __dir__(), "module 'npgrad'")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_SUBPACKAGES})
+        return sorted({*globals(), *_SUBPACKAGES, *_LATER})

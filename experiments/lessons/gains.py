@@ -22,7 +22,8 @@ from experiments.experiment import Picture, Result, Table
 from experiments.records import Record, Records
 from experiments.runner import Progress
 from experiments.tables import fraction, number, spread
-from models.deep_mlp import ACTIVATIONS, NORMS, DeepMLP
+from models.deep_mlp import NORMS, DeepMLP
+from npgrad.nn import ACTIVATIONS
 from models.training import TrainConfig, fit, generators
 from npgrad import data, nn
 from npgrad.data import Batches

@@ -20,7 +20,8 @@ from experiments.experiment import Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.tables import spread
-from models.deep_mlp import ACTIVATIONS, GAINS
+from models.deep_mlp import GAINS
+from npgrad.nn import ACTIVATIONS
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import Tensor, data, nn, tanh

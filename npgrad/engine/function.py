@@ -41,6 +41,7 @@ __all__ = ["Function"]
 _PACKAGE = join(dirname(dirname(__file__)), "")
 # Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
 _WEAK = frozenset({float, int, bool, complex, type(None)})
+_SEQUENCES = frozenset({list, tuple})
 
 
 class _Ours(dict[str, bool]):
@@ -75,7 +76,7 @@ class Function(Node):
     def apply(cls, *inputs: Any, **options: Any) -> Tensor:
         """Run `forward` on the inputs' arrays; record the node if an input requires a gradient.
 
-        Inputs are tensors, arrays, Python scalars or None; options are passed to `forward` as they are. Arrays that are
+        Inputs are tensors, arrays, (nested) lists of them, Python scalars or None; options are passed to `forward` as they are. Arrays that are
         not tensors are copied when the graph keeps them, so that changing them afterwards cannot falsify a gradient.
         """
         mode = MODE.get()
@@ -97,6 +98,8 @@ class Function(Node):
                     tracked = True
                 x = x._array
             elif type(x) not in _WEAK:
+                if type(x) in _SEQUENCES and holds_tensors(x):
+                    return cls.apply(*[Tensor._joined(x) if holds_tensors(x) else x for x in inputs], **options)
                 plain.append(len(arrays))
                 x = as_array(x)
             arrays.append(x)
@@ -136,3 +139,8 @@ class Function(Node):
 def unshared(y: Array, arrays: list[Any]) -> Array:
     """`y`, copied if it may be a view of an input: outside a graph nobody watches whether that changes."""
     return y.copy() if y.base is not None or any(y is a for a in arrays) else y
+
+
+def holds_tensors(x: Any) -> bool:
+    """Whether `x` is a nested list with a tensor in it."""
+    return type(x) in _SEQUENCES and any(isinstance(item, Tensor) or holds_tensors(item) for item in x)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable
 
+from npgrad import __version__
 from npgrad.explain.order import UnknownName, find, things
 from npgrad.explain.syntax import DerivationError
 from npgrad.explain.terminal import Style, listing, page, run, trace
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"npgrad {__version__}")
     parser.add_argument(
         "names",
         nargs="*",

@@ -17,6 +17,9 @@ __all__ = [
     "elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh",
 ]  # fmt: skip
 
+NEGATIVE_SLOPE = 0.01
+"""The slope of leaky_relu on the left, unless another is given."""
+
 # Beyond this the normal density underflows, and a tanh is 1.
 _SATURATED = 40.0
 
@@ -123,7 +126,7 @@ class LeakyRelu(Function):
         is nan.
     """
 
-    def forward(self, x: Array, negative_slope: float = 0.01) -> Array:
+    def forward(self, x: Array, negative_slope: float = NEGATIVE_SLOPE) -> Array:
         self.x, self.negative_slope = x, negative_slope
         larger = np.maximum if negative_slope <= 1 else np.minimum
         return larger(x, negative_slope * x)  # (1)
@@ -337,7 +340,7 @@ def relu(x: TensorLike) -> Tensor:
     return Relu.apply(x)
 
 
-def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor:
+def leaky_relu(x: TensorLike, negative_slope: float = NEGATIVE_SLOPE) -> Tensor:
     """x where x > 0, negative_slope*x elsewhere; the gradient at 0 is `negative_slope`."""
     return LeakyRelu.apply(x, negative_slope=negative_slope) if negative_slope else Relu.apply(x)
 

@@ -18,11 +18,12 @@ buffer is declared with `register_buffer`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from npgrad.bindings.spellings import unknown
 from npgrad.engine.arrays import Array
 from npgrad.engine.arrays import note_change
 from npgrad.engine.tensor import Tensor, TensorLike, raw
@@ -76,6 +77,13 @@ class Module:
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
         note_change()
+
+    if not TYPE_CHECKING:  # type checkers would take any misspelling for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            unknown("Module", name, dir(self), type(self).__name__)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, x).")

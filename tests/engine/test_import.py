@@ -118,7 +118,9 @@ def test_every_rule_is_public(file: Path) -> None:
     module = import_module(f"npgrad.functions.{file.stem}")
     rules = {name for name, thing in own(module).items() if isinstance(thing, type) and issubclass(thing, Function)}
     assert rules <= set(module.__all__), "a Function that is not public is in no registry, and nobody checks it"
-    for name in module.__all__ if rules else ():
+    for name in module.__all__:
+        if module is npgrad.linalg and name not in rules:
+            continue
         assert getattr(functions, name) is getattr(npgrad, name) is getattr(module, name)
         assert (name in registry) == (name in rules)
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 import models
-from models.deep_mlp import ACTIVATIONS, NORMS, DeepMLP
+from models.deep_mlp import NORMS, DeepMLP
+from npgrad.nn import ACTIVATIONS
 from models.mlp import MLP, STAGES
 from npgrad import nn
 from npgrad.functions import cross_entropy

@@ -1,0 +1,63 @@
+"""python -m npgrad: which version this is, and what can be run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from textwrap import wrap
+
+import npgrad
+
+COMMANDS = {
+    "python -m npgrad.check": "the certificate: every gradient against every oracle",
+    "python -m npgrad.explain": "the derivations, in reading order",
+    "python -m npgrad --spellings": "what PyTorch and NumPy call otherwise",
+}
+CHECKOUT = {
+    "python -m models": "train, sample from and evaluate networks",
+    "python -m experiments": "the lessons, with claims and a report",
+    "python -m benchmarks": "npgrad beside its peers",
+}
+"""What runs in a checkout and is not installed."""
+
+
+def overview() -> Iterator[str]:
+    """Version and commands."""
+    yield f"npgrad {npgrad.__version__}"
+    for title, commands in (("commands:", COMMANDS), ("in a checkout:", CHECKOUT)):
+        yield ""
+        yield title
+        for command, purpose in commands.items():
+            yield f"  {command:<30}{purpose}"
+
+
+def spellings() -> Iterator[str]:
+    """The table of names, 80 columns wide."""
+    owner = ""
+    for row in npgrad.bindings.spellings.TABLE:
+        if row.owner != owner:
+            yield from ([""] if owner else [])
+            owner = row.owner
+            yield f"{owner} has no          write"
+            yield "-" * 79
+        first, *rest = wrap(row.ours or "—", 28) or ["—"]
+        lines = wrap(row.reason, 27) or [""]
+        for k in range(max(len(lines), 1 + len(rest))):
+            ours = [first, *rest][k] if k <= len(rest) else ""
+            yield f"{row.name if k == 0 else '':<22}{ours:<30}{lines[k] if k < len(lines) else ''}".rstrip()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0; argparse leaves with 2 for what it does not understand."""
+    parser = argparse.ArgumentParser(prog="python -m npgrad", description="Reverse-mode autograd in NumPy alone.")
+    parser.add_argument("--version", action="version", version=f"npgrad {npgrad.__version__}")
+    parser.add_argument("--spellings", action="store_true", help="the names that other libraries have for things here")
+    asked = parser.parse_args(arguments)
+    for line in spellings() if asked.spellings else overview():
+        print(line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
