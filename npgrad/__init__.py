@@ -18,6 +18,7 @@ from npgrad.engine.mode import enable_grad as enable_grad, holomorphic as holomo
 from npgrad.engine.tensor import Tensor as Tensor
 from npgrad.functions import *
 from npgrad.functions import linalg as linalg
+from npgrad.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from npgrad import check as check
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from npgrad import nn as nn
     from npgrad import optim as optim
     from npgrad.checkpoint import load as load, save as save
-
-__version__ = "0.1.0"
 
 _SUBPACKAGES = ("check", "checkpoint", "data", "diagnose", "explain", "nn", "optim")
 _LATER = {"save": "npgrad.checkpoint", "load": "npgrad.checkpoint"}

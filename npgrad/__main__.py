@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from textwrap import wrap
 
-import npgrad
+from npgrad.bindings.spellings import TABLE
+from npgrad.version import __version__
 
 COMMANDS = {
     "python -m npgrad.check": "the certificate: every gradient against every oracle",
@@ -24,7 +26,7 @@ CHECKOUT = {
 
 def overview() -> Iterator[str]:
     """Version and commands."""
-    yield f"npgrad {npgrad.__version__}"
+    yield f"npgrad {__version__}"
     for title, commands in (("commands:", COMMANDS), ("in a checkout:", CHECKOUT)):
         yield ""
         yield title
@@ -35,7 +37,7 @@ def overview() -> Iterator[str]:
 def spellings() -> Iterator[str]:
     """The table of names, 80 columns wide."""
     owner = ""
-    for row in npgrad.bindings.spellings.TABLE:
+    for row in TABLE:
         if row.owner != owner:
             yield from ([""] if owner else [])
             owner = row.owner
@@ -51,11 +53,15 @@ def spellings() -> Iterator[str]:
 def main(arguments: list[str] | None = None) -> int:
     """0; argparse leaves with 2 for what it does not understand."""
     parser = argparse.ArgumentParser(prog="python -m npgrad", description="Reverse-mode autograd in NumPy alone.")
-    parser.add_argument("--version", action="version", version=f"npgrad {npgrad.__version__}")
+    parser.add_argument("--version", action="version", version=f"npgrad {__version__}")
     parser.add_argument("--spellings", action="store_true", help="the names that other libraries have for things here")
     asked = parser.parse_args(arguments)
-    for line in spellings() if asked.spellings else overview():
-        print(line)
+    try:
+        for line in spellings() if asked.spellings else overview():
+            print(line, flush=True)
+    except BrokenPipeError:
+        # `… | head`: nobody reads any further. The interpreter must not try to flush at exit.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from npgrad import __version__
+from npgrad.version import __version__
 
 EXAMPLES = """examples:
   python -m npgrad.check                   every function against every oracle

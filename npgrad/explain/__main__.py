@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Iterable
 
-from npgrad import __version__
 from npgrad.explain.order import UnknownName, find, things
 from npgrad.explain.syntax import DerivationError
 from npgrad.explain.terminal import Style, listing, page, run, trace
 from npgrad.explain.verify import verify
+from npgrad.version import __version__
 
 _EPILOG = """\
 examples:

@@ -213,9 +213,9 @@ def einsum(*arguments: Any, optimize: bool | str | None = None) -> Tensor:
     """
     if arguments and not isinstance(arguments[0], str):
         arguments = in_letters(arguments)
-    if len(arguments) < 2:
-        raise ValueError("einsum needs subscripts and operands: einsum('ij,jk->ik', a, b).")
-    subscripts, *operands = arguments
+    subscripts, *operands = arguments or ("",)
+    if not operands:
+        raise ValueError(f"einsum {subscripts!r} got no operands. Pass one array or tensor per group of letters.")
     numbers = [k for k, x in enumerate(operands) if isinstance(x, int | float | complex)]
     if numbers:
         # They are weak: of the dtype the arrays have together.

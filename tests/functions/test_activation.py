@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 import npgrad
 from npgrad import Tensor
+from npgrad.functions.activation import NEGATIVE_SLOPE
 from npgrad.functions.error_function import erfc
 from tests.strategies import FLOATS, arrays, shapes
 
@@ -34,7 +35,7 @@ LIMITS: dict[str, tuple[float, float, float, float]] = {
     "tanh": (-1, 1, 0, 0),
     "sigmoid": (0, 1, 0, 0),
     "relu": (0, np.inf, 0, 1),
-    "leaky_relu": (-np.inf, np.inf, 0.01, 1),
+    "leaky_relu": (-np.inf, np.inf, NEGATIVE_SLOPE, 1),
     "leaky_relu 0.3": (-np.inf, np.inf, 0.3, 1),
     "elu": (-1, np.inf, 0, 1),
     "elu 1.7": (-1.7, np.inf, 0, 1),
