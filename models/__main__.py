@@ -21,13 +21,13 @@ import numpy as np
 
 import models
 from models.deep_mlp import NORMS
-from npgrad.nn import ACTIVATIONS
 from models.mlp import STAGES
 from models.runs import FILE, Run
 from models.training import OPTIMIZERS, TrainConfig, evaluate, generators, sample
 from npgrad import data, nn
 from npgrad.checkpoint import CheckpointError
 from npgrad.data import DataError
+from npgrad.nn import ACTIVATIONS
 
 BAD_INPUT = 2
 

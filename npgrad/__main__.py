@@ -12,7 +12,7 @@ from npgrad.bindings.spellings import TABLE
 from npgrad.version import __version__
 
 COMMANDS = {
-    "python -m npgrad.check": "the certificate: every gradient against every oracle",
+    "python -m npgrad.check": "every gradient against every oracle",
     "python -m npgrad.explain": "the derivations, in reading order",
     "python -m npgrad --spellings": "what PyTorch and NumPy call otherwise",
 }
@@ -31,7 +31,7 @@ def overview() -> Iterator[str]:
         yield ""
         yield title
         for command, purpose in commands.items():
-            yield f"  {command:<30}{purpose}"
+            yield f"  {command:<31}{purpose}"
 
 
 def spellings() -> Iterator[str]:

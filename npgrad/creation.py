@@ -28,7 +28,7 @@ Shape = int | Sequence[int]
 
 
 def tensor(data: TensorLike, requires_grad: bool = False, dtype: DTypeLike | None = None) -> Tensor:
-    """`Tensor(data, requires_grad)`, the numbers converted to `dtype` first. Raises TypeError if they are not numeric."""
+    """`Tensor(data, requires_grad)`, with the numbers converted to `dtype`. Raises TypeError if not numeric."""
     if dtype is not None:
         data = raw(data).astype(dtype) if isinstance(data, Tensor | StandIn) else np.asarray(data, dtype)
     return Tensor(data, requires_grad)
@@ -70,10 +70,15 @@ def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = np.float32,
 
 
 def arange(
-    start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike | None = None, requires_grad: bool = False
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """start, start + step, … below `stop`; from 0 if only one number is given. Integers unless a number is not."""
-    numbers = np.arange(start, stop, step, dtype) if stop is not None else np.arange(0, start, step, dtype)
+    ends: Any = (0, start) if stop is None else (start, stop)
+    numbers = np.arange(*ends, step, dtype)
     return Tensor(numbers.astype(np.float32) if dtype is None and numbers.dtype.kind == "f" else numbers, requires_grad)
 
 

@@ -22,10 +22,10 @@ from experiments.records import Records
 from experiments.runner import Progress
 from experiments.tables import spread
 from models.deep_mlp import GAINS
-from npgrad.nn import ACTIVATIONS
 from models.mlp import MLP
 from npgrad import Tensor, nn
 from npgrad.diagnose.propagation import Layer, predict
+from npgrad.nn import ACTIVATIONS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -57,7 +57,9 @@ def _table() -> dict[Any, str]:
 
 def names_of(module: Any) -> list[str]:
     """The public functions of a module, among them those it takes from others unless it says which are its own."""
-    return [name for name in getattr(module, "__all__", vars(module)) if isinstance(getattr(module, name), FunctionType)]
+    return [
+        name for name in getattr(module, "__all__", vars(module)) if isinstance(getattr(module, name), FunctionType)
+    ]
 
 
 supported: dict[Any, str] = _table()

@@ -1,7 +1,8 @@
 """What other libraries call otherwise, in one table: error messages and documentation read it.
 
-`Tensor([1.0]).view(-1)` is an AttributeError that says "Tensor has no attribute 'view': use reshape(…)", because the table has an
-entry for it. `python -m npgrad --spellings` prints the table. What npgrad has under the same name is not in it.
+`Tensor([1.0]).view(-1)` is an AttributeError that says "Tensor has no attribute 'view': use reshape(…)", because the
+table has an entry for it. `python -m npgrad --spellings` prints the table. What npgrad has under the
+same name is not in it.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ _TENSOR = """
 add_ sub_ mul_ div_ zero_ fill_ copy_ clamp_ | t.data -= … | the array of a leaf is changed in place, results are not
 contiguous | the tensor itself | the layout of memory makes no difference
 cpu cuda to | astype for another dtype | everything is on the CPU
-device is_cuda | | everything is on the CPU
+device is_cuda get_device | | everything is on the CPU
 detach_ | detach() | nothing is done in place
 dim | ndim | an attribute, as in NumPy
 double | astype(np.float64) | as in NumPy
@@ -87,7 +88,13 @@ float | astype(np.float32) | as in NumPy
 half | astype(np.float16) | as in NumPy
 int long | astype(np.int64) | integers have no gradient
 bool | t != 0 | comparisons are NumPy arrays
-element_size itemsize nbytes strides flags base | t.data has it | the array knows
+itemsize nbytes strides flags base ctypes tobytes tofile dump dumps | t.numpy() has it | the array
+searchsorted argpartition | t.numpy() has it | indices have no gradient
+byteswap choose compress getfield to_device newbyteorder | t.numpy() has it | without a gradient
+element_size | t.dtype.itemsize | as in NumPy
+flat | ravel() | iterating over it gives numbers
+ptp | t.max() - t.min() | it is an expression
+mT | swapaxes(-1, -2) | of stacks of matrices
 eq ne lt le gt ge | the operators == != < <= > >= | comparisons are NumPy arrays
 expand expand_as | npgrad.broadcast_to(t, shape) | NumPy's name
 fliplr flipud | flip | flip(t, axis)
@@ -98,9 +105,9 @@ new_zeros new_ones new_full | npgrad.zeros, ones, full | functions of a shape
 nelement numel | size | an attribute, as in NumPy
 normal_ uniform_ | npgrad.nn.init | initial values are drawn from a generator
 norm | npgrad.linalg.norm(t) | as in NumPy
-partition resize put | | they write in place, which tensors cannot
+fill put partition resize setfield setflags itemset | t.data has it | tensors are not written in place
 pin_memory share_memory_ | | everything is on the CPU
-real imag conj | the tensor itself | tensors are real
+real imag conj conjugate | the tensor itself | tensors are real
 requires_grad_ | t.requires_grad = True | an attribute
 retains_grad | retain_grad() | asks for it
 storage untyped_storage data_ptr | t.data | the array
@@ -121,10 +128,12 @@ erf | gelu has it | for itself it has no rule yet
 eq ne lt le gt ge | np.equal … | comparisons are NumPy's
 from_dlpack | tensor(np.from_dlpack(x)) | by way of NumPy
 functional | npgrad itself | functions of arrays are in npgrad, those of networks too
-isnan isinf isfinite argmax argmin argsort nonzero equal allclose unique any all | np has it | it gives NumPy arrays
+isnan isinf isfinite equal allclose unique any all | np has it | it gives NumPy arrays
+argmax argmin argsort nonzero | np has it | it gives NumPy arrays
 is_tensor | isinstance(x, npgrad.Tensor) | a class
 jit | compile | npgrad.compile(step)
-manual_seed seed random rand_like randn_like | randn(…, rng=np.random.default_rng(seed)) | there is no global random state
+manual_seed seed random | randn(…, rng=np.random.default_rng(seed)) | there is no global random state
+rand_like randn_like | randn(*x.shape, rng=rng) | there is no global random state
 meshgrid | np.meshgrid | coordinates need no gradient
 multinomial | rng.choice | as NumPy draws
 set_grad_enabled inference_mode | no_grad(), enable_grad() | context managers and decorators
@@ -176,7 +185,10 @@ def unknown(owner: str, name: str, known: Any, subject: str | None = None) -> No
     subject = subject or owner
     row = _BY_NAME.get((owner, name))
     if row is not None:
-        raise AttributeError(f"{subject} has no attribute {name!r}: " + (f"use {row.ours} ({row.reason})." if row.ours else f"{row.reason}."))
+        raise AttributeError(
+            f"{subject} has no attribute {name!r}: "
+            + (f"use {row.ours} ({row.reason})." if row.ours else f"{row.reason}.")
+        )
     if owner == "Tensor" and name in _FUNCTIONS:
         raise AttributeError(f"{subject} has no attribute {name!r}: it is a function, npgrad.{name}(t).")
     # A name of a few letters is near to everything; the same letters in another order are nearest.

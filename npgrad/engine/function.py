@@ -76,8 +76,9 @@ class Function(Node):
     def apply(cls, *inputs: Any, **options: Any) -> Tensor:
         """Run `forward` on the inputs' arrays; record the node if an input requires a gradient.
 
-        Inputs are tensors, arrays, (nested) lists of them, Python scalars or None; options are passed to `forward` as they are. Arrays that are
-        not tensors are copied when the graph keeps them, so that changing them afterwards cannot falsify a gradient.
+        Inputs are tensors, arrays, Python scalars, None, or (nested) lists of tensors, which are stacked; options are
+        passed to `forward` as they are. Arrays that are not tensors are copied when the graph keeps them, so that
+        changing them afterwards cannot falsify a gradient.
         """
         mode = MODE.get()
         arrays: list[Any] = []

@@ -7,10 +7,9 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, StandIn, as_array, owned
+from npgrad.engine.arrays import Array, StandIn, as_array, note_change, owned
 from npgrad.engine.backward import sweep
 from npgrad.engine.holomorphic import lift, values
-from npgrad.engine.arrays import note_change
 from npgrad.engine.mode import MODE
 from npgrad.engine.node import Hook, Leaf, Node
 

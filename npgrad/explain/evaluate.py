@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from npgrad.engine.holomorphic import Holomorphic, slopes, values
 from npgrad.explain.derivation import Equation
 from npgrad.explain.syntax import (
     Binary,
@@ -35,7 +36,6 @@ from npgrad.explain.syntax import (
     Source,
     children,
 )
-from npgrad.engine.holomorphic import Holomorphic, slopes, values
 
 __all__ = ["Scope", "Value", "Variable"]
 

@@ -15,8 +15,8 @@ To add a Function, in this order; to remove one, undo the same:
 An activation is a module besides:
 
 6. npgrad/nn/activation.py: the module, in `__all__` and by its name in `ACTIVATIONS`; npgrad/nn/__init__.py exports it.
-7. npgrad/diagnose: `SATURATION` or `WITHOUT_MEASURE` in saturation.py, and a colour in style.py. models/deep_mlp.py: its
-   gain, unless `nn.init.calculate_gain` knows it.
+7. npgrad/diagnose: `SATURATION` or `WITHOUT_MEASURE` in saturation.py, and a colour in style.py. models/deep_mlp.py:
+   its gain, unless `nn.init.calculate_gain` knows it.
 8. tests/functions/test_activation.py: its entries in `ACTIVATIONS` and `LIMITS`.
 
 tests/functions/test_registry.py compares all of these lists with the registry, in both directions: it names every list
@@ -38,7 +38,11 @@ from npgrad.functions.group_norm import *
 from npgrad.functions.hyperbolic import *
 from npgrad.functions.indexing import *
 from npgrad.functions.layer_norm import *
-from npgrad.functions.linalg import Det, Inv, LogAbsDet, Norm, Solve
+from npgrad.functions.linalg import Det as Det
+from npgrad.functions.linalg import Inv as Inv
+from npgrad.functions.linalg import LogAbsDet as LogAbsDet
+from npgrad.functions.linalg import Norm as Norm
+from npgrad.functions.linalg import Solve as Solve
 from npgrad.functions.loss import *
 from npgrad.functions.matmul import *
 from npgrad.functions.matrix_parts import *

@@ -27,7 +27,7 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
 
 
 def sort(x: TensorLike, axis: int | None = -1) -> Tensor:
-    """x in ascending order along `axis` (None: all values, flattened); equal values keep their order, nan comes last."""
+    """x in ascending order along `axis` (None: all values, flattened); equal values keep their order, nan is last."""
     if axis is None:
         x, axis = ravel(x), 0
     return take_along_axis(x, np.argsort(raw(x), axis, kind="stable"), axis)

@@ -201,13 +201,14 @@ def spell_out(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[lis
 
 
 def einsum(*arguments: Any, optimize: bool | str | None = None) -> Tensor:
-    """einsum(subscripts, *operands): the sum of products over named axes, as np.einsum: "ij,jk->ik" is the matrix product.
+    """einsum(subscripts, *operands): the sum of products over named axes, as np.einsum.
 
-    `subscripts` is a string with a group of letters for each operand. Letters that are not in the output are summed
-    over; without "->" the output has the letters that appear once, in alphabetical order. An ellipsis (...) stands for
-    further axes, which broadcast. A letter that one operand has twice reads the diagonal. Or the axes are named by
-    integers, in a list after each operand and one for the output: einsum(a, [0, 1], b, [1, 2], [0, 2]). `optimize` as
-    in np.einsum; left out, large sums are turned into matrix products.
+    `subscripts` is a string with a group of letters for each operand: "ij,jk->ik" is the matrix product, "ii" the
+    trace. Letters that are not in the output are summed over; without "->" the output has the letters that appear once,
+    in alphabetical order. An ellipsis (...) stands for further axes, which broadcast. A letter that one operand has
+    twice reads the diagonal. Or the axes are named by integers, in a list after each operand and one for the output:
+    einsum(a, [0, 1], b, [1, 2], [0, 2]). `optimize` as in np.einsum; left out, large sums are turned into matrix
+    products.
 
     Raises ValueError if the subscripts are malformed or do not fit the operands.
     """

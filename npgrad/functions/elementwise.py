@@ -222,7 +222,7 @@ class AsType(Function):
         The sweep gives the gradient the dtype of the input, as it does for every Function.
     """
 
-    def forward(self, x: Array, dtype: DTypeLike = None) -> Array:
+    def forward(self, x: Array, dtype: DTypeLike | None = None) -> Array:
         return x.astype(dtype)  # (1)
 
     def backward(self, dy: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Matrix products: `matmul` in all its ranks, the fused affine map `linear`; dot, tensordot, inner, outer, vdot by them."""
+"""Matrix products: `matmul` in all its ranks, the fused map `linear`; dot, tensordot, inner, outer, vdot by them."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def linear(x: TensorLike, W: TensorLike, b: TensorLike | None = None) -> Tensor:
 
 
 def dot(a: TensorLike, b: TensorLike) -> Tensor:
-    """np.dot: the product with a number, of vectors, of matrices; else over the last axis of a and the last but one of b.
+    """np.dot: the product with a number, of vectors, of matrices; else over the last axis of a and second last of b.
 
     Raises ValueError if the lengths of those axes differ.
     """

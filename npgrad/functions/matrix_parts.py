@@ -43,9 +43,11 @@ def trace(x: TensorLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Ten
 
 def tril(x: TensorLike, k: int = 0) -> Tensor:
     """The matrices in the last two axes of x, with 0 above the k-th diagonal."""
-    return where(np.tri(*np.shape(raw(x))[-2:], k=k, dtype=bool), operand(x), 0)
+    n, m = np.shape(raw(x))[-2:]
+    return where(np.tri(n, m, k, bool), operand(x), 0)
 
 
 def triu(x: TensorLike, k: int = 0) -> Tensor:
     """The matrices in the last two axes of x, with 0 below the k-th diagonal."""
-    return where(np.tri(*np.shape(raw(x))[-2:], k=k - 1, dtype=bool), 0, operand(x))
+    n, m = np.shape(raw(x))[-2:]
+    return where(np.tri(n, m, k - 1, bool), 0, operand(x))

@@ -1,4 +1,4 @@
-"""Reductions: sum, mean, var, std, prod, and the running cumsum and cumprod, over any axes, with NumPy's names and options.
+"""Reductions: sum, mean, var, std, prod, and the running cumsum and cumprod, with NumPy's names and options.
 
 Results are kept with the reduced axes at length 1: in that shape a result, or its gradient, broadcasts against the
 input.
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from npgrad.engine.function import Function
 from npgrad.engine.arrays import Array, Axis
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = [
@@ -358,5 +358,5 @@ def cumsum(x: TensorLike, axis: int | None = None) -> Tensor:
 
 
 def cumprod(x: TensorLike, axis: int | None = None) -> Tensor:
-    """The running products of x along `axis` (None: of all its values, in row-major order); right with zeros among them."""
+    """The running products of x along `axis` (None: of all its values, in row-major order); zeros do no harm."""
     return CumProd.apply(x, axis=axis)

@@ -1,4 +1,4 @@
-"""Shape: reshape, transpose, broadcast, repeat, join, split, pad, flip, roll. Every value keeps itself and only changes its place.
+"""Shape: reshape, transpose, broadcast, repeat, join, split, pad, flip, roll. Every value only changes its place.
 
 So every backward rule here is the forward one undone: the gradient of a value is read where the value went, and summed
 if the value went to several places.

@@ -238,7 +238,7 @@ def arctan(x: TensorLike) -> Tensor:
 
 
 def arctan2(a: TensorLike, b: TensorLike) -> Tensor:
-    """The angle of the point (b, a), from -pi to pi, elementwise with broadcasting; its gradient at the origin is nan."""
+    """The angle of the point (b, a), from -pi to pi, elementwise with broadcasting; the gradient at the origin: nan."""
     return ArcTan2.apply(a, b)
 
 

@@ -17,9 +17,9 @@ from npgrad.nn.module import IncompatibleKeys, Module, Parameter
 from npgrad.nn.pool import AvgPool2d, MaxPool2d
 
 __all__ = [
-    "ACTIVATIONS", "ELU", "GELU", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "Dropout", "Embedding", "Flatten",
-    "GroupNorm", "IncompatibleKeys", "LayerNorm", "LeakyReLU", "Linear", "MaxPool2d", "Module", "ModuleList",
-    "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softplus", "Tanh", "init",
+    "ACTIVATIONS", "ELU", "GELU", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "Dropout",
+    "Embedding", "Flatten", "GroupNorm", "IncompatibleKeys", "LayerNorm", "LeakyReLU", "Linear", "MaxPool2d",
+    "Module", "ModuleList", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softplus", "Tanh", "init",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers would take any misspelling for a name of the package

@@ -37,9 +37,9 @@ _UNIT_GAIN = (
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor by which weights must exceed 1/√fan for activations to keep their size through `nonlinearity`.
 
-    linear, conv…, sigmoid 1; tanh 5/3; relu √2; leaky_relu √(2/(1 + slope²)) with slope = `param` (that of npgrad.leaky_relu if
-    None);
-    selu 3/4: PyTorch's table. Raises ValueError for any other name, or a slope that is not a number.
+    linear, conv…, sigmoid 1; tanh 5/3; relu √2; leaky_relu √(2/(1 + slope²)) with slope = `param` (by default the one
+    of `npgrad.leaky_relu`); selu 3/4: PyTorch's table. Raises ValueError for any other name, or a slope that is not a
+    number.
     """
     if nonlinearity in _UNIT_GAIN:
         return 1.0

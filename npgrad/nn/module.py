@@ -24,8 +24,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from npgrad.bindings.spellings import unknown
-from npgrad.engine.arrays import Array
-from npgrad.engine.arrays import note_change
+from npgrad.engine.arrays import Array, note_change
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["IncompatibleKeys", "Module", "Parameter"]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 import npgrad
 from npgrad import Tensor
@@ -182,7 +183,7 @@ def test_axes_named_by_integers(lists: list[Any], shapes: list[tuple[int, ...]],
 
 def test_what_is_neither_letters_nor_integers() -> None:
     a = Tensor(np.zeros((2, 2)), requires_grad=True)
-    with pytest.raises(TypeError, match="takes the subscripts as a string first, .*of type Tensor"):
+    with pytest.raises(TypeError, match=r"takes the subscripts as a string first, .*of type Tensor"):
         npgrad.einsum(a, a)
     with pytest.raises(ValueError, match=r"integers from 0 to 51; got \[0, 99\]"):
         npgrad.einsum(a, [0, 99])

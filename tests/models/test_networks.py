@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 import models
 from models.deep_mlp import NORMS, DeepMLP
-from npgrad.nn import ACTIVATIONS
 from models.mlp import MLP, STAGES
 from npgrad import nn
 from npgrad.functions import cross_entropy
+from npgrad.nn import ACTIVATIONS
 
 
 def rng(seed: int = 0) -> np.random.Generator:
