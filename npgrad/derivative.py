@@ -43,8 +43,8 @@ from npgrad.engine.mode import MODE, switch
 from npgrad.engine.node import Leaf, Node
 from npgrad.engine.tensor import Tensor
 
-
 __all__ = ["grad", "hvp", "jvp"]
+
 
 def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """The function that computes the gradient of the scalar function `f` with respect to its argument(s) `argnums`.

@@ -16,9 +16,9 @@ from npgrad.check.case import CASES, Case
 from npgrad.check.errors import GradientError
 from npgrad.check.gradcheck import COMPLEX, DIFFERENCES, TORCH, gradcheck
 from npgrad.check.second_derivative import hvpcheck
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.functions import registry
-from npgrad.engine.arrays import Array
 
 __all__ = ["HVP", "Line", "certify", "certify_all", "draw", "select", "torch_module"]
 
@@ -141,7 +141,7 @@ def select(asked: list[str]) -> list[str]:
     for name in asked:
         found = [name] if name in registry else functions.get(name)
         if found is None:
-            close = difflib.get_close_matches(name, [*registry, *functions], n=3, cutoff=0.5)
+            close = difflib.get_close_matches(name, [*registry, *functions], n=3)
             hint = f" Did you mean {', '.join(close)}?" if close else " Without names, all functions are checked."
             raise KeyError(f"npgrad has no function called {name!r}.{hint}")
         out += found

@@ -94,6 +94,9 @@ class RecordingArray(StandIn):
     def __format__(self, spec: str) -> str:
         return repr(self)  # in an error message, say
 
+    def number(self) -> Any:
+        return self.recording.plain("operator", float, (self,))
+
     # -- indexing ------------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
@@ -146,7 +149,9 @@ class RecordingArray(StandIn):
     def copy(self, order: str = "C") -> Any:
         return self.recording.plain("copy", None, (self,), {"order": order})
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         if not copy and self.dtype == np.dtype(dtype):
             return self
         return self.recording.plain("copy", None, (self,), {"order": order, "dtype": np.dtype(dtype)})

@@ -122,7 +122,7 @@ class Leaf(Node):
         self._grad: Array | Loan | None = None
 
     @property
-    def grad(self) -> Array | None:  # type: ignore[override]
+    def grad(self) -> Array | None:
         recorder = MODE.get().recorder
         if recorder is not None:
             recorder.leaf(self, reading=True)

@@ -110,7 +110,8 @@ class Tensor:
     def _constant(self) -> Array:
         """The array as it looks outside of the graph: inside `holomorphic()`, without derivative as for `grad`."""
         if MODE.get().holomorphic:
-            return values(self._array)
+            constant: Array = values(self._array)
+            return constant
         return self._array if isinstance(self._array, StandIn) else self._array.view(np.ndarray)
 
     def item(self) -> Any:

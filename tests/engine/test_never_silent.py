@@ -290,6 +290,21 @@ def test_a_rule_without_return_is_not_a_gradient_of_zero() -> None:
         Forgetful.apply(p).sum().backward()
 
 
+@pytest.mark.parametrize("name", ["seq", "grad", "edges", "hooks", "readings", "out_shape", "backward", "describe"])
+def test_a_rule_cannot_take_a_name_of_the_graph(name: str) -> None:
+    class Greedy(npgrad.Function):
+        def forward(self, x: Any) -> Any:
+            setattr(self, name, 3.0)
+            return x * 3.0
+
+        def backward(self, dy: Any) -> Any:
+            return dy * getattr(self, name)
+
+    for x in (leaf(1, 2), Tensor([1.0, 2.0])):
+        with pytest.raises(RuntimeError, match=f"Greedy set self.{name}, which the graph uses"):
+            Greedy.apply(x)
+
+
 def test_a_changed_list_of_axes_does_not_reach_the_graph() -> None:
     x, axes = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True), [0]
     y = npgrad.flip(x, axes)  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ def test_lists_of_tensors() -> None:
     z.backward()
     assert z.item() == 4 and np.allclose([x.grad, y.grad], [1 / 3, 2 / 3])
     x.grad = y.grad = None
-    w = [*npgrad.matmul([[x, 0.0], [0.0, y]], np.eye(2)), x, y]
+    w = npgrad.add(npgrad.matmul([[x, 0.0], [0.0, y]], np.eye(2)), [x, y])
     w.sum().backward()
     assert np.array_equal(w.numpy(), [[2, 4], [1, 8]]) and x.grad == 3 and y.grad == 3
     assert npgrad.sum([Tensor([1.0, 2.0]), [3.0, 4.0]]).item() == 10 and not npgrad.sum([[1.0], [2.0]]).requires_grad
