@@ -77,8 +77,8 @@ def arange(
     requires_grad: bool = False,
 ) -> Tensor:
     """start, start + step, … below `stop`; from 0 if only one number is given. Integers unless a number is not."""
-    ends: Any = (0, start) if stop is None else (start, stop)
-    numbers = np.arange(*ends, step, dtype)
+    given: Any = (0, start, step) if stop is None else (start, stop, step)
+    numbers = np.arange(*given, dtype=dtype)
     return Tensor(numbers.astype(np.float32) if dtype is None and numbers.dtype.kind == "f" else numbers, requires_grad)
 
 

@@ -29,7 +29,8 @@ def test_numpys_functions_on_tensors(name: str, shape: Any, dtype: Any, data: st
     x = inside(name, data.draw(arrays(shape, dtype)))
     f = getattr(np, name)
     y = f(Tensor(x))
-    assert isinstance(y, Tensor) and y.dtype == dtype and np.array_equal(y.numpy(), f(x))
+    # Not to the bit: in float32 the last one depends on how the numbers lie in memory.
+    assert isinstance(y, Tensor) and y.dtype == dtype and np.allclose(y.numpy(), f(x), rtol=1e-6)
     dx = slope(getattr(npgrad, name), x)
     assert dx.dtype == dtype and dx.shape == x.shape and np.all(np.isfinite(dx))
 
