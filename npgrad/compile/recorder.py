@@ -11,6 +11,7 @@ import operator
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from os.path import basename, dirname, join
 from typing import Any, NoReturn
 
@@ -62,6 +63,8 @@ class Recording:
         self.stand_ins: dict[int, RecordingArray] = {}
         self.leaves: dict[int, Leaf] = {}
         self.arrays: dict[int, Leaf] = {}
+        self.local: set[Leaf] = set()
+        """The leaves that the function made itself: nobody outside knows them."""
         self.gradients: dict[Leaf, Any] = {}
         """The leaves whose gradient the run reads or sets, and what it was before."""
         self.gradients_read: dict[Leaf, Value] = {}
@@ -104,6 +107,10 @@ class Recording:
             memory.value = Value(array, memory)
             memory.leaf = self.arrays.get(id(array))
         return memory
+
+    def born(self, leaf: Leaf) -> None:
+        """`leaf` was made by the recorded function."""
+        self.local.add(leaf)
 
     def know(self, leaf: Leaf) -> None:
         """`leaf` takes part: changes of its array are changes of the leaf."""
@@ -298,6 +305,15 @@ class Recording:
         """A method, an attribute, an index or a copy."""
         return self.made(form, function, args, kwargs or {}, None)
 
+    def getitem(self, a: RecordingArray, index: Any) -> Any:
+        """An index. A mask would give another shape in each run."""
+        if any(
+            getattr(x, "dtype", None) == np.bool_ and np.ndim(x)
+            for x in (index if isinstance(index, tuple) else (index,))
+        ):
+            self.cannot("selects by a boolean mask, so that the shape depends on values")
+        return self.plain("getitem", operator.getitem, (a, index))
+
     def setitem(self, target: RecordingArray, index: Any, value: Any) -> None:
         self.write(target, "setitem", operator.setitem, (target, index, value), {})
 
@@ -330,7 +346,8 @@ class Recording:
         if node is not None:
             raise Unrecordable(type(node), what)
         raise CompileError(
-            f"{user_line()}: this line {what}, which a compiled run could not follow. Give the array to the function as "
+            f"{user_line()}: this line {what}, which a compiled run could not follow. Give the array to the function "
+            "as "
             "an argument, use npgrad's or NumPy's functions on it, or leave the line out of the compiled function."
         )
 
@@ -367,7 +384,7 @@ class Recording:
     def note(self, form: str, function: Any, args: Any, kwargs: Any) -> Call:
         call = Call(form, function, self.values(tuple(args)), self.values(kwargs), place_of(sys._getframe(1), _HERE))
         errors = np.geterr()
-        call.errors = None if errors == self.errors else errors
+        call.errors = None if errors == self.errors else dict(errors)
         self.calls.append(call)
         return call
 
@@ -455,7 +472,7 @@ class Recording:
         if memory.kind in ("external", "argument") and id(memory) not in self.saved:
             self.saved.add(id(memory))
             whole = memory.value.sample  # type: ignore[union-attr]
-            self.undo.append(lambda whole=whole, copy=whole.copy(): operator.setitem(whole, Ellipsis, copy))
+            self.undo.append(partial(operator.setitem, whole, Ellipsis, whole.copy()))
         perform(form, function, self.samples(args), self.samples(kwargs), None if out is None else value.sample)
         call = self.note(form, function, args, kwargs)
         call.writes.append(memory)
@@ -490,7 +507,7 @@ class Recording:
             if not isinstance(gradients, tuple):
                 gradients = (gradients,)
             note = self.note("opaque_backward", call, (dy,), {"count": len(gradients)})
-            outs = []
+            outs: list[RecordingArray | None] = []
             for g in gradients:
                 if g is None:
                     outs.append(None)
