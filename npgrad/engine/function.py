@@ -125,7 +125,7 @@ class Function(Node):
             y = leaving(y, arrays, cls.__name__)
         elif type(y) is not np.ndarray:
             y = as_array(y)
-        if not _TAKEN.isdisjoint(node.__dict__):
+        if mode.recorder is None and not _TAKEN.isdisjoint(node.__dict__):  # a recorder replaces `backward`
             name = min(_TAKEN.intersection(node.__dict__))
             raise RuntimeError(
                 f"forward of {cls.__name__} set self.{name}, which the graph uses for itself. Choose another name."
