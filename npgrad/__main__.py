@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from textwrap import wrap
 
-from npgrad.bindings.spellings import TABLE
+from npgrad.bindings.spellings import DIFFERENT, TABLE
 from npgrad.version import __version__
 
 COMMANDS = {
@@ -48,6 +48,13 @@ def spellings() -> Iterator[str]:
         for k in range(max(len(lines), 1 + len(rest))):
             ours = [first, *rest][k] if k <= len(rest) else ""
             yield f"{row.name if k == 0 else '':<22}{ours:<30}{lines[k] if k < len(lines) else ''}".rstrip()
+    yield ""
+    yield "The same name, but here it"
+    yield "-" * 79
+    for name, difference in DIFFERENT.items():
+        first, *rest = wrap(difference, 57)
+        yield f"{name:<22}{first}"
+        yield from (f"{'':<22}{line}" for line in rest)
 
 
 def main(arguments: list[str] | None = None) -> int:

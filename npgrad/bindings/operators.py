@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from math import prod
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -199,8 +200,10 @@ class _Spellings:
     def ravel(self: Any) -> Tensor:
         return F.ravel(self)
 
-    def flatten(self: Any) -> Tensor:
-        return F.ravel(self)
+    def flatten(self: Any, start: int = 0) -> Tensor:
+        """The axes from `start` on as one: `x.flatten(1)` makes a row of each example. NumPy's has no such option."""
+        kept = self.shape[:start]
+        return F.reshape(self, (*kept, prod(self.shape[len(kept) :])))
 
     def squeeze(self: Any, axis: Axis = None) -> Tensor:
         return F.squeeze(self, axis)

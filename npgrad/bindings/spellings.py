@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from npgrad import functions as F
 from npgrad.engine.tensor import Tensor
 
-__all__ = ["TABLE", "Spelling", "unknown"]
+__all__ = ["DIFFERENT", "TABLE", "Spelling", "unknown"]
 
 
 class Spelling(NamedTuple):
@@ -173,6 +173,24 @@ TABLE: tuple[Spelling, ...] = (
     *_rows("npgrad.optim", _OPTIM),
 )  # fmt: skip
 """Every spelling, in the order of the documentation."""
+
+DIFFERENT: dict[str, str] = {
+    "Linear.weight": "is (fan_in, fan_out): y = x @ W, where PyTorch has x @ W.T",
+    "Tensor, tensor": "copy the data and keep its dtype: a list of floats is float64, a float32 array float32",
+    "data": "is an array, not a tensor; so is grad",
+    "grad": "is a NumPy array; zero_grad() makes it None",
+    "max, min": "give the values alone; argmax and argmin give the places. Ties share the gradient equally",
+    "numpy()": "is read-only, and works on tensors that require a gradient too",
+    "randn, rand": "need rng=, a numpy.random.Generator; so do layers that are drawn, and dropout",
+    "repeat": "repeats entry by entry, as NumPy's; what PyTorch calls repeat is tile",
+    "save": "takes the path first: save(path, state)",
+    "sort": "gives the values alone; argsort gives the places",
+    "split": "takes the number of sections, or the places to cut at; PyTorch takes the size of a section",
+    "std, var": "divide by n, as NumPy's; ddof=1 divides by n - 1, as PyTorch does",
+    "transpose": "takes an order of all axes, as NumPy's; swapaxes exchanges two",
+    "where": "takes a condition of booleans and two values, never the condition alone",
+}
+"""What has the same name as in PyTorch and does something else."""
 
 _BY_NAME = {(row.owner, row.name): row for row in TABLE}
 

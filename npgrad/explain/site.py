@@ -19,7 +19,7 @@ from typing import Any
 
 import npgrad.explain
 from npgrad.bindings.protocols import supported
-from npgrad.bindings.spellings import TABLE
+from npgrad.bindings.spellings import DIFFERENT, TABLE
 from npgrad.explain.derivation import Case, Derivation, Equation, Paragraph, Prose, Symbol
 from npgrad.explain.facing import Heading, Item, facing, items_of
 from npgrad.explain.mathml import MathML, math
@@ -236,12 +236,20 @@ def spellings() -> str:
         head = f"<tr><th>{escape(owner)} has no</th><th>write</th><th></th></tr>"
         tables.append(f'<div class="wide"><table>\n{head}\n{rows}\n</table></div>')
     answered = sorted({f"np.{'linalg.' if '.' in ours else ''}{f.__name__}" for f, ours in supported.items()})
+    different = "\n".join(
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(words)}</td></tr>" for name, words in DIFFERENT.items()
+    )
     body = f"""<h1>Coming from PyTorch, coming from NumPy</h1>
 <p class="summary">Functions of arrays have NumPy's names and options, <code>axis</code> and <code>keepdims</code>;
 networks and optimisers have PyTorch's.</p>
 <p>Where PyTorch calls something otherwise, the error says what to write; these are all such names. <code>python -m
 npgrad --spellings</code> prints them.</p>
 {chr(10).join(tables)}
+<h2>The same name, but another meaning</h2>
+<div class="wide"><table>
+<tr><th>in npgrad</th><th></th></tr>
+{different}
+</table></div>
 <h2>NumPy functions on tensors</h2>
 <p>They give tensors, with gradients. What has none by nature, such as comparisons and <code>np.argmax</code>, gives
 arrays; anything else is an error that names the function.</p>

@@ -292,7 +292,12 @@ def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
 def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes in the order `axes` (default: reversed). Raises ValueError unless `axes` is a permutation."""
     if axes is not None:
-        axes = normalize_axis_tuple(axes, np.ndim(raw(x)), "axes")
+        ndim = np.ndim(raw(x))
+        if np.ndim(axes) == 0 or len(axes) != ndim:
+            raise ValueError(
+                f"transpose takes an order of all {ndim} axes; got {axes!r}. Two axes are exchanged by swapaxes."
+            )
+        axes = normalize_axis_tuple(axes, ndim, "axes")
     return Transpose.apply(operand(x), axes=axes)
 
 

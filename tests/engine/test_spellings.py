@@ -10,7 +10,7 @@ import pytest
 
 import npgrad
 from npgrad import Tensor, nn, optim
-from npgrad.bindings.spellings import TABLE
+from npgrad.bindings.spellings import DIFFERENT, TABLE
 
 A = np.random.default_rng(0).uniform(0.5, 1.5, size=(3, 4))
 METHODS: dict[str, tuple[Any, ...]] = {
@@ -195,3 +195,47 @@ def test_what_python_and_numpy_ask_for_is_answered_at_once() -> None:
             with pytest.raises(AttributeError, match=name):
                 getattr(owner, name)
     assert not hasattr(Tensor(1.0), "__cuda_array_interface__")
+
+
+def same(x: Any, y: Any) -> bool:
+    return bool(np.array_equal(getattr(x, "numpy", lambda: x)(), y))
+
+
+CLAIMS: dict[str, Any] = {
+    "Linear.weight": lambda t: nn.Linear(3, 2, rng=np.random.default_rng(0)).weight.shape == (3, 2),
+    "Tensor, tensor": lambda t: (
+        Tensor([1.0]).dtype == np.float64 and npgrad.tensor(np.float32([1])).dtype == np.float32
+    ),
+    "data": lambda t: type(t.data) is np.ndarray,
+    "grad": lambda t: (t.sum().backward(), type(t.grad) is np.ndarray)[1],
+    "max, min": lambda t: same(t.max(1), A.max(1)) and same(t.argmax(1), A.argmax(1)),
+    "numpy()": lambda t: not t.numpy().flags.writeable,
+    "randn, rand": lambda t: raises(TypeError, lambda: npgrad.randn(2)) and raises(TypeError, lambda: nn.Dropout(0.5)),
+    "repeat": lambda t: same(t.repeat(2, 1), A.repeat(2, 1)) and same(npgrad.tile(t, (1, 2)), np.tile(A, (1, 2))),
+    "save": lambda t: raises(TypeError, lambda: npgrad.save({"a": 1}, "path")),
+    "sort": lambda t: same(t.sort(), np.sort(A)) and same(t.argsort(), np.argsort(A)),
+    "split": lambda t: len(npgrad.split(t, 2, 1)) == 2 and len(npgrad.split(t, [1, 2], 1)) == 3,
+    "std, var": lambda t: same(t.var(), A.var()) and np.isclose(t.std(ddof=1).item(), A.std(ddof=1)),
+    "transpose": lambda t: t.transpose(1, 0).shape == (4, 3) and t.swapaxes(0, 1).shape == (4, 3),
+    "where": lambda t: raises(TypeError, lambda: npgrad.where(A > 0)),
+}
+
+
+def raises(kind: type[Exception], call: Any) -> bool:
+    try:
+        call()
+    except kind:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_what_is_said_to_be_different_is(name: str) -> None:
+    assert CLAIMS.keys() == DIFFERENT.keys() and CLAIMS[name](Tensor(A, requires_grad=True))
+
+
+def test_pytorchs_transpose_is_met() -> None:
+    with pytest.raises(ValueError, match=r"an order of all 3 axes; got \(0, 1\). Two axes are exchanged by swapaxes"):
+        Tensor(np.zeros((2, 3, 4))).transpose(0, 1)
+    assert Tensor(np.zeros((2, 3, 4))).flatten(1).shape == (2, 12)
+    assert Tensor(np.zeros((0, 3, 4))).flatten(1).shape == (0, 12) and Tensor(1.0).flatten().shape == (1,)
