@@ -41,20 +41,20 @@ def spellings() -> Iterator[str]:
         if row.owner != owner:
             yield from ([""] if owner else [])
             owner = row.owner
-            yield f"{owner} has no          write"
+            yield f"{f'{owner} has no':<28}write"
             yield "-" * 79
-        first, *rest = wrap(row.ours or "—", 28) or ["—"]
-        lines = wrap(row.reason, 27) or [""]
+        first, *rest = wrap(row.ours or "—", 26) or ["—"]
+        lines = wrap(row.reason, 23) or [""]
         for k in range(max(len(lines), 1 + len(rest))):
             ours = [first, *rest][k] if k <= len(rest) else ""
-            yield f"{row.name if k == 0 else '':<22}{ours:<30}{lines[k] if k < len(lines) else ''}".rstrip()
+            yield f"{row.name if k == 0 else '':<28}{ours:<28}{lines[k] if k < len(lines) else ''}".rstrip()
     yield ""
     yield "The same name, but here it"
     yield "-" * 79
     for name, difference in DIFFERENT.items():
-        first, *rest = wrap(difference, 57)
-        yield f"{name:<22}{first}"
-        yield from (f"{'':<22}{line}" for line in rest)
+        first, *rest = wrap(difference, 51)
+        yield f"{name:<28}{first}"
+        yield from (f"{'':<28}{line}" for line in rest)
 
 
 def main(arguments: list[str] | None = None) -> int:
