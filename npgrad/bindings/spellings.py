@@ -29,13 +29,13 @@ class Spelling(NamedTuple):
 
 
 def _rows(owner: str, text: str) -> list[Spelling]:
-    """A spelling from each line "names | what to write | why", `names` being one or several."""
+    """A spelling from each line "names | what to write | why", `names` being one or several, each a {name}."""
     rows = []
     for line in text.strip().splitlines():
         names, ours, reason = (part.strip() for part in line.split("|"))
         if ours in _FUNCTIONS and not (owner == "Tensor" and hasattr(Tensor, ours)):
             ours = f"npgrad.{ours}"
-        rows += [Spelling(owner, name, ours, reason) for name in names.split()]
+        rows += [Spelling(owner, name, ours.replace("{name}", name), reason) for name in names.split()]
     return rows
 
 
@@ -54,9 +54,9 @@ absolute | abs | one name of the two that NumPy has
 clamp | clip | NumPy's name
 cat concat | concatenate | NumPy's name
 fmod | remainder | which has the sign of the divisor
-frac | remainder(x, 1) | the part after the point, of the sign of 1
+frac | x % 1 | the part after the point, never negative
 ger | outer | NumPy's name
-index_select | take | take(x, indices, axis)
+index_select | take | NumPy's name; the axis comes last
 gather | take_along_axis | NumPy's name; the index has the dimensions of x
 logcumsumexp median mode quantile kthvalue | | it has no rule yet
 lerp | a + t*(b - a) | it is an expression
@@ -65,7 +65,7 @@ mm bmm | matmul | or the operator @
 movedim | moveaxis | NumPy's name
 multiply | mul | or the operator *
 negative | neg | or the operator -
-permute | transpose | transpose(axes)
+permute | transpose | NumPy's name
 power | pow | or the operator **
 rsqrt | x ** -0.5 | it is an expression
 scatter scatter_add | where, or indexing | tensors are not written in place; the gradient of indexing scatters
@@ -77,9 +77,10 @@ unsqueeze | expand_dims | NumPy's name; or x[None]
 var_mean | var and mean | two calls
 """
 _TENSOR = """
-add_ sub_ mul_ div_ zero_ fill_ copy_ clamp_ | t.data -= … | the array of a leaf is changed in place, results are not
+add_ sub_ mul_ div_ zero_ fill_ copy_ clamp_ | t.data … | the array of a leaf; results are not written in place
 contiguous | the tensor itself | the layout of memory makes no difference
-cpu cuda to | astype for another dtype | everything is on the CPU
+cpu cuda | the tensor itself | everything is on the CPU
+to | astype(dtype) | everything is on the CPU
 device is_cuda get_device | | everything is on the CPU
 detach_ | detach() | nothing is done in place
 dim | ndim | an attribute, as in NumPy
@@ -88,26 +89,27 @@ float | astype(np.float32) | as in NumPy
 half | astype(np.float16) | as in NumPy
 int long | astype(np.int64) | integers have no gradient
 bool | t != 0 | comparisons are NumPy arrays
-itemsize nbytes strides flags base ctypes tobytes tofile dump dumps | t.numpy() has it | the array
-searchsorted argpartition | t.numpy() has it | indices have no gradient
-byteswap choose compress getfield to_device newbyteorder | t.numpy() has it | without a gradient
+itemsize nbytes strides flags base ctypes tobytes tofile dump dumps | t.numpy() | the array has it
+searchsorted argpartition | t.numpy() | the array has it, indices have no gradient
+byteswap choose compress getfield to_device newbyteorder | t.numpy() | the array has it, without a gradient
 element_size | t.dtype.itemsize | as in NumPy
 flat | ravel() | iterating over it gives numbers
 ptp | t.max() - t.min() | it is an expression
 mT | swapaxes(-1, -2) | of stacks of matrices
-eq ne lt le gt ge | the operators == != < <= > >= | comparisons are NumPy arrays
+eq ne lt le gt ge | the operators == != < <= > >= | they give arrays
 expand expand_as | npgrad.broadcast_to(t, shape) | NumPy's name
 fliplr flipud | flip | flip(t, axis)
 grad_fn | repr(t) | it names the Function that made t; npgrad.explain.step(t) shows the graph
-is_contiguous | True | the layout of memory makes no difference
+is_contiguous | | the layout of memory makes no difference
 masked_fill | npgrad.where(mask, value, t) | a function
 new_zeros new_ones new_full | npgrad.zeros, ones, full | functions of a shape
 nelement numel | size | an attribute, as in NumPy
 normal_ uniform_ | npgrad.nn.init | initial values are drawn from a generator
 norm | npgrad.linalg.norm(t) | as in NumPy
-fill put partition resize setfield setflags itemset | t.data has it | tensors are not written in place
+fill put partition resize setfield setflags itemset | t.data | the array; tensors are not written in place
 pin_memory share_memory_ | | everything is on the CPU
-real imag conj conjugate | the tensor itself | tensors are real
+real conj conjugate | the tensor itself | tensors are real
+imag | | tensors are real
 requires_grad_ | t.requires_grad = True | an attribute
 retains_grad | retain_grad() | asks for it
 storage untyped_storage data_ptr | t.data | the array
@@ -121,15 +123,19 @@ FloatTensor LongTensor DoubleTensor from_numpy as_tensor array asarray | tensor(
 empty | zeros(shape) | there is no reason to leave numbers undefined
 addmm baddbmm | linear(x, W, b) | or c + a @ b
 autograd | Function, grad, jvp, hvp | they are in npgrad itself
-bool int8 int16 int32 int64 float16 float32 float64 float half double long uint8 | numpy's dtypes | np.float32
+bool int8 uint8 int16 int32 int64 float16 float32 float64 | np.{name} | dtypes are NumPy's
+half | np.float16 | dtypes are NumPy's
+float | np.float32 | dtypes are NumPy's
+double | np.float64 | dtypes are NumPy's
+int long | np.int64 | dtypes are NumPy's
 chunk | split | NumPy's name
 cuda device mps set_default_device | | everything is on the CPU
-erf | gelu has it | for itself it has no rule yet
-eq ne lt le gt ge | np.equal … | comparisons are NumPy's
+erf | | it has no rule yet by itself; gelu has it
+eq ne lt le gt ge | the operators == != < <= > >= | they give arrays
 from_dlpack | tensor(np.from_dlpack(x)) | by way of NumPy
 functional | npgrad itself | functions of arrays are in npgrad, those of networks too
-isnan isinf isfinite equal allclose unique any all | np has it | it gives NumPy arrays
-argmax argmin argsort nonzero | np has it | it gives NumPy arrays
+isnan isinf isfinite allclose any all argmax argmin argsort nonzero | np.{name} | it takes tensors and gives arrays
+equal | np.array_equal | it takes tensors
 is_tensor | isinstance(x, npgrad.Tensor) | a class
 jit | compile | npgrad.compile(step)
 manual_seed seed random | randn(…, rng=np.random.default_rng(seed)) | there is no global random state
