@@ -325,7 +325,8 @@ class Tensor:
         if self.requires_grad:
             raise TypeError(
                 "turning a tensor that requires a gradient into an array would drop the gradient silently. "
-                "Say so with .numpy() or .detach(), or use the npgrad function of the same name."
+                "Say so with .numpy() or .detach(), or use the npgrad function of the same name, "
+                "which takes lists of tensors too: npgrad.mean([x, y])."
             )
         # Read-only where NumPy takes it without a copy: written to, it would change numbers that a graph uses.
         return np.array(self.numpy(), dtype=dtype, copy=copy)
