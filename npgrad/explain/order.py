@@ -73,7 +73,8 @@ _GROUPS = (
     Group(
         "From scores to a loss",
         "Softmax, logarithm and mean by themselves are laborious; together they cancel to p − onehot.",
-        ("Softmax", "LogSoftmax", "NLLLoss", "CrossEntropy", "SoftCrossEntropy", "BCEWithLogits", "MSELoss"),
+        ("Softmax", "LogSoftmax", "NLLLoss", "CrossEntropy", "SoftCrossEntropy", "BinaryCrossEntropy",
+         "BCEWithLogits", "MSELoss", "Huber"),
     ),
     Group(
         "Normalisation",
