@@ -44,7 +44,7 @@ _GROUPS = (
         "Activations",
         "The slope decides how much of the gradient survives a layer: 1 − t² of a saturated tanh is almost nothing, "
         "and a dead relu passes nothing at all.",
-        ("Tanh", "Sigmoid", "Relu", "LeakyRelu", "Elu", "Softplus", "Silu", "Gelu", "GeluTanh"),
+        ("Tanh", "Sigmoid", "Relu", "LeakyRelu", "Prelu", "Elu", "Softplus", "Silu", "Gelu", "GeluTanh"),
     ),
     Group(
         "Choosing",
@@ -80,13 +80,13 @@ _GROUPS = (
         "Normalisation",
         "The summit: every value of a batch depends on every other. First each intermediate adjoint, one line at a "
         "time, then the closed form, in which the gradient loses what normalisation makes pointless.",
-        ("BatchNorm", "BatchNormInference", "LayerNorm", "GroupNorm"),
+        ("BatchNorm", "BatchNormInference", "LayerNorm", "RMSNorm", "GroupNorm"),
     ),
     Group(
         "Windows and masks",
         "A convolution is a linear layer over windows that overlap: a pixel's gradient is a sum over the windows it is "
         "in.",
-        ("Conv", "AvgPool", "MaxPool", "Dropout"),
+        ("Conv", "ConvTranspose", "AvgPool", "MaxPool", "Dropout"),
     ),
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ from npgrad.functions.matmul import *
 from npgrad.functions.pool import *
 from npgrad.functions.reduction import *
 from npgrad.functions.regression_loss import *
+from npgrad.functions.rms_norm import *
 from npgrad.functions.selection import *
 from npgrad.functions.shape import *
 from npgrad.functions.softmax import *

@@ -1,4 +1,4 @@
-"""Losses of probabilities: cross-entropy of classes or of class probabilities, negative log-likelihood, logistic loss."""
+"""Losses of probabilities: cross-entropy of classes or class probabilities, negative log-likelihood, logistic loss."""
 
 from __future__ import annotations
 
@@ -338,7 +338,7 @@ def cross_entropy(
         options["ignore_index"] = ignore_index
     shape = z._data.shape
     if weight is not None:
-        options["weight"] = weight = class_weights("cross_entropy", weight, shape, z.dtype)
+        options["weight"] = class_weights("cross_entropy", weight, shape, z.dtype)
     probabilities = t.dtype.kind in "fc"
     fused = not probabilities and (weight is None or not label_smoothing)
     if len(shape) == 2 and fused:
@@ -357,12 +357,14 @@ def cross_entropy(
     if fused:
         losses = CrossEntropy.apply(z, t.reshape(-1), **options)
         return reshape(losses, places) if reduction == "none" else losses
+    q: TensorLike
+    n: Any = t.size // C
     if probabilities:
-        q, n = _rows(target if isinstance(target, Tensor) else Tensor(t)), t.size // C
+        q = _rows(target if isinstance(target, Tensor) else Tensor(t))
         if label_smoothing:
             q = q * (1 - label_smoothing) + label_smoothing / C
         if weight is not None:
-            q = q * weight
+            q = q * options["weight"]
     else:
         q, n = smoothed(z._data, t.reshape(-1), label_smoothing, options["weight"], ignore_index, reduction)
     losses = SoftCrossEntropy.apply(z, q)

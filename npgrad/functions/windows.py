@@ -16,7 +16,7 @@ import numpy as np
 
 from npgrad.engine.arrays import Array
 
-__all__ = ["Extent", "Windows", "windows"]
+__all__ = ["Extent", "Windows", "per_axis", "windows"]
 
 Extent = int | Sequence[int]
 """One number for every axis, or one number per axis."""
