@@ -1,4 +1,4 @@
-"""Convolution over one or two axes: windows unfolded along the last axis, matrix products along the others; transposed."""
+"""Convolution over one or two axes, by windows unfolded along the last axis and matrix products; and its transpose."""
 
 from __future__ import annotations
 
@@ -390,4 +390,6 @@ def convolve(
             f"{function} got a bias of shape {np.shape(raw(bias))} for {outputs} output channels. "
             f"Give it the shape ({outputs},), or leave it out."
         )
-    return (ConvTranspose if turned else Conv).apply(x, weight, bias, groups=groups, **options)
+    if turned:
+        return ConvTranspose.apply(x, weight, bias, groups=groups, **options)
+    return Conv.apply(x, weight, bias, groups=groups, **options)

@@ -542,7 +542,7 @@ def bce_with_logits(
     else:
         check_weight("bce_with_logits", "pos_weight", pos_weight, shape)
         z, q = (x if isinstance(x, Tensor) else Tensor(x) for x in (logits, target))
-        losses = pos_weight * (q * softplus(-z)) + (1 - q) * softplus(z)
+        losses = q * softplus(-z) * pos_weight + (1 - q) * softplus(z)
     return reduced("bce_with_logits", losses, reduction, weight)
 
 

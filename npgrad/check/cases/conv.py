@@ -71,9 +71,7 @@ def transposed(rng: np.random.Generator) -> Case:
     dilation = tuple(int(n) for n in rng.integers(1, 3, size=axes))
     kernel = tuple(int(n) for n in rng.integers(1, 4, size=axes))
     spatial = tuple(int(n) for n in rng.integers(1, 4, size=axes))
-    full = [
-        (q - 1) * s + d * (k - 1) + 1 for q, s, d, k in zip(spatial, stride, dilation, kernel, strict=True)
-    ]
+    full = [(q - 1) * s + d * (k - 1) + 1 for q, s, d, k in zip(spatial, stride, dilation, kernel, strict=True)]
     options: dict[str, Any] = {
         "stride": stride,
         "padding": tuple(int(rng.integers(0, min(n - 1, 4) // 2 + 1)) for n in full),
