@@ -76,10 +76,10 @@ class _Convolution(Module):
 class Conv1d(_Convolution):
     """Convolve (N, C, L) or (C, L) with `weight` (F, C/groups, k) and add `bias` (F,): output (N, F, P).
 
-    P = (L + 2·padding − dilation·(k − 1) − 1)//stride + 1; `padding="same"` gives P = L at stride 1. With `groups`, each
-    group of channels makes its own F/groups outputs. Weights are drawn from N(0, (gain/√(C/groups·k))²), biases start at
-    0. Raises TypeError without a generator, ValueError if a size is not positive, groups do not divide the channels, or
-    the input has other channels.
+    P = (L + 2·padding − dilation·(k − 1) − 1)//stride + 1; `padding="same"` gives P = L at stride 1. With `groups`,
+    each group of channels makes its own F/groups outputs. Weights are drawn from N(0, (gain/√(C/groups·k))²), biases
+    start at 0. Raises TypeError without a generator, ValueError if a size is not positive, groups do not divide the
+    channels, or the input has other channels.
     """
 
     _axes = 1
@@ -142,8 +142,9 @@ class ConvTranspose1d(_Convolution):
     """The transpose of `Conv1d`: (N, C, L) or (C, L) with `weight` (C, F/groups, k) and `bias` (F,) gives (N, F, P).
 
     P = (L − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1: a stride makes it longer. Weights are drawn
-    such that inputs of variance 1 give outputs of variance gain² on average, biases start at 0. Raises TypeError without
-    a generator, ValueError if a size is not positive, groups do not divide the channels, or the input has other channels.
+    such that inputs of variance 1 give outputs of variance gain² on average, biases start at 0. Raises TypeError
+    without a generator, ValueError if a size is not positive, groups do not divide the channels, or the input has other
+    channels.
     """
 
     _axes = 1

@@ -20,7 +20,8 @@ class LayerNorm(Module):
     """Normalise over the last axes, whose lengths are `normalized_shape`, then scale by `weight` and shift by `bias`.
 
     Input (…, *normalized_shape), output the same shape; the same in training and evaluation. `bias=False` only scales,
-    `elementwise_affine=False` does neither. Source: Ba, Kiros & Hinton 2016 (arXiv:1607.06450). Raises ValueError if `normalized_shape` has no positive size, or the input another shape.
+    `elementwise_affine=False` does neither. Source: Ba, Kiros & Hinton 2016 (arXiv:1607.06450). Raises ValueError if
+    `normalized_shape` has no positive size, or the input another shape.
     """
 
     def __init__(
