@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npgrad.diagnose import style as look
-from npgrad.diagnose.style import LABEL as LABEL, WIDTH as WIDTH, Theme as Theme, figure, guide, ink, label_ends, layer, muted, paper, save, theme, title
+from npgrad.diagnose.style import LABEL as LABEL
+from npgrad.diagnose.style import WIDTH as WIDTH
+from npgrad.diagnose.style import Theme as Theme
+from npgrad.diagnose.style import figure, guide, ink, label_ends, layer, muted, paper, save, theme, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,11 +9,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from npgrad import bindings as bindings, functions as functions
-from npgrad.compile import CompileError as CompileError, compile as compile
-from npgrad.derivative import grad as grad, hvp as hvp, jvp as jvp
+from npgrad import bindings as bindings
+from npgrad import functions as functions
+from npgrad.compile import CompileError as CompileError
+from npgrad.compile import compile as compile
+from npgrad.derivative import grad as grad
+from npgrad.derivative import hvp as hvp
+from npgrad.derivative import jvp as jvp
 from npgrad.engine.function import Function as Function
-from npgrad.engine.mode import enable_grad as enable_grad, holomorphic as holomorphic, is_grad_enabled as is_grad_enabled, no_grad as no_grad
+from npgrad.engine.mode import enable_grad as enable_grad
+from npgrad.engine.mode import holomorphic as holomorphic
+from npgrad.engine.mode import is_grad_enabled as is_grad_enabled
+from npgrad.engine.mode import no_grad as no_grad
 from npgrad.engine.tensor import Tensor as Tensor
 from npgrad.functions import *
 

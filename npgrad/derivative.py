@@ -43,8 +43,8 @@ from npgrad.engine.mode import MODE, switch
 from npgrad.engine.node import Leaf, Node
 from npgrad.engine.tensor import Tensor
 
-
 __all__ = ["grad", "hvp", "jvp"]
+
 
 def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """The function that computes the gradient of the scalar function `f` with respect to its argument(s) `argnums`.
@@ -74,7 +74,7 @@ def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callab
         began = tick()
         with differentiating("grad", tensors):
             y = scalar(f(*given, **options), "grad")
-            found = gradients([y], [np.ones_like(y._data)], tensors, began)
+            found = gradients([y], [np.ones_like(y._array)], tensors, began)
         return found[0] if isinstance(argnums, int) else tuple(found)
 
     gradient.__name__ = f"grad_of_{getattr(f, '__name__', 'function')}"
@@ -112,7 +112,7 @@ def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
     point = Point(f, inputs, "hvp")
     with point.at(point.moved(vectors)) as tensors:
         y = scalar(point(tensors), "hvp")
-        found = iter(gradients([y], [np.ones_like(y._data)], [t for t in tensors if t is not None]))
+        found = iter(gradients([y], [np.ones_like(y._array)], [t for t in tensors if t is not None]))
     out = tuple(None if t is None else np.asarray(slopes(next(found)), dtype=t) for t in point.dtypes)
     return out[0] if point.single else out
 
@@ -146,7 +146,7 @@ class Point:
                     f"input {k} of {what} was computed ({type(x._node).__name__}): only leaves can be varied. "
                     "Pass .detach() of it, or the tensors it was computed from."
                 )
-            a = x._data if isinstance(x, Tensor) else x
+            a = x._array if isinstance(x, Tensor) else x
             varies = isinstance(a, kinds) and np.asarray(a).dtype.kind == "f"
             self.values.append(as_array(a).astype(np.float64) if varies else a)
             self.dtypes.append(as_array(a).dtype if varies else None)
@@ -172,7 +172,7 @@ class Point:
             if v is None or dtype is None:
                 moved.append(x)
                 continue
-            v = np.asarray(v._data if isinstance(v, Tensor) else v, dtype=np.float64)
+            v = np.asarray(v._array if isinstance(v, Tensor) else v, dtype=np.float64)
             if v.shape != x.shape:
                 raise ValueError(f"{self.what} got a vector of shape {v.shape} for input {k} of shape {x.shape}.")
             moved.append(Holomorphic(x, v))
@@ -190,23 +190,26 @@ class Point:
             None if t is None else x if isinstance(x, Tensor) else leaf(value)
             for x, value, t in zip(self.inputs, values, self.dtypes, strict=True)
         ]
-        theirs = [(t, t._data, t._node) for t, x in zip(tensors, self.inputs, strict=True) if t is not None and t is x]
+        theirs = [(t, t._array, t._node) for t, x in zip(tensors, self.inputs, strict=True) if t is not None and t is x]
         note_change()
         try:
             for t, value in zip(tensors, values, strict=True):
                 if t is not None:
-                    t._data = value.copy()
-                    t._node = Leaf(t._data, requires_grad=True)
+                    t._array = value.copy()
+                    t._node = Leaf(t._array, requires_grad=True)
             with differentiating(self.what, [t for t in tensors if t is not None], grad=grad, holomorphic=True):
                 yield tensors
         finally:
             for t, data, node in theirs:
-                t._data, t._node = data, node
+                t._array, t._node = data, node
 
 
 @contextmanager
 def differentiating(what: str, leaves: Sequence[Tensor], **mode: Any) -> Iterator[None]:
     """Inside, a function runs that is being differentiated with respect to `leaves`."""
+    recorder = MODE.get().recorder
+    if recorder is not None:
+        recorder.refuse(f"it calls {what}")
     around = MODE.get().differentiating
     mode = {"grad": True, "recorder": None, "differentiating": (*around, frozenset(id(t._node) for t in leaves))} | mode
     try:
@@ -245,7 +248,7 @@ def gradients(
             if y.requires_grad:
                 # The graph may reach into one that f closes over and its owner still needs.
                 y.backward(dy, retain_graph=True)
-        return [np.zeros_like(t._data) if t.grad is None else t.grad for t in wanted]
+        return [np.zeros_like(t._array) if t.grad is None else t.grad for t in wanted]
     finally:
         for leaf, g, hooks in kept:
             leaf.grad, leaf.hooks = g, hooks
@@ -255,7 +258,7 @@ def gradients(
 
 def tangent(y: Tensor) -> Array:
     """The derivative of the result of a complex step."""
-    return slopes(y._data) if y.requires_grad else np.zeros(y.shape)
+    return slopes(y._array) if y.requires_grad else np.zeros(y.shape)
 
 
 def nodes_below(ys: Sequence[Tensor]) -> Iterator[Node]:

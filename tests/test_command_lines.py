@@ -23,7 +23,12 @@ PROGRAMS: dict[str, Callable[[list[str]], int]] = {
 }
 COMMANDS = [
     *(f"{program} --help" for program in PROGRAMS),
-    *(f"models {command} --help" for command in ("train", "sample", "eval")),
+    *(f"models {command} --help" for command in ("train", "sample", "eval", "program")),
+    "npgrad.explain program --help",
+    "npgrad.explain program",
+    "npgrad.explain program deep_mlp --optimizer momentum --all",
+    "models program mlp",
+    "models program manual_mlp --all",
     *(f"experiments {command} --help" for command in ("list", "run", "report", "show", "claims")),
     "benchmarks --list",
     "experiments list",

@@ -21,7 +21,8 @@ from experiments.experiment import Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.tables import spread
-from models.mlp import MLP, STAGES as SCALES
+from models.mlp import MLP
+from models.mlp import STAGES as SCALES
 from models.training import generators
 from npgrad import Tensor, data, diagnose, optim
 from npgrad.functions import cross_entropy

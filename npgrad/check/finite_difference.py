@@ -71,4 +71,4 @@ def central_difference(point: Point, k: int, v: Array, middle: list[Array]) -> t
 def evaluate(point: Point, values: list[Any]) -> list[Array]:
     """The outputs of f at `values`, as arrays."""
     with np.errstate(all="ignore"), point.at(values, grad=False) as tensors:
-        return [y._data.copy() for y in outputs(point(tensors))]
+        return [y._array.copy() for y in outputs(point(tensors))]

@@ -14,9 +14,9 @@ from npgrad.check.diagnosis import Evidence, likely_cause
 from npgrad.check.errors import GradientError, KinkError, NotHolomorphicError
 from npgrad.check.finite_difference import central_difference, evaluate
 from npgrad.derivative import Point, gradients
-from npgrad.engine.function import Function
-from npgrad.engine.backward import reachable
 from npgrad.engine.arrays import Array
+from npgrad.engine.backward import reachable
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor
 
 __all__ = ["COMPLEX", "DIFFERENCES", "TOLERANCE", "TORCH", "Report", "gradcheck"]
@@ -117,14 +117,14 @@ def backward(point: Point, dys: list[Array], middle: list[Array]) -> list[Array 
     given = [dy.copy() for dy in dys]
     with np.errstate(all="ignore"), point.at(point.values) as tensors:
         ys = outputs(point(tensors))
-        if not all(np.array_equal(y._data, m, equal_nan=True) for y, m in zip(ys, middle, strict=True)):
+        if not all(np.array_equal(y._array, m, equal_nan=True) for y, m in zip(ys, middle, strict=True)):
             raise ValueError(
                 "the function gave two different results for the same inputs: seed its randomness inside it."
             )
         with watching_dy(ys):
             found = iter(gradients(ys, given, [t for t in tensors if t is not None]))
         for k, (t, x) in enumerate(zip(tensors, point.values, strict=True)):
-            if t is not None and not np.array_equal(t._data, x, equal_nan=True):
+            if t is not None and not np.array_equal(t._array, x, equal_nan=True):
                 raise GradientError(f"forward or backward wrote into input {k}: compute into arrays of their own.")
         return [None if t is None else next(found) for t in tensors]
 
@@ -254,7 +254,7 @@ def check_torch(
 
     tensors = [
         torch.tensor(x, requires_grad=g is not None) if isinstance(x, np.ndarray) else x
-        for x, g in zip([getattr(x, "_data", x) for x in point.values], got, strict=True)
+        for x, g in zip([getattr(x, "_array", x) for x in point.values], got, strict=True)
     ]
     result = f(*tensors) if point.arguments else f()
     ys = list(result) if isinstance(result, tuple | list) else [result]

@@ -352,7 +352,7 @@ MUTANTS: list[Mutant] = [
     Mutant("Conv", "the kernel flipped", changed(1, lambda s, g, dy: np.flip(g, -1))),
     Mutant("Dropout", "1/(1 − p) forgotten", lambda o, s, dy: (dy * (s.factor != 0), None)),
     # the engine
-    Mutant("Add", "un-broadcasting takes one copy", patch=("npgrad.engine.backward", "unbroadcast", first_copy)),
-    Mutant("Mul", "un-broadcasting averages", patch=("npgrad.engine.backward", "unbroadcast", averaged)),
-    Mutant("Add", "un-broadcasting sums every axis", patch=("npgrad.engine.backward", "unbroadcast", spread)),
+    Mutant("Add", "un-broadcasting takes one copy", patch=("npgrad.engine.node", "unbroadcast", first_copy)),
+    Mutant("Mul", "un-broadcasting averages", patch=("npgrad.engine.node", "unbroadcast", averaged)),
+    Mutant("Add", "un-broadcasting sums every axis", patch=("npgrad.engine.node", "unbroadcast", spread)),
 ]

@@ -13,11 +13,12 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from npgrad.compile.guards import Dependencies, differs
+from npgrad.compile.guards import SIMPLE, Dependencies, changed, current, differs
 from npgrad.compile.program import Program
 from npgrad.compile.recorder import Eager, Recording, Unrecordable
 from npgrad.compile.runtime import STALE
 from npgrad.compile.stand_in import RecordingArray
+from npgrad.compile.tiles import Tiles
 from npgrad.compile.trace import CompileError, Memory, Value
 from npgrad.engine.backward import sweep
 from npgrad.engine.function import Function
@@ -72,6 +73,8 @@ class _State(threading.local):
         self.floats: dict[Any, tuple[Any, ...]] = {}
         self.varying: dict[Any, set[int]] = {}
         self.running = False
+        self.failed: Exception | None = None
+        """What a run raised before it had changed anything."""
         self.log: list[str] = []
 
 
@@ -85,6 +88,7 @@ class CompiledFunction(Generic[P, R]):
         self._state = _State()
         self._opaque: dict[type[Function], str] = {}
         self._warned = False
+        self._tiles = True
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -100,7 +104,7 @@ class CompiledFunction(Generic[P, R]):
             and program.count == len(args)
             and program.runs < program.next_check
             and (mode is program.mode or mode == program.mode)
-            and not state.running
+            and not program.running
         ):
             result = self._run(program, args)
             if result is not STALE:
@@ -108,10 +112,12 @@ class CompiledFunction(Generic[P, R]):
         return self._slowly(args, kwargs, mode)  # type: ignore[no-any-return]
 
     def _run(self, program: Program, arguments: Sequence[Any]) -> Any:
-        state = self._state
-        state.running = True
+        program.running = True
         try:
-            return program.run(*arguments)
+            result = program.run(*arguments)
+            if result is not STALE:
+                program.runs += 1
+            return result
         except (CompileError, NameError, AssertionError):
             program.abandon()
             raise
@@ -119,12 +125,14 @@ class CompiledFunction(Generic[P, R]):
             if program.changed_before(error):
                 program.abandon()
                 raise
-            return STALE  # the eager run raises it where it belongs
+            # If it is the user's, the eager run raises it where it belongs.
+            self._state.failed = error
+            return STALE
         except BaseException:
             program.abandon()
             raise
         finally:
-            state.running = False
+            program.running = False
 
     # -- choosing ------------------------------------------------------------------------------------------------------
 
@@ -132,11 +140,17 @@ class CompiledFunction(Generic[P, R]):
         state = self._state
         if mode.recorder is not None:
             return self.function(*args, **kwargs)
-        if mode.holomorphic or mode.differentiating or state.running:
+        busy = state.running or any(p.running for programs in state.programs.values() for p in programs)
+        if mode.holomorphic or mode.differentiating or busy:
             return self.function(*args, **kwargs)
         keys = layout(args, kwargs)
         flat = flattened(args, kwargs)
-        if any(isinstance(x, Tensor) and (x.requires_grad or not x.is_leaf) for x in flat):
+        if any(
+            x.requires_grad or not x.is_leaf
+            if isinstance(x, Tensor)
+            else isinstance(x, np.ndarray) and type(x) is not np.ndarray
+            for x in flat
+        ):
             return self._eagerly(args, kwargs)
         key = (keys, mode, *[signature(x) for x in flat])
         calls = state.calls[key] = state.calls.get(key, 0) + 1
@@ -151,6 +165,11 @@ class CompiledFunction(Generic[P, R]):
                 programs.insert(0, program)
                 state.program = program
                 return result
+        if state.failed is not None:
+            failed, state.failed = state.failed, None
+            result = self._eagerly(args, kwargs)
+            self._give_up(key, f"its program raised {type(failed).__name__}: {failed}")
+            return result
         if calls <= self.warm_up or calls < state.next_try.get(key, 0) or any(p.hooked() for p in programs):
             return self._eagerly(args, kwargs)
         if len(programs) >= VARIANTS:
@@ -163,11 +182,23 @@ class CompiledFunction(Generic[P, R]):
         if program_ is None:
             return self._eagerly(args, kwargs)
         programs.insert(0, program_)
-        result = self._checked(program_, args, kwargs, flat)
-        if result is STALE:
+        try:
+            result = self._checked(program_, args, kwargs, flat)
+        except Different as error:
             programs.remove(program_)
-            return self._eagerly(args, kwargs)
-        state.program = program_
+            if not any(isinstance(call, Tiles) for call in program_.plan.calls):
+                raise
+            # Whether the product of some rows has the bytes of the product of all is up to the BLAS.
+            self._tiles = False
+            state.log.append("large arrays stay whole: in tiles the bytes were others")
+            return error.eager
+        if not program_.runs:
+            programs.remove(program_)
+            self._give_up(
+                key, f"its program does not apply to the call it was recorded in ({program_.why_stale(flat)})"
+            )
+        else:
+            state.program = program_
         return result
 
     def _eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -192,6 +223,9 @@ class CompiledFunction(Generic[P, R]):
         while True:
             recording = Recording(self._opaque)
             dependencies = Dependencies(self.function, tuple(flat))
+            if dependencies.hooked():
+                self._give_up(key, "there are hooks")
+                return None
             before = {id(g): g.bit_generator.state for g in dependencies.generators.values()}
             token = MODE.set(mode._replace(recorder=recording))
             state.running = True
@@ -205,14 +239,17 @@ class CompiledFunction(Generic[P, R]):
                     raise Eager("it returns several tensors that can be differentiated")
                 if roots:
                     recording.captured = {}
-                    cotangent = Value(np.ones_like(roots[0]._data.sample), Memory("argument"))
+                    cotangent = Value(np.ones_like(roots[0]._array.sample), Memory("argument"))
                     cotangent.memory.value, cotangent.name = cotangent, "dy"
                     assert roots[0]._node is not None
                     sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
-                program = Program(self._name(), recording, split, arguments, result, dependencies, mode, cotangent)
+                name = self._name() if self._name().isidentifier() else "function"
+                program = Program(name, recording, split, arguments, result, dependencies, mode, cotangent, self._tiles)
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
                 program.count = len(flat)
-                state.log.append(f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}")
+                state.log.append(
+                    f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}"
+                )
                 return program
             except Unrecordable as error:
                 if error.function in self._opaque:
@@ -243,7 +280,7 @@ class CompiledFunction(Generic[P, R]):
         arguments: list[tuple[Any, Value | None]] = []
         given: list[Any] = []
         for k, x in enumerate(flat):
-            array = x._data if isinstance(x, Tensor) else x
+            array = x._array if isinstance(x, Tensor) else x
             if isinstance(array, np.ndarray | np.generic) or (k in varying and type(x) is float):
                 memory = Memory("argument" if isinstance(array, np.ndarray | np.generic) else "number")
                 memory.value = value = Value(array, memory)
@@ -265,10 +302,10 @@ class CompiledFunction(Generic[P, R]):
         """Raise CompileError if the run has changed what it depends on, and put that back."""
         for text, form, container, key, value in dependencies.guards:
             now = current(form, container, key)
-            if differs(now, value):
+            if changed(form, value, now):
                 put_back(form, container, key, value)
                 raise CompileError(
-                    f"{self._name()} changes {text} (from {value!r} to {now!r}) and depends on it, which only Python could "
+                    f"{self._name()} changes {text} (from {shown(value)} to {shown(now)}) and depends on it, which only Python could "
                     "do at each call. Leave that line out of the compiled function, or give the number as an argument."
                 )
         for identity, generator in dependencies.generators.items():
@@ -318,21 +355,17 @@ class CompiledFunction(Generic[P, R]):
             if result is not STALE:
                 found = state.copy()
                 difference = after.difference(found) or different(eager, result)
+                if not difference and program.backward is not None and gradients is None:
+                    difference = "whether it can be differentiated"
                 if not difference and gradients is not None:
                     assert program.backward is not None
-                    mine = program.backward(np.ones_like(next(t for t in tensors(eager) if has_graph(t))._data))
+                    mine = program.backward(np.ones_like(next(t for t in tensors(eager) if has_graph(t))._array))
                     pairs = zip(gradients, mine, strict=True)
-                    difference = next(("a gradient" for a, b in pairs if a.tobytes() != b.tobytes()), "")
+                    difference = next(("a gradient" for a, b in pairs if not same_bytes(a, b)), "")
                 if difference:
-                    raise CompileError(
-                        f"the compiled {self._name()} and the eager one differ in {difference}. Something that the program "
-                        "cannot see has changed (a number kept in an object, a global of another module), or the function "
-                        "does not give the same result twice. What was computed eagerly stands; give what changes to the "
-                        "function as an argument, or do not compile it."
-                    )
+                    raise Different(self._name(), difference, detached(eager))
         finally:
-            if program.runs:
-                state.restore(after)
+            state.restore(after)
             for x, new, _ in changed:
                 if x.flags.writeable:
                     x[...] = new
@@ -361,6 +394,18 @@ class CompiledFunction(Generic[P, R]):
         return "\n".join(lines)
 
 
+class Different(CompileError):
+    """A check found that the program computes something else."""
+
+    def __init__(self, name: str, what: str, eager: Any) -> None:
+        super().__init__(
+            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see has changed (a "
+            "number kept in an object, a global of another module), or the function does not give the same result twice. "
+            "What was computed eagerly stands; give what changes to the function as an argument, or do not compile it."
+        )
+        self.eager = eager
+
+
 class State:
     """Everything a program and its function may change: arrays, gradients, generators, counters."""
 
@@ -379,13 +424,15 @@ class State:
         """The gradients that the program captures, by the eager graph, which stays as it is."""
         if program.backward is None:
             return None
-        root = next(t for t in tensors(result) if has_graph(t))
+        root = next((t for t in tensors(result) if has_graph(t)), None)
+        if root is None:
+            return None
         kept = [(leaf, leaf._grad, leaf.hooks) for leaf in program.captured]
         try:
             for leaf, _, _ in kept:
                 leaf._grad = leaf.hooks = None
             assert root._node is not None
-            sweep(root._node, np.ones_like(root._data), retain_graph=True)
+            sweep(root._node, np.ones_like(root._array), retain_graph=True)
             return [np.array(leaf.grad) for leaf in program.captured]
         finally:
             for leaf, grad, hooks in kept:
@@ -419,10 +466,10 @@ class Copy:
     def difference(self, other: Copy) -> str:
         """What differs between two moments; empty if nothing does."""
         for (_, a), (_, b) in zip(self.arrays, other.arrays, strict=True):
-            if a.tobytes() != b.tobytes():
+            if not same_bytes(a, b):
                 return f"an array of shape {a.shape}"
         for (leaf, _, a), (_, _, b) in zip(self.gradients, other.gradients, strict=True):
-            if (a is None) is not (b is None) or (a is not None and a.tobytes() != b.tobytes()):
+            if (a is None) is not (b is None) or (a is not None and not same_bytes(a, b)):
                 return f"the gradient of a parameter of shape {leaf.out_shape}"
         if any(a != b for (_, a), (_, b) in zip(self.generators, other.generators, strict=True)):
             return "the random numbers drawn"
@@ -480,14 +527,19 @@ def rebuilt(args: tuple[Any, ...], kwargs: dict[str, Any], flat: list[Any]) -> t
 
 def signature(x: Any) -> Any:
     """What has to be the same for two calls to be of one variant."""
-    array = x._data if isinstance(x, Tensor) else x
+    array = x._array if isinstance(x, Tensor) else x
     if isinstance(array, np.ndarray | np.generic):
         return (type(x), array.shape, array.dtype.str, array.strides)
     return type(x)
 
 
+def shown(x: Any) -> str:
+    """A value in an error message, which must not look into arrays of a recording."""
+    return repr(x) if isinstance(x, SIMPLE) else f"a {type(x).__name__}"
+
+
 def describe(x: Any) -> str:
-    array = x._data if isinstance(x, Tensor) else x
+    array = x._array if isinstance(x, Tensor) else x
     if isinstance(array, np.ndarray | np.generic):
         return f"{type(x).__name__} {array.dtype} {array.shape}"
     return type(x).__name__
@@ -527,27 +579,36 @@ def detached(result: Any) -> Any:
     return result
 
 
+def same_bytes(a: Any, b: Any) -> bool:
+    """Whether two arrays hold the same bytes. One nan is as good as another: processors differ in its sign."""
+    if a.tobytes() == b.tobytes():
+        return True
+    if a.dtype.kind not in "fc":
+        return False
+    missing = np.isnan(a)
+    return (
+        bool(missing.any())
+        and np.where(missing, 0, a).tobytes() == np.where(np.isnan(b), 0, b).tobytes()
+        and bool(np.array_equal(missing, np.isnan(b)))
+    )
+
+
 def different(a: Any, b: Any) -> str:
     """Where two results differ; empty if nowhere."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return different(a._data, b._data)
+        return different(a._array, b._array)
     if isinstance(a, np.ndarray | np.generic) and isinstance(b, np.ndarray | np.generic):
-        same = a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+        same = a.shape == b.shape and a.dtype == b.dtype and same_bytes(a, b)
         return "" if same else f"the result ({a} and {b})" if np.size(a) == 1 else "the result"
     if isinstance(a, tuple | list) and isinstance(b, tuple | list) and len(a) == len(b):
         return next((d for x, y in zip(a, b, strict=True) if (d := different(x, y))), "")
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         return next((d for key in a if (d := different(a[key], b[key]))), "")
-    return "" if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b)) else "the result"
-
-
-def current(form: str, container: Any, key: Any) -> Any:
-    """What a guarded place holds now."""
-    if form == "cell":
-        return container.cell_contents
-    if form == "attribute":
-        return getattr(container, key)
-    return container[key]
+    return (
+        ""
+        if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b))
+        else "the result"
+    )
 
 
 def put_back(form: str, container: Any, key: Any, value: Any) -> None:
@@ -555,5 +616,5 @@ def put_back(form: str, container: Any, key: Any, value: Any) -> None:
         container.cell_contents = value
     elif form == "attribute":
         setattr(container, key, value)
-    else:
+    elif form != "members":
         operator.setitem(container, key, value)

@@ -46,6 +46,13 @@ class Dependencies:
                         self.generators[id(value)] = value
         self.snapshot = {id(m): (m, facts(m)) for m in self.modules.values()}
 
+    def hooked(self) -> bool:
+        """Whether somebody watches one of the modules or their parameters."""
+        return any(
+            getattr(module, "_hooked", False) or any(p._node is not None and p._node.hooks for p in module.parameters())
+            for module in self.modules.values()
+        )
+
     def unchanged(self) -> bool:
         """Whether every module still is as it was while recording."""
         return all(same_facts(facts(module), before) for module, before in self.snapshot.values())
@@ -122,16 +129,53 @@ class Dependencies:
                     self._guard(f"{text}[{key!r}]", "item", value, key, item, depth + 1)
             return
         if hasattr(value, "param_groups"):
+            # Options are looked up at each run, except where the function reads them itself.
+            form = "item" if self.attributes & {"lr", "param_groups", "defaults"} else "truth"
+            self.guards.append((f"{text}.param_groups", "members", value, None, members(value)))
             for k, group in enumerate(value.param_groups):
                 for key, item in group.items():
                     if key != "params":
-                        self.guards.append((f"{text}.param_groups[{k}][{key!r}]", "truth", group, key, item))
+                        self.guards.append((f"{text}.param_groups[{k}][{key!r}]", form, group, key, item))
             return
-        if in_library(getattr(type(value), "__module__", "").replace(".", "/")) or callable(value) and not hasattr(value, "__dict__"):
+        if type(value).__module__.partition(".")[0] == "npgrad":
             return
         for name, item in sorted(getattr(value, "__dict__", {}).items()):
             if name in self.attributes and not isinstance(item, types.FunctionType):
                 self._guard(f"{text}.{name}", "attribute", value, name, item, depth + 1)
+
+
+def members(optimizer: Any) -> list[int]:
+    """The groups of an optimiser and the parameters in them, by identity."""
+    return [identity for group in optimizer.param_groups for identity in (id(group), *map(id, group["params"]))]
+
+
+def changed(form: str, before: Any, now: Any) -> bool:
+    """Whether a guarded place holds something else now."""
+    if form == "members":
+        return bool(before != now)
+    if form == "truth":  # one number may follow another, but an option that was off stays off
+        return (isinstance(before, bool) or not before) and bool(before) is not bool(now)
+    return differs(now, before)
+
+
+def current(form: str, container: Any, key: Any) -> Any:
+    """What a guarded place holds now."""
+    if form == "cell":
+        return container.cell_contents
+    if form == "attribute":
+        return getattr(container, key)
+    if form == "members":
+        return members(container)
+    return container[key]
+
+
+def changed(form: str, before: Any, now: Any) -> bool:
+    """Whether a guarded place holds something else now."""
+    if form == "members":
+        return bool(before != now)
+    if form == "truth":  # one number may follow another, but what was off stays off
+        return bool(before) is not bool(now)
+    return differs(now, before)
 
 
 def codes(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -148,7 +192,7 @@ def facts(module: Any) -> dict[str, Any]:
     for name, value in vars(module).items():
         found[name] = tuple(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value
         if isinstance(value, Tensor):
-            found[f"{name}.array"] = value._data
+            found[f"{name}.array"] = value._array
             found[f"{name}.requires_grad"] = value.requires_grad
             found[f"{name}.hooks"] = bool(value._node is not None and value._node.hooks)
     return found

@@ -12,22 +12,41 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.compile.trace import Call, Memory, Place, Value, replaced, values_in
+from npgrad.compile.tiles import Tiles, tiled
+from npgrad.compile.trace import Call, Memory, Value, values_in
 from npgrad.engine.arrays import Array
 
 __all__ = ["Plan"]
 
 SMALL, LARGE = 1 << 9, 1 << 17
 """Broadcast operands of results with so many entries are written out first."""
+SIDE_BY_SIDE = 1 << 15
+"""Larger gradients are updated one by one, each while it is in the cache."""
 _COMPARISONS = frozenset({np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal})
-_PURE = frozenset({"ufunc", "reduce", "ufunc_method", "function", "method", "attribute", "getitem", "copy", "make", "operator", "expand"})
-_WITH_OUT = frozenset({np.dot, np.argmax, np.cumsum, np.cumprod, np.einsum, np.concatenate, np.stack, np.clip, np.where})
+_PURE = frozenset(
+    {
+        "ufunc",
+        "reduce",
+        "ufunc_method",
+        "function",
+        "method",
+        "attribute",
+        "getitem",
+        "copy",
+        "make",
+        "operator",
+        "expand",
+    }
+)
+_WITH_OUT = frozenset(
+    {np.dot, np.argmax, np.cumsum, np.cumprod, np.einsum, np.concatenate, np.stack, np.clip, np.where}
+)
 
 
 class Plan:
     """The calls of a program in order, `forward` and then `backward` (a backward pass for later, mostly empty)."""
 
-    def __init__(self, calls: Sequence[Call], split: int, results: Iterable[Value]) -> None:
+    def __init__(self, calls: Sequence[Call], split: int, results: Iterable[Value], tiles: bool = True) -> None:
         self.forward: list[Call] = list(calls[:split])
         self.backward: list[Call] = list(calls[split:])
         self.results = [value for value in results if value is not None]
@@ -41,9 +60,12 @@ class Plan:
         self.drop_unread()
         self.changes_last()
         self.checks_first()
-        self.used = {value for call in self.calls for value in values_in((call.args, call.kwargs))}
+        if tiles:
+            self.forward, self.backward = list(tiled(self.forward)), list(tiled(self.backward))
+        self.used = {value for call in flat(self.calls) for value in values_in((call.args, call.kwargs))}
         self.used |= set(self.results)
         self.blocks: list[Block] = []
+        self.together()
         self.allocate()
 
     @property
@@ -75,10 +97,10 @@ class Plan:
             if call.form != "copy" or not isinstance(call.out, Value) or call.out.view is not None:
                 continue
             new, old = call.out.memory, call.args[0]
-            if not isinstance(old, Value) or old.memory.kind == "number" or old.view is not None or old is call.out:
+            if not isinstance(old, Value) or old.memory.kind == "number" or old is call.out or not whole(old):
                 continue
-            while old.memory in merged:
-                old = merged[old.memory]
+            while old.same is not None:
+                old = old.same
             kept = old.memory
             a, b = np.asarray(old.sample), np.asarray(call.out.sample)
             if a.dtype != b.dtype or a.shape != b.shape or a.strides != b.strides:
@@ -88,7 +110,7 @@ class Plan:
             later = [w for w in written.get(kept, ()) if w > k]
             alone = kept.kind in ("planned", "loose") and last.get(kept, -1) <= k and kept not in self.lasting
             if alone or (not later and written.get(new, []) == [k]):
-                merged[new] = old
+                merged[new] = call.out.same = old
                 gone.add(k)
                 last[kept] = max(last.get(kept, -1), last.get(new, -1))
                 written.setdefault(kept, []).extend(w for w in written.get(new, ()) if w != k)
@@ -169,7 +191,12 @@ class Plan:
         written: dict[tuple[Value, tuple[int, ...]], tuple[Value, int]] = {}
         writes: dict[Memory, int] = {}
         for call in calls:
-            if call.form == "ufunc" and isinstance(call.out, Value) and not set(call.kwargs) - {"order"} and call.function.signature is None:
+            if (
+                call.form == "ufunc"
+                and isinstance(call.out, Value)
+                and not set(call.kwargs) - {"order"}
+                and call.function.signature is None
+            ):
                 shape = np.shape(call.out.sample)
                 args = list(call.args)
                 if SMALL <= np.size(call.out.sample) <= LARGE and any(np.shape(sample(x)) == shape for x in args):
@@ -205,7 +232,11 @@ class Plan:
                 view = isinstance(call.out, Value) and call.out.view is call
                 if view and not dynamic(call.out):  # type: ignore[arg-type]
                     continue
-                if call.lasting or any(memory in needed for memory in call.writes) or (view and call.out.memory in needed):  # type: ignore[union-attr]
+                if (
+                    call.lasting
+                    or any(memory in needed for memory in call.writes)
+                    or (view and call.out.memory in needed)
+                ):  # type: ignore[union-attr]
                     keep.append(call)
                     whole = [m for m in call.writes if m not in call.reads and m.value is call.out]
                     needed.difference_update(whole)
@@ -232,8 +263,12 @@ class Plan:
         for call in reversed(calls[:end]):
             view = isinstance(call.out, Value) and call.out.view is call
             outside = any(memory.kind in ("external", "argument") for memory in call.writes)
-            for_waiting = bool(call.writes) and call.form in _PURE and all(
-                memory in {m for w in wait for m in w.reads} and memory not in read_later for memory in call.writes
+            for_waiting = (
+                bool(call.writes)
+                and call.form in _PURE
+                and all(
+                    memory in {m for w in wait for m in w.reads} and memory not in read_later for memory in call.writes
+                )
             )
             free = not any(m in read_later or m in written_later for m in call.writes) and not any(
                 m in written_later for m in call.reads
@@ -282,6 +317,49 @@ class Plan:
         order = [call for call in self.forward if id(call) in early]
         self.forward = order + [call for call in self.forward if id(call) not in early]
 
+    # -- many small updates --------------------------------------------------------------------------------------------
+
+    def together(self) -> None:
+        """Gradients that an optimiser multiplies by one number lie side by side, and one call multiplies them all."""
+        groups: dict[Any, list[int]] = {}
+        last_write = {memory: k for k, call in enumerate(self.forward) for memory in call.writes}
+        for k, call in enumerate(self.forward):
+            if call.form != "ufunc" or call.function is not np.multiply or call.kwargs or not isinstance(call.out, Value):
+                continue
+            number, g = call.args
+            if isinstance(sample(number), int | float) and isinstance(g, Value) and side_by_side(g) and side_by_side(call.out):
+                if call.out.memory not in self.lasting and last_write[call.out.memory] == k:
+                    groups.setdefault((number, g.sample.dtype), []).append(k)
+        for (number, dtype), places in groups.items():
+            first = places[0]
+            calls = [self.forward[k] for k in places if last_write.get(self.forward[k].args[1].memory, -1) < first]
+            if len(calls) < 3 or len({call.args[1].memory for call in calls}) < len(calls):
+                continue
+            gradients = self.arena([call.args[1] for call in calls], dtype, "gradients")
+            updates = self.arena([call.out for call in calls], dtype, "updates")  # type: ignore[misc]
+            call = Call("ufunc", np.multiply, (number, gradients), {}, calls[0].place)
+            call.out, call.errors = updates, calls[0].errors
+            call.reads = [m for one in calls for m in one.reads]
+            call.writes = [updates.memory, *[m for one in calls for m in one.writes]]
+            gone = set(map(id, calls))
+            self.forward[first] = call
+            self.forward = [c for c in self.forward if id(c) not in gone]
+            return
+
+    def arena(self, values: Sequence[Value], dtype: np.dtype[Any], name: str) -> Value:
+        """One array that has room for all of these, each beginning where a line of the cache does."""
+        width = 64 // dtype.itemsize
+        starts = np.cumsum([0, *[-(-value.sample.size // width) * width for value in values]])
+        block = Block(int(starts[-1]) * dtype.itemsize)
+        self.blocks.append(block)
+        whole_ = Value(block.bytes.view(dtype), Memory("planned", block.bytes.view(dtype)))
+        whole_.memory.value, whole_.name = whole_, name
+        for value, start in zip(values, starts, strict=False):
+            memory = value.memory
+            value.name = value.name or name.removesuffix("s")
+            memory.array = whole_.sample[start : start + value.sample.size].reshape(np.shape(memory.value.sample))  # type: ignore[union-attr]
+        return whole_
+
     # -- memory --------------------------------------------------------------------------------------------------------
 
     def allocate(self) -> None:
@@ -291,26 +369,51 @@ class Plan:
         free: list[Block] = []
         at: dict[Memory, Block] = {}
         for k, call in enumerate(calls):
-            for memory in call.writes:
-                if memory.kind != "planned" or memory in at:
-                    continue
-                value = memory.value
-                assert value is not None
-                sample_ = np.asarray(value.sample)
-                block = None
-                if call.out is value:
-                    old = self.in_place(call, value, last, k, at)
-                    if old is not None:
-                        block = at.pop(old)
-                if block is None:
-                    block = take(free, sample_.nbytes) or Block(sample_.nbytes)
-                    if block not in self.blocks:
-                        self.blocks.append(block)
-                at[memory] = block
-                memory.array = block.array_like(sample_)
+            if isinstance(call, Tiles):
+                self.allocate_tiles(call, last, k, at, free)
+            else:
+                self.place(call, last, k, at, free)
             for memory in {*call.reads, *call.writes}:
                 if memory in at and last.get(memory, -1) <= k and memory not in self.lasting:
                     free.append(at.pop(memory))
+
+    def place(
+        self, call: Call, last: dict[Memory, int], k: int, at: dict[Memory, Block], free: list[Block], step: int = 0
+    ) -> None:
+        """Memory for what one call makes; for `step` rows of it, if only a tile is needed."""
+        for memory in call.writes:
+            if memory.kind != "planned" or memory in at or memory.array is not None:
+                continue
+            value = memory.value
+            assert value is not None
+            like = np.asarray(value.sample)[:step] if step else np.asarray(value.sample)
+            old = self.in_place(call, value, last, k, at) if call.out is value else None
+            block = at.pop(old) if old is not None else take(free, like.nbytes) or Block(like.nbytes)
+            if block not in self.blocks:
+                self.blocks.append(block)
+            at[memory] = block
+            memory.array = block.array_like(like)
+
+    def allocate_tiles(
+        self, tiles: Tiles, last: dict[Memory, int], k: int, at: dict[Memory, Block], free: list[Block]
+    ) -> None:
+        """Of what only one tile at a time is needed of, a tile; the rest whole, and used again only after the loop."""
+        outside = {m for m in tiles.writes if m in at or last[m] != k} | self.lasting
+        inside = tiles.inside(outside)
+        mine = last_uses(tiles.inner, set(), 0)
+        lasts = {m: (mine[m] if last.get(m) == k and m not in self.lasting else len(tiles.inner)) for m in mine}
+        tile_at: dict[Memory, Block] = {}
+        tile_free: list[Block] = []
+        for j, call in enumerate(tiles.inner):
+            if call.writes[0] in inside:
+                self.place(call, lasts, j, tile_at, tile_free, tiles.step)
+            else:
+                self.place(call, lasts, j, at, free)
+            for memory in {*call.reads, *call.writes}:
+                if memory in tile_at and lasts[memory] <= j:
+                    tile_free.append(tile_at.pop(memory))
+        free.extend(tile_free)
+        tiles.kwargs["inside"] = inside
 
     def in_place(
         self, call: Call, out: Value, last: dict[Memory, int], k: int, at: dict[Memory, Block]
@@ -326,7 +429,12 @@ class Plan:
             whole = np.asarray(x.memory.value.sample) if x.memory.value is not None else a
             if a.nbytes != whole.nbytes or a.ctypes.data != whole.ctypes.data:
                 continue
-            if last.get(x.memory, -1) != k or a.shape != like.shape or a.dtype != like.dtype or a.strides != like.strides:
+            if (
+                last.get(x.memory, -1) != k
+                or a.shape != like.shape
+                or a.dtype != like.dtype
+                or a.strides != like.strides
+            ):
                 continue
             if any(isinstance(y, Value) and y is not x and y.memory is x.memory for y in call.args):
                 continue
@@ -364,6 +472,12 @@ def take(free: list[Block], size: int) -> Block | None:
     return None
 
 
+def flat(calls: Sequence[Call]) -> Iterable[Call]:
+    """The calls, those of tiles one by one."""
+    for call in calls:
+        yield from call.inner if isinstance(call, Tiles) else (call,)
+
+
 def last_uses(calls: Sequence[Call], lasting: set[Memory], end: int) -> dict[Memory, int]:
     """For each memory the last call that reads or writes it."""
     last: dict[Memory, int] = {}
@@ -393,6 +507,28 @@ def takes_out(call: Call) -> bool:
             return not call.kwargs.get("keepdims")
         return call.function in _WITH_OUT
     return False
+
+
+def side_by_side(value: Value) -> bool:
+    """Whether the memory of a value may be given a place beside others."""
+    a = value.sample
+    return (
+        value.memory.kind == "planned"
+        and value.memory.array is None
+        and isinstance(a, np.ndarray)
+        and 0 < a.size <= SIDE_BY_SIDE
+        and a.flags.c_contiguous
+        and whole(value)
+        and value.memory.value.sample.flags.c_contiguous  # type: ignore[union-attr]
+    )
+
+
+def whole(value: Value) -> bool:
+    """Whether a value is all of its memory, in whatever shape."""
+    if value.view is None:
+        return True
+    a, b = np.asarray(value.sample), np.asarray(value.memory.value.sample)  # type: ignore[union-attr]
+    return a.flags.c_contiguous and b.flags.c_contiguous and a.nbytes == b.nbytes
 
 
 def dynamic(value: Value) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import builtins
+import dis
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from npgrad.compile.guards import Dependencies, differs
+from npgrad.compile.guards import Dependencies, changed, current, differs, members
 from npgrad.compile.plan import Plan
 from npgrad.compile.recorder import Recording
 from npgrad.compile.stand_in import RecordingArray
@@ -39,9 +41,11 @@ class Program:
         dependencies: Dependencies,
         mode: Mode,
         cotangent: Value | None,
+        tiles: bool,
     ) -> None:
         self.mode, self.dependencies, self.recording_opaque = mode, dependencies, dict(recording.opaque)
         self.runs = 0
+        self.running = False
         self.next_check = 0
         self.keys: Any = None
         """How arguments are nested, if they are."""
@@ -49,6 +53,7 @@ class Program:
         self.generators = [generator for generator, _ in recording.generators.values()]
         self.hosts = recording.hosts
         self.leaves = list(recording.leaves.values())
+        self.trained = [leaf.requires_grad for leaf in self.leaves]
         self.lent: dict[Leaf, Value] = {}
         self.cleared: list[Leaf] = []
         for leaf in recording.gradients:
@@ -61,13 +66,18 @@ class Program:
         self.captured = recording.captured or {}
         self.results: list[Value] = []
         self.result = self.flatten(result)
+        single = isinstance(result, Tensor) and len(self.results) == 1 and cotangent is None
+        self.plain_tensor = single and isinstance(result._array.sample, np.ndarray)
+        """The result is one tensor without a graph."""
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
         self.name_arrays(recording)
-        self.plan = Plan(recording.calls, split, wanted)
+        self.plan = Plan(recording.calls, split, wanted, tiles)
         values = [value for _, value in arguments if value is not None]
-        self.writer = writer = Writer(self.plan, [*values, *([cotangent] if cotangent is not None else [])])
+        self.writer = writer = Writer(
+            self.plan, [*values, *([cotangent] if cotangent is not None else [])], [name, f"{name}_backward"]
+        )
         gradients = [(leaf, value) for leaf, value in recording.gradients_read.items()]
-        self.source = self.write(name, arguments, gradients)
+        self.source = self.write(name, arguments, gradients, cotangent)
         self.run: Callable[..., Any] = define(name, self.source, writer.namespace)
         self.backward: Callable[..., Any] | None = None
         if cotangent is not None:
@@ -79,9 +89,9 @@ class Program:
         known: dict[int, str] = {}
         for text, _, _, _, value in self.dependencies.guards:
             if isinstance(value, Tensor | np.ndarray):
-                known[id(value._data if isinstance(value, Tensor) else value)] = text
+                known[id(value._array if isinstance(value, Tensor) else value)] = text
         for module in reversed(self.dependencies.modules.values()):
-            known |= {id(p._data): name for name, p in module.named_parameters()}
+            known |= {id(p._array): name for name, p in module.named_parameters()}
             known |= {id(a): name for name, a in module.named_buffers()}
         for memory in recording.memories.values():
             if memory.value is not None and not memory.value.name:
@@ -95,15 +105,17 @@ class Program:
 
     def flatten(self, result: Any) -> Callable[[Sequence[Array], Any], Any]:
         """A function that builds the result of a run from copies of its arrays (and a node, if it has a graph)."""
-        if isinstance(result, Tensor) and isinstance(result._data, RecordingArray):
-            k = self.place(result._data.value)
+        if isinstance(result, Tensor) and isinstance(result._array, RecordingArray):
+            k = self.place(result._array.value)
             graph = result._node is not None and result._node.requires_grad and not isinstance(result._node, Leaf)
-            return lambda arrays, node: Tensor._of(arrays[k], of(node, arrays[k]) if graph else None)
+            return lambda arrays, node: Tensor._of(np.asarray(arrays[k]), of(node, arrays[k]) if graph else None)
         if isinstance(result, RecordingArray):
             k = self.place(result.value)
-            if not isinstance(result.value.sample, np.ndarray | np.generic):
-                return lambda arrays, node: arrays[k]
-            return lambda arrays, node: arrays[k][()] if arrays[k].ndim == 0 else arrays[k]
+            if isinstance(result.value.sample, np.ndarray):
+                return lambda arrays, node: np.asarray(arrays[k])
+            if isinstance(result.value.sample, np.generic):
+                return lambda arrays, node: arrays[k][()]
+            return lambda arrays, node: arrays[k]
         if isinstance(result, tuple | list):
             parts = [self.flatten(item) for item in result]
             kind = type(result)
@@ -122,7 +134,11 @@ class Program:
     # -- source --------------------------------------------------------------------------------------------------------
 
     def write(
-        self, name: str, arguments: Sequence[tuple[Any, Value | None]], gradients: list[tuple[Leaf, Value | None]]
+        self,
+        name: str,
+        arguments: Sequence[tuple[Any, Value | None]],
+        gradients: list[tuple[Leaf, Value | None]],
+        cotangent: Value | None,
     ) -> str:
         writer = self.writer
         names, checks = [], []
@@ -135,7 +151,7 @@ class Program:
             names.append(n := writer.names[value])
             if isinstance(given, Tensor):
                 tensor = writer.bind(type(given), type(given).__name__)
-                checks += [f"if type({n}) is not {tensor} or {n}.requires_grad: return STALE", f"{n} = {n}._data"]
+                checks += [f"if type({n}) is not {tensor} or {n}.requires_grad: return STALE", f"{n} = {n}._array"]
             elif value.memory.kind == "number":
                 checks.append(f"if type({n}) is not {type(given).__name__}: return STALE")
                 continue
@@ -144,13 +160,20 @@ class Program:
             array = writer.bind(getattr(np, kind), kind)
             test = f"not isinstance({n}, generic)" if kind == "generic" else f"type({n}) is not {array}"
             dtype = writer.argument(sample.dtype)
-            checks.append(f"if {test} or {n}.shape != {sample.shape} or {n}.dtype is not {dtype} or {n}.strides != {sample.strides}: return STALE")
+            checks.append(
+                f"if {test} or {n}.shape != {sample.shape} or {n}.dtype is not {dtype} or {n}.strides != {sample.strides}: return STALE"
+            )
         counter = writer.bind(changes(), "changes")
         noted = writer.bind([changes()[0]], "noted", "noted")
         self.noted = writer.namespace[noted]
         unchanged = writer.bind(self.unchanged, "unchanged")
         checks.append(f"if {counter}[0] != {noted}[0] and not {unchanged}(): return STALE")
         for text, form, container, key, value in self.dependencies.guards:
+            if form == "members":
+                held = writer.bind(container, text.partition(".")[0], ("container", id(container)))
+                then = writer.bind(value, "members_before", ("was", text, id(container)))
+                checks.append(f"if {writer.bind(members, 'members')}({held}) != {then}: return STALE")
+                continue
             before = writer.bind(value, f"was_{text}", ("was", text, id(container)))
             holder = writer.bind(container, f"{text}_{form}", ("container", id(container)))
             now = {
@@ -158,12 +181,19 @@ class Program:
                 "attribute": f"{holder}.{key}", "truth": f"{holder}[{key!r}]",
             }[form]  # fmt: skip
             if form == "truth":
-                if isinstance(value, bool) or not value:
-                    checks.append(f"if {'not ' if value else ''}{now}: return STALE")
+                checks.append(f"if {'not ' if value else ''}{now}: return STALE")
                 continue
             if form == "item" and isinstance(container, list | dict):
                 checks.append(f"if len({holder}) != {len(container)}: return STALE")
-            checks.append(f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE")
+            checks.append(
+                f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE"
+            )
+        for call in self.plan.forward:
+            if call.form == "host" and call.args:
+                optimizer = call.function.__self__
+                seen = writer.bind(SameSteps(optimizer, call.args[1]), "steps", ("steps", id(call)))
+                held = writer.bind(optimizer, "optimizer", ("container", id(optimizer)))
+                checks.append(f"if {held}._uneven != {seen}.seen and not {seen}.same(): return STALE")
         for leaf, value in gradients:  # type: ignore[assignment]
             owner = writer.bind(leaf, "leaf", ("leaf", id(leaf)))
             if value is None:
@@ -173,11 +203,25 @@ class Program:
                 writer.names[value] = n = writer.fresh(value.name)
                 checks.append(f"if ({n} := {owner}.grad) is None: return STALE")
         lines = writer.lines(self.plan.forward)
+        if cotangent is not None:
+            later = writer.lines(self.plan.backward)
+            wanted = [name for name in missing(later, writer.namespace) if name != writer.names[cotangent]]
+            if wanted:
+                saved = writer.bind([], "saved", "kept for backward")
+                checks += [f"{name} = {name}.copy('K')" for name in wanted if name in names]
+                lines += ["", f"{saved}[:] = {', '.join(wanted)}{',' * (len(wanted) == 1)}"]
+                later = [f"{', '.join(wanted)}{',' * (len(wanted) == 1)} = {saved}", *later]
+            self.later = later
         effects = self.effects()
         self.first_effect = 1 + len(checks) + self.first_line_with_effect(lines)
-        copies = [f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results]
-        finish = writer.bind(self.finish, "result")
-        body = [*checks, *lines, "", *effects, f"return {finish}(({', '.join(copies)}{',' * (len(copies) == 1)}))"]
+        copies = [
+            f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results
+        ]
+        if self.plain_tensor:
+            returned = f"return {writer.bind(Tensor._of, 'tensor')}({copies[0]})"
+        else:
+            returned = f"return {writer.bind(self.finish, 'result')}(({', '.join(copies)}{',' * (len(copies) == 1)}))"
+        body = [*checks, *lines, "", *effects, returned]
         return f"def {name}({', '.join(names)}):\n" + "\n".join(f"    {line}" if line else "" for line in body) + "\n"
 
     def first_line_with_effect(self, lines: list[str]) -> int:
@@ -193,9 +237,15 @@ class Program:
         writer = self.writer
         written = {memory for call in self.plan.forward for memory in call.writes if memory.kind == "external"}
         lines = []
-        storages = [writer.bind(m.leaf.storage, "storage", ("storage", id(m.leaf))) for m in ordered(written) if m.leaf is not None]
+        storages = [
+            writer.bind(m.leaf.storage, "storage", ("storage", id(m.leaf)))
+            for m in ordered(written)
+            if m.leaf is not None
+        ]
         if storages:
-            lines.append(" = ".join(f"{s}._reading" for s in storages) + " = None  # what was read of these is out of date")
+            lines.append(
+                " = ".join(f"{s}._reading" for s in storages) + " = None  # what was read of these is out of date"
+            )
         self.loans: list[tuple[Leaf, Loan]] = []
         for leaf, value in self.lent.items():
             loan = Loan(None)  # type: ignore[arg-type]
@@ -213,9 +263,8 @@ class Program:
 
     def write_backward(self, name: str, cotangent: Value) -> str:
         writer = self.writer
-        lines = writer.lines(self.plan.backward)
         grads = [f"{writer.value(g.value)}.copy()" for g in self.captured.values()]
-        body = [*lines, "", f"return ({', '.join(grads)}{',' * (len(grads) == 1)})"]
+        body = [*self.later, "", f"return ({', '.join(grads)}{',' * (len(grads) == 1)})"]
         return f"def {name}({writer.names[cotangent]}):\n" + "\n".join(f"    {x}" if x else "" for x in body) + "\n"
 
     # -- running -------------------------------------------------------------------------------------------------------
@@ -223,6 +272,8 @@ class Program:
     def unchanged(self) -> bool:
         """Asked after some module, flag or hook has changed: whether it matters here."""
         if any(leaf.hooks for leaf in self.leaves) or not self.dependencies.unchanged():
+            return False
+        if [leaf.requires_grad for leaf in self.leaves] != self.trained:
             return False
         if any(memory.array is not leaf.storage.array for leaf, memory in self.arrays_of_leaves()):
             return False
@@ -236,7 +287,6 @@ class Program:
         return self._arrays
 
     def finish(self, arrays: Sequence[Array]) -> Any:
-        self.runs += 1
         return self.result(arrays, self.node())
 
     def node(self) -> Any:
@@ -273,12 +323,8 @@ class Program:
     def why_stale(self, arguments: Sequence[Any]) -> str:
         """Which of the things that the program depends on is another now."""
         for text, form, container, key, before in self.dependencies.guards:
-            if form in ("cell", "global", "item", "attribute", "truth"):
-                now = container.cell_contents if form == "cell" else (
-                    getattr(container, key) if form == "attribute" else container[key]
-                )  # fmt: skip
-                if differs(now, before):
-                    return text
+            if changed(form, before, current(form, container, key)):
+                return text
         return "" if self.dependencies.unchanged() else "an attribute of a module"
 
     def summary(self) -> str:
@@ -293,6 +339,24 @@ class Program:
                 leaf._grad = None
 
 
+class SameSteps:
+    """Whether the step counts of an optimiser's parameters are as far apart as they were while recording."""
+
+    def __init__(self, optimizer: Any, parameters: Sequence[Tensor]) -> None:
+        self.optimizer, self.parameters = optimizer, parameters
+        self.leads: list[int] | None = None
+        self.seen = -1
+
+    def same(self) -> bool:
+        leads = self.optimizer._leads(self.parameters)
+        if self.leads is None:  # the first run, which is that of the recorded call
+            self.leads = leads
+        if leads != self.leads:
+            return False
+        self.seen = self.optimizer._uneven
+        return True
+
+
 def of(node: Any, array: Array) -> Any:
     """`node` as the one that made `array`."""
     if node is not None:
@@ -304,7 +368,7 @@ class Compiled(Function):
     """The node of what a compiled function returned: `backward()` runs the program's second half."""
 
     def __init__(self, program: Program) -> None:
-        self.program, self.run = program, program.runs
+        self.program, self.run = program, program.runs + 1
         self.edges = tuple(program.captured)
         self.readings = tuple([leaf.storage.read() for leaf in program.leaves])
         self.needs = (True,) * len(self.edges)
@@ -320,6 +384,14 @@ class Compiled(Function):
         assert self.program.backward is not None
         gradients: tuple[Array, ...] = self.program.backward(dy)
         return gradients
+
+
+def missing(lines: Sequence[str], namespace: Mapping[str, Any]) -> list[str]:
+    """The names that these lines use and that neither they nor the namespace define."""
+    body = "".join(f"    {line}\n" for line in lines if line)
+    code = compile(f"def f():\n    pass\n{body}", "<backward>", "exec").co_consts[0]
+    used = {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}
+    return sorted(used - namespace.keys() - vars(builtins).keys())
 
 
 def ordered(memories: set[Memory]) -> list[Memory]:

@@ -18,8 +18,8 @@ import numpy as np
 from npgrad.compile.place import place_of
 from npgrad.compile.runtime import Opaque
 from npgrad.compile.stand_in import GeneratorStandIn, RecordingArray
-from npgrad.compile.trace import Call, CompileError, Memory, Place, Value, is_array, replaced
-from npgrad.engine.arrays import StandIn
+from npgrad.compile.trace import Call, CompileError, Memory, Value, is_array, replaced, values_in
+from npgrad.engine.arrays import Array, StandIn
 from npgrad.engine.function import OURS, Function
 from npgrad.engine.node import Leaf, Loan
 
@@ -28,8 +28,11 @@ __all__ = ["Recording", "Unrecordable"]
 _HERE = join(dirname(__file__), "")
 _REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.amax: np.maximum, np.min: np.minimum}
 _REDUCTIONS |= {np.amin: np.minimum, np.any: np.logical_or, np.all: np.logical_and}
-_KNOWN = frozenset({np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.can_cast, np.min_scalar_type})
+_KNOWN = frozenset(
+    {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.can_cast, np.min_scalar_type}
+)
 _MADE = {np.zeros_like: 0, np.ones_like: 1, np.full_like: None, np.empty_like: 0}
+_PRINTED = frozenset({np.array2string, np.array_repr, np.array_str})
 _CLOSED = (
     "an array or tensor made inside a compiled function was used after the call. What a compiled function computes "
     "lives in memory of its own, which the next call uses again: return it."
@@ -65,6 +68,8 @@ class Recording:
         """The objects whose methods are called at each run."""
         self.undo: list[Callable[[], None]] = []
         self.saved: set[int] = set()
+        self.scalars: dict[Memory, Array] = {}
+        """Arrays without axes, for memories that hold one number."""
         self.decided: set[Value] = set()
         self.errors = np.geterr()
         self.captured: dict[Leaf, Any] | None = None
@@ -140,9 +145,16 @@ class Recording:
         if type(node) in self.opaque:
             return self.opaque_forward(node, arrays, options)
         if node.check is not None:
-            node.check(*arrays, **options)
+            try:
+                node.check(*arrays, **options)
+            except (CompileError, Unrecordable) as error:  # it is about to raise, and says what it found
+                raise Eager(f"the check of {type(node).__name__} reads values") from error
         y = node.forward(*arrays, **options)
-        return y if isinstance(y, StandIn) else self.lift(np.asarray(y))
+        if not isinstance(y, RecordingArray):
+            return self.lift(np.asarray(y))
+        if self.scalar(y.value.memory) and isinstance(y.value.sample, np.generic):
+            y.value.sample = self.in_a_run(y.value)  # as the array of a tensor is one
+        return y
 
     def host(self, call: Callable[..., Any], *args: Any) -> Any:
         """Make a call that changes Python objects, now and at each run; its numbers are looked up at each run."""
@@ -154,6 +166,7 @@ class Recording:
         note = self.note("host", call, (), {})
         note.args = args
         found: list[tuple[int, str, Value]] = []
+        fixed: list[tuple[int, str, Any]] = []
         made: dict[int, dict[str, Any]] = {}
 
         def stand_ins(k: int, numbers: dict[str, Any]) -> dict[str, Any]:
@@ -162,6 +175,7 @@ class Recording:
                 for name, number in numbers.items():
                     if type(number) is not float:
                         given[name] = number
+                        fixed.append((k, name, number))
                         continue
                     value = Value(number, Memory("number"))
                     value.memory.value = value
@@ -171,6 +185,7 @@ class Recording:
             return made[id(numbers)]
 
         note.out = found  # type: ignore[assignment]
+        note.kwargs = {"fixed": fixed}
         return [stand_ins(k, numbers) for k, numbers in enumerate(result or ())]
 
     def refuse(self, what: str) -> NoReturn:
@@ -203,7 +218,12 @@ class Recording:
                 self.cannot("gives out= by position")
             if not {"initial", "where"} & {key for key, x in given.items() if x is not None}:
                 return self.reduction(
-                    ufunc, inputs[0], given.get("axis", 0), given.get("dtype"), out and out[0], given.get("keepdims", False)
+                    ufunc,
+                    inputs[0],
+                    given.get("axis", 0),
+                    given.get("dtype"),
+                    out and out[0],
+                    given.get("keepdims", False),
                 )
         return self.made("ufunc_method", getattr(ufunc, method), inputs, options, out and out[0])
 
@@ -212,6 +232,8 @@ class Recording:
 
     def function(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of one of NumPy's functions."""
+        if function in _PRINTED:
+            self.read(args[0].value, "printing it")
         if function in _KNOWN:
             return function(*self.samples(args), **self.samples(kwargs))
         if function in _MADE:
@@ -278,7 +300,7 @@ class Recording:
 
     def read(self, value: Value, how: str) -> NoReturn:
         """Refuse to give out a number: by the user's function for good, by a rule for recording."""
-        if in_rule():
+        if current_function() is not None:
             self.cannot(f"reads a value ({how})")
         raise CompileError(
             f"{user_line()}: {how} reads a value while the function is recorded; a compiled run could not stop there. "
@@ -348,13 +370,7 @@ class Recording:
 
     def result(self, call: Call, result: Any) -> RecordingArray:
         """The stand-in for the result of `call`: a view of what it was taken from, or new memory."""
-        shared = None
-        if isinstance(result, np.ndarray) and call.form not in ("ufunc", "reduce", "copy", "make"):
-            for memory in call.reads:
-                whole = memory.value.sample if memory.value is not None else None
-                if isinstance(whole, np.ndarray) and result.size and np.may_share_memory(result, whole):
-                    shared = memory
-                    break
+        shared = self.source_of(call, result) if call.form not in ("ufunc", "reduce", "copy", "make") else None
         if shared is not None:
             value = Value(result, shared, view=call)
         else:
@@ -367,6 +383,36 @@ class Recording:
         value.name = call.place.name
         call.out = value
         return RecordingArray(self, value)
+
+    def source_of(self, call: Call, result: Any) -> Memory | None:
+        """The memory that `result` is a view of, if it is one.
+
+        What is a NumPy scalar while recording, and has no views, is in a run an array without axes.
+        """
+        if any(self.scalar(value.memory) for value in values_in((call.args, call.kwargs))):
+            args, kwargs = replaced((call.args, call.kwargs), self.in_a_run)
+            result = perform(call.form, call.function, args, kwargs, None)
+        if isinstance(result, np.ndarray) and result.size:
+            for memory in call.reads:
+                whole = memory.value and self.in_a_run(memory.value)
+                if isinstance(whole, np.ndarray) and np.may_share_memory(result, whole):
+                    return memory
+        return None
+
+    def scalar(self, memory: Memory) -> bool:
+        """Whether this memory, an array without axes in a run, began as a NumPy scalar."""
+        if memory.kind == "argument" or memory.value is None:
+            return False
+        return memory in self.scalars or isinstance(memory.value.sample, np.generic)
+
+    def in_a_run(self, value: Value) -> Any:
+        """What a value is in a run: its sample, or an array in the place of a NumPy scalar."""
+        if not self.scalar(value.memory):
+            return value.sample
+        if value.view is None:
+            return self.scalars.setdefault(value.memory, np.array(value.sample))
+        args, kwargs = replaced((value.view.args, value.view.kwargs), self.in_a_run)
+        return perform(value.view.form, value.view.function, args, kwargs, None)
 
     def several(self, form: str, function: Any, args: Any, kwargs: Any, results: Any) -> Any:
         self.cannot(f"uses np.{getattr(function, '__name__', function)}, which has several results")
@@ -464,7 +510,7 @@ class Recording:
         self.closed = True
 
 
-class Eager(Exception):
+class Eager(BaseException):
     """The step did something that is done eagerly; the message says what."""
 
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from npgrad.compile.trace import Value
 from npgrad.engine.arrays import Array, StandIn
-
-if TYPE_CHECKING:
-    from npgrad.compile.recorder import Recording
 
 __all__ = ["GeneratorStandIn", "RecordingArray"]
 
@@ -28,7 +25,7 @@ class RecordingArray(StandIn):
     __array_priority__ = 1000
     __hash__ = object.__hash__
 
-    def __init__(self, recording: Recording, value: Value) -> None:
+    def __init__(self, recording: Any, value: Value) -> None:
         self.recording, self.value = recording, value
 
     @property
@@ -97,6 +94,9 @@ class RecordingArray(StandIn):
     def __format__(self, spec: str) -> str:
         return repr(self)  # in an error message, say
 
+    def number(self) -> Any:
+        return self.recording.plain("operator", float, (self,))
+
     # -- indexing ------------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
@@ -149,7 +149,9 @@ class RecordingArray(StandIn):
     def copy(self, order: str = "C") -> Any:
         return self.recording.plain("copy", None, (self,), {"order": order})
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         if not copy and self.dtype == np.dtype(dtype):
             return self
         return self.recording.plain("copy", None, (self,), {"order": order, "dtype": np.dtype(dtype)})
@@ -221,7 +223,7 @@ for _name, _ufunc in {"neg": np.negative, "pos": np.positive, "abs": np.absolute
 class GeneratorStandIn(StandIn):
     """Stands in for a random generator: what is drawn while recording is drawn anew at each run."""
 
-    def __init__(self, recording: Recording, generator: np.random.Generator) -> None:
+    def __init__(self, recording: Any, generator: np.random.Generator) -> None:
         self.recording, self.generator = recording, generator
 
     def __getattr__(self, name: str) -> Any:

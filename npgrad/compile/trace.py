@@ -51,7 +51,7 @@ class Memory:
 class Value:
     """An array (or number) of the recording. `sample` is what it was while recording."""
 
-    __slots__ = ("call", "memory", "name", "sample", "view")
+    __slots__ = ("call", "memory", "name", "same", "sample", "view")
 
     def __init__(self, sample: Any, memory: Memory, view: Call | None = None) -> None:
         self.sample = sample
@@ -59,6 +59,8 @@ class Value:
         self.view = view
         """The call that takes this view of its memory; None for a value that is the whole."""
         self.call: Call | None = None
+        self.same: Value | None = None
+        """The value that this one was a copy of, if nobody can tell them apart."""
         self.name = ""
 
 

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from npgrad.compile import runtime
+from npgrad.compile.guards import differs
 from npgrad.compile.plan import Plan, dynamic, takes_out
 from npgrad.compile.recorder import perform
-from npgrad.compile.trace import Call, Value, replaced
+from npgrad.compile.tiles import Tiles
+from npgrad.compile.trace import Call, Memory, Value, replaced
 
 __all__ = ["Writer"]
 
@@ -31,12 +33,13 @@ _numbers = itertools.count(1)
 class Writer:
     """Writes a function and makes the objects that its names stand for."""
 
-    def __init__(self, plan: Plan, arguments: Sequence[Value]) -> None:
+    def __init__(self, plan: Plan, arguments: Sequence[Value], reserved: Sequence[str]) -> None:
         self.plan = plan
         self.namespace: dict[str, Any] = {"STALE": runtime.STALE, "tick": runtime.tick}
         self.names: dict[Any, str] = {}
-        self.taken: set[str] = {*keyword.kwlist, *self.namespace, "np"}
+        self.taken: set[str] = {*keyword.kwlist, *self.namespace, *reserved, "np", "float", "isinstance", "len", "type"}
         self.casts: set[str] = set()
+        self.tile, self.inside = 0, frozenset[Memory]()
         self.lasted = False
         self.drawn: list[str] = []
         for value in arguments:
@@ -64,12 +67,19 @@ class Writer:
         return self.names[key]
 
     def value(self, value: Value) -> str:
+        """How a value is written: its name, and within a loop over tiles the rows that are its turn."""
+        name = self.name(value)
+        rows = self.tile and np.ndim(value.sample) and np.shape(value.sample)[0] == self.tile
+        return f"{name}[rows]" if rows and value.memory not in self.inside else name
+
+    def name(self, value: Value) -> str:
         """The name of a value."""
-        whole = value.memory.value
-        if value.view is None and whole is not None and whole is not value:
-            return self.value(whole)  # a copy that was dropped
+        if value.same is not None:
+            return self.name(value.same)
         if value not in self.names:
-            if value.memory.kind in ("planned", "external", "constant") and not (value.view is not None and dynamic(value)):
+            if value.memory.kind in ("planned", "external", "constant") and not (
+                value.view is not None and dynamic(value)
+            ):
                 array = self.array(value)
                 name = self.described(value)
                 key = (name, array.ctypes.data, array.shape, array.strides, array.dtype)
@@ -96,6 +106,8 @@ class Writer:
 
     def array(self, value: Value) -> Any:
         """The array that a value is in every run."""
+        if value.same is not None:
+            return self.array(value.same)
         if value.view is None:
             whole = value.memory.value
             assert whole is not None and value.memory.array is not None
@@ -103,7 +115,9 @@ class Writer:
         call = value.view
         args, kwargs = replaced((call.args, call.kwargs), self.array)
         array = perform(call.form, call.function, args, kwargs, None)
-        if array.shape != np.shape(value.sample) or not np.may_share_memory(array, value.memory.array) and array.size:
+        if (value.memory not in self.inside and array.shape != np.shape(value.sample)) or (
+            not np.may_share_memory(array, value.memory.array) and array.size
+        ):
             raise AssertionError(f"a view changed: {call.form} {call.function}")
         return array
 
@@ -143,7 +157,11 @@ class Writer:
         if type(number) not in (int, float) or set(call.kwargs) - {"order"}:
             return [], self.argument(x)
         kinds = {np.asarray(a.sample).dtype for a in call.args if isinstance(a, Value) and a.memory.kind != "number"}
-        if len(kinds) != 1 or (dtype := kinds.pop()).kind not in "fiu" or (dtype.kind in "iu" and type(number) is float):
+        if (
+            len(kinds) != 1
+            or (dtype := kinds.pop()).kind not in "fiu"
+            or (dtype.kind in "iu" and type(number) is float)
+        ):
             return [], self.argument(x)
         if dtype.kind in "iu" and not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
             return [], self.argument(x)
@@ -174,15 +192,32 @@ class Writer:
                 section = call.place.section
                 body += ["", f"# {section}"]
                 if errors:
-                    body.append(f"with {self.bind(np.errstate, 'errstate')}({', '.join(f'{k}={v!r}' for k, v in errors.items())}):")
+                    body.append(
+                        f"with {self.bind(np.errstate, 'errstate')}({', '.join(f'{k}={v!r}' for k, v in errors.items())}):"
+                    )
             last = following is None or following.place[:1] + following.place[2:] != call.place[:1] + call.place[2:]
-            remark = f"  # {call.place.remark}" if last and call.place.remark else ""
+            remark = f"  # {call.place.remark}" if last and call.place.remark and call.form != "tiles" else ""
             written = self.line(call)
             for line in written:
                 line = f"    {line}" if errors else line
                 body.append(f"{line:<60}{remark}" if line.endswith(written[-1]) and remark else line)
-            self.lasted = self.lasted or (call.lasting and call.form in ("host", "setitem", "ufunc", "at", "copyto", "function"))
+            self.lasted = self.lasted or (
+                call.lasting and call.form in ("host", "setitem", "ufunc", "at", "copyto", "function")
+            )
         return body
+
+    def _tiles(self, call: Call) -> list[str]:
+        assert isinstance(call, Tiles)
+        slices = [slice(k, k + call.step) for k in range(0, call.rows, call.step)]
+        name = self.bind(slices, f"tiles_of_{call.step}_rows", ("tiles", call.rows, call.step))
+        self.tile, self.inside = call.rows, call.kwargs["inside"]
+        lines = []
+        for inner in call.inner:
+            remark = f"  # {inner.place.remark}" if inner.place.remark else ""
+            *before, line = self.line(inner)
+            lines += [f"    {text}" for text in before] + [f"    {line:<56}{remark}"]
+        self.tile = 0
+        return [f"for rows in {name}:", *lines]
 
     def line(self, call: Call) -> list[str]:
         write: Callable[[Call], list[str]] = getattr(self, f"_{call.form}")
@@ -209,7 +244,9 @@ class Writer:
         name = self.bind(call.function, call.function.__name__)
         options = {} if call.kwargs.get("order") and len(call.kwargs) == 1 else call.kwargs  # the memory has that order
         tail = "".join(f", {key}={self.argument(x)}" for key, x in options.items())
-        return [*lines, f"{name}({', '.join(operands)}, {self.target(call)}{tail})"]
+        # NumPy 2.4 deprecates the third argument by position for these two.
+        out = "out=" if call.function in (np.maximum, np.minimum) else ""
+        return [*lines, f"{name}({', '.join(operands)}, {out}{self.target(call)}{tail})"]
 
     def _reduce(self, call: Call) -> list[str]:
         x, axis, dtype, keepdims = call.args
@@ -228,7 +265,11 @@ class Writer:
     def _operator(self, call: Call) -> list[str]:
         args = [self.argument(x) for x in call.args]
         symbol = _SYMBOLS.get(call.function.__name__)
-        text = f"{args[0]} {symbol} {args[1]}" if symbol else f"{self.bind(call.function, call.function.__name__)}({args[0]})"
+        text = (
+            f"{args[0]} {symbol} {args[1]}"
+            if symbol
+            else f"{self.bind(call.function, call.function.__name__)}({args[0]})"
+        )
         return [f"{self.target(call)} = {text}"]
 
     def _ufunc_method(self, call: Call) -> list[str]:
@@ -266,7 +307,9 @@ class Writer:
 
     def _method(self, call: Call) -> list[str]:
         args = [self.argument(x) for x in call.args]
-        return [f"{self.target(call)} = {args[0]}.{call.function}({', '.join(args[1:])}{self.options(call).removeprefix(', ') if len(args) == 1 else self.options(call)})"]
+        return [
+            f"{self.target(call)} = {args[0]}.{call.function}({', '.join(args[1:])}{self.options(call).removeprefix(', ') if len(args) == 1 else self.options(call)})"
+        ]
 
     def _attribute(self, call: Call) -> list[str]:
         return [f"{self.target(call)} = {self.argument(call.args[0])}.{call.function}"]
@@ -316,10 +359,22 @@ class Writer:
         owner = getattr(call.function, "__self__", None)
         name = self.bind(call.function, call.function.__name__, ("host", id(owner), call.function))
         text = f"{name}({', '.join(self.bind(x, {dict: 'group', list: 'parameters'}.get(type(x), 'given')) for x in call.args)})"
-        if not call.out:
+        # Flags that are options of the group have been compared before; others have to be what they were.
+        options = call.args[0] if call.args and isinstance(call.args[0], dict) else {}
+        fixed = [(k, key, x) for k, key, x in call.kwargs["fixed"] if differs(options.get(key), x)]
+        if not call.out and not fixed:
             return [text]
         numbers = self.fresh("numbers")
-        return [f"{numbers} = {text}", *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in call.out if v in self.plan.used]]  # type: ignore[attr-defined]
+        late = self.bind(runtime.late, "late") if fixed else ""
+        guards = [
+            f"if {self.bind(differs, 'differs')}({numbers}[{k}][{key!r}], {self.argument(x)}): {late}({call.place.section!r})"
+            for k, key, x in fixed
+        ]
+        return [
+            f"{numbers} = {text}",
+            *guards,
+            *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in call.out if v in self.plan.used],
+        ]  # type: ignore[attr-defined]
 
     def _opaque(self, call: Call) -> list[str]:
         function = call.function.function.__name__

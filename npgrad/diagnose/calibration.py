@@ -144,7 +144,7 @@ def _pass(model: Module, x: Array, chunk: int, norms: Sequence[Module], done: se
 
     def see(module: Module, inputs: tuple[Any, ...], output: object) -> None:
         nonlocal sums
-        a = inputs[0]._data
+        a = inputs[0]._array
         if sums is None:
             sums = _Sums(module, a.shape[1])
         if sums.module is module:

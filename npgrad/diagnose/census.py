@@ -153,7 +153,7 @@ def _seeing(model: Module, chosen: Choice, see: Callable[[str, Module, Array], N
 
             def hook(module: Module, inputs: Any, output: Any, name: str = name) -> None:
                 if isinstance(output, Tensor):
-                    see(name, module, output._data)
+                    see(name, module, output._array)
 
             removers.append(module.register_forward_hook(hook))
     try:

@@ -182,9 +182,9 @@ def read_layers(model: Module) -> list[Layer]:
         if any(isinstance(item, Module) for _, item in module._members()) or isinstance(module, passed):
             continue
         if isinstance(module, nn.Linear):
-            W = module.weight._data.astype(np.float64)
+            W = module.weight._array.astype(np.float64)
             gain = float(np.sqrt(np.mean(W * W)) * math.sqrt(W.shape[0]))
-            bias = 0.0 if module.bias is None else float(np.sqrt(np.mean(module.bias._data.astype(np.float64) ** 2)))
+            bias = 0.0 if module.bias is None else float(np.sqrt(np.mean(module.bias._array.astype(np.float64) ** 2)))
             layers.append(Layer(W.shape[0], W.shape[1], gain, "linear", bias_std=bias))
             continue
         if not layers:
@@ -192,7 +192,7 @@ def read_layers(model: Module) -> list[Layer]:
         norm = _norm_of(module)
         if norm is not None:
             weight = getattr(module, "weight", None)
-            scale = 1.0 if weight is None else float(np.sqrt(np.mean(weight._data.astype(np.float64) ** 2)))
+            scale = 1.0 if weight is None else float(np.sqrt(np.mean(weight._array.astype(np.float64) ** 2)))
             layers[-1] = layers[-1]._replace(norm=norm, norm_gain=scale)
         elif isinstance(module, known):
             layers[-1] = layers[-1]._replace(activation=module)

@@ -9,7 +9,18 @@ from weakref import ReferenceType, ref
 
 import numpy as np
 
-__all__ = ["Array", "Axis", "Reading", "StandIn", "Storage", "as_array", "changes", "note_change", "tick", "unbroadcast"]
+__all__ = [
+    "Array",
+    "Axis",
+    "Reading",
+    "StandIn",
+    "Storage",
+    "as_array",
+    "changes",
+    "note_change",
+    "tick",
+    "unbroadcast",
+]
 
 # What numpy.typing calls NDArray[Any]; importing that would take longer than the rest of this file.
 Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
@@ -34,6 +45,10 @@ def changes() -> list[int]:
 class StandIn:
     """Base of what stands in for an array while `npgrad.compile` records: it answers like one, and is none."""
 
+    def number(self) -> Any:
+        """What stands in for `float()` of it, which Python would insist on getting at once."""
+        raise NotImplementedError
+
 
 def as_array(x: Any) -> Array:
     """`x` as a native-endian numeric array, `x` itself if it is one.
@@ -43,7 +58,7 @@ def as_array(x: Any) -> Array:
     if type(x) is np.ndarray and x.dtype.kind in "biufc" and x.dtype.isnative:
         return x
     if isinstance(x, StandIn):
-        return x  # type: ignore[return-value]
+        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))  # type: ignore[attr-defined, no-any-return]
     a = np.asarray(x)
     if a.dtype.kind not in "biufc":
         kind = type(x).__name__

@@ -39,6 +39,8 @@ from npgrad.engine.tensor import Tensor
 __all__ = ["Function"]
 
 _PACKAGE = join(dirname(dirname(__file__)), "")
+# What the graph keeps on a node: a rule that saved something under such a name would read something else in backward.
+_TAKEN = frozenset(vars(Node)) | {"out_shape", "out_dtype"}
 # Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
 _WEAK = frozenset({float, int, bool, complex, type(None)})
 
@@ -95,7 +97,7 @@ class Function(Node):
                     edge = None
                 elif mode.grad:
                     tracked = True
-                x = x._data
+                x = x._array
             elif type(x) not in _WEAK:
                 plain.append(len(arrays))
                 x = as_array(x)
@@ -105,7 +107,8 @@ class Function(Node):
         if tracked:
             node.needs = tuple([edge is not None for edge in edges])
             for k in plain:
-                arrays[k] = arrays[k].copy()
+                a = arrays[k] if mode.recorder is None else mode.recorder.lift(arrays[k])
+                arrays[k] = a.copy()
         if mode.holomorphic:
             arrays, options = entering(arrays, [tracked and edge is not None for edge in edges], options)
         if mode.recorder is not None:
@@ -118,6 +121,11 @@ class Function(Node):
             y = leaving(y, arrays, cls.__name__)
         elif type(y) is not np.ndarray:
             y = as_array(y)
+        if not _TAKEN.isdisjoint(node.__dict__):
+            name = min(_TAKEN.intersection(node.__dict__))
+            raise RuntimeError(
+                f"forward of {cls.__name__} set self.{name}, which the graph uses for itself. Choose another name."
+            )
         if not tracked:
             return Tensor._of(y if mode.recorder is not None else unshared(y, arrays))
         if leaves:

@@ -38,7 +38,6 @@ class Recorder(Protocol):
         Its object has a method `_snapshot`, which returns a function that undoes what calls have changed since.
         """
 
-
     def refuse(self, what: str) -> None:
         """Raise: the recorded function did something that a program cannot do."""
 

@@ -89,24 +89,24 @@ class Node:
         assert self.edges is not None
         edge = self.edges[k]
         assert edge is not None
-        g = as_array(g)
-        if g.shape != edge.out_shape:
+        dx = as_array(g)
+        if dx.shape != edge.out_shape:
             try:
-                g = as_array(unbroadcast(g, edge.out_shape))
+                dx = as_array(unbroadcast(dx, edge.out_shape))
             except ValueError as error:
                 raise RuntimeError(
                     f"backward of {self.describe()} returned a gradient of the wrong shape for input {k}: {error}. "
                     "Return the input's own shape, or one that the input broadcasts to."
                 ) from None
-        if g.dtype != edge.out_dtype:
+        if dx.dtype != edge.out_dtype:
             if edge.out_dtype.kind not in "fc":
                 raise TypeError(
                     f"backward of {self.describe()} reached input {k}, which is {edge.out_dtype}: a gradient there "
                     "would be rounded to whole numbers. Give integers no gradient, or let forward return floats."
                 )
-            real = g.dtype.kind == "c" and edge.out_dtype.kind != "c"
-            g = np.asarray(g.real if real else g, edge.out_dtype)
-        return g
+            part = dx.real if dx.dtype.kind == "c" and edge.out_dtype.kind != "c" else dx
+            return part.astype(edge.out_dtype)
+        return dx
 
 
 class Leaf(Node):
@@ -122,7 +122,7 @@ class Leaf(Node):
         self._grad: Array | Loan | None = None
 
     @property
-    def grad(self) -> Array | None:  # type: ignore[override]
+    def grad(self) -> Array | None:
         recorder = MODE.get().recorder
         if recorder is not None:
             recorder.leaf(self, reading=True)

@@ -7,10 +7,9 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, StandIn, as_array, owned
+from npgrad.engine.arrays import Array, StandIn, as_array, note_change, owned
 from npgrad.engine.backward import sweep
 from npgrad.engine.holomorphic import lift, values
-from npgrad.engine.arrays import note_change
 from npgrad.engine.mode import MODE
 from npgrad.engine.node import Hook, Leaf, Node
 
@@ -31,13 +30,13 @@ class Tensor:
     booleans).
     """
 
-    _data: Array
+    _array: Array
     _node: Node | None
     __hash__ = object.__hash__
 
     def __init__(self, data: TensorLike, requires_grad: bool = False) -> None:
-        self._data = owned(as_array(data._constant() if isinstance(data, Tensor) else data))
-        self._node = Leaf(self._data)
+        self._array = owned(as_array(data._constant() if isinstance(data, Tensor) else data))
+        self._node = Leaf(self._array)
         if requires_grad:
             self.requires_grad = True
 
@@ -45,7 +44,7 @@ class Tensor:
     def _of(cls, array: Array, node: Node | None = None) -> Tensor:
         """A tensor around `array`, which is not copied."""
         tensor = cls.__new__(cls)
-        tensor._data = array
+        tensor._array = array
         tensor._node = node
         return tensor
 
@@ -56,7 +55,7 @@ class Tensor:
         """
         node = self._node
         if node is None:
-            node = self._node = Leaf(self._data)
+            node = self._node = Leaf(self._array)
         if not isinstance(node, Leaf):
             raise RuntimeError(
                 f"this tensor was computed ({type(node).__name__}); only leaves can be assigned to. "
@@ -72,15 +71,15 @@ class Tensor:
 
         Changing a leaf between forward and backward makes that backward() raise, never silently wrong.
         """
-        if not self.is_leaf or (self._data.dtype.kind == "c" and MODE.get().holomorphic):
+        if not self.is_leaf or (self._array.dtype.kind == "c" and MODE.get().holomorphic):
             return self.numpy()
         recorder = MODE.get().recorder
         if recorder is not None:
-            lifted: Array = recorder.lift(self._data)
+            lifted: Array = recorder.lift(self._array)
             return lifted
         storage = self._leaf().storage
         array = storage.hand_out()
-        self._data = storage.array
+        self._array = storage.array
         return array
 
     @data.setter
@@ -91,19 +90,19 @@ class Tensor:
             raise ValueError(f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one.")
         recorder = MODE.get().recorder
         if recorder is not None:
-            own = recorder.lift(self._data)
+            own = recorder.lift(self._array)
             if new is not own:
                 own[...] = new
         else:
             storage.assign(new)
-            if self._data is not storage.array:
-                self._data = storage.array
+            if self._array is not storage.array:
+                self._array = storage.array
                 note_change()
 
     def numpy(self) -> Array:
         """The values as a read-only array, without a copy."""
-        if isinstance(self._data, StandIn):
-            return self._data
+        if isinstance(self._array, StandIn):
+            return self._array
         view = self._constant().view()
         view.flags.writeable = False
         return view
@@ -111,12 +110,13 @@ class Tensor:
     def _constant(self) -> Array:
         """The array as it looks outside of the graph: inside `holomorphic()`, without derivative as for `grad`."""
         if MODE.get().holomorphic:
-            return values(self._data)
-        return self._data if isinstance(self._data, StandIn) else self._data.view(np.ndarray)
+            constant: Array = values(self._array)
+            return constant
+        return self._array if isinstance(self._array, StandIn) else self._array.view(np.ndarray)
 
     def item(self) -> Any:
         """The one value of a tensor of size 1, as a Python number. Raises ValueError for any other size."""
-        if self._data.size != 1:
+        if self._array.size != 1:
             raise ValueError(f"item() needs a tensor of exactly one element; this one has shape {self.shape}.")
         return self._constant().item()
 
@@ -143,14 +143,14 @@ class Tensor:
                 "Pass on its values: .numpy() for plotting and saving, .detach() for a tensor."
             )
         leaf = self._leaf()
-        own = {name: value for name, value in vars(self).items() if name not in ("_data", "_node")}
+        own = {name: value for name, value in vars(self).items() if name not in ("_array", "_node")}
         grad = None if leaf.grad is None else leaf.grad.copy()
-        return own | {"_data": self._data.copy(), "_requires_grad": leaf.requires_grad, "_grad": grad}
+        return own | {"_array": self._array.copy(), "_requires_grad": leaf.requires_grad, "_grad": grad}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({key: state[key] for key in state if key not in ("_data", "_requires_grad", "_grad")})
-        self._data = owned(state["_data"])
-        self._node = leaf = Leaf(self._data, state["_requires_grad"])
+        self.__dict__.update({key: state[key] for key in state if key not in ("_array", "_requires_grad", "_grad")})
+        self._array = owned(state["_array"])
+        self._node = leaf = Leaf(self._array, state["_requires_grad"])
         leaf.grad = state["_grad"]
 
     # -- the gradient --------------------------------------------------------------------------------------------------
@@ -167,10 +167,10 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
-        kind = self._data.dtype.kind
+        kind = self._array.dtype.kind
         if flag and kind not in "fc":
             raise TypeError(
-                f"only floating-point tensors can require a gradient; got {self._data.dtype}. Write 1.0 for 1, "
+                f"only floating-point tensors can require a gradient; got {self._array.dtype}. Write 1.0 for 1, "
                 "or convert the array before: Tensor(np.asarray(data, np.float32), requires_grad=True)."
             )
         if flag and kind == "c" and not MODE.get().holomorphic:
@@ -180,7 +180,7 @@ class Tensor:
             )
         leaf = self._leaf()
         if flag and kind == "c":
-            self._data = leaf.storage.array = lift(self._data)
+            self._array = leaf.storage.array = lift(self._array)
         leaf.requires_grad = bool(flag)
         note_change()
 
@@ -218,7 +218,7 @@ class Tensor:
                 "backward() on a tensor that does not require a gradient: none of its inputs had requires_grad=True, "
                 "or it was computed under no_grad()."
             )
-        kind = self._data.dtype.kind
+        kind = self._array.dtype.kind
         if kind != "f" and not (kind == "c" and MODE.get().holomorphic):
             raise TypeError(
                 f"backward() on a tensor of dtype {self.dtype}: "
@@ -229,12 +229,12 @@ class Tensor:
                 )
             )
         if grad is None:
-            if self._data.size != 1:
+            if self._array.size != 1:
                 raise RuntimeError(
                     f"backward() without an argument needs a scalar; this tensor has shape {self.shape}. "
                     "Reduce it first (.sum(), .mean()) or pass the derivative with respect to it: backward(dy)."
                 )
-            dy = np.ones_like(self._data)
+            dy = np.ones_like(self._array)
         else:
             dy = as_array(raw(grad))
             if dy.shape != self.shape:
@@ -273,19 +273,19 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._data.shape
+        return self._array.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def ndim(self) -> int:
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
-        return self._data.size
+        return self._array.size
 
     def _facts(self) -> str:
         facts = f"shape={self.shape}, dtype={self.dtype}"
@@ -295,23 +295,23 @@ class Tensor:
 
     def __repr__(self) -> str:
         name = type(self).__name__
-        values = np.array2string(self._data, prefix=name + "(", separator=", ", threshold=60, edgeitems=3, precision=4)
+        values = np.array2string(self._array, prefix=name + "(", separator=", ", threshold=60, edgeitems=3, precision=4)
         return f"{name}({values}, {self._facts()})"
 
     def _repr_html_(self) -> str:
         import html  # here, because it takes milliseconds that only a notebook needs
 
-        values = html.escape(np.array2string(self._data, threshold=200, precision=4))
+        values = html.escape(np.array2string(self._array, threshold=200, precision=4))
         return f"<div><code>{type(self).__name__}</code> {html.escape(self._facts())}<pre>{values}</pre></div>"
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
-        return (self[k] for k in range(len(self._data)))
+        return (self[k] for k in range(len(self._array)))
 
     def __bool__(self) -> bool:
-        return bool(self.item() if isinstance(self._data, StandIn) else self._data)
+        return bool(self.item() if isinstance(self._array, StandIn) else self._array)
 
     # As in PyTorch, a number is a number: `float(loss)` and `losses[k] = loss`, which NumPy does by float(), are how
     # training loops keep a loss, so they are no error although the gradient ends there.
@@ -339,22 +339,22 @@ class Tensor:
     # -- comparisons: NumPy arrays -------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> Any:
-        return self._data == raw(other)
+        return self._array == raw(other)
 
     def __ne__(self, other: object) -> Any:
-        return self._data != raw(other)
+        return self._array != raw(other)
 
     def __lt__(self, other: TensorLike) -> Any:
-        return self._data < raw(other)
+        return self._array < raw(other)
 
     def __le__(self, other: TensorLike) -> Any:
-        return self._data <= raw(other)
+        return self._array <= raw(other)
 
     def __gt__(self, other: TensorLike) -> Any:
-        return self._data > raw(other)
+        return self._array > raw(other)
 
     def __ge__(self, other: TensorLike) -> Any:
-        return self._data >= raw(other)
+        return self._array >= raw(other)
 
     # -- put onto the class by npgrad.bindings -------------------------------------------------------------------------
 
@@ -397,4 +397,4 @@ TensorLike = Tensor | Array | Sequence[Any] | complex
 
 def raw(x: Any) -> Any:
     """The array of a tensor; anything else as it is."""
-    return x._data if isinstance(x, Tensor) else x
+    return x._array if isinstance(x, Tensor) else x

@@ -6,18 +6,22 @@ more of them, `@`, costs nothing: along it a variable is perturbed in all its el
 gives every derivative of the lines that follow in a single evaluation (`truth` in `verify`).
 
 The same code evaluates real arrays and `Holomorphic` ones, for the complex step.
+
+With `noise`, every operation that rounds gets a random relative error of up to `NOISE`: how far a result moves says how
+much rounding it carries (Monte Carlo arithmetic: Parker 1997, "Monte Carlo Arithmetic", UCLA CSD-970002).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from npgrad.engine.holomorphic import Holomorphic, slopes, values
 from npgrad.explain.derivation import Equation
 from npgrad.explain.syntax import (
     Binary,
@@ -35,12 +39,14 @@ from npgrad.explain.syntax import (
     Source,
     children,
 )
-from npgrad.engine.holomorphic import Holomorphic, slopes, values
 
-__all__ = ["Scope", "Value", "Variable"]
+__all__ = ["AMPLIFIED", "Scope", "Value", "Variable"]
 
 Array = NDArray[Any]
 DIRECTIONS = "@"
+AMPLIFIED = 1024
+"""How many times larger than rounding the errors that `noise` makes are, so that they stand out from it."""
+NOISE = AMPLIFIED * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "erf": _erf,
     **{name: getattr(np, name) for name in ("abs", "sign", "floor", "maximum", "minimum", "where")},
 }
+_SELECTING = ("abs", "sign", "floor", "maximum", "minimum", "where", "max", "min")
 _REDUCED: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in ("sum", "mean", "prod", "max", "min")}
 _COMPARISONS: dict[str, Callable[..., Any]] = {
     "<": np.less,
@@ -135,12 +142,13 @@ class Scope:
     source: Source
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Shapes known in advance for names on the left (gradients have the shape of what they belong to)."""
+    noise: np.random.Generator | None = None
 
     def fail(self, problem: str, node: Node) -> DerivationError:
         return DerivationError(problem, node.at, self.source)
 
     def copy(self, **variables: Variable) -> Scope:
-        return Scope({**self.variables, **variables}, self.sizes, self.source, self.shapes)
+        return replace(self, variables={**self.variables, **variables})
 
     # -- how many values an index takes --------------------------------------------------------------------------------
 
@@ -231,19 +239,20 @@ class Scope:
                 return Value(inner.axes, np.asanyarray(np.negative(inner.data)))
             case Binary():
                 left, right = self._value(node.left, sizes), self._value(node.right, sizes)
-                return combine(_power if node.op == "**" else _ARITHMETIC[node.op], left, right)
+                return self.rounded(combine(_power if node.op == "**" else _ARITHMETIC[node.op], left, right))
             case Compare():
-                parts = [self._value(operand, sizes) for operand in node.operands]
+                parts = [self.exactly(operand, sizes) for operand in node.operands]
                 found = Value((), np.asarray(1))
                 for op, left, right in zip(node.ops, parts, parts[1:], strict=False):
                     held = combine(lambda a, b, op=op: _COMPARISONS[op](a, b).astype(int), left, right)
                     found = combine(np.multiply, found, held)
                 return found
             case Delta():
-                left, right = self._value(node.left, sizes), self._value(node.right, sizes)
+                left, right = self.exactly(node.left, sizes), self.exactly(node.right, sizes)
                 return combine(lambda a, b: np.equal(a, b).astype(int), left, right)
             case Call():
-                return combine(_ELEMENTWISE[node.function], *[self._value(a, sizes) for a in node.args])
+                value = combine(_ELEMENTWISE[node.function], *[self._value(a, sizes) for a in node.args])
+                return value if node.function in _SELECTING else self.rounded(value)
             case Size():
                 size = sizes.get(node.letter, self.sizes.get(node.letter))
                 if size is None:
@@ -252,6 +261,20 @@ class Scope:
             case Reduce():
                 return self.reduce(node, sizes)
         raise TypeError(f"not an expression: {node!r}")
+
+    def rounded(self, value: Value) -> Value:
+        """The value with the error that `noise` asks for; integers are exact."""
+        data = value.data
+        if self.noise is None or data.dtype.kind not in "fc":
+            return value
+        error = 1 + self.noise.uniform(-NOISE, NOISE, (2, *data.shape))
+        if isinstance(data, Holomorphic):
+            return Value(value.axes, Holomorphic(data.value * error[0], data.slope * error[1]))
+        return Value(value.axes, np.asarray(data * error[0]))
+
+    def exactly(self, node: Node, sizes: Mapping[str, int]) -> Value:
+        """The value without noise of its own: of an index, or of what is compared and must stay equal."""
+        return (self if self.noise is None else replace(self, noise=None))._value(node, sizes)
 
     def reduce(self, node: Reduce, sizes: Mapping[str, int]) -> Value:
         inside = dict(sizes)
@@ -277,7 +300,11 @@ class Scope:
             value = Value(tuple(sorted(value.axes)), value.data.transpose(np.argsort(value.axes)))
         axis = value.axes.index(letter)
         rest = value.axes[:axis] + value.axes[axis + 1 :]
-        return Value(rest, np.asanyarray(_REDUCED[kind](value.data, axis=axis)))
+        reduced = Value(rest, np.asanyarray(_REDUCED[kind](value.data, axis=axis)))
+        if self.noise is None or kind in _SELECTING:
+            return reduced
+        # The terms carry noise too: a sum that cancels rounds as its terms do.
+        return self.rounded(Value(rest, np.asanyarray(_REDUCED[kind](self.rounded(value).data, axis=axis))))
 
     def element(self, node: Ref, sizes: Mapping[str, int]) -> Value:
         variable = self.variables.get(node.name)
@@ -311,7 +338,7 @@ class Scope:
         """Elements at computed places; a place outside the array holds 0, as padding does."""
         places = []
         for index in node.indices:
-            place = self._value(index, sizes)
+            place = self.exactly(index, sizes)
             if DIRECTIONS in place.axes:
                 raise self.fail("an index must not depend on a differentiated variable", index)
             places.append(place)

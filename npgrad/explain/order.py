@@ -175,6 +175,6 @@ def find(name: str) -> Any:
     for class_name, thing in registry.items():
         if name in applied_by(class_name):
             return thing
-    close = difflib.get_close_matches(name.lower(), list(known), 3, 0.5)
+    close = difflib.get_close_matches(name.lower(), list(known), 3, 0.6)
     hint = f"; close to it: {', '.join(close)}" if close else "; `python -m npgrad.explain` lists what there is"
     raise UnknownName(f"there is no derivation called {name!r}{hint}.")

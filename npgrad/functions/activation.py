@@ -6,13 +6,13 @@ from math import pi, sqrt
 
 import numpy as np
 
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
-from npgrad.functions.error_function import normal_cdf
+from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.arithmetic import div, mul, neg
+from npgrad.functions.error_function import normal_cdf
 from npgrad.functions.reduction import floating
 from npgrad.functions.shape import reshape
-from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = [
     "Elu", "Gelu", "GeluTanh", "LeakyRelu", "Prelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh",

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.matrix_sums import column_mean, column_sum, constant
 from npgrad.functions.shape import moveaxis, reshape
-from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["BatchNorm", "BatchNormInference", "batch_norm"]
 
@@ -268,7 +268,7 @@ def batch_norm(
     Ioffe & Szegedy 2015, algorithms 1 and 2.
     """
     x = x if isinstance(x, Tensor) else Tensor(x)
-    shape = x._data.shape
+    shape = x._array.shape
     if len(shape) != 2:
         check_parameters(shape, raw(weight), raw(bias), running_mean, running_var)
         rows = reshape(moveaxis(x, 1, -1), (-1, shape[1]))

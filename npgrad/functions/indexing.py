@@ -86,7 +86,8 @@ class GetItem(Function):
             # Integers alone read whole rows; numbering these spares numbering every element of the input.
             rows = np.ravel_multi_index(self.key, self.x_shape[: len(self.key)], mode="wrap")
             return places_of_rows(rows, math.prod(self.x_shape[len(self.key) :]))
-        places: Array = constant_array(np.arange(math.prod(self.x_shape)).reshape(self.x_shape))[self.key]
+        every = np.arange(math.prod(self.x_shape)).reshape(self.x_shape)
+        places: Array = constant_array(every)[self.key]
         return places
 
 
@@ -239,7 +240,7 @@ def getitem(x: TensorLike, index: Any) -> Tensor:
 
 
 def _gather(x: TensorLike, key: tuple[Any, ...]) -> Tensor:
-    """Indexing with arrays: they become inputs, so that a replay sees them change."""
+    """Indexing with arrays: they become inputs, so that a compiled step sees them change."""
     arrays: list[Any] = []
     pattern: list[Any] = []
     for item in key:

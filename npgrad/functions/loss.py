@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.activation import softplus
 from npgrad.functions.elementwise import exp, log
-from npgrad.functions.matrix_sums import constant, row_mean, row_sum
+from npgrad.functions.matrix_sums import constant, constant_array, row_mean, row_sum
 from npgrad.functions.reduction import array
 from npgrad.functions.selection import where
 from npgrad.functions.shape import expand_dims, moveaxis, reshape
-from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = [
     "BCEWithLogits", "BinaryCrossEntropy", "CrossEntropy", "NLLLoss", "SoftCrossEntropy",
@@ -336,7 +336,7 @@ def cross_entropy(
         options["label_smoothing"] = label_smoothing
     if ignore_index is not None:
         options["ignore_index"] = ignore_index
-    shape = z._data.shape
+    shape = z._array.shape
     if weight is not None:
         options["weight"] = class_weights("cross_entropy", weight, shape, z.dtype)
     probabilities = t.dtype.kind in "fc"
@@ -366,7 +366,7 @@ def cross_entropy(
         if weight is not None:
             q = q * options["weight"]
     else:
-        q, n = smoothed(z._data, t.reshape(-1), label_smoothing, options["weight"], ignore_index, reduction)
+        q, n = smoothed(z._array, t.reshape(-1), label_smoothing, options["weight"], ignore_index, reduction)
     losses = SoftCrossEntropy.apply(z, q)
     if reduction == "none":
         return reshape(losses, places)
@@ -475,7 +475,7 @@ def class_weights(name: str, weight: TensorLike, shape: tuple[int, ...], dtype: 
     """The weights of the classes as an array; raises ValueError if they want a gradient or do not fit."""
     if isinstance(weight, Tensor) and weight.requires_grad:
         raise ValueError(f"{name} has no gradient with respect to class weights: give it weight.detach().")
-    w = array(raw(weight))
+    w = constant_array(array(raw(weight)))
     C = shape[min(len(shape) - 1, 1)] if shape else 0
     if w.shape != (C,):
         raise ValueError(f"{name} got class weights of shape {w.shape} for {C} classes: give one for each, ({C},).")
@@ -576,7 +576,7 @@ def kl_div(
     if log_target:
         losses = exp(q) * (q - log_probabilities)
     else:
-        some = q._data > 0
+        some = q._array > 0
         losses = where(some, q * (log(where(some, q, 1.0)) - log_probabilities), 0.0)
     if reduction == "batchmean":
         return losses.sum() / (shape[0] if shape else 1)
@@ -614,7 +614,7 @@ def reduced(name: str, losses: Tensor, reduction: str, weight: TensorLike | None
 
 def _rows(x: Tensor) -> Tensor:
     """(N, C, d…) as (N·d…, C), and (C,) as (1, C)."""
-    ndim = x._data.ndim
+    ndim = x._array.ndim
     if ndim == 2:
         return x
     return expand_dims(x, 0) if ndim == 1 else reshape(moveaxis(x, 1, -1), (-1, x.shape[1]))

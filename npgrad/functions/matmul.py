@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from npgrad.engine.function import Function
-from npgrad.functions.matrix_sums import column_sum
 from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.functions.matrix_sums import column_sum
 
 __all__ = ["Linear", "MatMul", "linear", "matmul"]
 
@@ -124,11 +124,21 @@ class MatMul(Function):
 
     @classmethod
     def check(cls, a: Array, b: Array) -> None:
-        if np.ndim(a) == 0 or np.ndim(b) == 0:
+        left, right = np.shape(a), np.shape(b)
+        if not left or not right:
             raise ValueError(
-                f"matmul takes vectors and matrices; got operands of shape {np.shape(a)} and {np.shape(b)}. "
+                f"matmul takes vectors and matrices; got operands of shape {left} and {right}. "
                 "Use * to multiply by a number."
             )
+        rows_of_b = right[-2] if len(right) > 1 else right[0]
+        if left[-1] != rows_of_b:
+            raise ValueError(
+                f"matmul of shapes {left} and {right}: rows of {left[-1]} entries meet columns of {rows_of_b}, and must "
+                "be as long. Transpose one of them (.T), or reshape it."
+            )
+        stacks = zip(left[-3::-1], right[-3::-1], strict=False)
+        if any(n != m and n != 1 and m != 1 for n, m in stacks):
+            raise ValueError(f"matmul of shapes {left} and {right}: the axes before the last two do not broadcast.")
 
     def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b = a, b

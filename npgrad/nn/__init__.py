@@ -1,9 +1,9 @@
 """Networks: modules, layers, losses, initial values; `npgrad.nn.functional` has the functions."""
 
-# ruff: noqa: F403
 # What a file of this package exports, the package exports: a new layer is named in one place.
 
-from npgrad.nn import functional as functional, init as init
+from npgrad.nn import functional as functional
+from npgrad.nn import init as init
 from npgrad.nn.activation import *
 from npgrad.nn.batch_norm import *
 from npgrad.nn.container import *

@@ -43,7 +43,7 @@ class _Convolution(Module):
     ) -> None:
         """Draw the kernel, of standard deviation gain/√(terms of the sum that an output is), and keep the options."""
         name, groups = type(self).__name__, options["groups"]
-        kernel = tuple(kernel_size) if not isinstance(kernel_size, int) else (kernel_size,) * self._axes
+        kernel = tuple(kernel_size) if not isinstance(kernel_size, int | np.integer) else (kernel_size,) * self._axes
         if min(channels, out, *kernel) < 1:
             raise ValueError(
                 f"{name} from {channels} to {out} channels with a window of {kernel}: all must be at least 1."
@@ -56,7 +56,9 @@ class _Convolution(Module):
         if "output_padding" in options:
             # Of the stamps that reach an entry of the output there are kernel/stride along each axis.
             stride = options["stride"]
-            terms = max(terms // math.prod((stride,) * self._axes if isinstance(stride, int) else stride), 1)
+            terms = max(
+                terms // math.prod((stride,) * self._axes if isinstance(stride, int | np.integer) else stride), 1
+            )
             shape = (channels, out // groups, *kernel)
         self.in_channels, self.out_channels, self.kernel_size = channels, out, kernel
         for option, value in options.items():

@@ -19,7 +19,6 @@ from npgrad.functions import (
     avg_pool1d,
     avg_pool2d,
     batch_norm,
-    bce_with_logits as binary_cross_entropy_with_logits,
     binary_cross_entropy,
     conv1d,
     conv2d,
@@ -37,7 +36,6 @@ from npgrad.functions import (
     layer_norm,
     leaky_relu,
     linear,
-    log_sigmoid as logsigmoid,
     max_pool1d,
     max_pool2d,
     mse_loss,
@@ -50,6 +48,12 @@ from npgrad.functions import (
     smooth_l1_loss,
     softplus,
     tanh,
+)
+from npgrad.functions import (
+    bce_with_logits as binary_cross_entropy_with_logits,
+)
+from npgrad.functions import (
+    log_sigmoid as logsigmoid,
 )
 
 __all__ = [

@@ -78,7 +78,7 @@ class RMSNorm(Module):
 
 
 def _lengths(name: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    shape = (normalized_shape,) if isinstance(normalized_shape, int | np.integer) else tuple(normalized_shape)
     if not shape or math.prod(shape) < 1:
         raise ValueError(f"{name}({normalized_shape}): give the positive lengths of the axes to normalise over.")
     return shape

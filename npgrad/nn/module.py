@@ -23,8 +23,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from npgrad.engine.arrays import Array
-from npgrad.engine.arrays import note_change
+from npgrad.engine.arrays import Array, note_change
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["IncompatibleKeys", "Module", "Parameter"]
@@ -144,7 +143,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of all parameters and buffers by dotted name."""
-        state = {name: parameter._data.copy() for name, parameter in self.named_parameters()}
+        state = {name: parameter._array.copy() for name, parameter in self.named_parameters()}
         state.update((name, array.copy()) for name, array in self.named_buffers())
         return state
 
@@ -156,7 +155,7 @@ class Module:
         """
         parameters = dict(self.named_parameters())
         buffers = dict(self.named_buffers())
-        targets: dict[str, Array] = {name: p._data for name, p in parameters.items()} | buffers
+        targets: dict[str, Array] = {name: p._array for name, p in parameters.items()} | buffers
         values = {name: np.asarray(raw(value)) for name, value in state.items() if name in targets}
         missing = [name for name in targets if name not in state]
         unexpected = [name for name in state if name not in targets]

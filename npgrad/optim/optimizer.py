@@ -60,6 +60,8 @@ class Optimizer:
         self.defaults = options
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
+        self._uneven = 0
+        # How many times step counts of parameters may have come apart: a compiled step then compares them.
         self._valid: dict[int, list[Any]] = {}
         # The options of each group when they were last found to be in range.
         self._kinds: dict[Tensor, tuple[tuple[int, ...], np.dtype[Any]]] = {}
@@ -94,7 +96,7 @@ class Optimizer:
         ValueError if a gradient does not fit its parameter, and RuntimeError if a parameter's shape or dtype changed.
         """
         for group in self._groups():
-            self.check(group)
+            self._check_options(group)
         work = [(group, [p for p in group["params"] if self._ready(p)]) for group in self.param_groups]
         recorder = MODE.get().recorder
         if recorder is None:
@@ -109,17 +111,19 @@ class Optimizer:
             for p, n in zip(parameters, numbers, strict=True):
                 state = self._arrays(p, group)
                 if recorder is None:
-                    self.update(p._data, p.grad, state, n)
+                    self.update(p._array, p.grad, state, n)
                     p._leaf().storage.touch()
                 else:
-                    self.update(recorder.lift(p._data), p.grad, {k: recorder.lift(a) for k, a in state.items()}, n)
+                    self.update(recorder.lift(p._array), p.grad, {k: recorder.lift(a) for k, a in state.items()}, n)
 
     def _ready(self, p: Tensor) -> bool:
         """Whether `p` has a gradient, which is checked to fit."""
-        g, a = p.grad, p._data
+        g, a = p.grad, p._array
         if g is None:
             return False
         shape, dtype = self._kinds[p]
+        if a.shape == g.shape == shape and a.dtype is g.dtype is dtype:
+            return True
         if a.shape != shape or a.dtype != dtype:
             raise RuntimeError(
                 f"a parameter had shape {shape} and dtype {dtype} when {type(self).__name__} got it and has shape "
@@ -142,10 +146,9 @@ class Optimizer:
         No arrays are touched, so that a compiled step can call this at every run; hence the options are checked here
         as well. Parameters that have been updated equally often share one dictionary.
         """
-        options = [*group.values()]
-        if options != self._valid.get(id(group)):
-            self.check(group)
-            self._valid[id(group)] = options
+        self._check_options(group)
+        if len(parameters) != len(group["params"]):
+            self._uneven += 1
         states = self.state
         found: dict[int, Numbers] = {}
         numbers = []
@@ -157,13 +160,25 @@ class Optimizer:
             numbers.append(found[t])
         return numbers
 
+    def _check_options(self, group: Group) -> None:
+        """`check`, where an option has changed since the last time."""
+        options = [*group.values()]
+        if options != self._valid.get(id(group)):
+            self.check(group)
+            self._valid[id(group)] = options
+
     def _arrays(self, p: Tensor, group: Group) -> dict[str, Any]:
         """The state of `p`, with the arrays that its group's options need."""
         state = self.state[p]
         for name, option in self.state_names.items():
             if name not in state and (option is None or group[option]):
-                state[name] = np.zeros_like(p._data)
+                state[name] = np.zeros_like(p._array)
         return state
+
+    def _leads(self, parameters: Sequence[Tensor]) -> list[int]:
+        """By how many updates each of these is ahead of the first: while that stays, equal numbers stay equal."""
+        steps = [self.state[p]["step"] if p in self.state else 0 for p in parameters]
+        return [step - steps[0] for step in steps]
 
     def _snapshot(self) -> Callable[[], None]:
         """A function that sets the step counts and the options back to what they are now."""
@@ -340,6 +355,7 @@ class Optimizer:
         for own, group in zip(mine, groups, strict=True):
             # A tuple that went through JSON is a list, which would still be the caller's.
             own.update({k: tuple(v) if isinstance(v, list) else v for k, v in group.items() if k != "params"})
+        self._uneven += 1
         for k, (p, _) in enumerate(owners):
             if k not in loaded and p not in self.state:
                 continue
@@ -348,7 +364,7 @@ class Optimizer:
             kept["step"] = entry["step"]
             for key in self.state_names:
                 if key in entry and key not in kept:
-                    kept[key] = np.zeros_like(p._data)
+                    kept[key] = np.zeros_like(p._array)
                 if key in kept:
                     kept[key][...] = entry.get(key, 0)
 

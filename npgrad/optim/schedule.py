@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from npgrad.engine.mode import MODE
 from npgrad.optim.optimizer import Optimizer, at_least_zero
 
 __all__ = ["CosineAnnealingLR", "Schedule", "StepLR"]
@@ -36,6 +37,13 @@ class Schedule:
 
     def step(self) -> None:
         """Count one step and set the learning rate of every group."""
+        recorder = MODE.get().recorder
+        if recorder is None:
+            self._next()
+        else:
+            recorder.host(self._next)
+
+    def _next(self) -> None:
         self._set(self.steps + 1)
 
     def _set(self, t: int) -> None:

@@ -84,6 +84,26 @@ def test_a_write_into_a_leaf_is_noticed(hold: Callable[[Any], Any], optimised: s
     assert p.numpy()[0] == 100.0 and p.grad is None
 
 
+def test_looking_at_an_array_between_forward_and_backward_is_no_change() -> None:
+    p = leaf(1, 2)
+    y = (p * p).sum()
+    held = p.data
+    assert held.sum() == 3 and p.data[0] == 1
+    y.backward()
+    assert p.grad is not None and p.grad.tolist() == [2.0, 4.0]
+
+
+def test_a_write_into_a_constant_is_noticed_too() -> None:
+    p, c = leaf(1, 2), Tensor([3.0, 4.0])
+    with npgrad.no_grad():
+        d = c * 2.0
+    for constant in (c, d):
+        y = (p * constant).sum()
+        constant.data[0] = 100.0
+        with pytest.raises(RuntimeError, match=CHANGED):
+            y.backward()
+
+
 def test_a_write_between_two_uses_spoils_the_first_only() -> None:
     p = leaf(1, 2)
     held = p.data
@@ -268,6 +288,21 @@ def test_a_rule_without_return_is_not_a_gradient_of_zero() -> None:
     p = leaf(1, 2)
     with pytest.raises(RuntimeError, match=r"Forgetful .*returned 0 gradients for 1 input"):
         Forgetful.apply(p).sum().backward()
+
+
+@pytest.mark.parametrize("name", ["seq", "grad", "edges", "hooks", "readings", "out_shape", "backward", "describe"])
+def test_a_rule_cannot_take_a_name_of_the_graph(name: str) -> None:
+    class Greedy(npgrad.Function):
+        def forward(self, x: Any) -> Any:
+            setattr(self, name, 3.0)
+            return x * 3.0
+
+        def backward(self, dy: Any) -> Any:
+            return dy * getattr(self, name)
+
+    for x in (leaf(1, 2), Tensor([1.0, 2.0])):
+        with pytest.raises(RuntimeError, match=f"Greedy set self.{name}, which the graph uses"):
+            Greedy.apply(x)
 
 
 def test_a_changed_list_of_axes_does_not_reach_the_graph() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.experiment import Experiment, load, Picture, Result, Table
+from experiments.experiment import Experiment, load
 
 FAKE = '''
 """A fake lesson."""
@@ -24,6 +24,7 @@ import numpy as np
 
 from experiments import style
 from experiments.claims import Above, Claim
+from experiments.experiment import Picture, Result, Table
 
 ORDER = 1
 QUESTION = "Is twice a number more than the <number>?"

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import runner, style
+from experiments import runner
 from experiments.__main__ import main
-from experiments.experiment import ROOT, Picture, Result
+from experiments.experiment import ROOT
 from experiments.store import Store
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes as on Unix")
@@ -33,9 +33,12 @@ LESSON = '''
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import models
+from experiments import style
 from experiments.claims import Below, Claim
+from experiments.experiment import Picture, Result
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data
 

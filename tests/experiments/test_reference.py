@@ -21,9 +21,9 @@ def results(directory: Path, tmp_path: Path) -> Path:
 def edit(reference: Path, **changes: Any) -> None:
     """Change what the reference says about one claim."""
     path = reference / "claims.json"
-    claims = json.loads(path.read_text())
+    claims = json.loads(path.read_text(encoding="utf-8"))
     claims["fake/two"].update(changes)
-    path.write_text(json.dumps(claims))
+    path.write_text(json.dumps(claims), encoding="utf-8")
 
 
 def test_export_keeps_verdicts_summaries_and_pictures(directory: Path, results: Path, tmp_path: Path) -> None:
@@ -32,14 +32,14 @@ def test_export_keeps_verdicts_summaries_and_pictures(directory: Path, results: 
     assert {path.name for path in to.iterdir()} == {
         "README.md", "claims.json", "figures", "runs.jsonl", "scoreboard.txt",
     }  # fmt: skip
-    runs = [json.loads(line) for line in (to / "runs.jsonl").read_text().splitlines()]
+    runs = [json.loads(line) for line in (to / "runs.jsonl").read_text(encoding="utf-8").splitlines()]
     assert sorted({run["config"]["gain"] for run in runs}) == [1.0, 2.0, 3.0] and len(runs) == 6
     assert runs[0]["summary"]["nothing"] is None  # JSON has no nan
     assert [path.name for path in (to / "figures").iterdir()] == ["fake-twice.svg"]
-    readme = (to / "README.md").read_text()
+    readme = (to / "README.md").read_text(encoding="utf-8")
     assert "6 runs" in readme and "python -m experiments run --all --seeds 2" in readme
-    assert "fake/two" in (to / "scoreboard.txt").read_text()
-    claims = json.loads((to / "claims.json").read_text())
+    assert "fake/two" in (to / "scoreboard.txt").read_text(encoding="utf-8")
+    claims = json.loads((to / "claims.json").read_text(encoding="utf-8"))
     assert claims["fake/two"] == {"verdict": "reproduced", "mean": 2.0, "sd": 0.0, "n": 2}
 
 
@@ -86,10 +86,10 @@ def test_mistakes_are_said_in_a_sentence(
 ) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
-    (precious / "thesis.txt").write_text("years of work")
+    (precious / "thesis.txt").write_text("years of work", encoding="utf-8")
     assert main(["export", str(results), str(precious)], directory) == 2
     assert "is not a reference result" in capsys.readouterr().err
-    assert (precious / "thesis.txt").read_text() == "years of work"
+    assert (precious / "thesis.txt").read_text(encoding="utf-8") == "years of work"
     assert main(["export", str(tmp_path / "nowhere"), str(tmp_path / "to")], directory) == 2
     assert "there is no directory" in capsys.readouterr().err
     assert main(["compare", str(results), str(precious)], directory) == 2

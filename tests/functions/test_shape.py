@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import npgrad
@@ -141,7 +142,7 @@ def test_results_are_views_where_numpy_makes_views() -> None:
         lambda a: npgrad.reshape(a, (3, 2)), npgrad.transpose, npgrad.flip, lambda a: npgrad.broadcast_to(a, (4, 2, 3)),
         lambda a: npgrad.expand_dims(a, 0), lambda a: npgrad.swapaxes(a, 0, 1), lambda a: npgrad.split(a, 2)[1],
     ):  # fmt: skip
-        assert np.shares_memory(f(t)._data, t._data)
+        assert np.shares_memory(f(t)._array, t._array)
 
 
 VIEWS: list[Callable[[Any], Tensor]] = [

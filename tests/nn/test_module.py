@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from npgrad import Tensor, nn
-from npgrad.engine.mode import changes
+from npgrad.engine.arrays import changes
 from npgrad.nn import Module, Parameter
 
 
@@ -114,9 +114,9 @@ def test_state_is_a_copy_and_loads_in_place() -> None:
     tree.count[...] = 3
     state = tree.state_dict()
     assert list(state) == [*NAMES, "count"]
-    held, buffer = other.child.w._data, other.count
+    held, buffer = other.child.w._array, other.count
     assert other.load_state_dict(state) == ([], [])
-    assert other.child.w._data is held and other.count is buffer
+    assert other.child.w._array is held and other.count is buffer
     assert np.array_equal(held, np.full(3, 7.0)) and np.array_equal(buffer, [3, 3])
     for array in state.values():
         array[...] = -1

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from npgrad import optim
 from tests.optim.conftest import OPTIMISERS, each_optimiser, leaves, make
