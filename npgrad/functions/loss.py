@@ -355,7 +355,7 @@ def cross_entropy(
         )
     z, C = _rows(z), shape[min(len(shape) - 1, 1)]
     if fused:
-        losses = CrossEntropy.apply(z, t.reshape(-1), **options)
+        losses = CrossEntropy.apply(z, _flat(t), **options)
         return reshape(losses, places) if reduction == "none" else losses
     q: TensorLike
     n: Any = t.size // C
@@ -366,7 +366,7 @@ def cross_entropy(
         if weight is not None:
             q = q * options["weight"]
     else:
-        q, n = smoothed(z._array, t.reshape(-1), label_smoothing, options["weight"], ignore_index, reduction)
+        q, n = smoothed(z._array, _flat(t), label_smoothing, options["weight"], ignore_index, reduction)
     losses = SoftCrossEntropy.apply(z, q)
     if reduction == "none":
         return reshape(losses, places)
@@ -517,7 +517,7 @@ def nll_loss(
     options: dict[str, Any] = {"reduction": reduction, "ignore_index": ignore_index}
     if weight is not None:
         options["weight"] = class_weights("nll_loss", weight, shape, logp.dtype)
-    losses = NLLLoss.apply(_rows(logp), t.reshape(-1), **options)
+    losses = NLLLoss.apply(_rows(logp), _flat(t), **options)
     return reshape(losses, places) if reduction == "none" and len(shape) != 2 else losses
 
 
@@ -618,3 +618,8 @@ def _rows(x: Tensor) -> Tensor:
     if ndim == 2:
         return x
     return expand_dims(x, 0) if ndim == 1 else reshape(moveaxis(x, 1, -1), (-1, x.shape[1]))
+
+
+def _flat(t: Array) -> Array:
+    """(N, d…) as (N·d…,)."""
+    return t if t.ndim == 1 else t.reshape(-1)

@@ -56,9 +56,8 @@ class _Convolution(Module):
         if "output_padding" in options:
             # Of the stamps that reach an entry of the output there are kernel/stride along each axis.
             stride = options["stride"]
-            terms = max(
-                terms // math.prod((stride,) * self._axes if isinstance(stride, int | np.integer) else stride), 1
-            )
+            strides = (stride,) * self._axes if isinstance(stride, int | np.integer) else stride
+            terms = max(terms // math.prod(strides), 1)
             shape = (channels, out // groups, *kernel)
         self.in_channels, self.out_channels, self.kernel_size = channels, out, kernel
         for option, value in options.items():
