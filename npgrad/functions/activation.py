@@ -384,6 +384,8 @@ def prelu(x: TensorLike, weight: TensorLike) -> Tensor:
 
     The gradient at 0 is `weight`. Raises ValueError if there are neither one weight nor as many as channels.
     """
+    if isinstance(weight, int | float):
+        return Prelu.apply(x, weight)
     x = x if isinstance(x, Tensor) else Tensor(x)
     a = weight if isinstance(weight, Tensor) else Tensor(weight)
     channels = x.shape[1:2] or (1,)
