@@ -121,7 +121,7 @@ class BatchNorm(Function):
         if (n := len(x)) < 2:
             raise ValueError(
                 f"batch_norm in training got {n} row{'s' * (n != 1)} per channel; the mean and variance of so few say "
-                "nothing: the result would always be beta. Use a larger batch, or eval() to use the running statistics."
+                "nothing: the result would always be beta. Use a larger batch, or eval() with running statistics."
             )
 
     def forward(

@@ -536,13 +536,12 @@ def bce_with_logits(
 
     Raises ValueError for different shapes, an unknown reduction, or the mean of nothing.
     """
-    shape = check_pair("bce_with_logits", logits, target, reduction)
+    logits, target = pair("bce_with_logits", logits, target, reduction)
     if pos_weight is None:
         losses = BCEWithLogits.apply(logits, target)
     else:
-        check_weight("bce_with_logits", "pos_weight", pos_weight, shape)
-        z, q = (x if isinstance(x, Tensor) else Tensor(x) for x in (logits, target))
-        losses = q * softplus(-z) * pos_weight + (1 - q) * softplus(z)
+        p = fitting("bce_with_logits", "pos_weight", pos_weight, logits)
+        losses = target * softplus(-logits) * p + (1 - target) * softplus(logits)
     return reduced("bce_with_logits", losses, reduction, weight)
 
 
@@ -556,8 +555,8 @@ def binary_cross_entropy(
 
     Raises ValueError for predictions outside [0, 1], different shapes, an unknown reduction, or the mean of nothing.
     """
-    check_pair("binary_cross_entropy", probabilities, target, reduction)
-    return reduced("binary_cross_entropy", BinaryCrossEntropy.apply(probabilities, target), reduction, weight)
+    p, q = pair("binary_cross_entropy", probabilities, target, reduction)
+    return reduced("binary_cross_entropy", BinaryCrossEntropy.apply(p, q), reduction, weight)
 
 
 def kl_div(
@@ -571,42 +570,51 @@ def kl_div(
 
     Raises ValueError for different shapes, an unknown reduction, or the mean of nothing.
     """
-    shape = check_pair("kl_div", log_probabilities, target, "mean" if reduction == "batchmean" else reduction)
-    q = target if isinstance(target, Tensor) else Tensor(target)
+    logp, q = pair("kl_div", log_probabilities, target, "mean" if reduction == "batchmean" else reduction)
     if log_target:
-        losses = exp(q) * (q - log_probabilities)
+        losses = exp(q) * (q - logp)
     else:
         some = q._array > 0
-        losses = where(some, q * (log(where(some, q, 1.0)) - log_probabilities), 0.0)
+        losses = where(some, q * (log(where(some, q, 1.0)) - logp), 0.0)
     if reduction == "batchmean":
-        return losses.sum() / (shape[0] if shape else 1)
+        return losses.sum() / (len(q) if q.ndim else 1)
     return reduced("kl_div", losses, reduction)
 
 
-def check_pair(name: str, prediction: TensorLike, target: TensorLike, reduction: str) -> tuple[int, ...]:
-    """The shape of prediction and target; raises ValueError if it is not the same, or if there is no mean of them."""
+def pair(name: str, prediction: TensorLike, target: TensorLike, reduction: str) -> tuple[Tensor, Tensor]:
+    """Prediction and target as tensors; targets that are integers or booleans take the dtype of the prediction.
+
+    Raises ValueError unless both have the same shape, the reduction is known, and there is something to reduce.
+    """
     check_reduction(reduction)
-    a, b = np.shape(raw(prediction)), np.shape(raw(target))
-    if a != b:
-        raise ValueError(f"{name} compares equal shapes; got {a} and {b}, and broadcasting would average nonsense.")
-    if reduction == "mean" and 0 in a:
-        raise ValueError(f"{name} of nothing (shape {a}) is undefined: the mean of no numbers.")
-    return a
+    a, b = (x if isinstance(x, Tensor) else Tensor(x) for x in (prediction, target))
+    if a.shape != b.shape:
+        raise ValueError(
+            f"{name} compares equal shapes; got {a.shape} and {b.shape}, and broadcasting would average nonsense."
+        )
+    if reduction == "mean" and a.size == 0:
+        raise ValueError(f"{name} of nothing (shape {a.shape}) is undefined: the mean of no numbers.")
+    if b.dtype.kind in "biu" and a.dtype.kind == "f":
+        b = Tensor._of(b._array.astype(a.dtype))
+    return a, b
 
 
-def check_weight(name: str, option: str, weight: TensorLike, shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless the weights broadcast to this shape."""
-    given = np.shape(raw(weight))
+def fitting(name: str, option: str, weight: TensorLike, losses: Tensor) -> TensorLike:
+    """The weights of losses, in their dtype unless they are a tensor; raises ValueError unless they broadcast."""
+    given, shape = np.shape(raw(weight)), losses.shape
     extra = len(shape) - len(given)
     if extra < 0 or any(m not in (1, n) for m, n in zip(given, shape[extra:], strict=True)):
         raise ValueError(f"{name} got {option} of shape {given}, which does not broadcast to losses of shape {shape}.")
+    if isinstance(weight, Tensor | int | float):
+        return weight
+    w = constant_array(array(weight))
+    return w if w.dtype == losses.dtype else w.astype(losses.dtype)
 
 
 def reduced(name: str, losses: Tensor, reduction: str, weight: TensorLike | None = None) -> Tensor:
     """The losses, times their weights if there are any, as they are or their mean or sum."""
     if weight is not None:
-        check_weight(name, "weight", weight, losses.shape)
-        losses = losses * weight
+        losses = losses * fitting(name, "weight", weight, losses)
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" else losses.sum()

@@ -235,8 +235,10 @@ def evenly(x: Tensor, axis: int, function: str, count: int) -> Tensor:
     Every window of several axes is a product of windows of one, so each axis can be pooled by itself.
     """
     length = x.shape[axis]
-    if count < 1 or length < 1:
-        raise ValueError(f"{function} got {count} windows for an axis of length {length}: both must be at least 1.")
+    if int(count) != count or count < 1 or length < 1:
+        raise ValueError(
+            f"{function} got {count} windows for an axis of length {length}: both must be integers of at least 1."
+        )
     if count == 1:
         return mean(x, axis, keepdims=True)
     if length % count == 0:

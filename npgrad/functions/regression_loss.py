@@ -9,7 +9,7 @@ from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.arithmetic import sub
 from npgrad.functions.elementwise import abs
-from npgrad.functions.loss import check_pair, reduced
+from npgrad.functions.loss import pair, reduced
 from npgrad.functions.reduction import floating, rounded, widened
 
 __all__ = ["Huber", "MSELoss", "huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
@@ -76,10 +76,10 @@ def mse_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean"
 
     Raises ValueError for different shapes, an unknown reduction, or the mean of nothing.
     """
-    check_pair("mse_loss", prediction, target, reduction)
+    a, b = pair("mse_loss", prediction, target, reduction)
     if reduction == "mean":
-        return MSELoss.apply(prediction, target)
-    difference = sub(prediction, target)
+        return MSELoss.apply(a, b)
+    difference = sub(a, b)
     return reduced("mse_loss", difference * difference, reduction)
 
 
@@ -88,8 +88,8 @@ def l1_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean")
 
     Raises ValueError for different shapes, an unknown reduction, or the mean of nothing.
     """
-    check_pair("l1_loss", prediction, target, reduction)
-    return reduced("l1_loss", abs(sub(prediction, target)), reduction)
+    a, b = pair("l1_loss", prediction, target, reduction)
+    return reduced("l1_loss", abs(sub(a, b)), reduction)
 
 
 def huber_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean", delta: float = 1.0) -> Tensor:
@@ -97,10 +97,10 @@ def huber_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mea
 
     Raises ValueError for different shapes, an unknown reduction, the mean of nothing, or a delta that is not positive.
     """
-    check_pair("huber_loss", prediction, target, reduction)
+    a, b = pair("huber_loss", prediction, target, reduction)
     if not delta > 0:
         raise ValueError(f"huber_loss got delta={delta}: it must be positive. Without a parabola it is l1_loss.")
-    return reduced("huber_loss", Huber.apply(prediction, target, delta=delta), reduction)
+    return reduced("huber_loss", Huber.apply(a, b, delta=delta), reduction)
 
 
 def smooth_l1_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean", beta: float = 1.0) -> Tensor:
@@ -108,9 +108,9 @@ def smooth_l1_loss(prediction: TensorLike, target: TensorLike, reduction: str = 
 
     Raises ValueError for different shapes, an unknown reduction, the mean of nothing, or a negative beta.
     """
-    check_pair("smooth_l1_loss", prediction, target, reduction)
+    a, b = pair("smooth_l1_loss", prediction, target, reduction)
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss got beta={beta}: it must not be negative.")
     if beta == 0:
-        return l1_loss(prediction, target, reduction)
-    return reduced("smooth_l1_loss", Huber.apply(prediction, target, delta=beta) / beta, reduction)
+        return l1_loss(a, b, reduction)
+    return reduced("smooth_l1_loss", Huber.apply(a, b, delta=beta) / beta, reduction)

@@ -89,6 +89,11 @@ def test_lists_and_numpy_integers_are_as_good_as_tuples() -> None:
     assert np.array_equal(npgrad.conv2d(x, W, stride=[2, 2], padding=np.int64(1)).numpy(), expected)
 
 
+def test_valid_is_no_padding() -> None:
+    x, W = np.ones((1, 1, 5)), np.ones((1, 1, 3))
+    assert np.array_equal(npgrad.conv1d(x, W, padding="valid").numpy(), npgrad.conv1d(x, W).numpy())
+
+
 def test_an_input_without_a_batch_axis_is_a_batch_of_one() -> None:
     rng = np.random.default_rng(0)
     x, W = rng.normal(size=(3, 5, 4)), rng.normal(size=(2, 3, 3, 3))
@@ -165,7 +170,7 @@ def test_backward_twice_through_a_retained_graph_adds_the_same_again() -> None:
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"stride": (1, 2, 3)}, "stride=(1, 2, 3)"),
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": -1}, "padding=-1. Pass an integer of at least 0"),
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": 0.5}, "padding=0.5"),
-        ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": "valid"}, "padding='valid'. Pass an integer"),
+        ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": "full"}, "padding='full'. Pass an integer"),
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": "same", "stride": 2}, "stride=2. Use a stride of 1"),
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"dilation": 4}, "Dilation makes it extend over (5, 5)"),
         ("conv2d", ((2, 4, 4, 4), (5, 2, 2, 2)), {"groups": 2}, "groups=2 for 4 input and 5 output channels"),

@@ -150,6 +150,22 @@ def test_logits_in_any_order(order: Any) -> None:
         np.testing.assert_allclose(dx, (p - np.eye(3)[T]) / 4, rtol=1e-12)
 
 
+@pytest.mark.parametrize("target", [bool, np.int64, np.uint8])
+def test_targets_and_weights_do_not_change_the_dtype_of_logits(target: Any) -> None:
+    z, q = Tensor(Z.astype(np.float32)), np.eye(4, 3).astype(target)
+    for loss in (
+        npgrad.bce_with_logits(z, q, [1, 2, 3], pos_weight=np.full(3, 0.5)),
+        npgrad.binary_cross_entropy(npgrad.sigmoid(z), q, np.ones(3)),
+        npgrad.mse_loss(z, q),
+        npgrad.l1_loss(z, q),
+        npgrad.huber_loss(z, q, "sum"),
+        npgrad.kl_div(z, q),
+        npgrad.cross_entropy(z, T, [1, 2, 3], label_smoothing=0.1),
+        npgrad.nll_loss(z, T, np.ones(3)),
+    ):
+        assert loss.dtype == np.float32
+
+
 # -- beside PyTorch ----------------------------------------------------------------------------------------------------
 
 REDUCTIONS = st.sampled_from(["mean", "sum", "none"])

@@ -49,3 +49,28 @@ def test_softmax_takes_dim_and_embedding_the_indices_first() -> None:
 def test_the_package_exports_every_module() -> None:
     for file in (nn.activation, nn.batch_norm, nn.container, nn.conv, nn.group_norm, nn.loss, nn.module, nn.pool):
         assert set(file.__all__) <= set(nn.__all__)
+
+
+def test_one_hot(torch: Any) -> None:
+    t = np.random.default_rng(0).integers(0, 4, size=(3, 2))
+    for classes in (-1, 6):
+        want = torch.nn.functional.one_hot(torch.tensor(t), classes).numpy()
+        got = F.one_hot(t, classes)
+        assert got.dtype == want.dtype and np.array_equal(got, want)
+    with pytest.raises(IndexError, match="indices from 0 to 3; with 3 classes: 0 to 2"):
+        F.one_hot([0, 3], 3)
+    with pytest.raises(TypeError, match="takes integers; got float64"):
+        F.one_hot([0.0])
+
+
+@pytest.mark.parametrize("pad", [(1, 2), (0, 1, 2, 0), (1, 0, 0, 2, 3, 1), ()])
+def test_pad_begins_with_the_last_axis(torch: Any, pad: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+    want = torch.nn.functional.pad(torch.tensor(x), pad, value=1.5).numpy()
+    assert np.array_equal(F.pad(x, pad, value=1.5).numpy(), want)
+
+
+def test_numbers_of_pad_come_in_pairs() -> None:
+    for pad in ((1,), (1, 1) * 3):
+        with pytest.raises(ValueError, match="two numbers for each axis, the last axis first"):
+            F.pad(np.ones((2, 2)), pad)
