@@ -73,7 +73,7 @@ _GROUPS = (
     Group(
         "From scores to a loss",
         "Softmax, logarithm and mean by themselves are laborious; together they cancel to p − onehot.",
-        ("Softmax", "LogSoftmax", "NLLLoss", "CrossEntropy", "SoftCrossEntropy", "BinaryCrossEntropy",
+        ("Softmax", "LogSoftmax", "NLLLoss", "CrossEntropy", "SoftCrossEntropy", "BCELoss",
          "BCEWithLogits", "MSELoss", "Huber"),
     ),
     Group(

@@ -18,7 +18,7 @@ from npgrad.functions.selection import where
 from npgrad.functions.shape import expand_dims, moveaxis, reshape
 
 __all__ = [
-    "BCEWithLogits", "BinaryCrossEntropy", "CrossEntropy", "NLLLoss", "SoftCrossEntropy",
+    "BCEWithLogits", "BCELoss", "CrossEntropy", "NLLLoss", "SoftCrossEntropy",
     "bce_with_logits", "binary_cross_entropy", "cross_entropy", "kl_div", "nll_loss",
 ]  # fmt: skip
 
@@ -264,7 +264,7 @@ class BCEWithLogits(Function):
         return dz, dq
 
 
-class BinaryCrossEntropy(Function):
+class BCELoss(Function):
     """Cross-entropy of a coin: the probabilities p against the probabilities q.
 
     Symbols
@@ -556,7 +556,7 @@ def binary_cross_entropy(
     Raises ValueError for predictions outside [0, 1], different shapes, an unknown reduction, or the mean of nothing.
     """
     p, q = pair("binary_cross_entropy", probabilities, target, reduction)
-    return reduced("binary_cross_entropy", BinaryCrossEntropy.apply(p, q), reduction, weight)
+    return reduced("binary_cross_entropy", BCELoss.apply(p, q), reduction, weight)
 
 
 def kl_div(

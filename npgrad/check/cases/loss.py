@@ -81,7 +81,7 @@ def nll_weighted(rng: np.random.Generator) -> Case:
     return Case((z, t), {"weight": weight, "reduction": reduction}, reference)
 
 
-@case("BinaryCrossEntropy")
+@case("BCELoss")
 def probabilities(rng: np.random.Generator) -> Case:
     shape = tuple(int(n) for n in rng.integers(1, 5, size=rng.integers(0, 4)))
 
