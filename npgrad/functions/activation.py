@@ -1,4 +1,5 @@
-"""Activation functions: tanh sigmoid relu leaky_relu prelu elu gelu silu softplus log_sigmoid."""
+"""Activation functions: tanh sigmoid relu leaky_relu prelu elu selu celu gelu silu softplus
+log_sigmoid mish softsign."""
 
 from __future__ import annotations
 
@@ -9,14 +10,16 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
-from npgrad.functions.arithmetic import div, mul, neg
+from npgrad.functions.arithmetic import add, div, mul, neg
+from npgrad.functions.elementwise import abs
 from npgrad.functions.error_function import normal_cdf
 from npgrad.functions.reduction import floating
 from npgrad.functions.shape import reshape
 
 __all__ = [
     "Elu", "Gelu", "GeluTanh", "LeakyRelu", "Prelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh",
-    "elu", "gelu", "leaky_relu", "log_sigmoid", "prelu", "relu", "sigmoid", "silu", "softplus", "tanh",
+    "celu", "elu", "gelu", "leaky_relu", "log_sigmoid", "mish", "prelu", "relu", "selu", "sigmoid", "silu", "softplus",
+    "softsign", "tanh",
 ]  # fmt: skip
 
 # Beyond this the normal density underflows, and a tanh is 1.
@@ -401,6 +404,31 @@ def prelu(x: TensorLike, weight: TensorLike) -> Tensor:
 def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """x where x > 0, alpha*(exp(x) - 1) elsewhere; the gradient at 0 is `alpha`."""
     return Elu.apply(x, alpha=alpha)
+
+
+def selu(x: TensorLike) -> Tensor:
+    """`elu` with the scale and alpha that keep mean 0 and variance 1 (Klambauer et al. 2017, arXiv:1706.02515)."""
+    return mul(Elu.apply(x, alpha=1.6732632423543772), 1.0507009873554805)
+
+
+def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, alpha*(exp(x/alpha) - 1) elsewhere, with a continuous slope (Barron 2017, arXiv:1704.07483).
+
+    Raises ValueError if alpha is 0.
+    """
+    if alpha == 0:
+        raise ValueError("celu got alpha=0: x/0 is no number. Give it another one, or take relu.")
+    return mul(Elu.apply(div(x, alpha)), alpha)
+
+
+def mish(x: TensorLike) -> Tensor:
+    """x*tanh(softplus(x)), elementwise (Misra 2019, arXiv:1908.08681)."""
+    return mul(x, Tanh.apply(Softplus.apply(x)))
+
+
+def softsign(x: TensorLike) -> Tensor:
+    """x/(1 + |x|), elementwise."""
+    return div(x, add(abs(x), 1))
 
 
 def gelu(x: TensorLike, approximate: str = "none") -> Tensor:

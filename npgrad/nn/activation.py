@@ -14,8 +14,8 @@ from npgrad.nn import init as initial
 from npgrad.nn.module import Module, Parameter
 
 __all__ = [
-    "ELU", "GELU", "Identity", "LeakyReLU", "LogSigmoid", "LogSoftmax", "PReLU", "ReLU", "SiLU", "Sigmoid", "Softmax",
-    "Softplus", "Tanh",
+    "CELU", "ELU", "GELU", "Identity", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "ReLU", "SELU",
+    "SiLU", "Sigmoid", "Softmax", "Softplus", "Softsign", "Tanh",
 ]  # fmt: skip
 
 
@@ -64,6 +64,40 @@ class ELU(Module):
 
     def extra_repr(self) -> str:
         return f"{self.alpha:g}"
+
+
+class SELU(Module):
+    """ELU scaled such that mean 0 and variance 1 maintain themselves (Klambauer et al. 2017, arXiv:1706.02515)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.selu(x)
+
+
+class CELU(Module):
+    """x for x > 0, alpha·(exp(x/alpha) − 1) otherwise (Barron 2017, arXiv:1704.07483)."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.celu(x, self.alpha)
+
+    def extra_repr(self) -> str:
+        return f"{self.alpha:g}"
+
+
+class Mish(Module):
+    """x·tanh(softplus(x)) (Misra 2019, arXiv:1908.08681)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.mish(x)
+
+
+class Softsign(Module):
+    """x/(1 + |x|)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.softsign(x)
 
 
 class GELU(Module):

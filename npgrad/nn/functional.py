@@ -25,6 +25,7 @@ from npgrad.functions import (
     avg_pool2d,
     batch_norm,
     binary_cross_entropy,
+    celu,
     conv1d,
     conv2d,
     conv_transpose1d,
@@ -43,15 +44,18 @@ from npgrad.functions import (
     linear,
     max_pool1d,
     max_pool2d,
+    mish,
     mse_loss,
     nll_loss,
     prelu,
     relu,
     rms_norm,
+    selu,
     sigmoid,
     silu,
     smooth_l1_loss,
     softplus,
+    softsign,
     tanh,
 )
 from npgrad.functions import (
@@ -63,11 +67,11 @@ from npgrad.functions import (
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
-    "binary_cross_entropy_with_logits", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "cross_entropy",
-    "dropout", "elu", "embedding", "gelu", "group_norm", "huber_loss", "instance_norm", "kl_div", "l1_loss",
-    "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d", "mse_loss",
-    "nll_loss", "one_hot", "pad", "prelu", "relu", "rms_norm", "sigmoid", "silu", "smooth_l1_loss",
-    "softmax", "softplus", "tanh",
+    "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
+    "cross_entropy", "dropout", "elu", "embedding", "gelu", "group_norm", "huber_loss", "instance_norm", "kl_div",
+    "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d", "mish",
+    "mse_loss", "nll_loss", "one_hot", "pad", "prelu", "relu", "rms_norm", "selu", "sigmoid", "silu", "smooth_l1_loss",
+    "softmax", "softplus", "softsign", "tanh",
 ]  # fmt: skip
 
 

@@ -75,6 +75,10 @@ LAYERS: dict[str, tuple[Make, Make, tuple[int, ...]]] = {
     "relu": (lambda r: nn.ReLU(), lambda n: n.ReLU(), (3, 4)),
     "leaky relu": (lambda r: nn.LeakyReLU(0.2), lambda n: n.LeakyReLU(0.2), (3, 4)),
     "elu": (lambda r: nn.ELU(0.7), lambda n: n.ELU(0.7), (3, 4)),
+    "selu": (lambda r: nn.SELU(), lambda n: n.SELU(), (3, 4)),
+    "celu": (lambda r: nn.CELU(0.7), lambda n: n.CELU(0.7), (3, 4)),
+    "mish": (lambda r: nn.Mish(), lambda n: n.Mish(), (3, 4)),
+    "softsign": (lambda r: nn.Softsign(), lambda n: n.Softsign(), (3, 4)),
     "sigmoid": (lambda r: nn.Sigmoid(), lambda n: n.Sigmoid(), (3, 4)),
     "gelu": (lambda r: nn.GELU(), lambda n: n.GELU(), (3, 4)),
     "gelu by tanh": (lambda r: nn.GELU("tanh"), lambda n: n.GELU("tanh"), (3, 4)),
@@ -312,6 +316,7 @@ def test_batch_norm_of_the_lecture() -> None:
         (lambda: nn.AdaptiveAvgPool1d(0)(Tensor(np.ones((2, 3)))), "got 0 windows for an axis of length 3"),
         (lambda: nn.MaxPool1d(2)(Tensor(np.ones(3))), r"max_pool1d takes an input of shape \(N, C, L\)"),
         (lambda: nn.Softplus(0.0)(Tensor(1.0)), "beta=0"),
+        (lambda: nn.CELU(0.0)(Tensor(1.0)), "alpha=0"),
         (lambda: nn.CrossEntropyLoss(reduction="avg"), "reduction must be"),
     ],
 )  # fmt: skip
