@@ -46,10 +46,11 @@ def compile(function: Any = None, *, check: bool = False, warm_up: int = WARM_UP
     """Decorate a function that is called again and again: after `warm_up` calls it runs as one NumPy program.
 
     The program computes the same bytes as the function, which is compared at calls 1, 2, 4, 8, … and then at every
-    thousandth, or at every call with `check=True`. It is written anew for arguments of other shapes or dtypes, and where
-    a number or flag that the function closes over, a module's attribute or the mode (`train`, `no_grad`) has changed.
-    Learning rates, step counts and random generators are looked up at each run. Tensors that the function returns are
-    copies without history, unless their graph was not swept: then `backward()` works on them, until the next call.
+    thousandth, or at every call with `check=True`. It is written anew for arguments of other shapes or dtypes, and
+    where a number or flag that the function closes over, a module's attribute or the mode (`train`, `no_grad`) has
+    changed. Learning rates, step counts and random generators are looked up at each run. Tensors that the function
+    returns are copies without history, unless their graph was not swept: then `backward()` works on them, until the
+    next call.
 
     `step.source` is the program; `step.explain()` says what was recorded and why.
 
@@ -239,7 +240,7 @@ class CompiledFunction(Generic[P, R]):
                     raise Eager("it returns several tensors that can be differentiated")
                 if roots:
                     recording.captured = {}
-                    cotangent = Value(np.ones_like(roots[0]._array.sample), Memory("argument"))
+                    cotangent = Value(np.ones_like(recording.samples(roots[0]._array)), Memory("argument"))
                     cotangent.memory.value, cotangent.name = cotangent, "dy"
                     assert roots[0]._node is not None
                     sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
@@ -305,19 +306,22 @@ class CompiledFunction(Generic[P, R]):
             if changed(form, value, now):
                 put_back(form, container, key, value)
                 raise CompileError(
-                    f"{self._name()} changes {text} (from {shown(value)} to {shown(now)}) and depends on it, which only Python could "
+                    f"{self._name()} changes {text} (from {shown(value)} to {shown(now)}) and depends on it, which "
+                    "only Python could "
                     "do at each call. Leave that line out of the compiled function, or give the number as an argument."
                 )
         for identity, generator in dependencies.generators.items():
             if identity not in recording.generators and generator.bit_generator.state != before[identity]:
                 generator.bit_generator.state = before[identity]
                 raise CompileError(
-                    f"{self._name()} draws random numbers from a generator itself, which would be the same numbers in every "
+                    f"{self._name()} draws random numbers from a generator itself, which would be the same in every "
                     "run. Draw them before the call and give them as an argument; Functions such as dropout may draw."
                 )
-        if not dependencies.unchanged():
+        name = dependencies.put_back()
+        if name:
             raise CompileError(
-                f"{self._name()} changes an attribute of a module while it runs. Set it outside the compiled function."
+                f"{self._name()} changes the attribute {name} of a module while it runs, as a program would not. Set "
+                "it outside the compiled function, or return what is to be kept."
             )
 
     def _give_up(self, key: Any, reason: str) -> None:
@@ -363,6 +367,7 @@ class CompiledFunction(Generic[P, R]):
                     pairs = zip(gradients, mine, strict=True)
                     difference = next(("a gradient" for a, b in pairs if not same_bytes(a, b)), "")
                 if difference:
+                    self._drop(program)
                     raise Different(self._name(), difference, detached(eager))
         finally:
             state.restore(after)
@@ -370,6 +375,15 @@ class CompiledFunction(Generic[P, R]):
                 if x.flags.writeable:
                     x[...] = new
         return detached(eager)
+
+    def _drop(self, program: Program) -> None:
+        """Never run this program again."""
+        state = self._state
+        program.abandon()
+        for programs in state.programs.values():
+            programs[:] = [other for other in programs if other is not program]
+        if state.program is program:
+            state.program = None
 
     # -- for readers ---------------------------------------------------------------------------------------------------
 
@@ -379,7 +393,7 @@ class CompiledFunction(Generic[P, R]):
         program = self._state.program
         if program is None:
             raise CompileError(
-                f"{self._name()} has not been compiled yet: call it {self.warm_up + 1} times with arguments of the same "
+                f"{self._name()} has not been compiled yet: call it {self.warm_up + 1} times with arguments of equal "
                 f"shapes. So far: {'; '.join(self._state.log) or 'nothing was recorded'}."
             )
         return program.source
@@ -399,9 +413,10 @@ class Different(CompileError):
 
     def __init__(self, name: str, what: str, eager: Any) -> None:
         super().__init__(
-            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see has changed (a "
-            "number kept in an object, a global of another module), or the function does not give the same result twice. "
-            "What was computed eagerly stands; give what changes to the function as an argument, or do not compile it."
+            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see "
+            "has changed (a number kept in an object, a global of another module), or the function does not "
+            "give the same result twice. What was computed eagerly stands; give what changes to the function "
+            "as an argument, or do not compile it."
         )
         self.eager = eager
 
@@ -476,7 +491,7 @@ class Copy:
         return ""
 
 
-# -- arguments and results -----------------------------------------------------------------------------------------------
+# -- arguments and results ---------------------------------------------------------------------------------------------
 
 
 def layout(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -612,9 +627,13 @@ def different(a: Any, b: Any) -> str:
 
 
 def put_back(form: str, container: Any, key: Any, value: Any) -> None:
+    """Set a guarded place back to what it held."""
     if form == "cell":
         container.cell_contents = value
     elif form == "attribute":
         setattr(container, key, value)
+    elif form == "length":
+        for extra in list(container)[value:]:
+            container.pop(extra) if isinstance(container, dict) else container.pop()
     elif form != "members":
         operator.setitem(container, key, value)

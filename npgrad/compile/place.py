@@ -31,7 +31,7 @@ def place_of(frame: FrameType | None, compiler: str) -> Place:
         owner = frame.f_locals.get("self")
         if isinstance(owner, Function):
             rule = owner
-            name, tag = named(frame.f_code, frame.f_lineno, type(owner))
+            name, tag = named(frame.f_code, frame.f_lineno, type(owner))  # type: ignore[arg-type]
             break
         if frame.f_code.co_name == "sweep" or not OURS[frame.f_code.co_filename]:
             break

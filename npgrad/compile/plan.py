@@ -132,7 +132,7 @@ class Plan:
                 seen.add(id(value))
                 value.memory = original(value.memory)
 
-        for k, call in enumerate(calls):
+        for call in calls:
             for value in values_in((call.args, call.kwargs, call.out)):
                 move(value)
                 if value.view is not None:
@@ -229,14 +229,11 @@ class Plan:
         for calls in (self.backward, self.forward):
             keep: list[Call] = []
             for call in reversed(calls):
-                view = isinstance(call.out, Value) and call.out.view is call
-                if view and not dynamic(call.out):  # type: ignore[arg-type]
+                view = call.out if isinstance(call.out, Value) and call.out.view is call else None
+                if view is not None and not dynamic(view):
                     continue
-                if (
-                    call.lasting
-                    or any(memory in needed for memory in call.writes)
-                    or (view and call.out.memory in needed)
-                ):  # type: ignore[union-attr]
+                wanted = any(memory in needed for memory in call.writes) or (view is not None and view.memory in needed)
+                if call.lasting or wanted:
                     keep.append(call)
                     whole = [m for m in call.writes if m not in call.reads and m.value is call.out]
                     needed.difference_update(whole)
@@ -324,12 +321,19 @@ class Plan:
         groups: dict[Any, list[int]] = {}
         last_write = {memory: k for k, call in enumerate(self.forward) for memory in call.writes}
         for k, call in enumerate(self.forward):
-            if call.form != "ufunc" or call.function is not np.multiply or call.kwargs or not isinstance(call.out, Value):
+            if (
+                call.form != "ufunc"
+                or call.function is not np.multiply
+                or call.kwargs
+                or not isinstance(call.out, Value)
+            ):
                 continue
             number, g = call.args
-            if isinstance(sample(number), int | float) and isinstance(g, Value) and side_by_side(g) and side_by_side(call.out):
-                if call.out.memory not in self.lasting and last_write[call.out.memory] == k:
-                    groups.setdefault((number, g.sample.dtype), []).append(k)
+            if not isinstance(sample(number), int | float) or not isinstance(g, Value):
+                continue
+            once = call.out.memory not in self.lasting and last_write[call.out.memory] == k
+            if once and side_by_side(g) and side_by_side(call.out):
+                groups.setdefault((number, g.sample.dtype), []).append(k)
         for (number, dtype), places in groups.items():
             first = places[0]
             calls = [self.forward[k] for k in places if last_write.get(self.forward[k].args[1].memory, -1) < first]
@@ -493,14 +497,15 @@ def last_uses(calls: Sequence[Call], lasting: set[Memory], end: int) -> dict[Mem
 def takes_out(call: Call) -> bool:
     """Whether NumPy can be given the memory for the result."""
     if call.form == "ufunc":
-        return not (call.function in _COMPARISONS and all(np.ndim(sample(x)) == 0 for x in call.args))
+        scalars = all(np.ndim(sample(x)) == 0 for x in call.args)
+        return not (call.function in _COMPARISONS and scalars)
     if call.form in ("reduce", "copy", "make", "expand"):
         return True
     if call.form == "draw":
         return call.function.__name__ in ("random", "standard_normal") and bool(np.ndim(call.out.sample))  # type: ignore[union-attr]
     if call.form == "function":
         if call.function is np.take:
-            return call.kwargs.get("mode", "raise") != "raise"
+            return bool(call.kwargs.get("mode", "raise") != "raise")
         if call.function is np.where:
             return len(call.args) == 3
         if call.function is np.argmax:

@@ -52,11 +52,14 @@ class Program:
         self.count = len(arguments)
         self.generators = [generator for generator, _ in recording.generators.values()]
         self.hosts = recording.hosts
-        self.leaves = list(recording.leaves.values())
+        self.leaves = [leaf for leaf in recording.leaves.values() if leaf not in recording.local]
+        self.local = recording.local
         self.trained = [leaf.requires_grad for leaf in self.leaves]
         self.lent: dict[Leaf, Value] = {}
         self.cleared: list[Leaf] = []
         for leaf in recording.gradients:
+            if leaf in recording.local:
+                continue
             now = leaf._grad
             if isinstance(now, RecordingArray):
                 if recording.gradients_read.get(leaf) is not now.value:
@@ -64,6 +67,9 @@ class Program:
             elif now is None:
                 self.cleared.append(leaf)
         self.captured = recording.captured or {}
+        self.known = {id(value) for _, _, _, _, value in dependencies.guards}
+        self.known |= {id(a) for module in dependencies.modules.values() for a in vars(module).values()}
+        self.known |= {id(given) for given, _ in arguments}
         self.results: list[Value] = []
         self.result = self.flatten(result)
         single = isinstance(result, Tensor) and len(self.results) == 1 and cotangent is None
@@ -125,6 +131,12 @@ class Program:
         if isinstance(result, dict):
             named = {key: self.flatten(item) for key, item in result.items()}
             return lambda arrays, node: {key: part(arrays, node) for key, part in named.items()}
+        if isinstance(result, np.ndarray) and id(result) not in self.known:  # made by the function, in each run anew
+            kept = result.copy()
+            return lambda arrays, node: kept.copy()
+        if isinstance(result, Tensor) and result._node in self.local:
+            kept, trained = result._array.copy(), result.requires_grad
+            return lambda arrays, node: type(result)(kept, trained)
         return lambda arrays, node: result
 
     def place(self, value: Value) -> int:
@@ -137,7 +149,7 @@ class Program:
         self,
         name: str,
         arguments: Sequence[tuple[Any, Value | None]],
-        gradients: list[tuple[Leaf, Value | None]],
+        gradients: Sequence[tuple[Leaf, Value | None]],
         cotangent: Value | None,
     ) -> str:
         writer = self.writer
@@ -146,7 +158,8 @@ class Program:
             if value is None:
                 names.append(writer.fresh(f"given{k}"))
                 checks.append(f"if {names[-1]} is not {writer.bind(given, f'given{k}_', ('given', k))} and "
-                              f"{writer.bind(differs, 'differs')}({names[-1]}, {writer.bind(given, '', ('given', k))}): return STALE")  # fmt: skip
+                              f"{writer.bind(differs, 'differs')}({names[-1]}, {writer.bind(given, '', ('given', k))})"
+                              ": return STALE")  # fmt: skip
                 continue
             names.append(n := writer.names[value])
             if isinstance(given, Tensor):
@@ -161,7 +174,8 @@ class Program:
             test = f"not isinstance({n}, generic)" if kind == "generic" else f"type({n}) is not {array}"
             dtype = writer.argument(sample.dtype)
             checks.append(
-                f"if {test} or {n}.shape != {sample.shape} or {n}.dtype is not {dtype} or {n}.strides != {sample.strides}: return STALE"
+                f"if {test} or {n}.shape != {sample.shape} or {n}.dtype is not {dtype} "
+                f"or {n}.strides != {sample.strides}: return STALE"
             )
         counter = writer.bind(changes(), "changes")
         noted = writer.bind([changes()[0]], "noted", "noted")
@@ -174,6 +188,10 @@ class Program:
                 then = writer.bind(value, "members_before", ("was", text, id(container)))
                 checks.append(f"if {writer.bind(members, 'members')}({held}) != {then}: return STALE")
                 continue
+            if form == "length":
+                held = writer.bind(container, text[4:-1], ("container", id(container)))
+                checks.append(f"if len({held}) != {value}: return STALE")
+                continue
             before = writer.bind(value, f"was_{text}", ("was", text, id(container)))
             holder = writer.bind(container, f"{text}_{form}", ("container", id(container)))
             now = {
@@ -183,8 +201,6 @@ class Program:
             if form == "truth":
                 checks.append(f"if {'not ' if value else ''}{now}: return STALE")
                 continue
-            if form == "item" and isinstance(container, list | dict):
-                checks.append(f"if len({holder}) != {len(container)}: return STALE")
             checks.append(
                 f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE"
             )
@@ -194,7 +210,7 @@ class Program:
                 seen = writer.bind(SameSteps(optimizer, call.args[1]), "steps", ("steps", id(call)))
                 held = writer.bind(optimizer, "optimizer", ("container", id(optimizer)))
                 checks.append(f"if {held}._uneven != {seen}.seen and not {seen}.same(): return STALE")
-        for leaf, value in gradients:  # type: ignore[assignment]
+        for leaf, value in gradients:
             owner = writer.bind(leaf, "leaf", ("leaf", id(leaf)))
             if value is None:
                 checks.append(f"if {owner}._grad is not None: return STALE")
@@ -226,7 +242,7 @@ class Program:
 
     def first_line_with_effect(self, lines: list[str]) -> int:
         """How many lines of the body come before anything outside is changed."""
-        quiet = [call for call in self.plan.forward]
+        quiet = list(self.plan.forward)
         for k, call in enumerate(quiet):
             if call.lasting and call.form != "guard":
                 return len(self.writer.__class__.lines(self.writer, quiet[:k])) if k else 0
@@ -315,7 +331,7 @@ class Program:
         """Whether the run had changed anything outside when it raised `error`."""
         trace = error.__traceback__
         while trace is not None:
-            if trace.tb_frame.f_code is self.run.__code__:  # type: ignore[attr-defined]
+            if trace.tb_frame.f_code is self.run.__code__:
                 return trace.tb_lineno > self.first_effect
             trace = trace.tb_next
         return True
@@ -377,7 +393,7 @@ class Compiled(Function):
     def backward(self, dy: Array) -> tuple[Array, ...]:
         if self.program.runs != self.run:
             raise CompileError(
-                "backward() on a result of a compiled function that has been called again since: what its backward pass "
+                "backward() on a result of a compiled function that was called again since: what its backward pass "
                 "needs was in memory that the later call used. Call backward() before the next call, or inside the "
                 "function."
             )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import linecache
 import operator
+import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from os.path import basename, dirname, join
 from typing import Any, NoReturn
 
@@ -39,6 +41,7 @@ _CLOSED = (
 )
 # Python numbers with which `x ** n` is something simpler: what NumPy itself does.
 _POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
+_ASSIGNMENT = re.compile(r"(\w+)\s*(?::[^=]+)?=[^=]")
 
 
 class Unrecordable(BaseException):
@@ -60,6 +63,8 @@ class Recording:
         self.stand_ins: dict[int, RecordingArray] = {}
         self.leaves: dict[int, Leaf] = {}
         self.arrays: dict[int, Leaf] = {}
+        self.local: set[Leaf] = set()
+        """The leaves that the function made itself: nobody outside knows them."""
         self.gradients: dict[Leaf, Any] = {}
         """The leaves whose gradient the run reads or sets, and what it was before."""
         self.gradients_read: dict[Leaf, Value] = {}
@@ -71,6 +76,8 @@ class Recording:
         self.scalars: dict[Memory, Array] = {}
         """Arrays without axes, for memories that hold one number."""
         self.decided: set[Value] = set()
+        self.named: dict[str, Value] = {}
+        """For a line of the user's the value that has its name."""
         self.errors = np.geterr()
         self.captured: dict[Leaf, Any] | None = None
         self.closed = False
@@ -100,6 +107,10 @@ class Recording:
             memory.value = Value(array, memory)
             memory.leaf = self.arrays.get(id(array))
         return memory
+
+    def born(self, leaf: Leaf) -> None:
+        """`leaf` was made by the recorded function."""
+        self.local.add(leaf)
 
     def know(self, leaf: Leaf) -> None:
         """`leaf` takes part: changes of its array are changes of the leaf."""
@@ -149,12 +160,25 @@ class Recording:
                 node.check(*arrays, **options)
             except (CompileError, Unrecordable) as error:  # it is about to raise, and says what it found
                 raise Eager(f"the check of {type(node).__name__} reads values") from error
+        made = len(self.calls)
         y = node.forward(*arrays, **options)
         if not isinstance(y, RecordingArray):
             return self.lift(np.asarray(y))
         if self.scalar(y.value.memory) and isinstance(y.value.sample, np.generic):
             y.value.sample = self.in_a_run(y.value)  # as the array of a tensor is one
+        if y.value.call in self.calls[made:]:
+            self.name_result(y.value, self.calls[-1].place.section)
         return y
+
+    def name_result(self, value: Value, section: str) -> None:
+        """Call the result of the last operation in a line of the user's what that line assigns it to."""
+        found = _ASSIGNMENT.match(section.partition("  ")[2])
+        if found:
+            earlier = self.named.get(section)
+            if earlier is not None and earlier.call is not None:
+                earlier.name = earlier.call.place.name
+            self.named[section] = value
+            value.name = found[1]
 
     def host(self, call: Callable[..., Any], *args: Any) -> Any:
         """Make a call that changes Python objects, now and at each run; its numbers are looked up at each run."""
@@ -281,6 +305,15 @@ class Recording:
         """A method, an attribute, an index or a copy."""
         return self.made(form, function, args, kwargs or {}, None)
 
+    def getitem(self, a: RecordingArray, index: Any) -> Any:
+        """An index. A mask would give another shape in each run."""
+        if any(
+            getattr(x, "dtype", None) == np.bool_ and np.ndim(x)
+            for x in (index if isinstance(index, tuple) else (index,))
+        ):
+            self.cannot("selects by a boolean mask, so that the shape depends on values")
+        return self.plain("getitem", operator.getitem, (a, index))
+
     def setitem(self, target: RecordingArray, index: Any, value: Any) -> None:
         self.write(target, "setitem", operator.setitem, (target, index, value), {})
 
@@ -313,7 +346,8 @@ class Recording:
         if node is not None:
             raise Unrecordable(type(node), what)
         raise CompileError(
-            f"{user_line()}: this line {what}, which a compiled run could not follow. Give the array to the function as "
+            f"{user_line()}: this line {what}, which a compiled run could not follow. Give the array to the function "
+            "as "
             "an argument, use npgrad's or NumPy's functions on it, or leave the line out of the compiled function."
         )
 
@@ -350,7 +384,7 @@ class Recording:
     def note(self, form: str, function: Any, args: Any, kwargs: Any) -> Call:
         call = Call(form, function, self.values(tuple(args)), self.values(kwargs), place_of(sys._getframe(1), _HERE))
         errors = np.geterr()
-        call.errors = None if errors == self.errors else errors
+        call.errors = None if errors == self.errors else dict(errors)
         self.calls.append(call)
         return call
 
@@ -438,7 +472,7 @@ class Recording:
         if memory.kind in ("external", "argument") and id(memory) not in self.saved:
             self.saved.add(id(memory))
             whole = memory.value.sample  # type: ignore[union-attr]
-            self.undo.append(lambda whole=whole, copy=whole.copy(): operator.setitem(whole, Ellipsis, copy))
+            self.undo.append(partial(operator.setitem, whole, Ellipsis, whole.copy()))
         perform(form, function, self.samples(args), self.samples(kwargs), None if out is None else value.sample)
         call = self.note(form, function, args, kwargs)
         call.writes.append(memory)
@@ -473,7 +507,7 @@ class Recording:
             if not isinstance(gradients, tuple):
                 gradients = (gradients,)
             note = self.note("opaque_backward", call, (dy,), {"count": len(gradients)})
-            outs = []
+            outs: list[RecordingArray | None] = []
             for g in gradients:
                 if g is None:
                     outs.append(None)

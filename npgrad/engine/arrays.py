@@ -58,7 +58,7 @@ def as_array(x: Any) -> Array:
     if type(x) is np.ndarray and x.dtype.kind in "biufc" and x.dtype.isnative:
         return x
     if isinstance(x, StandIn):
-        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))  # type: ignore[attr-defined, no-any-return]
+        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))  # type: ignore[attr-defined, return-value]
     a = np.asarray(x)
     if a.dtype.kind not in "biufc":
         kind = type(x).__name__

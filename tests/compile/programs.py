@@ -182,7 +182,7 @@ def draw(seed: int) -> Script:
         if x is None:
             return "None"
         if isinstance(x, bool | int | float | np.generic) and not isinstance(x, np.ndarray):
-            return name("number", x) if rng.random() < 0.5 and not isinstance(x, np.generic) else name("number", x)
+            return name("number", x)
         x = np.asarray(x)
         if x.dtype.kind != "f":
             return name(str(rng.choice(["array", "constant"])), x)
@@ -311,7 +311,7 @@ def _model() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 3, rng=rng), nn.BatchNorm1d(3), nn.Tanh(), nn.Dropout(0.3, rng=rng))
 
 
-# -- running ---------------------------------------------------------------------------------------------------------------
+# -- running -----------------------------------------------------------------------------------------------------------
 
 
 EVENTS = (
