@@ -45,6 +45,9 @@ def changes() -> list[int]:
 class StandIn:
     """Base of what stands in for an array while `npgrad.compile` records: it answers like one, and is none."""
 
+    weak: bool
+    """Whether it stands for a Python number."""
+
     def number(self) -> Any:
         """What stands in for `float()` of it, which Python would insist on getting at once."""
         raise NotImplementedError

@@ -30,7 +30,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, as_array, tick
+from npgrad.engine.arrays import Array, StandIn, as_array, tick
 from npgrad.engine.holomorphic import entering, leaving
 from npgrad.engine.mode import MODE
 from npgrad.engine.node import Leaf, Node
@@ -100,7 +100,7 @@ class Function(Node):
                 elif mode.grad:
                     tracked = True
                 x = x._array
-            elif type(x) not in _WEAK:
+            elif type(x) not in _WEAK and not (isinstance(x, StandIn) and x.weak):
                 if type(x) in _SEQUENCES and holds_tensors(x):
                     return cls.apply(*[Tensor._joined(x) if holds_tensors(x) else x for x in inputs], **options)
                 plain.append(len(arrays))
