@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from threading import get_ident
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
@@ -68,13 +69,16 @@ class switch:
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
-        self.tokens: list[Token[Mode]] = []
+        # By thread: several may be inside one `with`.
+        self.tokens: dict[int, list[Token[Mode]]] = {}
+
+    # Each of these is one statement, so that an interrupt finds the mode either entered or not.
 
     def __enter__(self) -> None:
-        self.tokens.append(MODE.set(MODE.get()._replace(**self.changes)))
+        self.tokens.setdefault(get_ident(), []).append(MODE.set(MODE.get()._replace(**self.changes)))
 
     def __exit__(self, *error: object) -> None:
-        MODE.reset(self.tokens.pop())
+        MODE.reset(self.tokens[get_ident()].pop())
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         if isgeneratorfunction(function) or iscoroutinefunction(function) or isasyncgenfunction(function):

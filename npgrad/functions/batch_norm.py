@@ -81,7 +81,7 @@ class BatchNorm(Function):
         (5) scale[k]  = gamma[k]*rstd[k]
         (6) y[i,k]    = gamma[k]*xhat[i,k] + beta[k]
         (b) mean(i, xhat[i,k]) = 0        # xhat is perpendicular to the constant vector
-        (c) mean(i, xhat[i,k]**2) = 1     # and as long as it
+        (c) mean(i, xhat[i,k]**2) = 1     # and of the same length
     Backward
         (7) dbeta[k]  = sum(i, dy[i,k])
         (8) dgamma[k] = sum(i, dy[i,k]*xhat[i,k])
@@ -115,13 +115,19 @@ class BatchNorm(Function):
         *,
         running_mean: Array | None = None,
         running_var: Array | None = None,
+        ddof: int = 0,
         **options: Any,
     ) -> None:
         check_parameters(x.shape, gamma, beta, running_mean, running_var)
         if (n := len(x)) < 2:
             raise ValueError(
-                f"batch_norm in training got {n} row{'s' * (n != 1)} per channel; the mean and variance of so few say "
-                "nothing: the result would always be beta. Use a larger batch, or eval() with running statistics."
+                f"batch_norm in training got {n} row{'s' * (n != 1)} per channel; the statistics of so few rows are "
+                "useless: the result would always be beta. Use a larger batch, or eval() with running statistics."
+            )
+        if n <= ddof:
+            raise ValueError(
+                f"batch_norm got {n} rows per channel and ddof={ddof}: the variance would be divided by {n - ddof}. "
+                "Use a larger batch, or ddof=0."
             )
 
     def forward(

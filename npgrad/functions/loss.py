@@ -10,7 +10,7 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
-from npgrad.functions.activation import softplus
+from npgrad.functions.activation import logistic, softplus
 from npgrad.functions.elementwise import exp, log
 from npgrad.functions.matrix_sums import constant, constant_array, row_mean, row_sum
 from npgrad.functions.reduction import array
@@ -88,7 +88,7 @@ class CrossEntropy(Function):
         (5) dz[i,c]    = dlosses[i]*(e[i,c]/total[i] - delta(c, t[i]))
 
     Notes
-        p - onehot, the most welcome cancellation of the subject: the softmax's own derivative p(onehot - p) meets the
+        p - onehot: the softmax's own derivative p(onehot - p) meets the
         logarithm's 1/p. Each row of dz sums to zero: a probability can only be taken from the other classes.
 
         The maximum of the row is subtracted before exp, which changes nothing in exact arithmetic, lets no exp
@@ -123,6 +123,7 @@ class CrossEntropy(Function):
     ) -> Array:
         n, C = z.shape
         t, kept, self.share = shares(t, reduction, ignore_index, z.dtype, weight)
+        self.kept = kept
         # Maxima are taken by way of their places: `np.maximum.reduce` takes three times as long.
         starts = row_starts(n, C)
         # The places are known to be inside; with any other mode than "clip" NumPy checks them again.
@@ -145,6 +146,8 @@ class CrossEntropy(Function):
     def backward(self, dloss: Array) -> tuple[Array, None]:
         dlosses = dloss * self.share
         dz = self.e * (dlosses / self.total)[:, None]
+        if self.kept is not None:  # what was ignored may be nan
+            dz = np.where(self.kept[:, None], dz, 0.0)
         if self.label_smoothing:
             dz -= (dlosses * (self.label_smoothing / dz.shape[1]))[:, None]
             dlosses = dlosses * (1 - self.label_smoothing)
@@ -258,7 +261,7 @@ class BCEWithLogits(Function):
     def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
         dz = dq = None
         if self.needs[0]:
-            dz = dlosses * (0.5 * (1 + np.tanh(0.5 * self.z)) - self.q)  # (2)
+            dz = dlosses * (logistic(self.z) - self.q)  # (2)
         if self.needs[1]:
             dq = -dlosses * self.z  # (3)
         return dz, dq

@@ -331,3 +331,16 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
 def test_losses_that_cannot_be(call: Callable[[], Any], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize(("z", "slope"), [(-20.0, 2.0611536e-09), (-16.0, 1.1253516e-07)])
+def test_the_tail_of_the_binary_loss_keeps_its_gradient(z: float, slope: float) -> None:
+    t = Tensor(np.array([z], np.float32), requires_grad=True)
+    npgrad.bce_with_logits(t, np.zeros(1, np.float32), reduction="sum").backward()
+    assert t.grad is not None and np.isclose(t.grad[0], slope, rtol=1e-6)
+
+
+def test_an_ignored_row_may_be_nan() -> None:
+    z = Tensor(np.array([[0.0, 1.0], [np.nan, np.nan]]), requires_grad=True)
+    npgrad.cross_entropy(z, np.array([0, -1]), ignore_index=-1).backward()
+    assert z.grad is not None and np.isfinite(z.grad).all() and not z.grad[1].any()
