@@ -21,6 +21,7 @@ examples:
   python -m npgrad.explain --step              a backward pass, node by node
   python -m npgrad.explain program             a network's whole backward pass
   python -m npgrad.explain exercise tanh       write its backward pass yourself
+  python -m npgrad.explain puzzle              find the wrong line
   python -m npgrad.explain --check             verify everything; 1 if any fails
   python -m npgrad.explain --html site/        pages to read in a browser
 
@@ -38,13 +39,18 @@ def main(argv: list[str] | None = None) -> int:
         from npgrad.explain import exercise_command
 
         return exercise_command.main(argv[1:])
+    if argv[:1] == ["puzzle"]:
+        from npgrad.explain import puzzle
+
+        return puzzle.main(argv[1:])
     parser = argparse.ArgumentParser(
         prog="python -m npgrad.explain",
         description="Derivations that run: every backward rule by hand, executed line by line.",
         usage="%(prog)s [NAME ...] [--seed SEED]\n"
         "             [--run | --trace | --step | --check | --mutants | --html DIRECTORY]\n"
         "       %(prog)s program [NETWORK] [--batch N] [--all]\n"
-        "       %(prog)s exercise [NAME | --grade FILE] [...]",
+        "       %(prog)s exercise [NAME | --grade FILE] [...]\n"
+        "       %(prog)s puzzle [NUMBER] [--line N | --solve]",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -131,8 +131,8 @@ class Exercise:
         asked = sentence([f"`{name}`" for name in self.wanted])
         paragraphs = [
             "The forward pass is given; its last result is what the loss sees. Replace every `...` after it with "
-            "NumPy: `dx` is the derivative of the loss with respect to x, in the shape of x. Any correct form counts. A line "
-            f"may become several, and lines you have no use for may be deleted, as long as {asked} "
+            "NumPy: `dx` is the derivative of the loss with respect to x, in the shape of x. Any correct form counts. "
+            f"A line may become several, and lines you have no use for may be deleted, as long as {asked} "
             f"{'is' if len(self.wanted) == 1 else 'are'} right.",
         ]
         if solved:

@@ -7,6 +7,7 @@ letter. Every line is run on random inputs when it is written and has to give wh
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -446,18 +447,14 @@ def looped(
 def candidates(equation: Equation, case: Case, axes: Mapping[str, tuple[str, ...]]) -> Iterator[Line]:
     """Ways to write an equation, the best first; whether one is right, running it tells."""
     sizes = lengths(equation, case, axes)
-    order = (equation.members[0], *equation.members[1:])
-    for member in order:
-        for way in (lambda m: scattered(equation, m), lambda m: (vectorised(equation, m, sizes, axes),)):
-            try:
-                yield Line(equation, way(member))
-            except Untranslatable:
-                continue
-    for member in order:
-        try:
+    for member in equation.members:
+        with contextlib.suppress(Untranslatable):
+            yield Line(equation, scattered(equation, member))
+        with contextlib.suppress(Untranslatable):
+            yield Line(equation, (vectorised(equation, member, sizes, axes),))
+    for member in equation.members:
+        with contextlib.suppress(Untranslatable):
             yield Line(equation, looped(equation, member, sizes, axes), True)
-        except Untranslatable:
-            continue
 
 
 def written(line: Line, scopes: Sequence[Scope], names: Sequence[str]) -> bool:
