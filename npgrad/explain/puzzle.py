@@ -7,8 +7,8 @@
 
 The mistakes are those of the catalogue that every check of npgrad has to notice (`npgrad.check.mutants`), as they look
 in the lecture's backward pass (`npgrad.explain.lessons.network`). A network of that shape is trained with the wrong
-rule and with the right one, from the same weights on the same minibatches; the examples come from a random Markov chain,
-so that nothing has to be downloaded.
+rule and with the right one, from the same weights on the same minibatches; the examples come from a random Markov
+chain, so that nothing has to be downloaded.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Puzzle:
 PUZZLES = (
     Puzzle(
         "BatchNorm", "without the mean path", "40", ("dhprebn = dbndiff",),
-        "What is missing is the same for every row: it only shifts the pre-activations, and normalisation takes a shift "
-        "out again. The gradient of b1, which should be zero, shows it.",
+        "What is missing is the same for every row: it only shifts the pre-activations, and normalisation takes a "
+        "shift out again. The gradient of b1, which should be zero, shows it.",
     ),
     Puzzle(
         "Tanh", "1 − t for 1 − t²", "31", ("dhpreact = dact * (1 - act)",),
@@ -84,8 +84,8 @@ PUZZLES = (
     ),
     Puzzle(
         "BatchNorm", "without the variance path", "38", ("dbndiff = dbnraw * bnvar_inv",),
-        "What is missing points along the activations themselves: it would change their scale, which normalisation takes "
-        "out again.",
+        "What is missing points along the activations themselves: it would change their scale, which normalisation "
+        "takes out again.",
     ),
     Puzzle(
         "BatchNorm", "gamma forgotten", "34", ("dbnraw = dhpreact",),
@@ -175,7 +175,7 @@ def curve(right: Sequence[float], here: Sequence[float], columns: int = 60, rows
     low, high = min(a.min(), b.min()), max(a.max(), b.max())
 
     def row(value: float) -> int:
-        return int(round((high - value) / (high - low) * (rows - 1)))
+        return round((high - value) / (high - low) * (rows - 1))
 
     for r in range(rows):
         marks = ["8" if row(x) == row(y) == r else "o" if row(y) == r else "." if row(x) == r else " "
@@ -191,7 +191,8 @@ def show(number: int) -> Iterator[str]:
     puzzle, of = PUZZLES[number - 1], exercise("network")
     part = part_of(puzzle)
     first, last = next((a, b) for name, a, b in PARTS if name == part)
-    yield f"Puzzle {number} of {len(PUZZLES)}: {part}. One line of the backward pass is wrong."
+    yield f"Puzzle {number} of {len(PUZZLES)}: {part}."
+    yield "One line of the backward pass is wrong."
     yield ""
     for line, equation in of.forward:
         if equation is not None and first <= int(equation.label) <= last:
@@ -207,7 +208,7 @@ def show(number: int) -> Iterator[str]:
     yield "The loss: o trained with these lines, . with the right ones, 8 both"
     yield from curve(right, here)
     tail = len(here) // 10
-    yield f"  the last tenth: {np.mean(here[-tail:]):.3f} with these lines, {np.mean(right[-tail:]):.3f} with the right ones"
+    yield f"  the last tenth: o {np.mean(here[-tail:]):.3f}   . {np.mean(right[-tail:]):.3f}"
     yield ""
     yield f"Which line is it?  python -m npgrad.explain puzzle {number} --line {low}"
 
@@ -259,7 +260,7 @@ def main(argv: Sequence[str]) -> int:
     """`python -m npgrad.explain puzzle`."""
     parser = argparse.ArgumentParser(
         prog="python -m npgrad.explain puzzle",
-        description="Find the wrong gradient: one line of a backward pass is wrong, and the network learns all the same.",
+        description="One line of a backward pass is wrong, and the network learns all the same. Which?",
         epilog=f"There are {len(PUZZLES)} puzzles; without a number one is drawn.",
     )
     parser.add_argument("number", nargs="?", type=int, metavar="NUMBER", help=f"1 to {len(PUZZLES)}")
