@@ -175,7 +175,7 @@ def curve(right: Sequence[float], here: Sequence[float], columns: int = 60, rows
     low, high = min(a.min(), b.min()), max(a.max(), b.max())
 
     def row(value: float) -> int:
-        return round((high - value) / (high - low) * (rows - 1))
+        return round(float(high - value) / float(high - low) * (rows - 1))
 
     for r in range(rows):
         marks = ["8" if row(x) == row(y) == r else "o" if row(y) == r else "." if row(x) == r else " "
