@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from npgrad.explain.order import UnknownName, find, things
 from npgrad.explain.syntax import DerivationError
@@ -87,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
             parser.error("--step has its own small network; for a graph of yours, print(npgrad.explain.step(loss))")
         from npgrad.explain.step import example
 
-        return show(example())
+        return paged(example())
     if arguments.check:
         reports = [verify(thing, arguments.seed) for thing in chosen or every]
         show(str(report) for report in reports)
@@ -116,6 +117,22 @@ def main(argv: list[str] | None = None) -> int:
     if not chosen:
         show(listing(style))
     return 1 if failed else 0
+
+
+def paged(lines: Sequence[str]) -> int:
+    """Show a walk node by node where somebody sits at a terminal, all at once otherwise."""
+    waiting = sys.stdin.isatty() and sys.stdout.isatty()
+    for k, line in enumerate(lines):
+        if waiting and line == "" and k + 1 < len(lines) and re.match(r"\d+\. |Leaves receive", lines[k + 1]):
+            try:
+                answer = input("\n[Enter: next node, a: all, q: end] ")
+            except EOFError:
+                answer = "a"
+            if answer.strip().lower().startswith("q"):
+                return 0
+            waiting = not answer.strip().lower().startswith("a")
+        print(line)
+    return 0
 
 
 def show(lines: Iterable[str]) -> int:
