@@ -10,6 +10,7 @@ from pathlib import Path
 
 from npgrad.explain.exercise import LEVELS, exercise, hint, names
 from npgrad.explain.exercise_grade import SECONDS, NotGradable, grade
+from npgrad.explain.exercise_handout import NotPrinted, write
 from npgrad.explain.order import UnknownName
 
 __all__ = ["main"]
@@ -20,6 +21,7 @@ examples:
   python -m npgrad.explain exercise network --level 1
   python -m npgrad.explain exercise network --hint dbnvar 2
   python -m npgrad.explain exercise --grade network_exercise.py
+  python -m npgrad.explain exercise network --html handout.html
 
 levels: 1 half of the lines are blank, 2 all of them,
         3 only the gradients of the inputs are named
@@ -33,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         prog="python -m npgrad.explain exercise",
         description="Write a backward pass by hand and have it graded, line by line.",
         usage="%(prog)s NAME [--case N] [--level 1|2|3]\n"
-        "           [--solution] [--out FILE]\n"
+        "           [--solution] [--out FILE | --html FILE | --pdf FILE]\n"
         "       %(prog)s NAME --hint GRADIENT [1|2|3]\n"
         "       %(prog)s --grade FILE [--time SECONDS]",
         epilog=_EPILOG,
@@ -46,16 +48,19 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--hint", nargs="+", metavar=("GRADIENT", "LEVEL"), help="a hint on one line")
     parser.add_argument("--grade", metavar="FILE", help="judge a file; the exit code says whether all is right")
     parser.add_argument("--time", type=float, default=SECONDS, metavar="SECONDS", help="that a file may take (10)")
-    parser.add_argument("--out", metavar="FILE", help="default: NAME_exercise.py here")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--out", metavar="FILE", help="default: NAME_exercise.py here")
+    ways.add_argument("--html", metavar="FILE", help="a handout to print, and its solution beside it")
+    ways.add_argument("--pdf", metavar="FILE", help="the same as PDF, by way of a browser")
     options = parser.parse_args(argv)
     if options.grade is not None:
-        if options.name or options.hint or options.out:
+        if options.name or options.hint or options.out or options.html or options.pdf:
             parser.error("--grade takes a file and nothing else; the file says which exercise it is")
         if not options.time > 0:
             parser.error(f"--time is a number of seconds above 0; got {options.time:g}")
         return graded(options.grade, options.time)
     if options.name is None:
-        if options.hint or options.solution or options.out:
+        if options.hint or options.solution or options.out or options.html or options.pdf:
             parser.error("name what to practise: for example `exercise batch_norm`")
         return show(listing())
     try:
@@ -68,6 +73,13 @@ def main(argv: Sequence[str]) -> int:
     except UnknownName as error:
         print(error, file=sys.stderr)
         return 2
+    if options.html or options.pdf:
+        try:
+            files = write(of, options.html or options.pdf, options.level, pdf=bool(options.pdf))
+        except NotPrinted as error:
+            print(error, file=sys.stderr)
+            return 2
+        return show([f"{files[0]}: the handout", f"{files[1]}: its solution"])
     default = f"{of.name.rpartition(':')[2]}_{'solution' if options.solution else 'exercise'}.py"
     path = Path(options.out or default)
     try:

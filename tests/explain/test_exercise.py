@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from npgrad.explain.__main__ import main
 from npgrad.explain.exercise import exercise, hint, names
 from npgrad.explain.exercise_grade import NotGradable, grade
+from npgrad.explain.exercise_handout import BROWSERS
 from npgrad.explain.order import UnknownName
 from npgrad.functions import registry
 
@@ -259,3 +261,41 @@ def test_the_runner_is_alone() -> None:
     code = f"import runpy, sys; runpy.run_path({exercise_run.__file__!r}); print('npgrad' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_handouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from html.parser import HTMLParser
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["exercise", "batch_norm", "--html", "sheet.html"]) == 0
+    sheet, solution = (Path(f"sheet{tail}.html").read_text(encoding="utf-8") for tail in ("", "-solution"))
+    assert sheet.count('class="blank"') == 8 and solution.count('class="blank"') == 0
+    assert "dxhat * rstd" in solution and "dxhat * rstd" not in sheet
+    # The formula of no gradient is given away.
+    assert sheet.partition("<h2>Backward</h2>")[2].count("<math") == 0
+
+    class Balanced(HTMLParser):
+        stack: list[str] = []
+
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            if tag not in ("meta", "mspace"):
+                self.stack.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            if tag not in ("meta", "mspace"):
+                assert self.stack.pop() == tag
+
+    Balanced().feed(solution)
+    assert main(["exercise", "batch_norm", "--html", "sheet.html"]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main(["exercise", "batch_norm", "--html", "sheet.txt"]) == 2
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert main(["exercise", "batch_norm", "--pdf", "sheet.pdf"]) == 2
+    assert "neither is installed" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(all(shutil.which(name) is None for name in BROWSERS), reason="there is no browser to print with")
+def test_handouts_as_pdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["exercise", "tanh", "--pdf", "sheet.pdf"]) == 0
+    assert all(Path(f"sheet{tail}.pdf").read_bytes().startswith(b"%PDF") for tail in ("", "-solution"))
