@@ -87,6 +87,12 @@ _GROUPS = (
         "in.",
         ("Conv", "AvgPool", "MaxPool", "Dropout"),
     ),
+    Group(
+        "Sequences",
+        "The same weights at every step: their gradient is a sum over time, and the state's a product of many factors. "
+        "Look for the path on which a gate is the only factor; attention needs no such path.",
+        ("RNNStep", "LSTMStep", "GRUStep", "Recurrent", "ScaledDotProductAttention"),
+    ),
 )  # fmt: skip
 
 _LESSONS = (

@@ -3,6 +3,7 @@
 from npgrad.engine.function import Function
 from npgrad.functions.activation import *
 from npgrad.functions.arithmetic import *
+from npgrad.functions.attention import *
 from npgrad.functions.batch_norm import *
 from npgrad.functions.conv import *
 from npgrad.functions.dropout import *
@@ -15,6 +16,7 @@ from npgrad.functions.layer_norm import *
 from npgrad.functions.loss import *
 from npgrad.functions.matmul import *
 from npgrad.functions.pool import *
+from npgrad.functions.recurrent import *
 from npgrad.functions.reduction import *
 from npgrad.functions.selection import *
 from npgrad.functions.shape import *

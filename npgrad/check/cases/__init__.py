@@ -3,6 +3,7 @@
 from npgrad.check.cases import (
     activation,
     arithmetic,
+    attention,
     batch_norm,
     conv,
     dropout,
@@ -15,6 +16,7 @@ from npgrad.check.cases import (
     loss,
     matmul,
     pool,
+    recurrent,
     reduction,
     selection,
     shape,
@@ -24,6 +26,7 @@ from npgrad.check.cases import (
 __all__ = [
     "activation",
     "arithmetic",
+    "attention",
     "batch_norm",
     "conv",
     "dropout",
@@ -36,6 +39,7 @@ __all__ = [
     "loss",
     "matmul",
     "pool",
+    "recurrent",
     "reduction",
     "selection",
     "shape",
