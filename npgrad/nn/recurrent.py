@@ -52,9 +52,7 @@ class Recurrence(Module):
         name = type(self).__name__
         self.rng = rng = init.generator(rng, f"{name}({input_size}, {hidden_size})")
         if min(input_size, hidden_size, num_layers) < 1:
-            raise ValueError(
-                f"{name}({input_size}, {hidden_size}, num_layers={num_layers}): sizes must be at least 1."
-            )
+            raise ValueError(f"{name}({input_size}, {hidden_size}, num_layers={num_layers}): sizes must be at least 1.")
         if not 0 <= dropout <= 1:
             raise ValueError(f"{name} got dropout={dropout}: the probability must be between 0 and 1.")
         self.input_size, self.hidden_size, self.num_layers, self.dropout = input_size, hidden_size, num_layers, dropout
