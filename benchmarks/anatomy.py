@@ -42,7 +42,7 @@ BEFORE, AFTER = "is it still the same step?", "gradients and result"
 
 
 class Line(NamedTuple):
-    """A line of the program."""
+    """A line of the program; a loop over tiles with the lines inside it is timed as one."""
 
     section: str
     text: str
@@ -71,12 +71,19 @@ def report(net: str, steps: int) -> list[str]:
         inside = [line for line in parts if line.section == section]
         spent = sum(line.microseconds for line in inside)
         out += ["", f"{spent:8.1f}  {spent / total:4.0%}  {section}"]
-        out += [f"{line.microseconds:8.2f}        {fitting(line.text)}" for line in inside]
+        for line in inside:
+            first, *loop = line.text.splitlines()
+            out.append(f"{line.microseconds:8.2f}        {fitting(first)}")
+            out += [f"{'':16}{fitting(text)}" for text in loop]
     times = peers(net, steps)
     hand = times["NumPy by hand, every buffer preallocated"]
     out += ["", f"{total:8.1f}  all lines", f"{times['npgrad, compiled']:8.1f}  the step", ""]
     out += [f"{value:8.1f}  {value / hand:4.2f} ×  {name}" for name, value in times.items()]
     return out
+
+
+def shortened(line: str) -> str:
+    return re.sub(r"(?<=\S)\s{2,}#", "  #", line)
 
 
 def fitting(text: str, columns: int = 84) -> str:
@@ -128,9 +135,14 @@ def clocked(source: str) -> tuple[str, list[tuple[str, str]]]:
     head, *body = source.rstrip().splitlines()
     out: list[str] = [head]
     lines: list[tuple[str, str]] = []
-    section = BEFORE
+    section, loop = BEFORE, 0
     for before, line in zip(["", *body], body, strict=False):
-        text = line.strip()
+        text, indent = line.strip(), len(line) - len(line.lstrip())
+        if loop and text and indent > loop:
+            out.append(line)
+            lines[-1] = (section, f"{lines[-1][1]}\n{shortened(line[loop:])}")
+            continue
+        loop = indent if text.startswith("for ") else 0
         if text.startswith("# "):
             section = text[2:]
         elif text.startswith("with "):
@@ -138,9 +150,9 @@ def clocked(source: str) -> tuple[str, list[tuple[str, str]]]:
         elif text:
             if not before.strip() and section != BEFORE:  # an empty line and no heading
                 section = AFTER
-            out.append(f"{line[: len(line) - len(line.lstrip())]}_{len(lines)} = clock()")
+            out.append(f"{' ' * indent}_{len(lines)} = clock()")
             out.append(line.replace("return ", "result_ = ", 1) if text.startswith("return ") else line)
-            lines.append((section, re.sub(r"\s{2,}#", "  #", text)))
+            lines.append((section, shortened(text)))
     readings = ", ".join(f"_{k}" for k in range(len(lines)))
     out += [f"    ticks(({readings}, clock()))", "    return result_"]
     return "\n".join(out) + "\n", lines

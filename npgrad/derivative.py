@@ -5,9 +5,9 @@ estimate derivatives of real functions"): for a holomorphic f with real values o
 
     f(x + i·h·v) = f(x) + i·h·(∂f/∂x)·v − h²/2·…        so        Im f(x + i·h·v)/h = (∂f/∂x)·v + O(h²)
 
-Nothing is subtracted, so h can be 2⁻⁶⁰⁰, whose square is 0 (`npgrad.engine.holomorphic`). The same step through forward *and*
-backward gives Im ∇f(θ + i·h·v)/h = H·v, the Hessian-vector product, exact to rounding and without a second set of
-rules.
+Nothing is subtracted, so h can be 2⁻⁶⁰⁰, whose square is 0 (`npgrad.engine.holomorphic`). The same step through
+forward *and* backward gives Im ∇f(θ + i·h·v)/h = H·v, the Hessian-vector product, exact to rounding and without a
+second set of rules.
 
 Inputs. Each function takes `inputs`, one value or a sequence of them. Arrays and numbers become the arguments of `f`.
 A leaf *tensor* is passed to `f` itself, with its array exchanged for the duration of the call; so `f` may also close
@@ -43,8 +43,8 @@ from npgrad.engine.mode import MODE, switch
 from npgrad.engine.node import Leaf, Node
 from npgrad.engine.tensor import Tensor
 
-
 __all__ = ["grad", "hvp", "jvp"]
+
 
 def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """The function that computes the gradient of the scalar function `f` with respect to its argument(s) `argnums`.

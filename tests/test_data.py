@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from npgrad.data import Batches, DataError, Vocabulary, Windows, digest, load, read_words, split, windows
 

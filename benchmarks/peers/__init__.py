@@ -2,7 +2,8 @@
 
 Such a function takes a `benchmarks.problem.Problem` and returns `step(*feed)`, whose result is a number (or an array,
 which is added up, or a function that returns one, called where results are compared). `convert(array)` makes a peer's
-own array of a NumPy array: batches are converted before the clock starts. To add a peer, write its file and name it here.
+own array of a NumPy array: batches are converted before the clock starts. To add a peer, write its file and name it
+here.
 """
 
 from __future__ import annotations

@@ -173,11 +173,12 @@ def node(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Step:
     operation, x = NODES[problem.operation], Tensor(problem.feeds[0][0], requires_grad=True)
 
     @mode
-    def step(dy: Array) -> None:
+    def step(dy: Array) -> Tensor:
         y = x
         for _ in range(problem.nodes):
             y = operation(y)
         y.backward(dy)
+        return y.detach()  # somebody has to read y, or a program leaves it out
 
     def once(start: Array, dy: Array) -> Array | None:
         x.grad = None

@@ -16,9 +16,9 @@ from npgrad.check.case import CASES, Case
 from npgrad.check.errors import GradientError
 from npgrad.check.gradcheck import COMPLEX, DIFFERENCES, TORCH, gradcheck
 from npgrad.check.second_derivative import hvpcheck
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.functions import registry
-from npgrad.engine.arrays import Array
 
 __all__ = ["HVP", "Line", "certify", "certify_all", "draw", "select", "torch_module"]
 

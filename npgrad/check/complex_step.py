@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from npgrad.derivative import Point, tangent
-from npgrad.engine.holomorphic import Holomorphic
 from npgrad.engine.arrays import Array
+from npgrad.engine.holomorphic import Holomorphic
 from npgrad.engine.tensor import Tensor
 
 __all__ = ["complex_step"]

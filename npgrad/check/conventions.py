@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from npgrad import functions as F
-from npgrad.engine.mode import is_grad_enabled, no_grad
 from npgrad.engine.arrays import Array
+from npgrad.engine.mode import is_grad_enabled, no_grad
 from npgrad.engine.tensor import Tensor
 
 __all__ = ["CONVENTIONS", "Convention", "table", "verify"]

@@ -14,9 +14,9 @@ from npgrad.check.diagnosis import Evidence, likely_cause
 from npgrad.check.errors import GradientError, KinkError, NotHolomorphicError
 from npgrad.check.finite_difference import central_difference, evaluate
 from npgrad.derivative import Point, gradients
-from npgrad.engine.function import Function
-from npgrad.engine.backward import reachable
 from npgrad.engine.arrays import Array
+from npgrad.engine.backward import reachable
+from npgrad.engine.node import Node
 from npgrad.engine.tensor import Tensor
 
 __all__ = ["COMPLEX", "DIFFERENCES", "TOLERANCE", "TORCH", "Report", "gradcheck"]
@@ -89,7 +89,7 @@ def gradcheck(
 def watching_dy(ys: list[Tensor]) -> Iterator[None]:
     """Inside, a rule below `ys` that writes into its dy raises GradientError."""
 
-    def careful(node: Function) -> Callable[[Array], Any]:
+    def careful(node: Node) -> Callable[[Array], Any]:
         def backward(dy: Array) -> Any:
             before = dy.copy()
             found = type(node).backward(node, dy)

@@ -9,9 +9,9 @@
         return loss
 
 The first calls run as they are. Then the function runs once on stand-ins for its arrays (`recorder`, `stand_in`), which
-note every NumPy call that the Functions' own code makes; these calls get memory planned beforehand (`plan`), are written
-down as one straight-line Python function (`write`), and that runs from then on (`program`, `driver`). `step.source` is
-the program, made to be read.
+note every NumPy call that the Functions' own code makes. These calls get memory planned beforehand (`plan`, `tiles`)
+and are written down as one straight-line Python function (`write`), which runs from then on (`program`, `driver`).
+`step.source` is the program, made to be read.
 """
 
 from npgrad.compile.driver import CompiledFunction, compile

@@ -13,7 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from npgrad.compile.guards import Dependencies, changed, current, differs
+from npgrad.compile.guards import SIMPLE, Dependencies, changed, current, differs
 from npgrad.compile.program import Program
 from npgrad.compile.recorder import Eager, Recording, Unrecordable
 from npgrad.compile.runtime import STALE
@@ -46,9 +46,9 @@ def compile(function: Any = None, *, check: bool = False, warm_up: int = WARM_UP
     """Decorate a function that is called again and again: after `warm_up` calls it runs as one NumPy program.
 
     The program computes the same bytes as the function, which is compared at calls 1, 2, 4, 8, … and then at every
-    thousandth, or at every call with `check=True`. It is written anew for arguments of other shapes or dtypes, and where
-    a number or flag that the function closes over, a module's attribute or the mode (`train`, `no_grad`) has changed.
-    Learning rates, step counts and random generators are looked up at each run. Tensors that the function returns are
+    thousandth, or at every call with `check=True`. It is written anew for arguments of other shapes or dtypes, and
+    where a number or flag that the function closes over, a module's attribute or the mode (`train`, `no_grad`) has
+    changed. Learning rates, step counts and random generators are looked up at each run. Tensors that the function returns are
     copies without history, unless their graph was not swept: then `backward()` works on them, until the next call.
 
     `step.source` is the program; `step.explain()` says what was recorded and why.
@@ -104,7 +104,7 @@ class CompiledFunction(Generic[P, R]):
             and program.count == len(args)
             and program.runs < program.next_check
             and (mode is program.mode or mode == program.mode)
-            and not state.running
+            and not program.running
         ):
             result = self._run(program, args)
             if result is not STALE:
@@ -112,10 +112,12 @@ class CompiledFunction(Generic[P, R]):
         return self._slowly(args, kwargs, mode)  # type: ignore[no-any-return]
 
     def _run(self, program: Program, arguments: Sequence[Any]) -> Any:
-        state = self._state
-        state.running = True
+        program.running = True
         try:
-            return program.run(*arguments)
+            result = program.run(*arguments)
+            if result is not STALE:
+                program.runs += 1
+            return result
         except (CompileError, NameError, AssertionError):
             program.abandon()
             raise
@@ -124,13 +126,13 @@ class CompiledFunction(Generic[P, R]):
                 program.abandon()
                 raise
             # If it is the user's, the eager run raises it where it belongs.
-            state.failed = error
+            self._state.failed = error
             return STALE
         except BaseException:
             program.abandon()
             raise
         finally:
-            state.running = False
+            program.running = False
 
     # -- choosing ------------------------------------------------------------------------------------------------------
 
@@ -138,11 +140,17 @@ class CompiledFunction(Generic[P, R]):
         state = self._state
         if mode.recorder is not None:
             return self.function(*args, **kwargs)
-        if mode.holomorphic or mode.differentiating or state.running:
+        busy = state.running or any(p.running for programs in state.programs.values() for p in programs)
+        if mode.holomorphic or mode.differentiating or busy:
             return self.function(*args, **kwargs)
         keys = layout(args, kwargs)
         flat = flattened(args, kwargs)
-        if any(isinstance(x, Tensor) and (x.requires_grad or not x.is_leaf) for x in flat):
+        if any(
+            x.requires_grad or not x.is_leaf
+            if isinstance(x, Tensor)
+            else isinstance(x, np.ndarray) and type(x) is not np.ndarray
+            for x in flat
+        ):
             return self._eagerly(args, kwargs)
         key = (keys, mode, *[signature(x) for x in flat])
         calls = state.calls[key] = state.calls.get(key, 0) + 1
@@ -186,7 +194,9 @@ class CompiledFunction(Generic[P, R]):
             return error.eager
         if not program_.runs:
             programs.remove(program_)
-            self._give_up(key, f"its program does not apply to the call it was recorded in ({program_.why_stale(flat)})")
+            self._give_up(
+                key, f"its program does not apply to the call it was recorded in ({program_.why_stale(flat)})"
+            )
         else:
             state.program = program_
         return result
@@ -213,6 +223,9 @@ class CompiledFunction(Generic[P, R]):
         while True:
             recording = Recording(self._opaque)
             dependencies = Dependencies(self.function, tuple(flat))
+            if dependencies.hooked():
+                self._give_up(key, "there are hooks")
+                return None
             before = {id(g): g.bit_generator.state for g in dependencies.generators.values()}
             token = MODE.set(mode._replace(recorder=recording))
             state.running = True
@@ -226,14 +239,17 @@ class CompiledFunction(Generic[P, R]):
                     raise Eager("it returns several tensors that can be differentiated")
                 if roots:
                     recording.captured = {}
-                    cotangent = Value(np.ones_like(roots[0]._array.sample), Memory("argument"))
+                    cotangent = Value(np.ones_like(recording.samples(roots[0]._array)), Memory("argument"))
                     cotangent.memory.value, cotangent.name = cotangent, "dy"
                     assert roots[0]._node is not None
                     sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
-                program = Program(self._name(), recording, split, arguments, result, dependencies, mode, cotangent, self._tiles)
+                name = self._name() if self._name().isidentifier() else "function"
+                program = Program(name, recording, split, arguments, result, dependencies, mode, cotangent, self._tiles)
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
                 program.count = len(flat)
-                state.log.append(f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}")
+                state.log.append(
+                    f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}"
+                )
                 return program
             except Unrecordable as error:
                 if error.function in self._opaque:
@@ -289,19 +305,22 @@ class CompiledFunction(Generic[P, R]):
             if changed(form, value, now):
                 put_back(form, container, key, value)
                 raise CompileError(
-                    f"{self._name()} changes {text} (from {value!r} to {now!r}) and depends on it, which only Python could "
+                    f"{self._name()} changes {text} (from {shown(value)} to {shown(now)}) and depends on it, which "
+                    "only Python could "
                     "do at each call. Leave that line out of the compiled function, or give the number as an argument."
                 )
         for identity, generator in dependencies.generators.items():
             if identity not in recording.generators and generator.bit_generator.state != before[identity]:
                 generator.bit_generator.state = before[identity]
                 raise CompileError(
-                    f"{self._name()} draws random numbers from a generator itself, which would be the same numbers in every "
+                    f"{self._name()} draws random numbers from a generator itself, which would be the same in every "
                     "run. Draw them before the call and give them as an argument; Functions such as dropout may draw."
                 )
-        if not dependencies.unchanged():
+        name = dependencies.put_back()
+        if name:
             raise CompileError(
-                f"{self._name()} changes an attribute of a module while it runs. Set it outside the compiled function."
+                f"{self._name()} changes the attribute {name} of a module while it runs, as a program would not. Set "
+                "it outside the compiled function, or return what is to be kept."
             )
 
     def _give_up(self, key: Any, reason: str) -> None:
@@ -345,8 +364,9 @@ class CompiledFunction(Generic[P, R]):
                     assert program.backward is not None
                     mine = program.backward(np.ones_like(next(t for t in tensors(eager) if has_graph(t))._array))
                     pairs = zip(gradients, mine, strict=True)
-                    difference = next(("a gradient" for a, b in pairs if a.tobytes() != b.tobytes()), "")
+                    difference = next(("a gradient" for a, b in pairs if not same_bytes(a, b)), "")
                 if difference:
+                    self._drop(program)
                     raise Different(self._name(), difference, detached(eager))
         finally:
             state.restore(after)
@@ -354,6 +374,15 @@ class CompiledFunction(Generic[P, R]):
                 if x.flags.writeable:
                     x[...] = new
         return detached(eager)
+
+    def _drop(self, program: Program) -> None:
+        """Never run this program again."""
+        state = self._state
+        program.abandon()
+        for programs in state.programs.values():
+            programs[:] = [other for other in programs if other is not program]
+        if state.program is program:
+            state.program = None
 
     # -- for readers ---------------------------------------------------------------------------------------------------
 
@@ -363,7 +392,7 @@ class CompiledFunction(Generic[P, R]):
         program = self._state.program
         if program is None:
             raise CompileError(
-                f"{self._name()} has not been compiled yet: call it {self.warm_up + 1} times with arguments of the same "
+                f"{self._name()} has not been compiled yet: call it {self.warm_up + 1} times with arguments of equal "
                 f"shapes. So far: {'; '.join(self._state.log) or 'nothing was recorded'}."
             )
         return program.source
@@ -383,9 +412,10 @@ class Different(CompileError):
 
     def __init__(self, name: str, what: str, eager: Any) -> None:
         super().__init__(
-            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see has changed (a "
-            "number kept in an object, a global of another module), or the function does not give the same result twice. "
-            "What was computed eagerly stands; give what changes to the function as an argument, or do not compile it."
+            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see has changed "
+            "(a number kept in an object, a global of another module), or the function does not give the same result "
+            "twice. What was computed eagerly stands; give what changes to the function as an argument, or do not "
+            "compile it."
         )
         self.eager = eager
 
@@ -450,17 +480,17 @@ class Copy:
     def difference(self, other: Copy) -> str:
         """What differs between two moments; empty if nothing does."""
         for (_, a), (_, b) in zip(self.arrays, other.arrays, strict=True):
-            if a.tobytes() != b.tobytes():
+            if not same_bytes(a, b):
                 return f"an array of shape {a.shape}"
         for (leaf, _, a), (_, _, b) in zip(self.gradients, other.gradients, strict=True):
-            if (a is None) is not (b is None) or (a is not None and a.tobytes() != b.tobytes()):
+            if (a is None) is not (b is None) or (a is not None and not same_bytes(a, b)):
                 return f"the gradient of a parameter of shape {leaf.out_shape}"
         if any(a != b for (_, a), (_, b) in zip(self.generators, other.generators, strict=True)):
             return "the random numbers drawn"
         return ""
 
 
-# -- arguments and results -----------------------------------------------------------------------------------------------
+# -- arguments and results ---------------------------------------------------------------------------------------------
 
 
 def layout(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -517,6 +547,11 @@ def signature(x: Any) -> Any:
     return type(x)
 
 
+def shown(x: Any) -> str:
+    """A value in an error message, which must not look into arrays of a recording."""
+    return repr(x) if isinstance(x, SIMPLE) else f"a {type(x).__name__}"
+
+
 def describe(x: Any) -> str:
     array = x._array if isinstance(x, Tensor) else x
     if isinstance(array, np.ndarray | np.generic):
@@ -558,24 +593,46 @@ def detached(result: Any) -> Any:
     return result
 
 
+def same_bytes(a: Any, b: Any) -> bool:
+    """Whether two arrays hold the same bytes. One nan is as good as another: processors differ in its sign."""
+    if a.tobytes() == b.tobytes():
+        return True
+    if a.dtype.kind not in "fc":
+        return False
+    missing = np.isnan(a)
+    return (
+        bool(missing.any())
+        and np.where(missing, 0, a).tobytes() == np.where(np.isnan(b), 0, b).tobytes()
+        and bool(np.array_equal(missing, np.isnan(b)))
+    )
+
+
 def different(a: Any, b: Any) -> str:
     """Where two results differ; empty if nowhere."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return different(a._array, b._array)
     if isinstance(a, np.ndarray | np.generic) and isinstance(b, np.ndarray | np.generic):
-        same = a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+        same = a.shape == b.shape and a.dtype == b.dtype and same_bytes(a, b)
         return "" if same else f"the result ({a} and {b})" if np.size(a) == 1 else "the result"
     if isinstance(a, tuple | list) and isinstance(b, tuple | list) and len(a) == len(b):
         return next((d for x, y in zip(a, b, strict=True) if (d := different(x, y))), "")
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         return next((d for key in a if (d := different(a[key], b[key]))), "")
-    return "" if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b)) else "the result"
+    return (
+        ""
+        if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b))
+        else "the result"
+    )
 
 
 def put_back(form: str, container: Any, key: Any, value: Any) -> None:
+    """Set a guarded place back to what it held."""
     if form == "cell":
         container.cell_contents = value
     elif form == "attribute":
         setattr(container, key, value)
+    elif form == "length":
+        for extra in list(container)[value:]:
+            container.pop(extra) if isinstance(container, dict) else container.pop()
     elif form != "members":
         operator.setitem(container, key, value)

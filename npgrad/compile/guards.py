@@ -6,6 +6,7 @@ Attributes of modules are compared only after some module, flag or hook has been
 
 from __future__ import annotations
 
+import dis
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -45,10 +46,40 @@ class Dependencies:
                     if isinstance(value, np.random.Generator):
                         self.generators[id(value)] = value
         self.snapshot = {id(m): (m, facts(m)) for m in self.modules.values()}
+        self._attributes = {id(m): dict(vars(m)) for m in self.modules.values()}
+
+    def hooked(self) -> bool:
+        """Whether somebody watches one of the modules or their parameters."""
+        return any(
+            getattr(module, "_hooked", False) or any(p._node is not None and p._node.hooks for p in module.parameters())
+            for module in self.modules.values()
+        )
 
     def unchanged(self) -> bool:
         """Whether every module still is as it was while recording."""
         return all(same_facts(facts(module), before) for module, before in self.snapshot.values())
+
+    def put_back(self) -> str:
+        """The name of an attribute of a module that has changed, empty if there is none; all are set back."""
+        found = ""
+        for module, before in self.snapshot.values():
+            now = facts(module)
+            changed_ = [
+                name
+                for name in {**before, **now}
+                if name not in before or name not in now or differs(now[name], before[name])
+            ]
+            if changed_:
+                found = changed_[0]
+                vars(module).clear()
+                vars(module).update(self._attributes[id(module)])
+                for name, value in vars(module).items():
+                    if isinstance(value, list):
+                        value[:] = before[name]
+                    elif type(value) is dict:
+                        value.clear()
+                        value.update(before[name])
+        return found
 
     # -- code ----------------------------------------------------------------------------------------------------------
 
@@ -76,7 +107,7 @@ class Dependencies:
             self._root(name, "object", None, None, value)
         for code in codes(function.__code__):
             self.attributes.update(code.co_names)
-            for name in code.co_names:
+            for name in dict.fromkeys(i.argval for i in dis.get_instructions(code) if i.opname.endswith("_GLOBAL")):
                 if name in function.__globals__:
                     self._root(name, "global", function.__globals__, name, function.__globals__[name])
 
@@ -117,6 +148,8 @@ class Dependencies:
             return
         if isinstance(value, list | tuple | dict):
             items = list(value.items() if isinstance(value, dict) else enumerate(value))
+            if not isinstance(value, tuple):
+                self.guards.append((f"len({text})", "length", value, None, len(value)))
             if len(items) <= 64:
                 for key, item in items:
                     self._guard(f"{text}[{key!r}]", "item", value, key, item, depth + 1)
@@ -146,8 +179,8 @@ def changed(form: str, before: Any, now: Any) -> bool:
     """Whether a guarded place holds something else now."""
     if form == "members":
         return bool(before != now)
-    if form == "truth":  # one number may follow another, but an option that was off stays off
-        return (isinstance(before, bool) or not before) and bool(before) is not bool(now)
+    if form == "truth":  # one number may follow another, but what was off stays off
+        return bool(before) is not bool(now)
     return differs(now, before)
 
 
@@ -159,16 +192,9 @@ def current(form: str, container: Any, key: Any) -> Any:
         return getattr(container, key)
     if form == "members":
         return members(container)
+    if form == "length":
+        return len(container)
     return container[key]
-
-
-def changed(form: str, before: Any, now: Any) -> bool:
-    """Whether a guarded place holds something else now."""
-    if form == "members":
-        return bool(before != now)
-    if form == "truth":  # one number may follow another, but what was off stays off
-        return bool(before) is not bool(now)
-    return differs(now, before)
 
 
 def codes(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -208,5 +234,5 @@ def differs(now: Any, before: Any) -> bool:
     if isinstance(now, dict):
         return now.keys() != before.keys() or any(differs(now[key], before[key]) for key in now)
     if isinstance(now, types.MethodType):
-        return now != before
+        return bool(now != before)
     return True

@@ -31,7 +31,7 @@ def place_of(frame: FrameType | None, compiler: str) -> Place:
         owner = frame.f_locals.get("self")
         if isinstance(owner, Function):
             rule = owner
-            name, tag = named(frame.f_code, frame.f_lineno, type(owner))
+            name, tag = named(frame.f_code, frame.f_lineno, type(owner))  # type: ignore[arg-type]
             break
         if frame.f_code.co_name == "sweep" or not OURS[frame.f_code.co_filename]:
             break
@@ -85,7 +85,7 @@ def statements(code: CodeType) -> dict[int, tuple[str, str]]:
         depth = len(text) - len(text.lstrip())
         if text.strip() and depth <= indent and not (text.strip().startswith((")", "]", "}")) and not seen_body):
             break
-        seen_body = seen_body or bool(text.strip()) and depth > indent and lines[stop - 1].rstrip().endswith(":")
+        seen_body = seen_body or (bool(text.strip()) and depth > indent and lines[stop - 1].rstrip().endswith(":"))
         stop += 1
     source = "".join(line[indent:] if line.strip() else "\n" for line in lines[start:stop])
     try:
@@ -94,7 +94,9 @@ def statements(code: CodeType) -> dict[int, tuple[str, str]]:
         return {}
     found: dict[int, tuple[str, str]] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef | ast.If | ast.For | ast.With | ast.ClassDef):
+        if isinstance(node, ast.stmt) and not isinstance(
+            node, ast.FunctionDef | ast.If | ast.For | ast.With | ast.ClassDef
+        ):
             rows = range(node.lineno, (node.end_lineno or node.lineno) + 1)
             tags = [m.group(1).strip() for row in rows for m in _TAG.finditer(lines[start + row - 1])]
             for row in rows:
@@ -107,7 +109,9 @@ def target(node: ast.stmt) -> str:
     targets: list[ast.expr] = []
     if isinstance(node, ast.Assign):
         targets = node.targets
-    elif isinstance(node, ast.AnnAssign):  # not x += …, which names what it changes, and only steps towards that are new
+    elif isinstance(
+        node, ast.AnnAssign
+    ):  # not x += …, which names what it changes, and only steps towards that are new
         targets = [node.target]
     for item in targets:
         if isinstance(item, ast.Name):

@@ -20,9 +20,27 @@ __all__ = ["Plan"]
 
 SMALL, LARGE = 1 << 9, 1 << 17
 """Broadcast operands of results with so many entries are written out first."""
+SIDE_BY_SIDE = 1 << 15
+"""Larger gradients are updated one by one, each while it is in the cache."""
 _COMPARISONS = frozenset({np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal})
-_PURE = frozenset({"ufunc", "reduce", "ufunc_method", "function", "method", "attribute", "getitem", "copy", "make", "operator", "expand"})
-_WITH_OUT = frozenset({np.dot, np.argmax, np.cumsum, np.cumprod, np.einsum, np.concatenate, np.stack, np.clip, np.where})
+_PURE = frozenset(
+    {
+        "ufunc",
+        "reduce",
+        "ufunc_method",
+        "function",
+        "method",
+        "attribute",
+        "getitem",
+        "copy",
+        "make",
+        "operator",
+        "expand",
+    }
+)
+_WITH_OUT = frozenset(
+    {np.dot, np.argmax, np.cumsum, np.cumprod, np.einsum, np.concatenate, np.stack, np.clip, np.where}
+)
 
 
 class Plan:
@@ -47,6 +65,7 @@ class Plan:
         self.used = {value for call in flat(self.calls) for value in values_in((call.args, call.kwargs))}
         self.used |= set(self.results)
         self.blocks: list[Block] = []
+        self.together()
         self.allocate()
 
     @property
@@ -113,7 +132,7 @@ class Plan:
                 seen.add(id(value))
                 value.memory = original(value.memory)
 
-        for k, call in enumerate(calls):
+        for call in calls:
             for value in values_in((call.args, call.kwargs, call.out)):
                 move(value)
                 if value.view is not None:
@@ -172,7 +191,12 @@ class Plan:
         written: dict[tuple[Value, tuple[int, ...]], tuple[Value, int]] = {}
         writes: dict[Memory, int] = {}
         for call in calls:
-            if call.form == "ufunc" and isinstance(call.out, Value) and not set(call.kwargs) - {"order"} and call.function.signature is None:
+            if (
+                call.form == "ufunc"
+                and isinstance(call.out, Value)
+                and not set(call.kwargs) - {"order"}
+                and call.function.signature is None
+            ):
                 shape = np.shape(call.out.sample)
                 args = list(call.args)
                 if SMALL <= np.size(call.out.sample) <= LARGE and any(np.shape(sample(x)) == shape for x in args):
@@ -205,10 +229,11 @@ class Plan:
         for calls in (self.backward, self.forward):
             keep: list[Call] = []
             for call in reversed(calls):
-                view = isinstance(call.out, Value) and call.out.view is call
-                if view and not dynamic(call.out):  # type: ignore[arg-type]
+                view = call.out if isinstance(call.out, Value) and call.out.view is call else None
+                if view is not None and not dynamic(view):
                     continue
-                if call.lasting or any(memory in needed for memory in call.writes) or (view and call.out.memory in needed):  # type: ignore[union-attr]
+                wanted = any(memory in needed for memory in call.writes) or (view is not None and view.memory in needed)
+                if call.lasting or wanted:
                     keep.append(call)
                     whole = [m for m in call.writes if m not in call.reads and m.value is call.out]
                     needed.difference_update(whole)
@@ -235,8 +260,12 @@ class Plan:
         for call in reversed(calls[:end]):
             view = isinstance(call.out, Value) and call.out.view is call
             outside = any(memory.kind in ("external", "argument") for memory in call.writes)
-            for_waiting = bool(call.writes) and call.form in _PURE and all(
-                memory in {m for w in wait for m in w.reads} and memory not in read_later for memory in call.writes
+            for_waiting = (
+                bool(call.writes)
+                and call.form in _PURE
+                and all(
+                    memory in {m for w in wait for m in w.reads} and memory not in read_later for memory in call.writes
+                )
             )
             free = not any(m in read_later or m in written_later for m in call.writes) and not any(
                 m in written_later for m in call.reads
@@ -285,6 +314,56 @@ class Plan:
         order = [call for call in self.forward if id(call) in early]
         self.forward = order + [call for call in self.forward if id(call) not in early]
 
+    # -- many small updates --------------------------------------------------------------------------------------------
+
+    def together(self) -> None:
+        """Gradients that an optimiser multiplies by one number lie side by side, and one call multiplies them all."""
+        groups: dict[Any, list[int]] = {}
+        last_write = {memory: k for k, call in enumerate(self.forward) for memory in call.writes}
+        for k, call in enumerate(self.forward):
+            if (
+                call.form != "ufunc"
+                or call.function is not np.multiply
+                or call.kwargs
+                or not isinstance(call.out, Value)
+            ):
+                continue
+            number, g = call.args
+            if not isinstance(sample(number), int | float) or not isinstance(g, Value):
+                continue
+            once = call.out.memory not in self.lasting and last_write[call.out.memory] == k
+            if once and side_by_side(g) and side_by_side(call.out):
+                groups.setdefault((number, g.sample.dtype), []).append(k)
+        for (number, dtype), places in groups.items():
+            first = places[0]
+            calls = [self.forward[k] for k in places if last_write.get(self.forward[k].args[1].memory, -1) < first]
+            if len(calls) < 3 or len({call.args[1].memory for call in calls}) < len(calls):
+                continue
+            gradients = self.arena([call.args[1] for call in calls], dtype, "gradients")
+            updates = self.arena([call.out for call in calls], dtype, "updates")  # type: ignore[misc]
+            call = Call("ufunc", np.multiply, (number, gradients), {}, calls[0].place)
+            call.out, call.errors = updates, calls[0].errors
+            call.reads = [m for one in calls for m in one.reads]
+            call.writes = [updates.memory, *[m for one in calls for m in one.writes]]
+            gone = set(map(id, calls))
+            self.forward[first] = call
+            self.forward = [c for c in self.forward if id(c) not in gone]
+            return
+
+    def arena(self, values: Sequence[Value], dtype: np.dtype[Any], name: str) -> Value:
+        """One array that has room for all of these, each beginning where a line of the cache does."""
+        width = 64 // dtype.itemsize
+        starts = np.cumsum([0, *[-(-value.sample.size // width) * width for value in values]])
+        block = Block(int(starts[-1]) * dtype.itemsize)
+        self.blocks.append(block)
+        whole_ = Value(block.bytes.view(dtype), Memory("planned", block.bytes.view(dtype)))
+        whole_.memory.value, whole_.name = whole_, name
+        for value, start in zip(values, starts, strict=False):
+            memory = value.memory
+            value.name = value.name or name.removesuffix("s")
+            memory.array = whole_.sample[start : start + value.sample.size].reshape(np.shape(memory.value.sample))  # type: ignore[union-attr]
+        return whole_
+
     # -- memory --------------------------------------------------------------------------------------------------------
 
     def allocate(self) -> None:
@@ -307,7 +386,7 @@ class Plan:
     ) -> None:
         """Memory for what one call makes; for `step` rows of it, if only a tile is needed."""
         for memory in call.writes:
-            if memory.kind != "planned" or memory in at:
+            if memory.kind != "planned" or memory in at or memory.array is not None:
                 continue
             value = memory.value
             assert value is not None
@@ -354,7 +433,12 @@ class Plan:
             whole = np.asarray(x.memory.value.sample) if x.memory.value is not None else a
             if a.nbytes != whole.nbytes or a.ctypes.data != whole.ctypes.data:
                 continue
-            if last.get(x.memory, -1) != k or a.shape != like.shape or a.dtype != like.dtype or a.strides != like.strides:
+            if (
+                last.get(x.memory, -1) != k
+                or a.shape != like.shape
+                or a.dtype != like.dtype
+                or a.strides != like.strides
+            ):
                 continue
             if any(isinstance(y, Value) and y is not x and y.memory is x.memory for y in call.args):
                 continue
@@ -413,20 +497,35 @@ def last_uses(calls: Sequence[Call], lasting: set[Memory], end: int) -> dict[Mem
 def takes_out(call: Call) -> bool:
     """Whether NumPy can be given the memory for the result."""
     if call.form == "ufunc":
-        return not (call.function in _COMPARISONS and all(np.ndim(sample(x)) == 0 for x in call.args))
+        scalars = all(np.ndim(sample(x)) == 0 for x in call.args)
+        return not (call.function in _COMPARISONS and scalars)
     if call.form in ("reduce", "copy", "make", "expand"):
         return True
     if call.form == "draw":
         return call.function.__name__ in ("random", "standard_normal") and bool(np.ndim(call.out.sample))  # type: ignore[union-attr]
     if call.form == "function":
         if call.function is np.take:
-            return call.kwargs.get("mode", "raise") != "raise"
+            return bool(call.kwargs.get("mode", "raise") != "raise")
         if call.function is np.where:
             return len(call.args) == 3
         if call.function is np.argmax:
             return not call.kwargs.get("keepdims")
         return call.function in _WITH_OUT
     return False
+
+
+def side_by_side(value: Value) -> bool:
+    """Whether the memory of a value may be given a place beside others."""
+    a = value.sample
+    return (
+        value.memory.kind == "planned"
+        and value.memory.array is None
+        and isinstance(a, np.ndarray)
+        and 0 < a.size <= SIDE_BY_SIDE
+        and a.flags.c_contiguous
+        and whole(value)
+        and value.memory.value.sample.flags.c_contiguous  # type: ignore[union-attr]
+    )
 
 
 def whole(value: Value) -> bool:

@@ -45,17 +45,21 @@ class Program:
     ) -> None:
         self.mode, self.dependencies, self.recording_opaque = mode, dependencies, dict(recording.opaque)
         self.runs = 0
+        self.running = False
         self.next_check = 0
         self.keys: Any = None
         """How arguments are nested, if they are."""
         self.count = len(arguments)
         self.generators = [generator for generator, _ in recording.generators.values()]
         self.hosts = recording.hosts
-        self.leaves = list(recording.leaves.values())
+        self.leaves = [leaf for leaf in recording.leaves.values() if leaf not in recording.local]
+        self.local = recording.local
         self.trained = [leaf.requires_grad for leaf in self.leaves]
         self.lent: dict[Leaf, Value] = {}
         self.cleared: list[Leaf] = []
         for leaf in recording.gradients:
+            if leaf in recording.local:
+                continue
             now = leaf._grad
             if isinstance(now, RecordingArray):
                 if recording.gradients_read.get(leaf) is not now.value:
@@ -63,13 +67,21 @@ class Program:
             elif now is None:
                 self.cleared.append(leaf)
         self.captured = recording.captured or {}
+        self.known = {id(value) for _, _, _, _, value in dependencies.guards}
+        self.known |= {id(a) for module in dependencies.modules.values() for a in vars(module).values()}
+        self.known |= {id(given) for given, _ in arguments}
         self.results: list[Value] = []
         self.result = self.flatten(result)
+        single = isinstance(result, Tensor) and len(self.results) == 1 and cotangent is None
+        self.plain_tensor = single and isinstance(result._array.sample, np.ndarray)
+        """The result is one tensor without a graph."""
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
         self.name_arrays(recording)
         self.plan = Plan(recording.calls, split, wanted, tiles)
         values = [value for _, value in arguments if value is not None]
-        self.writer = writer = Writer(self.plan, [*values, *([cotangent] if cotangent is not None else [])])
+        self.writer = writer = Writer(
+            self.plan, [*values, *([cotangent] if cotangent is not None else [])], [name, f"{name}_backward"]
+        )
         gradients = [(leaf, value) for leaf, value in recording.gradients_read.items()]
         self.source = self.write(name, arguments, gradients, cotangent)
         self.run: Callable[..., Any] = define(name, self.source, writer.namespace)
@@ -119,6 +131,12 @@ class Program:
         if isinstance(result, dict):
             named = {key: self.flatten(item) for key, item in result.items()}
             return lambda arrays, node: {key: part(arrays, node) for key, part in named.items()}
+        if isinstance(result, np.ndarray) and id(result) not in self.known:  # made by the function, in each run anew
+            kept = result.copy()
+            return lambda arrays, node: kept.copy()
+        if isinstance(result, Tensor) and result._node in self.local:
+            kept, trained = result._array.copy(), result.requires_grad
+            return lambda arrays, node: type(result)(kept, trained)
         return lambda arrays, node: result
 
     def place(self, value: Value) -> int:
@@ -131,7 +149,7 @@ class Program:
         self,
         name: str,
         arguments: Sequence[tuple[Any, Value | None]],
-        gradients: list[tuple[Leaf, Value | None]],
+        gradients: Sequence[tuple[Leaf, Value | None]],
         cotangent: Value | None,
     ) -> str:
         writer = self.writer
@@ -140,7 +158,8 @@ class Program:
             if value is None:
                 names.append(writer.fresh(f"given{k}"))
                 checks.append(f"if {names[-1]} is not {writer.bind(given, f'given{k}_', ('given', k))} and "
-                              f"{writer.bind(differs, 'differs')}({names[-1]}, {writer.bind(given, '', ('given', k))}): return STALE")  # fmt: skip
+                              f"{writer.bind(differs, 'differs')}({names[-1]}, {writer.bind(given, '', ('given', k))})"
+                              ": return STALE")  # fmt: skip
                 continue
             names.append(n := writer.names[value])
             if isinstance(given, Tensor):
@@ -154,7 +173,10 @@ class Program:
             array = writer.bind(getattr(np, kind), kind)
             test = f"not isinstance({n}, generic)" if kind == "generic" else f"type({n}) is not {array}"
             dtype = writer.argument(sample.dtype)
-            checks.append(f"if {test} or {n}.shape != {sample.shape} or {n}.dtype is not {dtype} or {n}.strides != {sample.strides}: return STALE")
+            checks.append(
+                f"if {test} or {n}.shape != {sample.shape} or {n}.dtype is not {dtype} "
+                f"or {n}.strides != {sample.strides}: return STALE"
+            )
         counter = writer.bind(changes(), "changes")
         noted = writer.bind([changes()[0]], "noted", "noted")
         self.noted = writer.namespace[noted]
@@ -166,6 +188,10 @@ class Program:
                 then = writer.bind(value, "members_before", ("was", text, id(container)))
                 checks.append(f"if {writer.bind(members, 'members')}({held}) != {then}: return STALE")
                 continue
+            if form == "length":
+                held = writer.bind(container, text[4:-1], ("container", id(container)))
+                checks.append(f"if len({held}) != {value}: return STALE")
+                continue
             before = writer.bind(value, f"was_{text}", ("was", text, id(container)))
             holder = writer.bind(container, f"{text}_{form}", ("container", id(container)))
             now = {
@@ -175,10 +201,16 @@ class Program:
             if form == "truth":
                 checks.append(f"if {'not ' if value else ''}{now}: return STALE")
                 continue
-            if form == "item" and isinstance(container, list | dict):
-                checks.append(f"if len({holder}) != {len(container)}: return STALE")
-            checks.append(f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE")
-        for leaf, value in gradients:  # type: ignore[assignment]
+            checks.append(
+                f"if {now} is not {before} and {writer.bind(differs, 'differs')}({now}, {before}): return STALE"
+            )
+        for call in self.plan.forward:
+            if call.form == "host" and call.args:
+                optimizer = call.function.__self__
+                seen = writer.bind(SameSteps(optimizer, call.args[1]), "steps", ("steps", id(call)))
+                held = writer.bind(optimizer, "optimizer", ("container", id(optimizer)))
+                checks.append(f"if {held}._uneven != {seen}.seen and not {seen}.same(): return STALE")
+        for leaf, value in gradients:
             owner = writer.bind(leaf, "leaf", ("leaf", id(leaf)))
             if value is None:
                 checks.append(f"if {owner}._grad is not None: return STALE")
@@ -198,14 +230,19 @@ class Program:
             self.later = later
         effects = self.effects()
         self.first_effect = 1 + len(checks) + self.first_line_with_effect(lines)
-        copies = [f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results]
-        finish = writer.bind(self.finish, "result")
-        body = [*checks, *lines, "", *effects, f"return {finish}(({', '.join(copies)}{',' * (len(copies) == 1)}))"]
+        copies = [
+            f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results
+        ]
+        if self.plain_tensor:
+            returned = f"return {writer.bind(Tensor._of, 'tensor')}({copies[0]})"
+        else:
+            returned = f"return {writer.bind(self.finish, 'result')}(({', '.join(copies)}{',' * (len(copies) == 1)}))"
+        body = [*checks, *lines, "", *effects, returned]
         return f"def {name}({', '.join(names)}):\n" + "\n".join(f"    {line}" if line else "" for line in body) + "\n"
 
     def first_line_with_effect(self, lines: list[str]) -> int:
         """How many lines of the body come before anything outside is changed."""
-        quiet = [call for call in self.plan.forward]
+        quiet = list(self.plan.forward)
         for k, call in enumerate(quiet):
             if call.lasting and call.form != "guard":
                 return len(self.writer.__class__.lines(self.writer, quiet[:k])) if k else 0
@@ -216,9 +253,15 @@ class Program:
         writer = self.writer
         written = {memory for call in self.plan.forward for memory in call.writes if memory.kind == "external"}
         lines = []
-        storages = [writer.bind(m.leaf.storage, "storage", ("storage", id(m.leaf))) for m in ordered(written) if m.leaf is not None]
+        storages = [
+            writer.bind(m.leaf.storage, "storage", ("storage", id(m.leaf)))
+            for m in ordered(written)
+            if m.leaf is not None
+        ]
         if storages:
-            lines.append(" = ".join(f"{s}._reading" for s in storages) + " = None  # what was read of these is out of date")
+            lines.append(
+                " = ".join(f"{s}._reading" for s in storages) + " = None  # what was read of these is out of date"
+            )
         self.loans: list[tuple[Leaf, Loan]] = []
         for leaf, value in self.lent.items():
             loan = Loan(None)  # type: ignore[arg-type]
@@ -260,7 +303,6 @@ class Program:
         return self._arrays
 
     def finish(self, arrays: Sequence[Array]) -> Any:
-        self.runs += 1
         return self.result(arrays, self.node())
 
     def node(self) -> Any:
@@ -289,7 +331,7 @@ class Program:
         """Whether the run had changed anything outside when it raised `error`."""
         trace = error.__traceback__
         while trace is not None:
-            if trace.tb_frame.f_code is self.run.__code__:  # type: ignore[attr-defined]
+            if trace.tb_frame.f_code is self.run.__code__:
                 return trace.tb_lineno > self.first_effect
             trace = trace.tb_next
         return True
@@ -313,6 +355,24 @@ class Program:
                 leaf._grad = None
 
 
+class SameSteps:
+    """Whether the step counts of an optimiser's parameters are as far apart as they were while recording."""
+
+    def __init__(self, optimizer: Any, parameters: Sequence[Tensor]) -> None:
+        self.optimizer, self.parameters = optimizer, parameters
+        self.leads: list[int] | None = None
+        self.seen = -1
+
+    def same(self) -> bool:
+        leads = self.optimizer._leads(self.parameters)
+        if self.leads is None:  # the first run, which is that of the recorded call
+            self.leads = leads
+        if leads != self.leads:
+            return False
+        self.seen = self.optimizer._uneven
+        return True
+
+
 def of(node: Any, array: Array) -> Any:
     """`node` as the one that made `array`."""
     if node is not None:
@@ -324,7 +384,7 @@ class Compiled(Function):
     """The node of what a compiled function returned: `backward()` runs the program's second half."""
 
     def __init__(self, program: Program) -> None:
-        self.program, self.run = program, program.runs
+        self.program, self.run = program, program.runs + 1
         self.edges = tuple(program.captured)
         self.readings = tuple([leaf.storage.read() for leaf in program.leaves])
         self.needs = (True,) * len(self.edges)
@@ -333,7 +393,7 @@ class Compiled(Function):
     def backward(self, dy: Array) -> tuple[Array, ...]:
         if self.program.runs != self.run:
             raise CompileError(
-                "backward() on a result of a compiled function that has been called again since: what its backward pass "
+                "backward() on a result of a compiled function that was called again since: what its backward pass "
                 "needs was in memory that the later call used. Call backward() before the next call, or inside the "
                 "function."
             )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import linecache
 import operator
+import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from os.path import basename, dirname, join
 from typing import Any, NoReturn
 
@@ -18,7 +20,7 @@ import numpy as np
 from npgrad.compile.place import place_of
 from npgrad.compile.runtime import Opaque
 from npgrad.compile.stand_in import GeneratorStandIn, RecordingArray
-from npgrad.compile.trace import Call, CompileError, Memory, Place, Value, is_array, replaced, values_in
+from npgrad.compile.trace import Call, CompileError, Memory, Value, is_array, replaced, values_in
 from npgrad.engine.arrays import Array, StandIn
 from npgrad.engine.function import OURS, Function
 from npgrad.engine.node import Leaf, Loan
@@ -28,14 +30,18 @@ __all__ = ["Recording", "Unrecordable"]
 _HERE = join(dirname(__file__), "")
 _REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.amax: np.maximum, np.min: np.minimum}
 _REDUCTIONS |= {np.amin: np.minimum, np.any: np.logical_or, np.all: np.logical_and}
-_KNOWN = frozenset({np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.can_cast, np.min_scalar_type})
+_KNOWN = frozenset(
+    {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.can_cast, np.min_scalar_type}
+)
 _MADE = {np.zeros_like: 0, np.ones_like: 1, np.full_like: None, np.empty_like: 0}
+_PRINTED = frozenset({np.array2string, np.array_repr, np.array_str})
 _CLOSED = (
     "an array or tensor made inside a compiled function was used after the call. What a compiled function computes "
     "lives in memory of its own, which the next call uses again: return it."
 )
 # Python numbers with which `x ** n` is something simpler: what NumPy itself does.
 _POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
+_ASSIGNMENT = re.compile(r"(\w+)\s*(?::[^=]+)?=[^=]")
 
 
 class Unrecordable(BaseException):
@@ -57,6 +63,8 @@ class Recording:
         self.stand_ins: dict[int, RecordingArray] = {}
         self.leaves: dict[int, Leaf] = {}
         self.arrays: dict[int, Leaf] = {}
+        self.local: set[Leaf] = set()
+        """The leaves that the function made itself: nobody outside knows them."""
         self.gradients: dict[Leaf, Any] = {}
         """The leaves whose gradient the run reads or sets, and what it was before."""
         self.gradients_read: dict[Leaf, Value] = {}
@@ -68,6 +76,8 @@ class Recording:
         self.scalars: dict[Memory, Array] = {}
         """Arrays without axes, for memories that hold one number."""
         self.decided: set[Value] = set()
+        self.named: dict[str, Value] = {}
+        """For a line of the user's the value that has its name."""
         self.errors = np.geterr()
         self.captured: dict[Leaf, Any] | None = None
         self.closed = False
@@ -97,6 +107,10 @@ class Recording:
             memory.value = Value(array, memory)
             memory.leaf = self.arrays.get(id(array))
         return memory
+
+    def born(self, leaf: Leaf) -> None:
+        """`leaf` was made by the recorded function."""
+        self.local.add(leaf)
 
     def know(self, leaf: Leaf) -> None:
         """`leaf` takes part: changes of its array are changes of the leaf."""
@@ -142,13 +156,29 @@ class Recording:
         if type(node) in self.opaque:
             return self.opaque_forward(node, arrays, options)
         if node.check is not None:
-            node.check(*arrays, **options)
+            try:
+                node.check(*arrays, **options)
+            except (CompileError, Unrecordable) as error:  # it is about to raise, and says what it found
+                raise Eager(f"the check of {type(node).__name__} reads values") from error
+        made = len(self.calls)
         y = node.forward(*arrays, **options)
         if not isinstance(y, RecordingArray):
             return self.lift(np.asarray(y))
         if self.scalar(y.value.memory) and isinstance(y.value.sample, np.generic):
             y.value.sample = self.in_a_run(y.value)  # as the array of a tensor is one
+        if y.value.call in self.calls[made:]:
+            self.name_result(y.value, self.calls[-1].place.section)
         return y
+
+    def name_result(self, value: Value, section: str) -> None:
+        """Call the result of the last operation in a line of the user's what that line assigns it to."""
+        found = _ASSIGNMENT.match(section.partition("  ")[2])
+        if found:
+            earlier = self.named.get(section)
+            if earlier is not None and earlier.call is not None:
+                earlier.name = earlier.call.place.name
+            self.named[section] = value
+            value.name = found[1]
 
     def host(self, call: Callable[..., Any], *args: Any) -> Any:
         """Make a call that changes Python objects, now and at each run; its numbers are looked up at each run."""
@@ -160,6 +190,7 @@ class Recording:
         note = self.note("host", call, (), {})
         note.args = args
         found: list[tuple[int, str, Value]] = []
+        fixed: list[tuple[int, str, Any]] = []
         made: dict[int, dict[str, Any]] = {}
 
         def stand_ins(k: int, numbers: dict[str, Any]) -> dict[str, Any]:
@@ -168,6 +199,7 @@ class Recording:
                 for name, number in numbers.items():
                     if type(number) is not float:
                         given[name] = number
+                        fixed.append((k, name, number))
                         continue
                     value = Value(number, Memory("number"))
                     value.memory.value = value
@@ -177,6 +209,7 @@ class Recording:
             return made[id(numbers)]
 
         note.out = found  # type: ignore[assignment]
+        note.kwargs = {"fixed": fixed}
         return [stand_ins(k, numbers) for k, numbers in enumerate(result or ())]
 
     def refuse(self, what: str) -> NoReturn:
@@ -209,7 +242,12 @@ class Recording:
                 self.cannot("gives out= by position")
             if not {"initial", "where"} & {key for key, x in given.items() if x is not None}:
                 return self.reduction(
-                    ufunc, inputs[0], given.get("axis", 0), given.get("dtype"), out and out[0], given.get("keepdims", False)
+                    ufunc,
+                    inputs[0],
+                    given.get("axis", 0),
+                    given.get("dtype"),
+                    out and out[0],
+                    given.get("keepdims", False),
                 )
         return self.made("ufunc_method", getattr(ufunc, method), inputs, options, out and out[0])
 
@@ -218,6 +256,8 @@ class Recording:
 
     def function(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of one of NumPy's functions."""
+        if function in _PRINTED:
+            self.read(args[0].value, "printing it")
         if function in _KNOWN:
             return function(*self.samples(args), **self.samples(kwargs))
         if function in _MADE:
@@ -265,6 +305,15 @@ class Recording:
         """A method, an attribute, an index or a copy."""
         return self.made(form, function, args, kwargs or {}, None)
 
+    def getitem(self, a: RecordingArray, index: Any) -> Any:
+        """An index. A mask would give another shape in each run."""
+        if any(
+            getattr(x, "dtype", None) == np.bool_ and np.ndim(x)
+            for x in (index if isinstance(index, tuple) else (index,))
+        ):
+            self.cannot("selects by a boolean mask, so that the shape depends on values")
+        return self.plain("getitem", operator.getitem, (a, index))
+
     def setitem(self, target: RecordingArray, index: Any, value: Any) -> None:
         self.write(target, "setitem", operator.setitem, (target, index, value), {})
 
@@ -284,7 +333,7 @@ class Recording:
 
     def read(self, value: Value, how: str) -> NoReturn:
         """Refuse to give out a number: by the user's function for good, by a rule for recording."""
-        if in_rule():
+        if current_function() is not None:
             self.cannot(f"reads a value ({how})")
         raise CompileError(
             f"{user_line()}: {how} reads a value while the function is recorded; a compiled run could not stop there. "
@@ -297,7 +346,8 @@ class Recording:
         if node is not None:
             raise Unrecordable(type(node), what)
         raise CompileError(
-            f"{user_line()}: this line {what}, which a compiled run could not follow. Give the array to the function as "
+            f"{user_line()}: this line {what}, which a compiled run could not follow. Give the array to the function "
+            "as "
             "an argument, use npgrad's or NumPy's functions on it, or leave the line out of the compiled function."
         )
 
@@ -334,7 +384,7 @@ class Recording:
     def note(self, form: str, function: Any, args: Any, kwargs: Any) -> Call:
         call = Call(form, function, self.values(tuple(args)), self.values(kwargs), place_of(sys._getframe(1), _HERE))
         errors = np.geterr()
-        call.errors = None if errors == self.errors else errors
+        call.errors = None if errors == self.errors else dict(errors)
         self.calls.append(call)
         return call
 
@@ -422,7 +472,7 @@ class Recording:
         if memory.kind in ("external", "argument") and id(memory) not in self.saved:
             self.saved.add(id(memory))
             whole = memory.value.sample  # type: ignore[union-attr]
-            self.undo.append(lambda whole=whole, copy=whole.copy(): operator.setitem(whole, Ellipsis, copy))
+            self.undo.append(partial(operator.setitem, whole, Ellipsis, whole.copy()))
         perform(form, function, self.samples(args), self.samples(kwargs), None if out is None else value.sample)
         call = self.note(form, function, args, kwargs)
         call.writes.append(memory)
@@ -457,7 +507,7 @@ class Recording:
             if not isinstance(gradients, tuple):
                 gradients = (gradients,)
             note = self.note("opaque_backward", call, (dy,), {"count": len(gradients)})
-            outs = []
+            outs: list[RecordingArray | None] = []
             for g in gradients:
                 if g is None:
                     outs.append(None)
@@ -494,7 +544,7 @@ class Recording:
         self.closed = True
 
 
-class Eager(Exception):
+class Eager(BaseException):
     """The step did something that is done eagerly; the message says what."""
 
 

@@ -48,7 +48,7 @@ class Opaque:
         y = np.asarray(node.forward(*given, **options))
         if y.shape != self.shape or y.dtype != self.dtype:
             raise CompileError(
-                f"{self.function.__name__} returned {y.dtype} {y.shape} in a compiled run and {self.dtype} {self.shape} "
+                f"{self.function.__name__} returned {y.dtype} {y.shape} in a run and {self.dtype} {self.shape} "
                 "while recording, from inputs of the same shapes. Leave it out of the compiled function."
             )
         return node, y.copy()

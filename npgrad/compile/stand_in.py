@@ -6,7 +6,6 @@ NumPy's protocols, Python's operators or a method is recorded; what would have t
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -68,7 +67,7 @@ class RecordingArray(StandIn):
     # -- what only a run will know -------------------------------------------------------------------------------------
 
     def __bool__(self) -> bool:
-        return self.recording.decide(self.value)
+        return bool(self.recording.decide(self.value))
 
     def item(self, *index: int) -> Any:
         return self.recording.read(self.value, "item()")
@@ -77,16 +76,16 @@ class RecordingArray(StandIn):
         return self.recording.read(self.value, "tolist()")
 
     def __float__(self) -> float:
-        return self.recording.read(self.value, "float()")
+        return float(self.recording.read(self.value, "float()"))
 
     def __int__(self) -> int:
-        return self.recording.read(self.value, "int()")
+        return int(self.recording.read(self.value, "int()"))
 
     def __complex__(self) -> complex:
-        return self.recording.read(self.value, "complex()")
+        return complex(self.recording.read(self.value, "complex()"))
 
     def __index__(self) -> int:
-        return self.recording.read(self.value, "use as an index of something that is not recorded")
+        return int(self.recording.read(self.value, "use as an index of something that is not recorded"))
 
     def __contains__(self, x: Any) -> bool:
         return bool((self == x).any())
@@ -94,10 +93,13 @@ class RecordingArray(StandIn):
     def __format__(self, spec: str) -> str:
         return repr(self)  # in an error message, say
 
+    def number(self) -> Any:
+        return self.recording.plain("operator", float, (self,))
+
     # -- indexing ------------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        return self.recording.plain("getitem", operator.getitem, (self, index))
+        return self.recording.getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self.recording.setitem(self, index, value)
@@ -146,7 +148,9 @@ class RecordingArray(StandIn):
     def copy(self, order: str = "C") -> Any:
         return self.recording.plain("copy", None, (self,), {"order": order})
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         if not copy and self.dtype == np.dtype(dtype):
             return self
         return self.recording.plain("copy", None, (self,), {"order": order, "dtype": np.dtype(dtype)})
@@ -159,8 +163,8 @@ class RecordingArray(StandIn):
         return self.recording.plain("method", "reshape", (self, shape), options)
 
     def transpose(self, *axes: Any) -> Any:
-        axes = axes[0] if len(axes) == 1 else axes or None
-        return self.recording.plain("method", "transpose", (self, axes) if axes is not None else (self,))
+        order = axes[0] if len(axes) == 1 else axes or None
+        return self.recording.plain("method", "transpose", (self, order) if order is not None else (self,))
 
     # -- in-place operators --------------------------------------------------------------------------------------------
 

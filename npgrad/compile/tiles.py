@@ -20,6 +20,7 @@ LARGE = 1 << 18
 """Arrays of fewer entries are left whole."""
 TILE = 1 << 15
 """About so many entries are a tile: 128 KB of float32."""
+_STAYING = frozenset({"host", "draw", "opaque", "opaque_backward"})
 
 
 class Tiles(Call):
@@ -56,48 +57,52 @@ def tiled(calls: Sequence[Call]) -> Iterable[Call]:
     the rest of the loop does not need it.
     """
     group: list[Call] = []
+    before: list[Call] = []
     behind: list[Call] = []
+    span: list[Call] = []
     rows = 0
     for call in calls:
         n = rows_of(call)
         if group:
             joins = n == rows and call.errors == group[0].errors and not clashes(call, group, rows)
+            moves = not n and (not call.lasting or call.form == "guard") and call.form not in _STAYING
             if joins and not depends(call, behind) and not (call.lasting and any(c.form == "guard" for c in behind)):
                 group.append(call)
+                span.append(call)
                 continue
-            if not n and not call.lasting and not depends(call, group) and not depends(call, behind):
-                yield call
+            if moves:
+                ahead = call.form != "guard" and not depends(call, group) and not depends(call, behind)
+                (before if ahead else behind).append(call)
+                span.append(call)
                 continue
-            if not n and (not call.lasting or call.form == "guard") and call.form not in ("opaque", "opaque_backward"):
-                behind.append(call)
-                continue
-            yield from together(group, rows)
-            yield from behind
-            group, behind = [], []
+            yield from together(group, rows, before, behind, span)
+            group, before, behind, span = [], [], [], []
         if n:
-            group.append(call)
-            rows = n
+            group, span, rows = [call], [call], n
         else:
             yield call
-    yield from together(group, rows)
-    yield from behind
+    yield from together(group, rows, before, behind, span)
 
 
 def depends(call: Call, others: Sequence[Call]) -> bool:
     """Whether the order of a call and of others before it matters."""
     read, written = {m for other in others for m in other.reads}, {m for other in others for m in other.writes}
-    taken = [m for value in values_in((call.args, call.kwargs, call.out)) if value.view is call for m in (value.memory,)]
+    taken = [
+        m for value in values_in((call.args, call.kwargs, call.out)) if value.view is call for m in (value.memory,)
+    ]
     return any(m in written for m in (*call.reads, *taken)) or any(m in read or m in written for m in call.writes)
 
 
-def together(group: list[Call], rows: int) -> Iterable[Call]:
+def together(group: list[Call], rows: int, before: list[Call], behind: list[Call], span: list[Call]) -> Sequence[Call]:
+    """The calls of a span with those of the group in a loop, or as they were if a loop is not worth it."""
     entries = max((np.size(call.out.sample) for call in group if isinstance(call.out, Value)), default=0)
     if len(group) < 2 or entries < LARGE:
-        return iter(group)
-    step = max(1, TILE * rows // entries)
+        return span
+    wanted = max(1, TILE * rows // entries)
+    step = wanted
     while rows % step:
         step -= 1
-    return iter([Tiles(group, rows, step)] if step * 64 >= TILE * rows // entries else group)
+    return [*before, Tiles(group, rows, step), *behind] if 64 * step >= wanted else span
 
 
 def rows_of(call: Call) -> int:
@@ -112,7 +117,11 @@ def rows_of(call: Call) -> int:
     if call.form == "ufunc" and set(call.kwargs) <= {"order"}:
         if call.function.signature is not None and call.function is not np.vecdot:
             return 0
-        ndim = max(np.ndim(x.sample) for x in args if isinstance(x, Value)) if any(isinstance(x, Value) for x in args) else 0
+        ndim = (
+            max(np.ndim(x.sample) for x in args if isinstance(x, Value))
+            if any(isinstance(x, Value) for x in args)
+            else 0
+        )
         core = call.function is np.vecdot
         if ndim != len(shape) + core:
             return 0
@@ -124,11 +133,11 @@ def rows_of(call: Call) -> int:
         if any(a % np.ndim(x.sample) == 0 for a in axes):
             return 0
         ndim, args = np.ndim(x.sample), (x,)
-    elif call.form == "copy":
-        ndim = len(shape)
-    elif call.form == "function" and call.function is np.where and len(args) == 3:
-        ndim = len(shape)
-    elif call.form == "function" and call.function is np.clip and not call.kwargs:
+    elif (
+        call.form == "copy"
+        or (call.form == "function" and call.function is np.where and len(args) == 3)
+        or (call.form == "function" and call.function is np.clip and not call.kwargs)
+    ):
         ndim = len(shape)
     elif call.form == "function" and call.function is np.dot and len(shape) == 1:
         x, v = args

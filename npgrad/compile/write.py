@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from npgrad.compile import runtime
+from npgrad.compile.guards import differs
 from npgrad.compile.plan import Plan, dynamic, takes_out
 from npgrad.compile.recorder import perform
 from npgrad.compile.tiles import Tiles
@@ -26,17 +27,24 @@ _SYMBOLS = {
 _COMPARISONS = {
     np.equal: "==", np.not_equal: "!=", np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">="
 }  # fmt: skip
+_SHAPED = frozenset({
+    "take", "broadcast_to", "ravel_multi_index", "transpose", "moveaxis", "reshape", "expand_dims", "squeeze",
+    "swapaxes", "concatenate", "stack", "einsum", "dot", "tensordot", "sort", "argsort", "cumsum", "cumprod", "clip",
+    "where", "flip", "roll", "tril", "triu", "mean", "var", "std", "sum", "diagonal", "argmin", "argmax", "pad", "tile",
+})  # fmt: skip
+"""Functions of NumPy whose result has a shape that does not depend on values."""
+_VIEWS = {"transpose": "T", "swapaxes": "T", "reshape": "shaped", "ravel": "flat"}
 _numbers = itertools.count(1)
 
 
 class Writer:
     """Writes a function and makes the objects that its names stand for."""
 
-    def __init__(self, plan: Plan, arguments: Sequence[Value]) -> None:
+    def __init__(self, plan: Plan, arguments: Sequence[Value], reserved: Sequence[str]) -> None:
         self.plan = plan
         self.namespace: dict[str, Any] = {"STALE": runtime.STALE, "tick": runtime.tick}
         self.names: dict[Any, str] = {}
-        self.taken: set[str] = {*keyword.kwlist, *self.namespace, "np"}
+        self.taken: set[str] = {*keyword.kwlist, *self.namespace, *reserved, "np", "float", "isinstance", "len", "type"}
         self.casts: set[str] = set()
         self.tile, self.inside = 0, frozenset[Memory]()
         self.lasted = False
@@ -76,7 +84,9 @@ class Writer:
         if value.same is not None:
             return self.name(value.same)
         if value not in self.names:
-            if value.memory.kind in ("planned", "external", "constant") and not (value.view is not None and dynamic(value)):
+            if value.memory.kind in ("planned", "external", "constant") and not (
+                value.view is not None and dynamic(value)
+            ):
                 array = self.array(value)
                 name = self.described(value)
                 key = (name, array.ctypes.data, array.shape, array.strides, array.dtype)
@@ -90,15 +100,19 @@ class Writer:
 
     def described(self, value: Value) -> str:
         """What a value is called: as its rule calls it, and a view after what it is a view of."""
+        if value.same is not None:
+            return self.described(value.same)
+        if value in self.names and value.view is None:
+            return self.names[value]
         if value.view is None:
-            return value.name or ("c" if value.memory.kind == "constant" else "t")
+            return value.name or ("c" if value.memory.kind == "constant" else "tmp")
         call = value.view
         whole = next((x for x in call.args if isinstance(x, Value)), None)
         if whole is None:
-            return "t"
+            return "tmp"
         name = self.described(whole)
         if call.form == "method":
-            return f"{name}_{'T' if call.function in ('transpose', 'swapaxes') else {'reshape': 'shaped', 'ravel': 'flat'}.get(call.function, call.function)}"
+            return f"{name}_{_VIEWS.get(call.function, call.function)}"
         return f"{name}_part" if call.form == "getitem" else f"{name}_view"
 
     def array(self, value: Value) -> Any:
@@ -112,7 +126,9 @@ class Writer:
         call = value.view
         args, kwargs = replaced((call.args, call.kwargs), self.array)
         array = perform(call.form, call.function, args, kwargs, None)
-        if value.memory not in self.inside and array.shape != np.shape(value.sample) or not np.may_share_memory(array, value.memory.array) and array.size:
+        if (value.memory not in self.inside and array.shape != np.shape(value.sample)) or (
+            not np.may_share_memory(array, value.memory.array) and array.size
+        ):
             raise AssertionError(f"a view changed: {call.form} {call.function}")
         return array
 
@@ -152,7 +168,11 @@ class Writer:
         if type(number) not in (int, float) or set(call.kwargs) - {"order"}:
             return [], self.argument(x)
         kinds = {np.asarray(a.sample).dtype for a in call.args if isinstance(a, Value) and a.memory.kind != "number"}
-        if len(kinds) != 1 or (dtype := kinds.pop()).kind not in "fiu" or (dtype.kind in "iu" and type(number) is float):
+        if (
+            len(kinds) != 1
+            or (dtype := kinds.pop()).kind not in "fiu"
+            or (dtype.kind in "iu" and type(number) is float)
+        ):
             return [], self.argument(x)
         if dtype.kind in "iu" and not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
             return [], self.argument(x)
@@ -183,14 +203,19 @@ class Writer:
                 section = call.place.section
                 body += ["", f"# {section}"]
                 if errors:
-                    body.append(f"with {self.bind(np.errstate, 'errstate')}({', '.join(f'{k}={v!r}' for k, v in errors.items())}):")
+                    body.append(
+                        f"with {self.bind(np.errstate, 'errstate')}("
+                        f"{', '.join(f'{k}={v!r}' for k, v in errors.items())}):"
+                    )
             last = following is None or following.place[:1] + following.place[2:] != call.place[:1] + call.place[2:]
-            remark = f"  # {call.place.remark}" if last and call.place.remark else ""
+            remark = f"  # {call.place.remark}" if last and call.place.remark and call.form != "tiles" else ""
             written = self.line(call)
             for line in written:
                 line = f"    {line}" if errors else line
                 body.append(f"{line:<60}{remark}" if line.endswith(written[-1]) and remark else line)
-            self.lasted = self.lasted or (call.lasting and call.form in ("host", "setitem", "ufunc", "at", "copyto", "function"))
+            self.lasted = self.lasted or (
+                call.lasting and call.form in ("host", "setitem", "ufunc", "at", "copyto", "function")
+            )
         return body
 
     def _tiles(self, call: Call) -> list[str]:
@@ -252,7 +277,11 @@ class Writer:
     def _operator(self, call: Call) -> list[str]:
         args = [self.argument(x) for x in call.args]
         symbol = _SYMBOLS.get(call.function.__name__)
-        text = f"{args[0]} {symbol} {args[1]}" if symbol else f"{self.bind(call.function, call.function.__name__)}({args[0]})"
+        text = (
+            f"{args[0]} {symbol} {args[1]}"
+            if symbol
+            else f"{self.bind(call.function, call.function.__name__)}({args[0]})"
+        )
         return [f"{self.target(call)} = {text}"]
 
     def _ufunc_method(self, call: Call) -> list[str]:
@@ -286,11 +315,22 @@ class Writer:
             out = self.target(call)
             return [f"{out}[...] = {args[2]}", f"{copyto}({out}, {args[1]}, where={args[0]})"]
         name = self.bind(function, function.__name__)
-        return self.assigned(call, f"{name}({', '.join(args)}{self.options(call)}", ")")
+        lines = self.assigned(call, f"{name}({', '.join(args)}{self.options(call)}", ")")
+        if (
+            planned
+            or function.__name__ in _SHAPED
+            or not isinstance(call.out, Value)
+            or not isinstance(call.out.sample, np.ndarray)
+        ):
+            return lines
+        return [*lines, self.refusal(f"{self.target(call)}.shape != {call.out.sample.shape}", call)]
 
     def _method(self, call: Call) -> list[str]:
         args = [self.argument(x) for x in call.args]
-        return [f"{self.target(call)} = {args[0]}.{call.function}({', '.join(args[1:])}{self.options(call).removeprefix(', ') if len(args) == 1 else self.options(call)})"]
+        return [
+            f"{self.target(call)} = {args[0]}.{call.function}"
+            f"({(', '.join(args[1:]) + self.options(call)).removeprefix(', ')})"
+        ]
 
     def _attribute(self, call: Call) -> list[str]:
         return [f"{self.target(call)} = {self.argument(call.args[0])}.{call.function}"]
@@ -311,11 +351,13 @@ class Writer:
         return [f"{name}({', '.join(self.argument(x) for x in call.args)}{self.options(call)})"]
 
     def _guard(self, call: Call) -> list[str]:
-        test = f"if {'not ' if call.function else ''}{self.argument(call.args[0])}:"
+        return [self.refusal(f"{'not ' if call.function else ''}{self.argument(call.args[0])}", call)]
+
+    def refusal(self, condition: str, call: Call) -> str:
+        """A line that ends the run if `condition` holds: this is not the program for it."""
         if not self.lasted:
-            return [f"{test} return {self.stale()}"]
-        late = self.bind(runtime.late, "late")
-        return [f"{test} {late}({call.place.section!r})"]
+            return f"if {condition}: return {self.stale()}"
+        return f"if {condition}: {self.bind(runtime.late, 'late')}({call.place.section!r})"
 
     def stale(self) -> str:
         """What a program returns that is not to go on: random numbers drawn so far are given back."""
@@ -339,11 +381,25 @@ class Writer:
     def _host(self, call: Call) -> list[str]:
         owner = getattr(call.function, "__self__", None)
         name = self.bind(call.function, call.function.__name__, ("host", id(owner), call.function))
-        text = f"{name}({', '.join(self.bind(x, {dict: 'group', list: 'parameters'}.get(type(x), 'given')) for x in call.args)})"
-        if not call.out:
+        kinds: dict[type, str] = {dict: "group", list: "parameters"}
+        text = f"{name}({', '.join(self.bind(x, kinds.get(type(x), 'given')) for x in call.args)})"
+        # Flags that are options of the group have been compared before; others have to be what they were.
+        options = call.args[0] if call.args and isinstance(call.args[0], dict) else {}
+        fixed = [(k, key, x) for k, key, x in call.kwargs["fixed"] if differs(options.get(key), x)]
+        if not call.out and not fixed:
             return [text]
         numbers = self.fresh("numbers")
-        return [f"{numbers} = {text}", *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in call.out if v in self.plan.used]]  # type: ignore[attr-defined]
+        late = self.bind(runtime.late, "late") if fixed else ""
+        guards = [
+            f"if {self.bind(differs, 'differs')}({numbers}[{k}][{key!r}], {self.argument(x)}): "
+            f"{late}({call.place.section!r})"
+            for k, key, x in fixed
+        ]
+        return [
+            f"{numbers} = {text}",
+            *guards,
+            *[f"{self.value(v)} = {numbers}[{k}][{key!r}]" for k, key, v in numbers_of(call) if v in self.plan.used],
+        ]
 
     def _opaque(self, call: Call) -> list[str]:
         function = call.function.function.__name__
@@ -362,9 +418,14 @@ class Writer:
         return [f"{outs}{',' if call.kwargs['count'] == 1 else ''} = {backward}({node}, {dy}, {call.kwargs['count']})"]
 
 
+def numbers_of(call: Call) -> Any:
+    """The numbers that a host call returns: (place in the list, key, value)."""
+    return call.out
+
+
 def plain_name(x: float) -> str:
     """A name for a number."""
-    names = {0: "zero", 1: "one", 2: "two", -1: "minus_one"}
+    names: dict[float, str] = {0: "zero", 1: "one", 2: "two", -1: "minus_one"}
     if x in names:
         return names[x]
     return "n" + re.sub(r"\W", lambda m: {".": "p", "-": "m", "+": ""}[m.group()], f"{x:g}")

@@ -45,6 +45,10 @@ def changes() -> list[int]:
 class StandIn:
     """Base of what stands in for an array while `npgrad.compile` records: it answers like one, and is none."""
 
+    def number(self) -> Any:
+        """What stands in for `float()` of it, which Python would insist on getting at once."""
+        raise NotImplementedError
+
 
 def as_array(x: Any) -> Array:
     """`x` as a native-endian numeric array, `x` itself if it is one.
@@ -54,7 +58,7 @@ def as_array(x: Any) -> Array:
     if type(x) is np.ndarray and x.dtype.kind in "biufc" and x.dtype.isnative:
         return x
     if isinstance(x, StandIn):
-        return x  # type: ignore[return-value]
+        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))  # type: ignore[attr-defined, return-value]
     a = np.asarray(x)
     if a.dtype.kind not in "biufc":
         kind = type(x).__name__
@@ -173,7 +177,7 @@ class Reading:
 def owned(a: Any) -> Array:
     """A copy of `a` in memory that can be handed out."""
     if isinstance(a, StandIn):
-        return a.copy()  # type: ignore[attr-defined, no-any-return]
+        return a.copy()  # type: ignore[attr-defined, return-value]
     owner = _Owner(a.shape, a.dtype, order="F" if a.flags.fnc else "C")
     owner[...] = a
     return owner.view(np.ndarray)

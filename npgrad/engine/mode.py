@@ -26,6 +26,9 @@ class Recorder(Protocol):
     def lift(self, x: Any) -> Any:
         """What stands in for `x`, an array or a generator, during the recording; anything else as it is."""
 
+    def born(self, leaf: Any) -> None:
+        """`leaf` was made by the recorded function, which will make another one in the next run."""
+
     def leaf(self, leaf: Any, reading: bool = False) -> None:
         """The gradient of `leaf` is about to be read or set."""
 

@@ -120,6 +120,9 @@ class Leaf(Node):
         self.out_dtype = array.dtype
         self.requires_grad = requires_grad
         self._grad: Array | Loan | None = None
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.born(self)
 
     @property
     def grad(self) -> Array | None:

@@ -5,6 +5,7 @@
     python -m npgrad.explain batch_norm --run       how far each line is from the complex-step truth, on random inputs
     python -m npgrad.explain batch_norm --trace     every intermediate array of a small example
     python -m npgrad.explain --step                 a backward pass, node by node; your own: `npgrad.explain.step(loss)`
+    python -m npgrad.explain program                the program that a training step compiles to, equations by its side
     python -m npgrad.explain --check [NAME …]       verify; the exit code says whether all holds
     python -m npgrad.explain --html site/           the same as pages
 

@@ -24,9 +24,8 @@ from npgrad.explain.mathml import MathML, math
 from npgrad.explain.mutants import Outcome, tally
 from npgrad.explain.order import Group, groups, things
 from npgrad.explain.place import place_of
-from npgrad.explain.report import Report
 from npgrad.explain.program import CHECKS, END, network, remark, sections
-from npgrad.explain.report import TOLERANCE, Report
+from npgrad.explain.report import Report
 from npgrad.explain.source import Subject, subject_of
 from npgrad.explain.verify import verify
 

@@ -6,11 +6,11 @@ from math import pi, sqrt
 
 import numpy as np
 
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.error_function import normal_cdf
 from npgrad.functions.reduction import floating
-from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = [
     "Elu", "Gelu", "GeluTanh", "LeakyRelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh",

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.engine.function import Function
 from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["Add", "Div", "Mul", "Neg", "Pow", "Sub", "add", "div", "mul", "neg", "pow", "sub"]

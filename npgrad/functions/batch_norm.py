@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.matrix_sums import column_mean, column_sum, constant
 from npgrad.functions.shape import moveaxis, reshape
-from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["BatchNorm", "BatchNormInference", "batch_norm"]
 

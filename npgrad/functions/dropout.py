@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.matrix_sums import constant
 from npgrad.functions.reduction import floating
-from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["Dropout", "dropout"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.engine.function import Function
 from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.engine.function import Function
-from npgrad.functions.reduction import floating, without
 from npgrad.engine.arrays import Array, Axis
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.functions.reduction import floating, without
 
 __all__ = ["LogSumExp", "Max", "Min", "logsumexp", "max", "min"]
 

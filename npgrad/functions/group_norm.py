@@ -6,11 +6,11 @@ from math import prod
 
 import numpy as np
 
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.layer_norm import check_input
 from npgrad.functions.matrix_sums import column_sum, constant, row_mean, row_sum
-from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["GroupNorm", "group_norm"]
 

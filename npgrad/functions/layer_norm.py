@@ -7,10 +7,10 @@ from math import prod
 
 import numpy as np
 
-from npgrad.engine.function import Function
-from npgrad.functions.matrix_sums import column_sum, constant, row_mean
 from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.matrix_sums import column_sum, constant, row_mean
 from npgrad.functions.reduction import array
 
 __all__ = ["LayerNorm", "layer_norm"]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.matrix_sums import constant, row_mean, row_sum
 from npgrad.functions.reduction import array, floating, rounded, widened
 from npgrad.functions.shape import moveaxis, reshape
-from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = [
     "BCEWithLogits",

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from npgrad.engine.function import Function
-from npgrad.functions.matrix_sums import column_sum
 from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.functions.matrix_sums import column_sum
 
 __all__ = ["Linear", "MatMul", "linear", "matmul"]
 
@@ -133,8 +133,8 @@ class MatMul(Function):
         rows_of_b = right[-2] if len(right) > 1 else right[0]
         if left[-1] != rows_of_b:
             raise ValueError(
-                f"matmul of shapes {left} and {right}: rows of {left[-1]} entries meet columns of {rows_of_b}, and must "
-                "be as long. Transpose one of them (.T), or reshape it."
+                f"matmul of shapes {left} and {right}: rows of {left[-1]} entries meet columns of {rows_of_b}, and "
+                "must be as long. Transpose one of them (.T), or reshape it."
             )
         stacks = zip(left[-3::-1], right[-3::-1], strict=False)
         if any(n != m and n != 1 and m != 1 for n, m in stacks):

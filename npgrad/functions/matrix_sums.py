@@ -31,7 +31,7 @@ def constant(value: float, dtype: np.dtype[Any], n: int | None = None) -> Array:
 def constant_array(a: Array) -> Array:
     """`a`, a constant that a recorded index may look things up in (see `npgrad.compile`)."""
     recorder = MODE.get().recorder
-    return a if recorder is None else recorder.lift(a)  # type: ignore[no-any-return]
+    return a if recorder is None else recorder.lift(a)
 
 
 def column_sum(x: Array) -> Array:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.engine.function import Function
 from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["Clip", "Maximum", "Minimum", "Where", "clip", "maximum", "minimum", "where"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from npgrad.engine.arrays import Array, Axis
 from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.extreme import shifted
 from npgrad.functions.matrix_sums import row_sum
 from npgrad.functions.reduction import floating
-from npgrad.engine.arrays import Array, Axis
-from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = ["LogSoftmax", "Softmax", "log_softmax", "softmax"]
 

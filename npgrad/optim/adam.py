@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.optim.optimizer import Optimizer, Parameters, true_or_false
 from npgrad.engine.arrays import Array
+from npgrad.optim.optimizer import Optimizer, Parameters, true_or_false
 
 __all__ = ["Adam", "AdamW"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.optim.optimizer import at_least_zero
 from npgrad.engine.arrays import Array, StandIn
 from npgrad.engine.tensor import Tensor
+from npgrad.optim.optimizer import at_least_zero
 
 __all__ = ["clip_grad_norm"]
 
@@ -45,7 +45,7 @@ def clip_grad_norm(parameters: Tensor | Iterable[Tensor], max_norm: float, error
             except ValueError:  # read-only
                 g = np.asarray(g * factor)
             p.grad = g
-    return norm if isinstance(norm, StandIn) else float(norm)
+    return norm.number() if isinstance(norm, StandIn) else float(norm)
 
 
 def _norm(gradients: Sequence[Array]) -> Any:

@@ -60,6 +60,8 @@ class Optimizer:
         self.defaults = options
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
+        self._uneven = 0
+        # How many times step counts of parameters may have come apart: a compiled step then compares them.
         self._valid: dict[int, list[Any]] = {}
         # The options of each group when they were last found to be in range.
         self._kinds: dict[Tensor, tuple[tuple[int, ...], np.dtype[Any]]] = {}
@@ -120,7 +122,9 @@ class Optimizer:
         if g is None:
             return False
         shape, dtype = self._kinds[p]
-        if a.shape != shape or (a.dtype is not dtype and a.dtype != dtype):
+        if a.shape == g.shape == shape and a.dtype is g.dtype is dtype:
+            return True
+        if a.shape != shape or a.dtype != dtype:
             raise RuntimeError(
                 f"a parameter had shape {shape} and dtype {dtype} when {type(self).__name__} got it and has shape "
                 f"{a.shape} and dtype {a.dtype} now. Make a new optimiser after changing parameters."
@@ -130,7 +134,7 @@ class Optimizer:
                 f"a parameter of shape {shape} has a gradient of shape {g.shape}. "
                 "Assign gradients of the parameter's own shape, or None."
             )
-        if g.dtype is not dtype and g.dtype != dtype and not np.can_cast(g.dtype, dtype, "same_kind"):
+        if g.dtype != dtype and not np.can_cast(g.dtype, dtype, "same_kind"):
             raise ValueError(
                 f"a parameter of dtype {dtype} has a gradient of dtype {g.dtype}. Assign gradients of its own dtype."
             )
@@ -143,6 +147,8 @@ class Optimizer:
         as well. Parameters that have been updated equally often share one dictionary.
         """
         self._check_options(group)
+        if len(parameters) != len(group["params"]):
+            self._uneven += 1
         states = self.state
         found: dict[int, Numbers] = {}
         numbers = []
@@ -168,6 +174,11 @@ class Optimizer:
             if name not in state and (option is None or group[option]):
                 state[name] = np.zeros_like(p._array)
         return state
+
+    def _leads(self, parameters: Sequence[Tensor]) -> list[int]:
+        """By how many updates each of these is ahead of the first: while that stays, equal numbers stay equal."""
+        steps = [self.state[p]["step"] if p in self.state else 0 for p in parameters]
+        return [step - steps[0] for step in steps]
 
     def _snapshot(self) -> Callable[[], None]:
         """A function that sets the step counts and the options back to what they are now."""
@@ -344,6 +355,7 @@ class Optimizer:
         for own, group in zip(mine, groups, strict=True):
             # A tuple that went through JSON is a list, which would still be the caller's.
             own.update({k: tuple(v) if isinstance(v, list) else v for k, v in group.items() if k != "params"})
+        self._uneven += 1
         for k, (p, _) in enumerate(owners):
             if k not in loaded and p not in self.state:
                 continue

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from npgrad.optim.optimizer import Optimizer, Parameters, at_least_zero, true_or_false
 from npgrad.engine.arrays import Array
+from npgrad.optim.optimizer import Optimizer, Parameters, at_least_zero, true_or_false
 
 __all__ = ["SGD"]
 

@@ -39,16 +39,24 @@ def test_clocks_change_nothing() -> None:
     with errstate(divide='ignore'):
         z = 1.0 / y                                             # Reciprocal (1)
 
+    # train.py:4  w = g(z)
+    for rows in tiles:
+        w = z + 1.0                                             # Add (1)
+        w = w * 1.0
+
     leaf = z
     return z
 """
     watched, lines = anatomy.clocked(source)
     readings: list[tuple[int, ...]] = []
-    namespace = {"STALE": None, "errstate": np.errstate, "clock": lambda: 0, "ticks": readings.append}
+    namespace = {"STALE": None, "errstate": np.errstate, "clock": lambda: 0, "ticks": readings.append, "tiles": [1, 2]}
     exec(watched, namespace)
     assert namespace["step"](3.0) == 0.25
-    assert [len(ticks) for ticks in readings] == [len(lines) + 1] == [6]
-    assert [section for section, _ in lines] == [anatomy.BEFORE, *["train.py:3  y = f(x)"] * 2, *[anatomy.AFTER] * 2]
+    assert [len(ticks) for ticks in readings] == [len(lines) + 1] == [7]
+    assert [section for section, _ in lines] == [
+        anatomy.BEFORE, *["train.py:3  y = f(x)"] * 2, "train.py:4  w = g(z)", *[anatomy.AFTER] * 2,
+    ]  # fmt: skip
+    assert lines[3][1] == "for rows in tiles:\n    w = z + 1.0  # Add (1)\n    w = w * 1.0"
     assert lines[2][1] == "z = 1.0 / y  # Reciprocal (1)"
 
 

@@ -95,6 +95,33 @@ def test_goals() -> None:
     assert found["lecture step, compiled: ≤ 0.2 × PyTorch as the lecture"].met is False
 
 
+def test_goals_of_large_arrays_of_programs_and_of_watching() -> None:
+    def workload(name: str, *points: PointResult) -> WorkloadResult:
+        return WorkloadResult(name, name, "step", "time", 1, 1e-4, list(points))
+
+    compiled, torch = timed(3, 3, 3), timed(2, 2, 2)
+    results = Results(MACHINE, {"rounds": 3, "turn": 0.1, "clock": "wall"})
+    results.workloads["large"] = workload(
+        "large",
+        *(
+            PointResult(name, {}, 1, {"npgrad_compiled": compiled, "torch_eager": torch})
+            for name in ("gelu", "softmax")
+        ),
+    )
+    results.workloads["program"] = workload("program", PointResult("", {}, 1, {"npgrad_compiled": timed(0.05, 0.06)}))
+    watched = {"npgrad_compiled": timed(1.05, 1.05), "npgrad_unwatched": timed(1, 1)}
+    results.workloads["instruments"] = workload(
+        "instruments", PointResult("every step", {}, 1, {}), PointResult("every 100th step", {}, 1, watched)
+    )
+    met = {verdict.goal.partition(":")[0]: verdict.met for verdict in goals.verdicts(results)}
+    assert met == {
+        "gelu at 4096 × 1024, compiled": True,
+        "softmax at 4096 × 1024, compiled": False,
+        "writing the program of the lecture's step": False,
+        "a Monitor at every=100, compiled": True,
+    }
+
+
 @pytest.mark.parametrize("value", [3.31, math.nan])
 def test_a_peer_that_disagrees_is_not_timed(value: float, tmp_path: Path) -> None:
     right, wrong = [3.29, 3.2, 3.1, 3.0, 2.9], [3.29, 3.2, value, 3.0, 2.9]

@@ -11,9 +11,9 @@ import pytest
 
 import npgrad.check.cases  # noqa: F401
 from npgrad import Tensor
-from npgrad.engine.node import Leaf
 from npgrad.check.case import CASES, Case
 from npgrad.check.certificate import certify, draw
+from npgrad.engine.node import Leaf
 from npgrad.functions import registry
 from tests.conftest import SEED
 from tests.strategies import LAYOUTS

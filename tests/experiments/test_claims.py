@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, strategies as st
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from experiments.__main__ import main
 from experiments.claims import DOCUMENTS, Above, Below, Between, Claim, Verdict, judge
