@@ -101,7 +101,7 @@ _LESSONS = (
     "does with them. The same notation, executed in the same way.",
 )
 _LESSON_ORDER = (
-    "initial_loss", "linear_variance", "kaiming_gain", "running_statistics", "network",
+    "initial_loss", "linear_variance", "kaiming_gain", "recurrent_init", "running_statistics", "network",
     "sgd", "momentum", "adam", "update_ratio",
 )  # fmt: skip
 
