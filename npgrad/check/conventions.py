@@ -152,7 +152,7 @@ def _() -> None:
 def _() -> None:
     q, k, v = np.array([[1e4], [1.0]]), np.array([[1.0], [-1.0]]), np.array([[3.0], [5.0]])
     mask = np.array([[True, True], [False, False]])
-    y, (dq, _, dv) = value_and_gradients(lambda *t: F.scaled_dot_product_attention(*t, mask), q, k, v)
+    y, (dq, _, dv) = value_and_gradients(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask), q, k, v)
     equal(y, [[3], [0]], "attention")
     equal(dq[1], [0], "the gradient of the query")
     equal(dv, [[1], [0]], "the gradient of the values")

@@ -70,8 +70,8 @@ class ScaledDotProductAttention(Function):
         With q and k of independent entries of variance 1, a product over D entries has variance D; the scale 1/sqrt(D)
         brings it back to 1, so that the softmax starts out soft and its slope w*(1 - w) away from 0.
 
-        The best score that a query may see is subtracted before exp, as in softmax: nothing overflows. Where a query may
-        see nothing at all, every e is 0, and so is the result, and so is every gradient: the sum of nothing.
+        The best score that a query may see is subtracted before exp, as in softmax: nothing overflows. Where a query
+        may see nothing at all, every e is 0, and so is the result, and so is every gradient: the sum of nothing.
     """
 
     @classmethod
@@ -165,8 +165,8 @@ def scaled_dot_product_attention(
     0 each weight is dropped with that probability, drawn from `rng`, and the others are divided by 1 − dropout_p.
     Names as in PyTorch. Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
 
-    Raises ValueError if shapes do not fit or `dropout_p` is not in [0, 1]; TypeError if the mask does not hold booleans,
-    or there is dropout and no generator.
+    Raises ValueError if shapes do not fit or `dropout_p` is not in [0, 1]; TypeError if the mask does not hold
+    booleans, or there is dropout and no generator.
     """
     if not 0 <= dropout_p <= 1:
         raise ValueError(f"dropout_p={dropout_p} is no probability. Choose it between 0 and 1.")

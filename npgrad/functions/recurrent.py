@@ -62,9 +62,9 @@ class RNNStep(Function):
 class LSTMStep(Function):
     """One step of the long short-term memory (Hochreiter & Schmidhuber 1997; forget gate of Gers et al. 2000).
 
-    The cell c is kept as far as the forget gate lets it, and receives what the input gate lets in; the hidden state y[0]
-    shows as much of it as the output gate lets out. The gates lie side by side in one matrix of H columns each, in the
-    order input, forget, candidate, output: column m belongs to gate m//H of unit m%H.
+    The cell c is kept as far as the forget gate lets it, and receives what the input gate lets in; the hidden state
+    y[0] shows as much of it as the output gate lets out. The gates lie side by side in one matrix, H columns each, in
+    the order input, forget, candidate, output: column m belongs to gate m//H of unit m%H.
 
     Symbols
         a[i,m]         the input's share of the gates: item i, column m
@@ -98,12 +98,11 @@ class LSTMStep(Function):
         (12) ds[p,i,k] = where(p == 0, sum(m, dz[i,m]*W[k,m]), dc[i,k]*gate[i,H+k])
         (13) dW[k,m]   = sum(i, s[0,i,k]*dz[i,m])
     Notes
-        The path of the cell is the second part of (12): from step to step the gradient is multiplied by the forget gate,
-        and by nothing else: no matrix, no slope of a squashing function. A forget gate at 1 carries it unchanged (the
-        constant error carousel of the 1997 paper).
+        The path of the cell is the second part of (12): from step to step the gradient is multiplied by the forget
+        gate, and by nothing else: no matrix, no slope of a squashing function. A forget gate at 1 carries it unchanged
+        (the constant error carousel of the 1997 paper).
 
-        One tanh serves all four gates; in float32 it takes two thirds of the time of a sigmoid and a tanh. Where a
-        sigmoid is below 1e-16, this one is 0.
+        One tanh serves all four gates. It rounds to 0 where a sigmoid is below 1e-16, which no gate notices.
     """
 
     @classmethod
@@ -368,7 +367,7 @@ def check_step(
 ) -> None:
     """Raise ValueError unless the shapes belong to one cell with so many gates."""
     H = W[0] if W else 0
-    if len(a) != 2 or W != (H, gates * H) or a[1] != gates * H or state != (a[0], H) or b not in (None, W[1:]):
+    if a != (*a[:1], gates * H) or (*a[:1], H) != state or W[1:] != a[1:] or b not in (None, a[1:]):
         columns = "H" if gates == 1 else f"{gates}H"
         raise ValueError(
             f"{function} got an input's share of shape {a}, a state of shape {state}, W of shape {W}"

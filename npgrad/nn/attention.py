@@ -43,8 +43,8 @@ class MultiHeadAttention(Module):
         self.rng = rng = init.generator(rng, f"MultiHeadAttention({embed_dim}, {num_heads})")
         if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
             raise ValueError(
-                f"MultiHeadAttention({embed_dim}, {num_heads}): each head gets embed_dim/num_heads features, which must "
-                "be a whole number of at least 1."
+                f"MultiHeadAttention({embed_dim}, {num_heads}): each head gets embed_dim/num_heads features, which "
+                "must be a whole number of at least 1."
             )
         if not 0 <= dropout <= 1:
             raise ValueError(f"MultiHeadAttention got dropout={dropout}: it must be between 0 and 1.")
@@ -124,9 +124,9 @@ class TransformerBlock(Module):
         x = x + linear2(gelu(linear1(norm2(x))))
 
     In this form, "pre-norm", the sum goes through the blocks untouched (Xiong et al. 2020, arXiv:2002.04745);
-    `norm_first=False` normalises the sums instead, as the first Transformer did. Dropout falls on the attention weights,
-    the hidden layer and what is added. Names and options as in PyTorch's TransformerEncoderLayer; dim_feedforward is
-    4·d_model unless given, `activation` "gelu" or "relu".
+    `norm_first=False` normalises the sums instead, as the first Transformer did. Dropout falls on the attention
+    weights, the hidden layer and what is added. Names and options as in PyTorch's TransformerEncoderLayer;
+    dim_feedforward is 4·d_model unless given, `activation` "gelu" or "relu".
 
     Raises TypeError without a generator, ValueError if `nhead` does not divide `d_model` or the activation is unknown.
     """

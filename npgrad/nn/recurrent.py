@@ -119,9 +119,10 @@ class Recurrence(Module):
         return [state[k] for k in range(self.num_layers)]
 
     def _check_state(self, state: Any, shape: tuple[int, ...]) -> None:
-        if np.shape(raw(state)) != shape:
+        found = np.shape(raw(state))
+        if found != shape:
             raise ValueError(
-                f"{type(self).__name__} got a state of shape {np.shape(raw(state))}; it takes (layers, N, H), here {shape}."
+                f"{type(self).__name__} got a state of shape {found}; it takes (layers, N, H), here {shape}."
             )
 
     def _stacked(self, after: list[Tensor]) -> Any:

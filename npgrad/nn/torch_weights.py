@@ -1,7 +1,7 @@
 """Weights of PyTorch's modules, loaded into the modules of the same name here.
 
-Names agree. What differs is the layout of matrices: PyTorch computes x @ W.T with W (fan_out, fan_in), npgrad x @ W with
-(fan_in, fan_out). Convolutions and embeddings have the same layout in both.
+Names agree. What differs is the layout of matrices: PyTorch computes x @ W.T with W (fan_out, fan_in), npgrad x @ W
+with (fan_in, fan_out). Convolutions and embeddings have the same layout in both.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Initial values of recurrent weights: what keeps a gradient's size over many steps back.
 
-In a network of k layers each layer has weights of its own, and their factors average out. Over k steps the factor is the
-same one k times: it must be 1, for every direction, to keep anything for long.
+In a network of k layers each layer has weights of its own, and their factors average out. Over k steps the factor is
+the same one k times: it must be 1, for every direction, to keep anything for long.
 
 Case: an orthogonal matrix keeps the length of every gradient
 Symbols
@@ -42,14 +42,14 @@ Notes
     Normal weights of the same mean square, N(0, gain**2/H), keep the length of a gradient in the mean as well, but
     stretch some directions up to twice and others not at all; after k steps of the same matrix only the few directions
     that it stretches are left. With an orthogonal matrix all of them stay. So `nn.RNN`, `nn.GRU` and `nn.LSTM` begin
-    with an orthogonal matrix for each gate (`init.orthogonal`; Saxe, McClelland & Ganguli 2014, arXiv:1312.6120; Henaff,
-    Szlam & LeCun 2016, arXiv:1602.06662). The slopes of tanh, below 1 all of them, then shrink what W would keep; a gain
-    a little above 1 makes up for it on average.
+    with an orthogonal matrix for each gate (`init.orthogonal`; Saxe, McClelland & Ganguli 2014, arXiv:1312.6120;
+    Henaff, Szlam & LeCun 2016, arXiv:1602.06662). The slopes of tanh, below 1 all of them, then shrink what W would
+    keep; a gain a little above 1 makes up for it on average.
 
-    With a bias of 0 a forget gate is at 1/2: over 10 steps a thousandth is left of the cell and of its gradient, and the
-    network does not find out what it could remember. With a bias of 1, 4 % are left (0.731**10), enough to learn more.
-    Sources: Gers, Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015, section 2.2. `nn.LSTM` has
-    `forget_bias=1`.
+    With a bias of 0 a forget gate is at 1/2: over 10 steps a thousandth is left of the cell and of its gradient, and
+    the network does not find out what it could remember. With a bias of 1, 4 % are left (0.731**10), enough to
+    learn more. Sources: Gers, Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015, section 2.2.
+    `nn.LSTM` has `forget_bias=1`.
 """
 
 from __future__ import annotations
