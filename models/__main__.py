@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 import models
-from models.deep_mlp import ACTIVATIONS, NORMS
+from models.deep_mlp import NORMS
 from models.lock import LOCK, Busy, Lock
 from models.manual_mlp import engine_step, initial
 from models.mlp import STAGES
@@ -38,6 +38,7 @@ from models.training import (
 from npgrad import data, nn
 from npgrad.checkpoint import CheckpointError
 from npgrad.data import DataError
+from npgrad.nn import ACTIVATIONS
 
 BAD_INPUT = 2
 BUSY = 75  # as EX_TEMPFAIL of sysexits.h: the same command may succeed later

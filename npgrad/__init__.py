@@ -13,6 +13,7 @@ from npgrad import bindings as bindings
 from npgrad import functions as functions
 from npgrad.compile import CompileError as CompileError
 from npgrad.compile import compile as compile
+from npgrad.creation import *
 from npgrad.derivative import grad as grad
 from npgrad.derivative import hvp as hvp
 from npgrad.derivative import jvp as jvp
@@ -23,6 +24,8 @@ from npgrad.engine.mode import is_grad_enabled as is_grad_enabled
 from npgrad.engine.mode import no_grad as no_grad
 from npgrad.engine.tensor import Tensor as Tensor
 from npgrad.functions import *
+from npgrad.functions import linalg as linalg
+from npgrad.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from npgrad import check as check
@@ -32,10 +35,11 @@ if TYPE_CHECKING:
     from npgrad import explain as explain
     from npgrad import nn as nn
     from npgrad import optim as optim
-
-__version__ = "0.1.0"
+    from npgrad.checkpoint import load as load
+    from npgrad.checkpoint import save as save
 
 _SUBPACKAGES = ("check", "checkpoint", "data", "diagnose", "explain", "nn", "optim")
+_LATER = {"save": "npgrad.checkpoint", "load": "npgrad.checkpoint"}
 
 
 if not TYPE_CHECKING:  # type checkers read the imports above, and would take any misspelling for a subpackage
@@ -43,11 +47,11 @@ if not TYPE_CHECKING:  # type checkers read the imports above, and would take an
     def __getattr__(name: str) -> object:
         if name in _SUBPACKAGES:
             return import_module(f"npgrad.{name}")
-        from difflib import get_close_matches  # here, because only a misspelling needs it
-
-        close = get_close_matches(name, __dir__(), 1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise AttributeError(f"module 'npgrad' has no attribute {name!r}.{hint}")
+        if name in _LATER:
+            return getattr(import_module(_LATER[name]), name)
+        if name.startswith("_"):
+            raise AttributeError(f"module 'npgrad' has no attribute {name!r}")
+        bindings.spellings.unknown("npgrad", name, __dir__(), "module 'npgrad'")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_SUBPACKAGES})
+        return sorted({*globals(), *_SUBPACKAGES, *_LATER})

@@ -21,10 +21,11 @@ from experiments.experiment import Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.tables import spread
-from models.deep_mlp import ACTIVATIONS, GAINS
+from models.deep_mlp import GAINS
 from models.mlp import MLP
 from npgrad import Tensor, nn
 from npgrad.diagnose.propagation import Layer, predict
+from npgrad.nn import ACTIVATIONS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

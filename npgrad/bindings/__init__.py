@@ -2,3 +2,4 @@
 
 from npgrad.bindings import operators as operators
 from npgrad.bindings import protocols as protocols
+from npgrad.bindings import spellings as spellings

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from math import prod
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from npgrad import functions as F
 from npgrad.engine.arrays import Axis
 from npgrad.engine.function import Function
 from npgrad.engine.mode import MODE
 from npgrad.engine.tensor import Tensor, TensorLike
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__: list[str] = []
 
@@ -49,7 +55,7 @@ def assign(tensor: Tensor, rule: type[Function], other: TensorLike) -> Tensor:
 
 
 for _name, _rule in {
-    "add": F.Add, "sub": F.Sub, "mul": F.Mul, "truediv": F.Div, "pow": F.Pow, "matmul": F.MatMul
+    "add": F.Add, "sub": F.Sub, "mul": F.Mul, "truediv": F.Div, "mod": F.Remainder, "pow": F.Pow, "matmul": F.MatMul
 }.items():  # fmt: skip
     for _prefix, _method in zip(("", "r", "i"), binary(_rule), strict=True):
         setattr(Tensor, f"__{_prefix}{_name}__", _method)
@@ -93,6 +99,28 @@ class _Spellings:
     def T(self: Any) -> Tensor:
         return F.transpose(self)
 
+    def __round__(self: Any, decimals: int = 0) -> Tensor:
+        return F.round(self, decimals)
+
+    def __floor__(self: Any) -> Tensor:
+        return F.floor(self)
+
+    def __ceil__(self: Any) -> Tensor:
+        return F.ceil(self)
+
+    def __trunc__(self: Any) -> Tensor:
+        return F.trunc(self)
+
+    def __format__(self: Any, spec: str) -> str:
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            raise TypeError(
+                f"the format {spec!r} is for one number; this tensor has shape {self.shape}. "
+                "Reduce it first (.mean()), or print its .numpy()."
+            )
+        return format(self.item(), spec)
+
     def exp(self: Any) -> Tensor:
         return F.exp(self)
 
@@ -104,6 +132,24 @@ class _Spellings:
 
     def tanh(self: Any) -> Tensor:
         return F.tanh(self)
+
+    def abs(self: Any) -> Tensor:
+        return F.abs(self)
+
+    def square(self: Any) -> Tensor:
+        return F.square(self)
+
+    def clip(self: Any, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
+        return F.clip(self, min, max)
+
+    def round(self: Any, decimals: int = 0) -> Tensor:
+        return F.round(self, decimals)
+
+    def astype(self: Any, dtype: DTypeLike) -> Tensor:
+        return F.astype(self, dtype)
+
+    def dot(self: Any, other: TensorLike) -> Tensor:
+        return F.dot(self, other)
 
     def sum(self: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return F.sum(self, axis, keepdims)
@@ -123,11 +169,73 @@ class _Spellings:
     def min(self: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return F.min(self, axis, keepdims)
 
+    def prod(self: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return F.prod(self, axis, keepdims)
+
+    def cumsum(self: Any, axis: int | None = None) -> Tensor:
+        return F.cumsum(self, axis)
+
+    def cumprod(self: Any, axis: int | None = None) -> Tensor:
+        return F.cumprod(self, axis)
+
+    def sort(self: Any, axis: int | None = -1) -> Tensor:
+        """A sorted copy; NumPy's method sorts in place, which tensors do not do."""
+        return F.sort(self, axis)
+
+    def take(self: Any, indices: TensorLike, axis: int | None = None) -> Tensor:
+        return F.take(self, indices, axis)
+
+    def repeat(self: Any, repeats: int | Sequence[int], axis: int | None = None) -> Tensor:
+        return F.repeat(self, repeats, axis)
+
+    def diagonal(self: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return F.diagonal(self, offset, axis1, axis2)
+
+    def trace(self: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return F.trace(self, offset, axis1, axis2)
+
     def reshape(self: Any, *shape: int | Sequence[int]) -> Tensor:
         return F.reshape(self, shape[0] if len(shape) == 1 else shape)  # type: ignore[arg-type]
 
+    def ravel(self: Any) -> Tensor:
+        return F.ravel(self)
+
+    def flatten(self: Any, start: int = 0) -> Tensor:
+        """The axes from `start` on as one: `x.flatten(1)` makes a row of each example. NumPy's has no such option."""
+        kept = self.shape[:start]
+        return F.reshape(self, (*kept, prod(self.shape[len(kept) :])))
+
+    def squeeze(self: Any, axis: Axis = None) -> Tensor:
+        return F.squeeze(self, axis)
+
+    def swapaxes(self: Any, axis1: int, axis2: int) -> Tensor:
+        return F.swapaxes(self, axis1, axis2)
+
     def transpose(self: Any, *axes: int | Sequence[int]) -> Tensor:
         return F.transpose(self, axes[0] if len(axes) == 1 else axes or None)  # type: ignore[arg-type]
+
+    # What has no gradient by nature is NumPy's.
+
+    def argmax(self: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+        return np.argmax(self._array, axis, keepdims=keepdims) if keepdims else np.argmax(self._array, axis)
+
+    def argmin(self: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+        return np.argmin(self._array, axis, keepdims=keepdims) if keepdims else np.argmin(self._array, axis)
+
+    def argsort(self: Any, axis: int | None = -1) -> Any:
+        return np.argsort(self._array, axis, kind="stable")
+
+    def any(self: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+        return np.any(self._array, axis, keepdims=keepdims)
+
+    def all(self: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+        return np.all(self._array, axis, keepdims=keepdims)
+
+    def nonzero(self: Any) -> Any:
+        return np.nonzero(self._array)
+
+    def tolist(self: Any) -> Any:
+        return self.numpy().tolist()
 
 
 for _name, _method in vars(_Spellings).items():
@@ -136,3 +244,5 @@ for _name, _method in vars(_Spellings).items():
         setattr(Tensor, _name, named(_method) if "axis" in _method.__code__.co_varnames else _method)
     elif isinstance(_method, property):
         setattr(Tensor, _name, _method)
+
+Tensor._joined = staticmethod(F.stack)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from inspect import signature
+from operator import attrgetter
+from types import FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -26,11 +28,16 @@ _SPELLED_OTHERWISE = {
     np.negative: "neg",
     np.power: "pow",
     np.absolute: "abs",
+    np.fabs: "abs",
+    np.rint: "round",
+    np.around: "round",
+    np.fix: "trunc",
 }
 _WITHOUT_GRADIENT = frozenset((
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.isnan, np.isinf, np.isfinite, np.signbit,
     np.argmax, np.argmin, np.argsort, np.shape, np.ndim, np.size, np.array_equal, np.allclose, np.isclose,
+    np.any, np.all, np.nonzero, np.flatnonzero, np.argwhere, np.isposinf, np.isneginf, np.array_equiv, np.argpartition,
     np.count_nonzero, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.array_repr, np.array_str,
     np.iscomplexobj, np.isrealobj, np.may_share_memory, np.shares_memory,
 ))  # fmt: skip
@@ -40,16 +47,24 @@ _REFUSED = ("out", "dtype", "where", "initial", "casting")
 
 def _table() -> dict[Any, str]:
     table = dict(_SPELLED_OTHERWISE)
-    for name, function in vars(F).items():
-        namesake = getattr(np, name, None)
-        if callable(function) and callable(namesake) and not isinstance(namesake, type):
-            table.setdefault(namesake, name)
+    for ours, theirs, prefix in ((F, np, ""), (F.linalg, np.linalg, "linalg.")):
+        for name in names_of(ours):
+            namesake = getattr(theirs, name, None)
+            if callable(namesake) and not isinstance(namesake, type):
+                table.setdefault(namesake, prefix + name)
     return table
+
+
+def names_of(module: Any) -> list[str]:
+    """The public functions of a module, among them those it takes from others unless it says which are its own."""
+    return [
+        name for name in getattr(module, "__all__", vars(module)) if isinstance(getattr(module, name), FunctionType)
+    ]
 
 
 supported: dict[Any, str] = _table()
 """NumPy function or ufunc -> the name of the npgrad function that differentiates it."""
-_rules: dict[Any, Callable[..., Tensor]] = {function: getattr(F, name) for function, name in supported.items()}
+_rules: dict[Any, Callable[..., Any]] = {function: attrgetter(name)(F) for function, name in supported.items()}
 
 
 def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:

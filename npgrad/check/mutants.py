@@ -272,6 +272,10 @@ def softmax_alone(original: Body, self: Any, dy: Any) -> Any:
     return e / e.sum(axis=1, keepdims=True) * np.mean(dy) / len(z), None
 
 
+def rms_norm_scaled(self: Any, dx: Any, dy: Any) -> Any:
+    return (dy.reshape(self.xhat.shape) * self.gamma * self.rrms[:, None]).reshape(dx.shape)
+
+
 def overwritten_windows(original: Body, self: Any, dy: Any) -> Any:
     dx = np.zeros((*dy.shape[:2], *self.at.padded), dy.dtype)
     for window in self.at.slices:
@@ -282,6 +286,18 @@ def overwritten_windows(original: Body, self: Any, dy: Any) -> Any:
 def quotient(original: Body, self: Any, dy: Any) -> Any:
     reduced = tuple(k for k, n in enumerate(self.kept) if n == 1)
     return dy.reshape(self.kept) * np.prod(self.x, reduced, keepdims=True) / self.x
+
+
+def running_quotient(original: Body, self: Any, dy: Any) -> Any:
+    axis = -1 if self.axis is None else self.axis
+    x = self.x.reshape(-1) if self.axis is None else self.x
+    weighted = np.flip(np.cumsum(np.flip(dy * np.cumprod(x, axis), axis), axis), axis)
+    return (weighted / x).reshape(self.x.shape)
+
+
+def untransposed(original: Body, self: Any, dy: Any) -> Any:
+    self.A = self.A.swapaxes(-1, -2)
+    return original(self, dy)
 
 
 def first_copy(original: Body, dy: Any, shape: tuple[int, ...]) -> Any:
@@ -314,6 +330,13 @@ MUTANTS: list[Mutant] = [
     Mutant("Log", "dy·x for dy/x", lambda o, s, dy: dy * s.x),
     Mutant("Sqrt", "1/y for 1/(2y)", lambda o, s, dy: dy / s.y),
     Mutant("Cos", "the minus sign forgotten", lambda o, s, dy: dy * np.sin(s.x)),
+    Mutant("Tan", "1 + y for 1 + y²", lambda o, s, dy: dy * (1 + s.y)),
+    Mutant("ArcCos", "the minus sign forgotten", lambda o, s, dy: -o(s, dy)),
+    Mutant("ArcTan2", "operands exchanged", lambda o, s, dy: o(s, dy)[::-1]),
+    Mutant("Cosh", "−sinh, as for cos", lambda o, s, dy: -dy * np.sinh(s.x)),
+    Mutant("Log2", "log(2) forgotten", lambda o, s, dy: dy / s.x),
+    Mutant("Floor", "passed straight through", lambda o, s, dy: dy * 1.0),
+    Mutant("Remainder", "rounded towards 0", changed(1, lambda s, g, dy: -dy * np.trunc(s.a / s.b))),
     Mutant("Abs", "abs'(0) = 1", lambda o, s, dy: dy * np.where(s.x >= 0, 1.0, -1.0)),
     Mutant("Relu", "relu'(0) = 1", lambda o, s, dy: dy * (s.given[0] >= 0), keeping),
     Mutant("Relu", "dead units pass gradients", lambda o, s, dy: dy * 1.0),
@@ -332,6 +355,10 @@ MUTANTS: list[Mutant] = [
     Mutant("Var", "the 2 forgotten", scaled(0.5)),
     Mutant("Std", "0/0 at a constant", lambda o, s, dy: s.xc * dy.reshape(s.y.shape) / (s.y * s.m)),
     Mutant("Prod", "y/x, nan at zero", quotient),
+    Mutant("Norm", "0/0 at zero", lambda o, s, dy: dy.reshape(s.y.shape) / s.y * s.x),
+    Mutant("Hypot", "0/0 at the origin", changed(0, lambda s, g, dy: dy * s.a / s.y)),
+    Mutant("CumProd", "y/x, nan at zero", running_quotient),
+    Mutant("LogAddExp", "the other's share", lambda o, s, dy: o(s, dy)[::-1]),
     Mutant("CumSum", "summed from the left", lambda o, s, dy: np.cumsum(dy, s.axis).reshape(s.x_shape)),
     Mutant("Max", "one of the tied takes all", first_of_ties),
     Mutant("LogSumExp", "without dividing by the sum", lambda o, s, dy: s.e * dy.reshape(s.s.shape)),
@@ -341,7 +368,14 @@ MUTANTS: list[Mutant] = [
     Mutant("LogSoftmax", "the sum term forgotten", lambda o, s, dy: dy * 1.0),
     Mutant("CrossEntropy", "1/n forgotten", lambda o, s, dy: (o(s, dy)[0] * len(s.given[0]), None), keeping),
     Mutant("CrossEntropy", "p for p − onehot", softmax_alone, keeping),
+    Mutant(
+        "CrossEntropy",
+        "weights of the classes forgotten",
+        lambda o, s, dy: (o(s, dy)[0] / np.where(s.share > 0, s.share * len(s.share), 1)[:, None], None),
+    ),
     Mutant("MSELoss", "the 2 forgotten", scaled(0.5)),
+    Mutant("Huber", "the difference not held", changed(0, lambda s, g, dy: dy * np.subtract(*s.given)), keeping),
+    Mutant("BCELoss", "the target forgotten", changed(0, lambda s, g, dy: g * s.p / (s.p - s.q))),
     Mutant("BCEWithLogits", "the target forgotten", changed(0, lambda s, g, dy: g + dy * s.q)),
     # matrices and indices
     Mutant("MatMul", "operands swapped", lambda o, s, dy: o(s, dy)[::-1]),
@@ -350,6 +384,11 @@ MUTANTS: list[Mutant] = [
         "not transposed",
         changed(0, lambda s, g, dy: np.reshape(np.swapaxes(g, -1, -2) if g.ndim > 1 else -g, g.shape)),
     ),
+    Mutant("Solve", "not transposed", untransposed),
+    Mutant("Solve", "the sign of dA", changed(0, lambda s, g, dy: -g)),
+    Mutant("Inv", "not transposed", lambda o, s, dy: -(s.y @ dy @ s.y)),
+    Mutant("Det", "the determinant forgotten", lambda o, s, dy: o(s, dy / np.where(s.y == 0, 1, s.y))),
+    Mutant("Roll", "rolled on", lambda o, s, dy: np.roll(dy, s.shift, s.axis)),
     Mutant("Linear", "bias not summed over the batch", changed(2, lambda s, g, dy: dy.reshape(-1, dy.shape[-1])[0])),
     Mutant("Linear", "weights averaged over the batch", changed(1, lambda s, g, dy: g / 2)),
     Mutant(
@@ -370,6 +409,8 @@ MUTANTS: list[Mutant] = [
     Mutant("BatchNorm", "gamma forgotten", changed(0, lambda s, g, dy: g / s.given[1]), keeping),
     Mutant("BatchNorm", "dgamma without xhat", changed(1, lambda s, g, dy: dy.sum(axis=0))),
     Mutant("LayerNorm", "the averages over features forgotten", layer_norm_scaled, keeping),
+    Mutant("RMSNorm", "the average over features forgotten", changed(0, rms_norm_scaled)),
+    Mutant("ConvTranspose", "the kernel flipped", changed(1, lambda s, g, dy: np.flip(g, -1))),
     Mutant("AvgPool", "= for += where windows overlap", overwritten_windows),
     Mutant("Conv", "the kernel flipped", changed(1, lambda s, g, dy: np.flip(g, -1))),
     Mutant("Dropout", "1/(1 − p) forgotten", lambda o, s, dy: (dy * (s.factor != 0), None)),

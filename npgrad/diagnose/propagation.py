@@ -27,7 +27,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -38,27 +38,15 @@ from npgrad import nn
 from npgrad.diagnose.saturation import saturation
 from npgrad.engine.arrays import Array, as_array
 from npgrad.engine.tensor import Tensor
-from npgrad.nn import Module
+from npgrad.nn import ACTIVATIONS, Module
 
 __all__ = [
-    "ACTIVATIONS", "Layer", "Moments", "Propagation", "fixed_point", "gradient_of_ignorance", "moments", "predict",
+    "Layer", "Moments", "Propagation", "fixed_point", "gradient_of_ignorance", "moments", "predict",
     "read_layers",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
 THRESHOLDS = (0.97, 0.99)
-
-ACTIVATIONS: dict[str, Callable[[], Module] | None] = {
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "linear": None,
-}
-"""Nonlinearities by name; any other elementwise module can be given itself."""
 
 NORMS = ("none", "batch", "layer")
 

@@ -45,6 +45,9 @@ def changes() -> list[int]:
 class StandIn:
     """Base of what stands in for an array while `npgrad.compile` records: it answers like one, and is none."""
 
+    weak: bool
+    """Whether it stands for a Python number."""
+
     def number(self) -> Any:
         """What stands in for `float()` of it, which Python would insist on getting at once."""
         raise NotImplementedError
@@ -177,7 +180,7 @@ class Reading:
 def owned(a: Any) -> Array:
     """A copy of `a` in memory that can be handed out."""
     if isinstance(a, StandIn):
-        return a.copy()  # type: ignore[attr-defined, return-value]
+        return a.copy()  # type: ignore[attr-defined, no-any-return]
     owner = _Owner(a.shape, a.dtype, order="F" if a.flags.fnc else "C")
     owner[...] = a
     return owner.view(np.ndarray)

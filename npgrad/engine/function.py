@@ -30,7 +30,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, as_array, tick
+from npgrad.engine.arrays import Array, StandIn, as_array, tick
 from npgrad.engine.holomorphic import entering, leaving
 from npgrad.engine.mode import MODE
 from npgrad.engine.node import Leaf, Node
@@ -43,6 +43,7 @@ _PACKAGE = join(dirname(dirname(__file__)), "")
 _TAKEN = frozenset(vars(Node)) | {"out_shape", "out_dtype"}
 # Python scalars stay what they are: NEP 50 makes them weak, so float32 * 2.0 remains float32.
 _WEAK = frozenset({float, int, bool, complex, type(None)})
+_SEQUENCES = frozenset({list, tuple})
 
 
 class _Ours(dict[str, bool]):
@@ -77,8 +78,9 @@ class Function(Node):
     def apply(cls, *inputs: Any, **options: Any) -> Tensor:
         """Run `forward` on the inputs' arrays; record the node if an input requires a gradient.
 
-        Inputs are tensors, arrays, Python scalars or None; options are passed to `forward` as they are. Arrays that are
-        not tensors are copied when the graph keeps them, so that changing them afterwards cannot falsify a gradient.
+        Inputs are tensors, arrays, Python scalars, None, or (nested) lists of tensors, which are stacked; options are
+        passed to `forward` as they are. Arrays that are not tensors are copied when the graph keeps them, so that
+        changing them afterwards cannot falsify a gradient.
         """
         mode = MODE.get()
         arrays: list[Any] = []
@@ -98,7 +100,9 @@ class Function(Node):
                 elif mode.grad:
                     tracked = True
                 x = x._array
-            elif type(x) not in _WEAK:
+            elif type(x) not in _WEAK and not (isinstance(x, StandIn) and x.weak):
+                if type(x) in _SEQUENCES and holds_tensors(x):
+                    return cls.apply(*[Tensor._joined(x) if holds_tensors(x) else x for x in inputs], **options)
                 plain.append(len(arrays))
                 x = as_array(x)
             arrays.append(x)
@@ -121,7 +125,7 @@ class Function(Node):
             y = leaving(y, arrays, cls.__name__)
         elif type(y) is not np.ndarray:
             y = as_array(y)
-        if not _TAKEN.isdisjoint(node.__dict__):
+        if mode.recorder is None and not _TAKEN.isdisjoint(node.__dict__):  # a recorder replaces `backward`
             name = min(_TAKEN.intersection(node.__dict__))
             raise RuntimeError(
                 f"forward of {cls.__name__} set self.{name}, which the graph uses for itself. Choose another name."
@@ -144,3 +148,8 @@ class Function(Node):
 def unshared(y: Array, arrays: list[Any]) -> Array:
     """`y`, copied if it may be a view of an input: outside a graph nobody watches whether that changes."""
     return y.copy() if y.base is not None or any(y is a for a in arrays) else y
+
+
+def holds_tensors(x: Any) -> bool:
+    """Whether `x` is a nested list with a tensor in it."""
+    return type(x) in _SEQUENCES and any(isinstance(item, Tensor) or holds_tensors(item) for item in x)

@@ -712,16 +712,30 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 def solve(A: Any, b: Any) -> Any:
     """x = A⁻¹b: from A·dx + dA·x = db."""
+    column = np.ndim(b) == 1
+    b = b[:, None] if column else b
     y = np.linalg.solve(values(A), values(b))
     dA, db = imaginary(A), imaginary(b)
     right = np.zeros(np.shape(y)) if db is None else np.broadcast_to(db, np.shape(y))
     right = right if dA is None else right - np.matmul(dA, y)
-    return join(y, np.linalg.solve(values(A), right))
+    z = join(y, np.linalg.solve(values(A), right))
+    return z[..., 0] if column else z
 
 
 def inv(A: Any) -> Any:
     y = np.linalg.inv(values(A))
     return join(y, -y @ np.asarray(imaginary(A)) @ y)
+
+
+def det(A: Any) -> Any:
+    """Jacobi's formula: d(det A) = det A · trace(A⁻¹ dA)."""
+    y = np.linalg.det(values(A))
+    return join(y, y * np.einsum("...ij,...ji->...", np.linalg.inv(values(A)), imaginary(A)))
+
+
+def slogdet(A: Any) -> Any:
+    sign, y = np.linalg.slogdet(values(A))
+    return sign, join(y, np.einsum("...ij,...ji->...", np.linalg.inv(values(A)), imaginary(A)))
 
 
 def reduction(ufunc: Any) -> Callable[..., Any]:
@@ -769,6 +783,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     **{f: product(f) for f in (np.dot, np.vdot, np.inner, np.outer, np.tensordot, np.kron, np.convolve, np.correlate,
                                np.cross)},
     np.linalg.norm: norm, np.linalg.solve: solve, np.linalg.inv: inv,
+    np.linalg.det: det, np.linalg.slogdet: slogdet,
     np.real: lambda x: x, np.imag: lambda x: x.imag, np.iscomplexobj: lambda x: False, np.isrealobj: lambda x: True,
     np.isreal: lambda x: np.ones(np.shape(x), bool), np.iscomplex: lambda x: np.zeros(np.shape(x), bool),
 }  # fmt: skip

@@ -54,6 +54,8 @@ class Mode(NamedTuple):
     """Complex tensors stand for real ones that move (verification by complex step)."""
     recorder: Recorder | None = None
     """The recording that arrays are to be taken from."""
+    inlined: bool = False
+    """Compiled functions run as they are written, as part of another one."""
     differentiating: tuple[frozenset[int], ...] = ()
     """For each `grad`, `jvp` or `hvp` that is under way, the outermost first, its leaves (their ids)."""
 

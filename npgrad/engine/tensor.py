@@ -325,7 +325,8 @@ class Tensor:
         if self.requires_grad:
             raise TypeError(
                 "turning a tensor that requires a gradient into an array would drop the gradient silently. "
-                "Say so with .numpy() or .detach(), or use the npgrad function of the same name."
+                "Say so with .numpy() or .detach(), or use the npgrad function of the same name, "
+                "which takes lists of tensors too: npgrad.mean([x, y])."
             )
         # Read-only where NumPy takes it without a copy: written to, it would change numbers that a graph uses.
         return np.array(self.numpy(), dtype=dtype, copy=copy)
@@ -376,19 +377,49 @@ class Tensor:
     __pos__: ClassVar[Callable[..., Tensor]]
     __abs__: ClassVar[Callable[..., Tensor]]
     __getitem__: ClassVar[Callable[..., Tensor]]
+    __mod__: ClassVar[Callable[..., Tensor]]
+    __rmod__: ClassVar[Callable[..., Tensor]]
+    __round__: ClassVar[Callable[..., Tensor]]
     T: Tensor
+    _joined: ClassVar[Callable[[Sequence[Any]], Tensor]]
+    """A list that holds tensors, as one tensor."""
     exp: ClassVar[Callable[..., Tensor]]
     log: ClassVar[Callable[..., Tensor]]
     sqrt: ClassVar[Callable[..., Tensor]]
     tanh: ClassVar[Callable[..., Tensor]]
+    abs: ClassVar[Callable[..., Tensor]]
+    square: ClassVar[Callable[..., Tensor]]
+    clip: ClassVar[Callable[..., Tensor]]
+    round: ClassVar[Callable[..., Tensor]]
+    astype: ClassVar[Callable[..., Tensor]]
+    dot: ClassVar[Callable[..., Tensor]]
     sum: ClassVar[Callable[..., Tensor]]
     mean: ClassVar[Callable[..., Tensor]]
     var: ClassVar[Callable[..., Tensor]]
     std: ClassVar[Callable[..., Tensor]]
     max: ClassVar[Callable[..., Tensor]]
     min: ClassVar[Callable[..., Tensor]]
+    prod: ClassVar[Callable[..., Tensor]]
+    cumsum: ClassVar[Callable[..., Tensor]]
+    cumprod: ClassVar[Callable[..., Tensor]]
+    sort: ClassVar[Callable[..., Tensor]]
+    take: ClassVar[Callable[..., Tensor]]
+    repeat: ClassVar[Callable[..., Tensor]]
+    diagonal: ClassVar[Callable[..., Tensor]]
+    trace: ClassVar[Callable[..., Tensor]]
     reshape: ClassVar[Callable[..., Tensor]]
+    ravel: ClassVar[Callable[..., Tensor]]
+    flatten: ClassVar[Callable[..., Tensor]]
+    squeeze: ClassVar[Callable[..., Tensor]]
+    swapaxes: ClassVar[Callable[..., Tensor]]
     transpose: ClassVar[Callable[..., Tensor]]
+    argmax: ClassVar[Callable[..., Any]]
+    argmin: ClassVar[Callable[..., Any]]
+    argsort: ClassVar[Callable[..., Any]]
+    any: ClassVar[Callable[..., Any]]
+    all: ClassVar[Callable[..., Any]]
+    nonzero: ClassVar[Callable[..., Any]]
+    tolist: ClassVar[Callable[..., Any]]
 
 
 TensorLike = Tensor | Array | Sequence[Any] | complex

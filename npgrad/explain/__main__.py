@@ -11,6 +11,7 @@ from npgrad.explain.order import UnknownName, find, things
 from npgrad.explain.syntax import DerivationError
 from npgrad.explain.terminal import Style, listing, page, run, trace
 from npgrad.explain.verify import verify
+from npgrad.version import __version__
 
 _EPILOG = """\
 examples:
@@ -42,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"npgrad {__version__}")
     parser.add_argument(
         "names",
         nargs="*",

@@ -101,7 +101,7 @@ def _sigmoid(x: Array) -> Array:
 
 _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan")},
-    **{name: getattr(np, name) for name in ("tanh", "sinh", "cosh")},
+    **{name: getattr(np, name) for name in ("tanh", "sinh", "cosh", "arcsin", "arccos", "arctan")},
     "sigmoid": _sigmoid,
     "erf": _erf,
     **{name: getattr(np, name) for name in ("abs", "sign", "floor", "maximum", "minimum", "where")},

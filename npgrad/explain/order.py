@@ -33,18 +33,31 @@ _GROUPS = (
         "A backward rule says how a small change of an input moves the result, times dy, what a small change of the "
         "result does to the loss. Look here for broadcasting: what was copied on the way forward is summed on the way "
         "back.",
-        ("Add", "Mul", "Sub", "Neg", "Div", "Pow"),
+        ("Add", "Mul", "Sub", "Neg", "Div", "Pow", "Remainder"),
     ),
     Group(
         "Elementary functions",
         "Rules of school, written so that the forward result is used again wherever it saves work.",
-        ("Exp", "Log", "Sqrt", "Sin", "Cos", "Abs", "Expm1", "Log1p"),
+        ("Exp", "Log", "Sqrt", "Abs", "Expm1", "Log1p", "Exp2", "Log2", "Log10", "AsType"),
+    ),
+    Group(
+        "Angles and hyperbolas",
+        "An inverse function is differentiated by way of the function itself: both sides of sin(arcsin x) = x.",
+        (
+            "Sin", "Cos", "Tan", "ArcSin", "ArcCos", "ArcTan", "ArcTan2", "Hypot",
+            "Sinh", "Cosh", "ArcSinh", "ArcCosh", "ArcTanh",
+        ),
+    ),
+    Group(
+        "Steps",
+        "Constant between their jumps: no gradient passes.",
+        ("Sign", "Floor", "Ceil", "Trunc", "Round"),
     ),
     Group(
         "Activations",
         "The slope decides how much of the gradient survives a layer: 1 − t² of a saturated tanh is almost nothing, "
         "and a dead relu passes nothing at all.",
-        ("Tanh", "Sigmoid", "Relu", "LeakyRelu", "Elu", "Softplus", "Silu", "Gelu", "GeluTanh"),
+        ("Tanh", "Sigmoid", "Relu", "LeakyRelu", "Prelu", "Elu", "Softplus", "Silu", "Gelu", "GeluTanh"),
     ),
     Group(
         "Choosing",
@@ -54,14 +67,14 @@ _GROUPS = (
     Group(
         "Sums and statistics",
         "A sum copies its gradient to every term. The variance is the first rule with two paths from input to result.",
-        ("Sum", "Mean", "Var", "Std", "Prod", "CumSum", "LogSumExp"),
+        ("Sum", "Mean", "Var", "Std", "Prod", "CumSum", "CumProd", "Norm", "LogSumExp", "LogAddExp"),
     ),
     Group(
         "Moving values",
         "Nothing is computed, only rearranged: backward puts the gradients back where the values came from, and adds "
         "them up where one value went to several places.",
         (
-            "Reshape", "Transpose", "BroadcastTo", "Concatenate", "Stack", "Pad", "Flip",
+            "Reshape", "Transpose", "BroadcastTo", "Concatenate", "Stack", "Pad", "Flip", "Roll",
             "Slice", "GetItem", "TakeAlongAxis", "Embedding",
         ),
     ),
@@ -71,21 +84,27 @@ _GROUPS = (
         ("MatMul", "Linear", "Einsum"),
     ),
     Group(
+        "Linear systems",
+        "What is defined by an equation is differentiated by differentiating that equation.",
+        ("Solve", "Inv", "Det", "LogAbsDet"),
+    ),
+    Group(
         "From scores to a loss",
         "Softmax, logarithm and mean by themselves are laborious; together they cancel to p − onehot.",
-        ("Softmax", "LogSoftmax", "NLLLoss", "CrossEntropy", "SoftCrossEntropy", "BCEWithLogits", "MSELoss"),
+        ("Softmax", "LogSoftmax", "NLLLoss", "CrossEntropy", "SoftCrossEntropy", "BCELoss",
+         "BCEWithLogits", "MSELoss", "Huber"),
     ),
     Group(
         "Normalisation",
         "The summit: every value of a batch depends on every other. First each intermediate adjoint, one line at a "
         "time, then the closed form, in which the gradient loses what normalisation makes pointless.",
-        ("BatchNorm", "BatchNormInference", "LayerNorm", "GroupNorm"),
+        ("BatchNorm", "BatchNormInference", "LayerNorm", "RMSNorm", "GroupNorm"),
     ),
     Group(
         "Windows and masks",
         "A convolution is a linear layer over windows that overlap: a pixel's gradient is a sum over the windows it is "
         "in.",
-        ("Conv", "AvgPool", "MaxPool", "Dropout"),
+        ("Conv", "ConvTranspose", "AvgPool", "MaxPool", "Dropout"),
     ),
     Group(
         "Sequences",

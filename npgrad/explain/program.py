@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import linecache
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-import npgrad
 from npgrad import nn, optim
+from npgrad.compile import compile as compiled
 from npgrad.explain.terminal import Style
 
 __all__ = ["CHECKS", "END", "Network", "Section", "minibatch", "network", "page", "record", "remark", "sections"]
@@ -117,10 +118,10 @@ def record(step: Callable[..., Any], *arguments: Any) -> tuple[str, dict[str, st
 
     The step is run, recorded and compared with its program once. Raises CompileError where it cannot be compiled.
     """
-    compiled = npgrad.compile(warm_up=0)(getattr(step, "function", step))
-    compiled(*arguments)
-    source = compiled.source  # raises what explain() would tell if there is no program
-    program = compiled._state.program
+    program_of = compiled(warm_up=0)(getattr(step, "function", step))
+    program_of(*arguments)
+    source = program_of.source  # raises what explain() would tell if there is no program
+    program = program_of._state.program
     assert program is not None
     return source, constants(source, program.writer.namespace)
 
@@ -130,7 +131,7 @@ def network(name: str, batch: int = 32, optimizer: str = "sgd") -> Network:
     text = NETWORKS[name] + "\n" + STEP
     file = f"<npgrad.explain>/{name}.py"
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
-    space: dict[str, Any] = {"nn": nn, "npgrad": npgrad, "__name__": name}
+    space: dict[str, Any] = {"nn": nn, "npgrad": sys.modules["npgrad"], "__name__": name}
     exec(compile(text, file, "exec"), space)
     rng = np.random.default_rng(0)
     kind = next(thing for key, thing in space.items() if isinstance(thing, type) and thing.__module__ == name)

@@ -1,7 +1,32 @@
-"""Every differentiable function, one family a file, the derivation above the code it derives."""
+"""Every differentiable function, one family a file, the derivation above the code it derives.
+
+To add a Function, in this order; to remove one, undo the same:
+
+1. The file of its family: the class with its derivation, the public function that applies it, both in `__all__`. What
+   is as good when put together from other functions is a public function alone, and needs no class. A new family is one
+   more line among the imports below.
+2. npgrad/check/cases, the file of the same name: inputs to check it with, and what torch calls it.
+3. npgrad/explain/order.py: its place in the order of reading.
+4. tests/functions, the file of the same name: what is particular about it. Where NumPy calls the function otherwise,
+   npgrad/bindings/protocols.py; where it takes more than arrays, `CALLS` in tests/engine/test_protocols.py.
+5. If mathematics leaves a choice, npgrad/check/conventions.py; if there is a classical mistake,
+   npgrad/check/mutants.py.
+
+An activation is a module besides:
+
+6. npgrad/nn/activation.py: the module, in `__all__` and by its name in `ACTIVATIONS`; npgrad/nn/__init__.py exports it.
+7. npgrad/diagnose: `SATURATION` or `WITHOUT_MEASURE` in saturation.py, and a colour in style.py. models/deep_mlp.py:
+   its gain, unless `nn.init.calculate_gain` knows it.
+8. tests/functions/test_activation.py: its entries in `ACTIVATIONS` and `LIMITS`.
+
+tests/functions/test_registry.py compares all of these lists with the registry, in both directions: it names every list
+that a Function is missing from, and every list that still has one that is gone.
+"""
 
 from npgrad.engine.function import Function
+from npgrad.functions import linalg as linalg
 from npgrad.functions.activation import *
+from npgrad.functions.along_axis import *
 from npgrad.functions.arithmetic import *
 from npgrad.functions.attention import *
 from npgrad.functions.batch_norm import *
@@ -11,16 +36,27 @@ from npgrad.functions.einsum import *
 from npgrad.functions.elementwise import *
 from npgrad.functions.extreme import *
 from npgrad.functions.group_norm import *
+from npgrad.functions.hyperbolic import *
 from npgrad.functions.indexing import *
 from npgrad.functions.layer_norm import *
+from npgrad.functions.linalg import Det as Det
+from npgrad.functions.linalg import Inv as Inv
+from npgrad.functions.linalg import LogAbsDet as LogAbsDet
+from npgrad.functions.linalg import Norm as Norm
+from npgrad.functions.linalg import Solve as Solve
 from npgrad.functions.loss import *
 from npgrad.functions.matmul import *
+from npgrad.functions.matrix_parts import *
 from npgrad.functions.pool import *
 from npgrad.functions.recurrent import *
 from npgrad.functions.reduction import *
+from npgrad.functions.regression_loss import *
+from npgrad.functions.rms_norm import *
 from npgrad.functions.selection import *
 from npgrad.functions.shape import *
 from npgrad.functions.softmax import *
+from npgrad.functions.steps import *
+from npgrad.functions.trigonometric import *
 
 registry: dict[str, type[Function]] = {
     name: item

@@ -1,4 +1,4 @@
-"""Arithmetic: + - * / neg pow. Broadcasting is undone by the sweep (`npgrad.engine.function.unbroadcast`)."""
+"""Arithmetic: + - * / % neg pow. Broadcasting is undone by the sweep (`npgrad.engine.function.unbroadcast`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
 
-__all__ = ["Add", "Div", "Mul", "Neg", "Pow", "Sub", "add", "div", "mul", "neg", "pow", "sub"]
+__all__ = [
+    "Add", "Div", "Mul", "Neg", "Pow", "Remainder", "Sub",
+    "add", "div", "mul", "neg", "pow", "reciprocal", "remainder", "square", "sub",
+]  # fmt: skip
 
 _SHORT: dict[float, Callable[[Array], Array]] = {
     0.5: np.sqrt,
@@ -141,6 +144,30 @@ class Neg(Function):
         return -dy  # (2)
 
 
+class Remainder(Function):
+    """y = a - b*floor(a/b), what a division leaves over; it has the sign of b.
+
+    Symbols
+        a[i,k]       what is divided
+        b[k] != 0    by what, broadcast along i
+    Forward
+        (1) y[i,k] = a[i,k] - b[k]*floor(a[i,k]/b[k])
+    Backward
+        (2) da[i,k] = dy[i,k]
+        (3) db[k]   = -sum(i, dy[i,k]*floor(a[i,k]/b[k]))
+    Notes
+        Where a is a multiple of b the remainder jumps; the slopes on both sides are the same, and are the gradient
+        there too.
+    """
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.a, self.b = a, b
+        return np.remainder(a, b)  # (1)
+
+    def backward(self, dy: Array) -> tuple[Array, Array | None]:
+        return dy, -(dy * np.floor_divide(self.a, self.b)) if self.needs[1] else None  # (2) (3)
+
+
 class Pow(Function):
     """y = a**p, elementwise.
 
@@ -232,3 +259,18 @@ def neg(a: TensorLike) -> Tensor:
 def pow(a: TensorLike, p: TensorLike) -> Tensor:
     """a**p elementwise, with broadcasting; NumPy's `power`. The gradient of x**0 is 0 everywhere."""
     return Pow.apply(a, p)
+
+
+def remainder(a: TensorLike, b: TensorLike) -> Tensor:
+    """a % b elementwise, with broadcasting: a - b*floor(a/b). NumPy's `remainder` and `mod`."""
+    return Remainder.apply(a, b)
+
+
+def square(x: TensorLike) -> Tensor:
+    """x·x elementwise."""
+    return Pow.apply(x, 2)
+
+
+def reciprocal(x: TensorLike) -> Tensor:
+    """1/x elementwise; of integers too a fraction, unlike NumPy's."""
+    return Div.apply(1.0, x)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from string import ascii_letters
+from typing import Any
 
 import numpy as np
 
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
-from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.engine.tensor import Tensor, raw
 
 __all__ = ["Einsum", "einsum"]
 
@@ -198,27 +200,49 @@ def spell_out(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[lis
     return spelled, output.replace("...", names)
 
 
-def einsum(subscripts: str, *operands: TensorLike, optimize: bool | str | None = None) -> Tensor:
-    """Sum of products over named axes, as np.einsum: "ij,jk->ik" is the matrix product, "ii" the trace.
+def einsum(*arguments: Any, optimize: bool | str | None = None) -> Tensor:
+    """einsum(subscripts, *operands): the sum of products over named axes, as np.einsum.
 
-    `subscripts` is a string with a group of letters for each operand. Letters that are not in the output are summed
-    over; without "->" the output has the letters that appear once, in alphabetical order. An ellipsis (...) stands for
-    further axes, which broadcast. A letter that one operand has twice reads the diagonal. `optimize` as in np.einsum;
-    left out, large sums are turned into matrix products.
+    `subscripts` is a string with a group of letters for each operand: "ij,jk->ik" is the matrix product, "ii" the
+    trace. Letters that are not in the output are summed over; without "->" the output has the letters that appear once,
+    in alphabetical order. An ellipsis (...) stands for further axes, which broadcast. A letter that one operand has
+    twice reads the diagonal. Or the axes are named by integers, in a list after each operand and one for the output:
+    einsum(a, [0, 1], b, [1, 2], [0, 2]). `optimize` as in np.einsum; left out, large sums are turned into matrix
+    products.
 
-    Raises ValueError if the subscripts are malformed or do not fit the operands; TypeError for NumPy's other way of
-    calling it, with lists of integers.
+    Raises ValueError if the subscripts are malformed or do not fit the operands.
     """
-    if not isinstance(subscripts, str):
-        raise TypeError(
-            f"einsum takes the subscripts as a string first; got {type(subscripts).__name__}. "
-            'Write einsum("ij,jk->ik", a, b) for einsum(a, [0, 1], b, [1, 2], [0, 2]).'
-        )
+    if arguments and not isinstance(arguments[0], str):
+        arguments = in_letters(arguments)
+    subscripts, *operands = arguments or ("",)
     if not operands:
         raise ValueError(f"einsum {subscripts!r} got no operands. Pass one array or tensor per group of letters.")
     numbers = [k for k, x in enumerate(operands) if isinstance(x, int | float | complex)]
     if numbers:
         # They are weak: of the dtype the arrays have together.
         dtype = np.result_type(*[x if k in numbers else raw(x) for k, x in enumerate(operands)])
-        operands = tuple([np.asarray(x, dtype) if k in numbers else x for k, x in enumerate(operands)])
+        operands = [np.asarray(x, dtype) if k in numbers else x for k, x in enumerate(operands)]
     return Einsum.apply(*operands, subscripts=subscripts, optimize=optimize)
+
+
+def in_letters(arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """The arguments of einsum with letters instead of lists of integers, which may contain Ellipsis.
+
+    The letters are in the order of the integers, since NumPy orders an output that is not given by them.
+    """
+    operands, lists = arguments[:-1:2], arguments[1::2]
+    output = arguments[-1:] if len(arguments) % 2 else ()
+    named = [*lists, *output]
+    if not operands or not all(isinstance(axes, list | tuple) for axes in named):
+        raise TypeError(
+            "einsum takes the subscripts as a string first, or a list of integers after each operand: "
+            f'einsum("ij,jk->ik", a, b) or einsum(a, [0, 1], b, [1, 2], [0, 2]); got {len(arguments)} arguments, '
+            f"the first of type {type(arguments[0]).__name__}."
+        )
+    numbers = sorted({k for axes in named for k in axes if k is not Ellipsis})
+    if not all(isinstance(k, int | np.integer) and 0 <= k < len(ascii_letters) for k in numbers):
+        raise ValueError(f"einsum names axes by integers from 0 to {len(ascii_letters) - 1}; got {numbers}.")
+    letters = dict(zip(numbers, sorted(ascii_letters), strict=False)) | {Ellipsis: "..."}
+    groups = ["".join([letters[k] for k in axes]) for axes in named]
+    inputs = ",".join(groups[: len(operands)])
+    return ("->".join([inputs, *groups[len(operands) :]]), *operands)

@@ -1,16 +1,23 @@
-"""Elementary functions of one number: exp log log1p expm1 sqrt abs sin cos."""
+"""Elementary functions of one number: exp and log with their kin, sqrt, abs, and the change of dtype."""
 
 from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
-from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.indexing import operand
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = [
-    "Abs", "Cos", "Exp", "Expm1", "Log", "Log1p", "Sin", "Sqrt",
-    "abs", "cos", "exp", "expm1", "log", "log1p", "sin", "sqrt",
+    "Abs", "AsType", "Exp", "Exp2", "Expm1", "Log", "Log10", "Log1p", "Log2", "Sqrt",
+    "abs", "astype", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sqrt",
 ]  # fmt: skip
 
 
@@ -143,42 +150,83 @@ class Abs(Function):
         return dy * np.sign(self.x)  # (2)
 
 
-class Sin(Function):
-    """y = sin(x), in radians.
+class Exp2(Function):
+    """y = 2**x.
 
     Symbols
         x[i]    any number
     Forward
-        (1) y[i] = sin(x[i])
+        (1) y[i] = 2**x[i]
+                 = exp(x[i]*log(2))
     Backward
-        (2) dx[i] = dy[i]*cos(x[i])
+        (2) dx[i] = dy[i]*y[i]*log(2)
     """
 
     def forward(self, x: Array) -> Array:
-        self.x = x
-        return np.sin(x)  # (1)
+        self.y = np.exp2(x)  # (1)
+        return self.y
 
     def backward(self, dy: Array) -> Array:
-        return dy * np.cos(self.x)  # (2)
+        return dy * self.y * math.log(2)  # (2)
 
 
-class Cos(Function):
-    """y = cos(x), in radians.
+class Log2(Function):
+    """y = log(x)/log(2), exact at powers of 2.
 
     Symbols
-        x[i]    any number
+        x[i] > 0    any positive number
     Forward
-        (1) y[i] = cos(x[i])
+        (1) y[i] = log(x[i])/log(2)
     Backward
-        (2) dx[i] = -dy[i]*sin(x[i])
+        (2) dx[i] = dy[i]/x[i]/log(2)
     """
 
     def forward(self, x: Array) -> Array:
         self.x = x
-        return np.cos(x)  # (1)
+        return np.log2(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        return -(dy * np.sin(self.x))  # (2)
+        return dy / self.x / math.log(2)  # (2)
+
+
+class Log10(Function):
+    """y = log(x)/log(10), exact at powers of 10.
+
+    Symbols
+        x[i] > 0    any positive number
+    Forward
+        (1) y[i] = log(x[i])/log(10)
+    Backward
+        (2) dx[i] = dy[i]/x[i]/log(10)
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return np.log10(x)  # (1)
+
+    def backward(self, dy: Array) -> Array:
+        return dy / self.x / math.log(10)  # (2)
+
+
+class AsType(Function):
+    """The same numbers in another floating-point dtype.
+
+    Symbols
+        x[i]                 any number
+        dtype = "float64"    of the result
+    Forward
+        (1) y[i] = x[i]
+    Backward
+        (2) dx[i] = dy[i]
+    Notes
+        The sweep gives the gradient the dtype of the input, as it does for every Function.
+    """
+
+    def forward(self, x: Array, dtype: DTypeLike | None = None) -> Array:
+        return x.astype(dtype)  # (1)
+
+    def backward(self, dy: Array) -> Array:
+        return dy  # (2)
 
 
 def exp(x: TensorLike) -> Tensor:
@@ -211,11 +259,23 @@ def abs(x: TensorLike) -> Tensor:
     return Abs.apply(x)
 
 
-def sin(x: TensorLike) -> Tensor:
-    """The sine of an angle in radians, elementwise."""
-    return Sin.apply(x)
+def exp2(x: TensorLike) -> Tensor:
+    """2 to the power x, elementwise."""
+    return Exp2.apply(x)
 
 
-def cos(x: TensorLike) -> Tensor:
-    """The cosine of an angle in radians, elementwise."""
-    return Cos.apply(x)
+def log2(x: TensorLike) -> Tensor:
+    """The logarithm to the base 2, elementwise."""
+    return Log2.apply(x)
+
+
+def log10(x: TensorLike) -> Tensor:
+    """The logarithm to the base 10, elementwise."""
+    return Log10.apply(x)
+
+
+def astype(x: TensorLike, dtype: DTypeLike) -> Tensor:
+    """x in another dtype. The gradient has the dtype of x; integers and booleans have none, so the graph ends there."""
+    if np.dtype(dtype).kind in "fc":
+        return AsType.apply(operand(x), dtype=np.dtype(dtype))
+    return Tensor(raw(operand(x)).astype(dtype))

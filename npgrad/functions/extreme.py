@@ -1,4 +1,4 @@
-"""Extremes over axes: max, min, and logsumexp, the smooth maximum."""
+"""Extremes over axes: max, min, and the smooth maximum: logsumexp, and logaddexp of two."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.reduction import floating, without
 
-__all__ = ["LogSumExp", "Max", "Min", "logsumexp", "max", "min"]
+__all__ = ["LogAddExp", "LogSumExp", "Max", "Min", "amax", "amin", "logaddexp", "logsumexp", "max", "min"]
 
 
 class Max(Function):
@@ -107,6 +107,45 @@ class LogSumExp(Function):
         return self.e * (dy.reshape(self.s.shape) / self.s)  # (5)
 
 
+class LogAddExp(Function):
+    """y = log(exp(a) + exp(b)), a smooth maximum of two: `LogSumExp` of a pair, with broadcasting.
+
+    Symbols
+        a[i,k]    first operand
+        b[k]      second operand, broadcast along i
+    Forward
+        (1) y[i,k] = log(exp(a[i,k]) + exp(b[k]))
+                   = maximum(a[i,k], b[k]) + log1p(exp(-abs(a[i,k] - b[k])))
+    Backward
+        (2) da[i,k] = dy[i,k]*exp(a[i,k])/(exp(a[i,k]) + exp(b[k]))
+                    = dy[i,k]*exp(a[i,k] - y[i,k])
+        (3) db[k]   = sum(i, dy[i,k]*exp(b[k] - y[i,k]))
+    Notes
+        The limits are those of `LogSumExp`: of nothing but -inf the result is -inf with gradient 0; +inf takes all of
+        the gradient, half of it if there are two.
+    """
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.a, self.b = a, b
+        self.y = np.logaddexp(a, b)  # (1)
+        return self.y
+
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
+        a, b, y = self.a, self.b, self.y
+        da = dy * share(a, b, y) if self.needs[0] else None  # (2)
+        db = dy * share(b, a, y) if self.needs[1] else None  # (3)
+        return da, db
+
+
+def share(a: Array, b: Array, y: Array) -> Array:
+    """exp(a - y) for y = logaddexp(a, b), with the limits where y is infinite."""
+    if np.isfinite(y).all():
+        return np.exp(a - y)
+    infinite = np.isinf(y)
+    with np.errstate(invalid="ignore"):
+        return np.where(infinite, (a == np.inf) / ((a == np.inf) + 1.0 * (b == np.inf) + (y == -np.inf)), np.exp(a - y))
+
+
 def ties(x: Array, best: Array) -> tuple[Array, Array]:
     """Where x equals the best of its group, and how often per group; NaN equals NaN here."""
     tied = (x == best) | np.isnan(x)
@@ -131,6 +170,14 @@ def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The minimum of x over `axis`; ties share the gradient equally. Raises ValueError if x is empty there."""
     return Min.apply(x, axis=axis, keepdims=keepdims)
+
+
+amax, amin = max, min
+
+
+def logaddexp(a: TensorLike, b: TensorLike) -> Tensor:
+    """log(exp(a) + exp(b)) without overflow, elementwise with broadcasting."""
+    return LogAddExp.apply(a, b)
 
 
 def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:

@@ -1,17 +1,21 @@
-"""Matrix products: `matmul` in all its ranks, and the fused affine map `linear`."""
+"""Matrix products: `matmul` in all its ranks, the fused map `linear`; dot, tensordot, inner, outer, vdot by them."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
-from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.arithmetic import mul
 from npgrad.functions.matrix_sums import column_sum
+from npgrad.functions.shape import expand_dims, ravel, reshape, transpose
 
-__all__ = ["Linear", "MatMul", "linear", "matmul"]
+__all__ = ["Linear", "MatMul", "dot", "inner", "linear", "matmul", "outer", "tensordot", "vdot"]
 
 
 class MatMul(Function):
@@ -227,3 +231,52 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
 def linear(x: TensorLike, W: TensorLike, b: TensorLike | None = None) -> Tensor:
     """x @ W + b, for x (…, fan_in), W (fan_in, fan_out) and b (fan_out,) or None. Raises ValueError on other shapes."""
     return Linear.apply(x, W, b)
+
+
+def dot(a: TensorLike, b: TensorLike) -> Tensor:
+    """np.dot: the product with a number, of vectors, of matrices; else over the last axis of a and second last of b.
+
+    Raises ValueError if the lengths of those axes differ.
+    """
+    m, n = np.ndim(raw(a)), np.ndim(raw(b))
+    if m == 0 or n == 0:
+        return mul(a, b)
+    return MatMul.apply(a, b) if n <= 2 else tensordot(a, b, (-1, -2))
+
+
+def vdot(a: TensorLike, b: TensorLike) -> Tensor:
+    """The sum of the products of all entries of a and b, both flattened. Raises ValueError if there are not as many."""
+    return MatMul.apply(ravel(a), ravel(b))
+
+
+def inner(a: TensorLike, b: TensorLike) -> Tensor:
+    """Products summed over the last axes of a and b. Raises ValueError if their lengths differ."""
+    return mul(a, b) if np.ndim(raw(a)) == 0 or np.ndim(raw(b)) == 0 else tensordot(a, b, (-1, -1))
+
+
+def outer(a: TensorLike, b: TensorLike) -> Tensor:
+    """The matrix of the products of every entry of a (rows) with every entry of b (columns)."""
+    return mul(expand_dims(ravel(a), 1), ravel(b))
+
+
+def tensordot(a: TensorLike, b: TensorLike, axes: Any = 2) -> Tensor:
+    """Products summed over several axes: the last `axes` of a and first of b, or (axes of a, axes of b) in that order.
+
+    The result has the other axes of a, then those of b. Raises ValueError if the axes do not fit.
+    """
+    left, right = np.shape(raw(a)), np.shape(raw(b))
+    pair = (range(-axes, 0), range(axes)) if isinstance(axes, int) else axes
+    if len(pair) != 2:
+        raise ValueError(f"tensordot takes a number of axes, or a pair: those of a, those of b; got {axes!r}.")
+    over_a, over_b = (
+        normalize_axis_tuple(tuple(which) if np.ndim(which) else which, len(shape), "axes")
+        for which, shape in zip(pair, (left, right), strict=True)
+    )
+    if [left[k] for k in over_a] != [right[k] for k in over_b]:
+        raise ValueError(f"tensordot cannot sum over axes {over_a} of shape {left} and {over_b} of shape {right}.")
+    rest_a, rest_b = ([k for k in range(len(s)) if k not in o] for s, o in ((left, over_a), (right, over_b)))
+    shape = [left[k] for k in rest_a], [right[k] for k in rest_b]
+    length = math.prod([left[k] for k in over_a])
+    rows_of_a = reshape(transpose(a, [*rest_a, *over_a]), (math.prod(shape[0]), length))
+    columns_of_b = reshape(transpose(b, [*over_b, *rest_b]), (length, math.prod(shape[1])))
+    return reshape(MatMul.apply(rows_of_a, columns_of_b), (*shape[0], *shape[1]))

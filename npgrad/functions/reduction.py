@@ -1,4 +1,4 @@
-"""Reductions: sum, mean, var, std, prod and cumsum, over any axes, with NumPy's names and options.
+"""Reductions: sum, mean, var, std, prod, and the running cumsum and cumprod, with NumPy's names and options.
 
 Results are kept with the reduced axes at length 1: in that shape a result, or its gradient, broadcasts against the
 input.
@@ -18,12 +18,14 @@ from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = [
+    "CumProd",
     "CumSum",
     "Mean",
     "Prod",
     "Std",
     "Sum",
     "Var",
+    "cumprod",
     "cumsum",
     "mean",
     "prod",
@@ -230,6 +232,46 @@ class CumSum(Function):
         return dx.reshape(self.x_shape)  # (2)
 
 
+class CumProd(Function):
+    """Running products along an axis.
+
+    Symbols
+        x[i,k]       input
+        axis = -1    the axis to run along; None means over all values, flattened
+    Forward
+        (1) y[i,k] = prod(j, where(j <= k, x[i,j], 1))
+    Backward
+        (2) left[i,k] = prod(j, where(j < k, x[i,j], 1))
+        (3) s[i,k]    = sum(j, (j >= k)*dy[i,j]*prod(m, where(k < m, where(m <= j, x[i,m], 1), 1)))
+        (4) dx[i,k]   = left[i,k]*s[i,k]
+    Notes
+        x[i,k] is a factor of every running product from k on: what stands left of it is the same in all of them, what
+        stands right of it grows from one to the next. So (3) is computed from the end, s[k] = dy[k] + x[k+1]*s[k+1],
+        and divides by nothing: zeros among the factors do no harm.
+    """
+
+    def forward(self, x: Array, axis: int | None = None) -> Array:
+        self.x, self.axis = array(x), axis
+        return np.cumprod(x, axis)  # (1)
+
+    def backward(self, dy: Array) -> Array:
+        x, axis = (self.x.reshape(-1), -1) if self.axis is None else (self.x, self.axis)
+        x, dy = np.moveaxis(x, axis, -1), np.moveaxis(dy, axis, -1)
+        left = np.ones_like(x)
+        left[..., 1:] = np.multiply.accumulate(x[..., :-1], -1)  # (2)
+        s = from_the_end(dy, x)  # (3)
+        dx = left * s  # (4)
+        return np.moveaxis(dx, -1, axis).reshape(self.x.shape)
+
+
+def from_the_end(dy: Array, x: Array) -> Array:
+    """s[k] = dy[k] + x[k+1]*s[k+1] along the last axis."""
+    s = dy.copy()
+    for k in range(s.shape[-1] - 2, -1, -1):
+        s[..., k] += x[..., k + 1] * s[..., k + 1]
+    return s
+
+
 def without(y: Array, axis: Axis, keepdims: bool) -> Array:
     """A result with its reduced axes kept, in the shape that was asked for."""
     if keepdims is True:
@@ -313,3 +355,8 @@ def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def cumsum(x: TensorLike, axis: int | None = None) -> Tensor:
     """The running sums of x along `axis` (None: of all its values, in row-major order)."""
     return CumSum.apply(x, axis=axis)
+
+
+def cumprod(x: TensorLike, axis: int | None = None) -> Tensor:
+    """The running products of x along `axis` (None: of all its values, in row-major order); zeros do no harm."""
+    return CumProd.apply(x, axis=axis)

@@ -1,4 +1,4 @@
-"""Choosing between arrays, entry by entry: maximum minimum clip where.
+"""Choosing between arrays, entry by entry: maximum minimum clip where nan_to_num.
 
 The gradient goes to the entry that was chosen.
 """
@@ -12,9 +12,9 @@ import numpy as np
 
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
-from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 
-__all__ = ["Clip", "Maximum", "Minimum", "Where", "clip", "maximum", "minimum", "where"]
+__all__ = ["Clip", "Maximum", "Minimum", "Where", "clip", "maximum", "minimum", "nan_to_num", "where"]
 
 
 class Maximum(Function):
@@ -184,3 +184,15 @@ def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
     the gradient of the other. Raises TypeError if the condition is floating-point.
     """
     return Where.apply(condition, x, y)
+
+
+def nan_to_num(
+    x: TensorLike, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """x with nan and infinities replaced by numbers, as np.nan_to_num; what was replaced gets no gradient.
+
+    By default nan becomes 0 and infinities the largest numbers there are. `copy` is NumPy's, and nothing is ever
+    written into x.
+    """
+    number = np.nan_to_num(raw(x), nan=nan, posinf=posinf, neginf=neginf)
+    return Where.apply(np.isfinite(raw(x)), x, number)

@@ -1,4 +1,4 @@
-"""Shape: reshape, transpose, broadcast, join, split, pad, flip. Every value keeps itself and only changes its place.
+"""Shape: reshape, transpose, broadcast, repeat, join, split, pad, flip, roll. Every value only changes its place.
 
 So every backward rule here is the forward one undone: the gradient of a value is read where the value went, and summed
 if the value went to several places.
@@ -6,7 +6,7 @@ if the value went to several places.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import index as as_int
 from typing import Any
 
@@ -24,21 +24,32 @@ __all__ = [
     "Flip",
     "Pad",
     "Reshape",
+    "Roll",
     "Stack",
     "Transpose",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
     "broadcast_to",
+    "column_stack",
     "concatenate",
+    "dstack",
     "expand_dims",
     "flip",
+    "hstack",
     "moveaxis",
     "pad",
     "ravel",
+    "repeat",
     "reshape",
+    "roll",
     "split",
     "squeeze",
     "stack",
     "swapaxes",
+    "tile",
     "transpose",
+    "vstack",
 ]
 
 
@@ -225,6 +236,28 @@ class Flip(Function):
         return np.flip(dy, self.axis)  # (2)
 
 
+class Roll(Function):
+    """Entries moved along axes, those that leave at one end coming back at the other.
+
+    Symbols
+        x[i]         input
+        shift = 1    by how many places; one number for all axes, or one for each
+        axis = 0     the axis or axes; None means over all values, flattened
+    Forward
+        (1) y[i] = x[(i - shift) % size(i)]
+    Backward
+        (2) dx[i] = dy[(i + shift) % size(i)]
+    """
+
+    def forward(self, x: Array, shift: Any, axis: Any = None) -> Array:
+        self.shift, self.axis = shift, axis
+        return np.roll(x, shift, axis)  # (1)
+
+    def backward(self, dy: Array) -> Array:
+        back = tuple([-n for n in self.shift]) if isinstance(self.shift, tuple) else -self.shift
+        return np.roll(dy, back, self.axis)  # (2)
+
+
 def reshape(x: TensorLike, shape: int | Sequence[int]) -> Tensor:
     """x in row-major order under another shape; one length may be -1. Raises ValueError if the sizes disagree."""
     return Reshape.apply(operand(x), shape=shape)
@@ -259,7 +292,12 @@ def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
 def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes in the order `axes` (default: reversed). Raises ValueError unless `axes` is a permutation."""
     if axes is not None:
-        axes = normalize_axis_tuple(axes, np.ndim(raw(x)), "axes")
+        ndim = np.ndim(raw(x))
+        if np.ndim(axes) == 0 or len(axes) != ndim:
+            raise ValueError(
+                f"transpose takes an order of all {ndim} axes; got {axes!r}. Two axes are exchanged by swapaxes."
+            )
+        axes = normalize_axis_tuple(axes, ndim, "axes")
     return Transpose.apply(operand(x), axes=axes)
 
 
@@ -349,6 +387,81 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
 def flip(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
     """x read backwards along `axis` (default: along every axis)."""
     return Flip.apply(x, axis=tuple(axis) if isinstance(axis, list) else axis)
+
+
+def roll(x: TensorLike, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
+    """x with its entries moved by `shift` places along `axis`, round the end (None: of all its values, flattened)."""
+    given = [tuple(n) if isinstance(n, Sequence) else n for n in (shift, axis)]
+    return Roll.apply(operand(x), shift=given[0], axis=given[1])
+
+
+def repeat(x: TensorLike, repeats: int | Sequence[int] | Array, axis: int | None = None) -> Tensor:
+    """Each entry along `axis` several times in a row (None: of all values, flattened); one number, or one for each."""
+    if axis is None:
+        x, axis = ravel(x), 0
+    shape = np.shape(raw(x))
+    axis = normalize_axis_index(axis, len(shape))
+    if np.ndim(repeats):
+        return getitem(x, (*(slice(None),) * axis, np.repeat(np.arange(shape[axis]), repeats)))
+    times = as_int(repeats)  # type: ignore[arg-type]
+    copies = broadcast_to(expand_dims(x, axis + 1), (*shape[: axis + 1], times, *shape[axis + 1 :]))
+    return reshape(copies, (*shape[:axis], shape[axis] * times, *shape[axis + 1 :]))
+
+
+def tile(x: TensorLike, reps: int | Sequence[int]) -> Tensor:
+    """x laid side by side `reps` times along each axis; one number is for the last axis."""
+    times = (reps,) if isinstance(reps, int) else tuple(reps)
+    shape = np.shape(raw(x))
+    ndim = max(len(times), len(shape))
+    times, shape = (1,) * (ndim - len(times)) + times, (1,) * (ndim - len(shape)) + shape
+    copies = broadcast_to(
+        reshape(x, [n for length in shape for n in (1, length)]),
+        tuple([n for pair in zip(times, shape, strict=True) for n in pair]),
+    )
+    return reshape(copies, tuple([n * length for n, length in zip(times, shape, strict=True)]))
+
+
+def atleast_1d(*tensors: TensorLike) -> Any:
+    """x, or if it is a number a vector of one entry. Of several tensors a tuple."""
+    return _each(tensors, lambda x, ndim: reshape(x, (1,)) if ndim == 0 else x)
+
+
+def atleast_2d(*tensors: TensorLike) -> Any:
+    """x with axes of length 1 in front until it has two. Of several tensors a tuple."""
+    return _each(tensors, lambda x, ndim: reshape(x, (1,) * (2 - ndim) + np.shape(raw(x))) if ndim < 2 else x)
+
+
+def atleast_3d(*tensors: TensorLike) -> Any:
+    """x with axes of length 1 until it has three, a vector in the middle, as NumPy does. Of several tensors a tuple."""
+    return _each(tensors, lambda x, ndim: expand_dims(x, ((0, 1, 2), (0, 2), 2)[ndim]) if ndim < 3 else x)
+
+
+def vstack(tensors: Sequence[TensorLike]) -> Tensor:
+    """The tensors one below the other; vectors are rows. Raises ValueError as `concatenate`."""
+    return concatenate([atleast_2d(x) for x in _sequence(tensors, "vstack")], 0)
+
+
+def hstack(tensors: Sequence[TensorLike]) -> Tensor:
+    """The tensors side by side: along the second axis, or vectors end to end. Raises ValueError as `concatenate`."""
+    parts = [atleast_1d(x) for x in _sequence(tensors, "hstack")]
+    return concatenate(parts, 0 if np.ndim(raw(parts[0])) == 1 else 1)
+
+
+def dstack(tensors: Sequence[TensorLike]) -> Tensor:
+    """The tensors one behind the other, along a third axis. Raises ValueError as `concatenate`."""
+    return concatenate([atleast_3d(x) for x in _sequence(tensors, "dstack")], 2)
+
+
+def column_stack(tensors: Sequence[TensorLike]) -> Tensor:
+    """The tensors side by side as columns of a matrix; vectors are columns. Raises ValueError as `concatenate`."""
+    parts = [atleast_1d(x) for x in _sequence(tensors, "column_stack")]
+    return concatenate([expand_dims(x, 1) if np.ndim(raw(x)) == 1 else x for x in parts], 1)
+
+
+def _each(tensors: tuple[TensorLike, ...], change: Callable[[Any, int], Any]) -> Any:
+    changed = tuple([change(x, np.ndim(raw(x))) for x in tensors])
+    changed = tuple([x if isinstance(x, Tensor) else Tensor(x) for x in changed])
+    return changed[0] if len(changed) == 1 else changed
 
 
 def _sequence(tensors: Any, name: str) -> Sequence[Any]:

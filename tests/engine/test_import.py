@@ -23,7 +23,7 @@ ROOT = Path(npgrad.__file__).parents[1]
 PACKAGES = ("npgrad", "models", "experiments", "benchmarks")
 
 LEVELS = (
-    ("npgrad.declared", "npgrad.engine.arrays", "npgrad.engine.holomorphic"),
+    ("npgrad.declared", "npgrad.version", "npgrad.engine.arrays", "npgrad.engine.holomorphic"),
     ("npgrad.engine.mode", "npgrad.engine.holomorphic"),
     ("npgrad.engine.node",),
     ("npgrad.engine.backward",),
@@ -31,7 +31,7 @@ LEVELS = (
     ("npgrad.engine.function",),
     ("npgrad.functions",),
     ("npgrad.bindings",),
-    ("npgrad.compile", "npgrad.derivative"),
+    ("npgrad.compile", "npgrad.creation", "npgrad.derivative"),
     ("npgrad.nn", "npgrad.optim", "npgrad.data", "npgrad.checkpoint"),
     ("npgrad.check", "npgrad.diagnose", "npgrad.explain"),
     ("npgrad",),
@@ -118,7 +118,9 @@ def test_every_rule_is_public(file: Path) -> None:
     module = import_module(f"npgrad.functions.{file.stem}")
     rules = {name for name, thing in own(module).items() if isinstance(thing, type) and issubclass(thing, Function)}
     assert rules <= set(module.__all__), "a Function that is not public is in no registry, and nobody checks it"
-    for name in module.__all__ if rules else ():
+    for name in module.__all__ if file.stem not in ("error_function", "matrix_sums", "windows") else ():
+        if module is npgrad.linalg and name not in rules:
+            continue
         assert getattr(functions, name) is getattr(npgrad, name) is getattr(module, name)
         assert (name in registry) == (name in rules)
 

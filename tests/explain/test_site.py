@@ -59,7 +59,13 @@ def read(pages: Path) -> dict[str, Reader]:
 
 
 def test_a_page_for_everything(read: dict[str, Reader]) -> None:
-    assert set(read) == {"index.html", "notation.html", "program.html", *(f"{name}.html" for name in things())}
+    assert set(read) == {
+        "index.html",
+        "notation.html",
+        "program.html",
+        "spellings.html",
+        *(f"{name}.html" for name in things()),
+    }
     linked = {link for link in read["index.html"].links if link.endswith(".html")}
     assert set(read) <= linked | {"index.html"}
 

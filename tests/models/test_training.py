@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import models
 from models.character_model import CharacterModel
-from models.deep_mlp import ACTIVATIONS, NORMS
+from models.deep_mlp import NORMS
 from models.mlp import STAGES
 from models.training import (
     OPTIMIZERS,
@@ -27,6 +27,7 @@ from models.training import (
 from npgrad import checkpoint, data
 from npgrad.data import Batches, DataError, Vocabulary
 from npgrad.functions import cross_entropy
+from npgrad.nn import ACTIVATIONS
 
 WORDS = ["emma", "olivia", "ava", "sophia", "isabella", "mia", "noah", "liam", "mason", "jacob", "ana", "eva"]
 VOCABULARY = Vocabulary(WORDS)

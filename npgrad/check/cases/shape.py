@@ -84,3 +84,18 @@ def flip_several(rng: np.random.Generator) -> Case:
     x = rng.normal(size=shape_of(rng))
     axes = tuple(a for a in range(x.ndim) if rng.random() < 0.5) if rng.random() < 0.5 else None
     return Case((x,), {"axis": axes}, lambda torch, x: torch.flip(x, tuple(range(x.ndim)) if axes is None else axes))
+
+
+@case("Roll")
+def roll(rng: np.random.Generator) -> Case:
+    x = rng.normal(size=shape_of(rng, 1))
+    shift, axis = int(rng.integers(-5, 6)), None if rng.random() < 0.3 else int(rng.integers(-x.ndim, x.ndim))
+    return Case((x,), {"shift": shift, "axis": axis}, lambda torch, x: torch.roll(x, shift, axis))
+
+
+@case("Roll")
+def roll_several(rng: np.random.Generator) -> Case:
+    x = rng.normal(size=shape_of(rng, 2))
+    shift = tuple(int(n) for n in rng.integers(-5, 6, size=2))
+    axes = tuple(int(a) for a in rng.permutation(x.ndim)[:2])
+    return Case((x,), {"shift": shift, "axis": axes}, lambda torch, x: torch.roll(x, shift, axes))
