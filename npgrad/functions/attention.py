@@ -155,6 +155,7 @@ def scaled_dot_product_attention(
     attn_mask: TensorLike | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
+    *,
     scale: float | None = None,
     rng: np.random.Generator | None = None,
 ) -> Tensor:

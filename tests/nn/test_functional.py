@@ -13,7 +13,7 @@ import npgrad.nn.functional as F
 from npgrad import nn
 
 RETIRED = {"size_average", "reduce", "inplace", "threshold", "return_indices", "_stacklevel", "dtype"}
-OURS = {"ddof", "num_batches_tracked"}
+OURS = {"ddof", "num_batches_tracked", "rng"}
 ELSEWHERE = {"linear", "dropout", "instance_norm"}
 """Functions that differ in more than names: the docstring says so, or options are given by name."""
 
