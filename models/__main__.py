@@ -25,7 +25,16 @@ from models.lock import LOCK, Busy, Lock
 from models.manual_mlp import engine_step, initial
 from models.mlp import STAGES
 from models.runs import FILE, Run
-from models.training import OPTIMIZERS, TrainConfig, evaluate, generators, make_optimizer, sample, training_step
+from models.training import (
+    OPTIMIZERS,
+    TrainConfig,
+    evaluate,
+    generators,
+    make_optimizer,
+    sample,
+    targets,
+    training_step,
+)
 from npgrad import data, nn
 from npgrad.checkpoint import CheckpointError
 from npgrad.data import DataError
@@ -93,6 +102,9 @@ class Parser(argparse.ArgumentParser):
 
 
 TRAIN_DEFAULTS = {"data": "data/names.txt", "model": "mlp", "context": 3, "checkpoint_every": 10_000}
+LONGEST = 15
+"""Characters of the longest of the names."""
+WHOLE_WORDS = [name for name, model in models.MODELS.items() if model.whole_words]
 
 
 def parser() -> Parser:
@@ -130,7 +142,9 @@ def parser() -> Parser:
 
     what = train.add_argument_group("model")
     what.add_argument(
-        "--model", choices=list(models.MODELS), help="see models/mlp.py, deep_mlp.py and conv_net.py (default: mlp)"
+        "--model",
+        choices=list(models.MODELS),
+        help="see models/mlp.py, deep_mlp.py, conv_net.py and rnn.py (default: mlp)",
     )
     model_options(what)
 
@@ -171,9 +185,11 @@ def parser() -> Parser:
 
 def model_options(what: argparse._ArgumentGroup) -> None:
     """The options of the models, as `models.build` takes them."""
-    what.add_argument("--context", type=int, help="characters the model sees (default: 3)")
+    what.add_argument(
+        "--context", type=int, help=f"characters the model sees (default: 3); {either(WHOLE_WORDS)} see all"
+    )
     what.add_argument("--embedding", type=int, help="numbers per character (default: 10)")
-    what.add_argument("--hidden", type=int, help="units of a hidden layer (default: mlp 200, deep_mlp 100)")
+    what.add_argument("--hidden", type=int, help="units of a hidden layer (default: deep_mlp 100, others 200)")
     what.add_argument(
         "--stage",
         choices=list(STAGES),
@@ -189,6 +205,7 @@ def model_options(what: argparse._ArgumentGroup) -> None:
     )
     what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
     what.add_argument("--norm", choices=NORMS, help="deep_mlp: normalisation (default: batch)")
+    what.add_argument("--layers", type=int, help=f"{either(WHOLE_WORDS)}: layers of cells (default: 1)")
 
 
 def either(names: Iterable[str]) -> str:
@@ -200,7 +217,7 @@ def either(names: Iterable[str]) -> str:
 
 LEFTOVERS = f".{FILE}.*.tmp"
 """The temporary files of saves that were killed."""
-OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "norm")
+OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "norm", "layers")
 SETTINGS = tuple(field.name for field in fields(TrainConfig))
 
 
@@ -252,20 +269,30 @@ def advance(run: Run, out: Path, every: int) -> int:
 def begin(out: Path, arguments: dict[str, Any]) -> Run:
     """A new run in a directory that this makes."""
     refuse_old_run(out)
-    path, context = (arguments.get(key, TRAIN_DEFAULTS[key]) for key in ("data", "context"))
+    path = arguments.get("data", TRAIN_DEFAULTS["data"])
     config = TrainConfig(**{key: value for key, value in arguments.items() if key in SETTINGS})
     model = arguments.get("model", TRAIN_DEFAULTS["model"])
     # The options not given are recorded too: a run must not change when a default does.
     defaults = inspect.signature(models.MODELS[model]).parameters
     options = {key: defaults[key].default for key in OPTIONS if key in defaults}
     options.update((key, value) for key, value in arguments.items() if key in OPTIONS)
-    corpus = read(path, context)
+    context = context_of(model, arguments)
+    corpus = read(path, model, context)
     run = Run.start(model, options, path, corpus, context, config)
     normalised = any(isinstance(module, nn.BatchNorm1d) for module in run.model.modules())
     if run.config.batch_size < 2 and normalised:
         raise Refused("batch normalisation needs minibatches of 2 or more: one example has no variance.")
     out.mkdir(parents=True, exist_ok=True)
     return run
+
+
+def context_of(model: str, arguments: dict[str, Any]) -> int:
+    """The context that was asked for, or the default; models of whole words have 1, the boundary in front."""
+    if model not in WHOLE_WORDS:
+        return int(arguments.get("context", TRAIN_DEFAULTS["context"]))
+    if "context" in arguments:
+        raise Refused(f"{model} reads whole words and has no context: leave --context out.")
+    return 1
 
 
 def refuse_old_run(out: Path) -> None:
@@ -287,7 +314,7 @@ def resume(out: Path, arguments: dict[str, Any]) -> Run:
     path = arguments.get("data", state["data"]["path"])
     for leftover in out.glob(LEFTOVERS):  # nobody else saves here: the directory is locked
         leftover.unlink()
-    run.feed(read(path, state["context"]))
+    run.feed(read(path, state["model"], state["context"]))
     return run
 
 
@@ -310,16 +337,16 @@ def draw(arguments: dict[str, Any]) -> int:
 def measure(arguments: dict[str, Any]) -> int:
     run = Run.load(Path(arguments["run"]))
     path = arguments["data"] or run.state["data"]["path"]
-    corpus = read(path, run.state["context"], run.vocabulary)
+    corpus = read(path, run.state["model"], run.state["context"], run.vocabulary)
     note = "" if corpus.digest == run.state["data"]["digest"] else ", not the data it was trained on"
     print(f"{run.state['model']} after {run.step} of {run.config.steps} steps, on {path}{note}")
     report(run, corpus)
     return 0
 
 
-def read(path: str, context: int, vocabulary: data.Vocabulary | None = None) -> data.Corpus:
+def read(path: str, model: str, context: int, vocabulary: data.Vocabulary | None = None) -> data.Corpus:
     try:
-        return data.load(path, context, vocabulary)
+        return data.load(path, None if model in WHOLE_WORDS else context, vocabulary)
     except OSError as error:
         raise Refused(f"cannot read the data {path}: {error.strerror}.") from None
 
@@ -328,7 +355,7 @@ def report(run: Run, corpus: data.Corpus) -> None:
     """Print loss and size of the three parts of the data."""
     for name, part in (("train", corpus.train), ("val", corpus.val), ("test", corpus.test)):
         loss = f"{evaluate(run.model, *part):.4f}" if len(part.y) else "none"
-        print(f"{name:<6}{loss:>8}   {len(part.y)} examples")
+        print(f"{name:<6}{loss:>8}   {targets(part.y)} examples")
 
 
 def show(arguments: dict[str, Any]) -> int:
@@ -338,7 +365,7 @@ def show(arguments: dict[str, Any]) -> int:
 
     name, batch, optimizer = (arguments[key] for key in ("model", "batch", "optimizer"))
     options = {key: value for key, value in arguments.items() if key in OPTIONS}
-    context = arguments.get("context", TRAIN_DEFAULTS["context"])
+    context = context_of(name, arguments)
     if batch < 2:
         raise Refused(f"--batch must be 2 or more, since batch normalisation takes a variance; got {batch}.")
     rng = generators(0).init
@@ -351,7 +378,11 @@ def show(arguments: dict[str, Any]) -> int:
         model = models.build(name, vocab_size=27, context=context, rng=rng, **options)
         step = training_step(model, make_optimizer(model, TrainConfig(optimizer=optimizer)))
         title = f"One training step of models/{name}.py, batch {batch}, {optimizer}"
-    source, constants = record(step, *minibatch(batch, context=context))
+    if name in WHOLE_WORDS:
+        words = data.sequences(["a" * (LONGEST - k % 3) for k in range(batch)], data.Vocabulary("a"))
+        source, constants = record(step, *words)
+    else:
+        source, constants = record(step, *minibatch(batch, context=context))
     for line in page(title, source, constants, Style(), arguments["all"]):
         print(line)
     return 0
