@@ -447,8 +447,10 @@ def learning_rate(exam: Exam) -> Found:
 
 def uneven_updates(exam: Exam) -> Found:
     rates = {id(p): float(group["lr"]) for group in exam.patient.optimizer.param_groups for p in group["params"]}
-    known = {n: exam.course.ratio(n) for n in exam.matrices()}
-    known = {n: r for n, r in known.items() if np.isfinite(r)}
+    known = {n: exam.course.late_ratio(n) for n in exam.matrices()}
+    last = exam.output.parameters if exam.output is not None else ()
+    # The last layer may begin with weights of almost 0, and then moves fast for its size.
+    known = {n: r for n, r in known.items() if np.isfinite(r) and not (n in last and r > -2)}
     own = {n: rates[id(parameter(exam.patient, n))] for n in known}
     if len(known) < 2:
         return

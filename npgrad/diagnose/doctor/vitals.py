@@ -269,6 +269,13 @@ class Course:
         return float(np.log10(np.median(seen))) if len(seen) else float("nan")
 
 
+    def late_ratio(self, name: str) -> float:
+        """The same over the second half of the course."""
+        seen = self.ratios.get(name, np.zeros(0))[4:]
+        seen = seen[np.isfinite(seen) & (seen > 0)]
+        return float(np.log10(np.median(seen))) if len(seen) else float("nan")
+
+
 @dataclass(eq=False)
 class Patient:
     """What is examined, and the means to run it for a while and put it back."""
