@@ -95,7 +95,8 @@ def shift(x: Array, y: Array, rng: np.random.Generator) -> int:
         chain = {s: float(np.mean(y[: n - 4] == last[1 + s : n - 3 + s])) for s in (0, 1, 2)}
         chain[-1] = float(np.mean(y == last))
         best = max(chain, key=lambda s: chain[s])
-        return best if chain[best] > 0.7 and chain[best] > chain[0] + 0.2 else 0
+        intact = rows.shape[1] < 2 or float(np.mean(rows[1:, -2] == rows[:-1, -1])) > 0.7
+        return best if intact and chain[best] > 0.7 and chain[best] > chain[0] + 0.2 else 0
     if rows.dtype.kind in "iu":
         return 0
     found = {s: association(rows[:LIMIT], np.roll(y, s, axis=0)[:LIMIT], rng) for s in (-1, 0, 1)}

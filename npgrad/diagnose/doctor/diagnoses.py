@@ -309,12 +309,14 @@ def depth(exam: Exam) -> Found:
     # What the first layer does to its input counts too: a layer is judged by its own gain.
     wanted = [(p, exam.gain(p) / GAINS.get(act.kind, 1.0)) for p, act in paired(exam)]
     signal = float(sizes[-1] / start)
-    gradient = float(slopes[0] / slopes[-1]) if slopes[-1] > 0 else float("nan")
+    gradient = float(slopes[0] / slopes[-1]) if slopes[-1] > 0 and slopes[0] > 0 else float("nan")
     evidence = {"signal, last over first": signal, "gradient, first over last": gradient}
     if normalised and signal > limit("shrink") and signal < limit("grow") and gradient < 1e5:
         return
     grows = signal > limit("grow") or gradient > 1 / limit("gradient") or not np.all(np.isfinite(sizes))
-    shrinks = not grows and (signal < limit("shrink") or gradient < limit("gradient"))
+    small = sorted(g for _, g in wanted[:-1])[: len(wanted) // 2]
+    weak = bool(small) and not normalised and small[-1] < 0.5 and signal < 5 * limit("shrink")
+    shrinks = not grows and (signal < limit("shrink") or gradient < limit("gradient") or weak)
     if not grows and not shrinks:
         return
     name = "signal grows with depth" if grows else "signal shrinks with depth"
@@ -406,11 +408,13 @@ def learning_rate(exam: Exam) -> Found:
     middle = float(np.median(ratios)) if ratios else float("nan")
     top = max(ratios, default=float("nan"))
     diverged = not np.isfinite(course.settled)
-    worse = diverged or course.settled > max(exam.early.loss, exam.ignorance if np.isfinite(exam.ignorance) else -np.inf) * 1.02
+    learnt = (exam.early.loss - course.settled) / exam.scale if not diverged else -1.0
+    killed = any(late_stuck(exam, p) > p.stuck.mean() + limit("knocked out") for p in exam.early.activations)
+    worse = diverged or learnt < limit("learns") * (-1 if not killed else 5)
     swings = float(np.std(np.diff(course.losses[-max(len(course.losses) // 2, 4) :]))) if not diverged else float("inf")
     evidence = {"log10 update/weight": middle, "loss at the end": course.settled, "swings": swings, "rate": float(course.rates[0])}
     if worse or top > limit("high ratio"):
-        for factor in (0.1, 0.01, 0.001) if worse else (0.1,):
+        for factor in (0.1, 0.01, 0.001) if worse or killed else (0.1,):
             lower = exam.rate(factor)
             if exam.better(lower, course, 2) and lower.settled < exam.early.loss * 1.01:
                 how = "the loss diverges" if diverged else "the loss rises" if worse else "the loss swings and stays above"
@@ -428,13 +432,10 @@ def learning_rate(exam: Exam) -> Found:
                 return
         return
     if np.isfinite(middle) and middle < limit("low ratio"):
-        higher = exam.rate(10.0)
+        factor = 10.0 ** max(1, round(-2.7 - middle))
+        higher = exam.rate(factor)
         fell = max(exam.early.loss - course.settled, 0.0)
         if exam.better(higher, course) and exam.early.loss - higher.settled > 3 * fell:
-            factor = 10.0
-            if middle < limit("low ratio") - 1:
-                further = exam.rate(100.0)
-                factor, higher = (100.0, further) if exam.better(further, higher) else (factor, higher)
             yield exam.found(
                 "learning rate too low", "serious",
                 f"updates are 10^{middle:.1f} of the weights: {len(course.losses)} steps take the loss from {exam.early.loss:.3g} "
@@ -443,6 +444,14 @@ def learning_rate(exam: Exam) -> Found:
                 effect=f"a loss of about {higher.settled:.3g} after as many steps",
                 picture=picture(course.losses.tolist()), prescription=lambda patient: scale_rate(patient, factor),
             )  # fmt: skip
+
+
+def late_stuck(exam: Exam, place: Place) -> float:
+    """The share of a layer's units that are flat for every example at the end."""
+    for p in exam.late.activations if exam.late is not None else []:
+        if (p.layer, p.kind) == (place.layer, place.kind):
+            return float(p.stuck.mean())
+    return 0.0
 
 
 def uneven_updates(exam: Exam) -> Found:
@@ -634,7 +643,7 @@ def batch_norm_statistics(exam: Exam) -> Found:
             prescription=slower,
         )  # fmt: skip
         return
-    if not (np.isfinite(exam.ignorance) and exam.early.loss < exam.ignorance - 0.1 * exam.scale):
+    if not (np.isfinite(exam.ignorance) and exam.early.loss < exam.ignorance - 0.03 * exam.scale):
         return  # running statistics matter once there is something to evaluate
     patient = exam.patient
     before = patient.snapshot()
@@ -814,15 +823,15 @@ CAUSES: list[tuple[str, set[str]]] = [
     ("identical units", {"signal shrinks with depth", "uneven updates", "learning rate too low", "detached parameter", "learning rate too high"}),
     ("signal shrinks with depth", {"uneven updates", "learning rate too low", "learning rate too high", "identical units", "dead units"}),
     ("overconfident output", {"learning rate too high", "uneven updates", "units knocked out", "learning rate too low"}),
-    ("learning rate too high", {"units knocked out", "uneven updates", "weight decay too strong"}),
+    ("weight decay too strong", {"learning rate too low", "uneven updates", "learning rate too high"}),
+    ("learning rate too high", {"units knocked out", "uneven updates"}),
     ("learning rate too low", {"uneven updates"}),
-    ("schedule decays too early", {"learning rate too low"}),
+    ("schedule decays too early", {"learning rate too low", "uneven updates"}),
     ("shuffled labels", {"overfitting", "learning rate too low", "learning rate too high"}),
     ("label leak", {"overfitting"}),
     ("shifted targets", {"overfitting", "shuffled labels", "label leak"}),
     ("duplicated batches", {"overfitting", "shuffled labels", "label leak"}),
     ("batch too small for norm", {"learning rate too high", "running statistics too fast", "overfitting", "units knocked out"}),
     ("training in evaluation mode", {"bias useless before norm"}),
-    ("weight decay too strong", {"learning rate too low", "uneven updates"}),
 ]  # fmt: skip
 """(cause, what it explains): of findings present together, the explained ones are told as part of their cause."""

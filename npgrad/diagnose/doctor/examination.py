@@ -98,8 +98,7 @@ def unexplained(exam: Exam, found: list[Finding]) -> list[Finding]:
                 effect="the line that makes the first NaN or infinity", picture="",
             )
         ]  # fmt: skip
-    reference = min(early.loss, exam.ignorance) if np.isfinite(exam.ignorance) else early.loss
-    if course.settled > reference - THRESHOLDS["learns"].value * exam.scale:
+    if course.settled > early.loss - THRESHOLDS["learns"].value * exam.scale:
         if exam.trained_already():
             return []
         return [

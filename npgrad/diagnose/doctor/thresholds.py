@@ -58,7 +58,7 @@ THRESHOLDS = {
         "derived; 0.04, momentum 0.1 at 32 rows, costs nothing (claim batch_norm/swings refuted)",
     ),
     "rows": Threshold(8, "fewer than 8 rows for a batch's variance", "derived: its relative error is 1/√(2(n − 1)), 27 % at 8"),
-    "settled": Threshold(0.1, "evaluation a tenth of the ignorant loss above the batches' own statistics", "chosen"),
+    "settled": Threshold(0.05, "evaluation a twentieth of the ignorant loss above the batches' own statistics", "chosen"),
     "better": Threshold(0.04, "4 % of the ignorant loss lower, and 3 standard errors", "chosen"),
     "column": Threshold(20.0, "a column of 20 times the median spread, or a mean of 10 spreads", "chosen"),
     "duplicates": Threshold(0.25, "a quarter of 16 minibatches seen before", "derived: random ones never coincide"),
