@@ -284,8 +284,9 @@ def unsettled(case: Case, rng: np.random.Generator) -> None:
     for m in case.model.modules():
         if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d):
             m.momentum = 1e-4
-    for _, m in weighted(case)[:-1]:
-        multiply(m, 4)  # which the normalisation undoes in training
+    for (_, m), (_, after) in itertools.pairwise(case.model.named_modules()):
+        if isinstance(m, nn.Linear | nn.Conv2d) and isinstance(after, nn.BatchNorm1d | nn.BatchNorm2d):
+            multiply(m, 4)  # which the normalisation undoes in training
     for _ in range(200):
         x, y = next(case.batches)
         loss = case.loss(case.model(x), y)

@@ -12,6 +12,7 @@ __all__ = ["association", "duplicates", "leaking_column", "shift"]
 Floats = NDArray[np.float64]
 LIMIT = 2000
 """Examples looked at."""
+PERMUTATIONS = 40
 
 
 def duplicates(batches: list[tuple[Array, Array]]) -> float:
@@ -58,7 +59,7 @@ def association(x: Array, y: Array, rng: np.random.Generator) -> float:
     rows = x.reshape(len(x), -1)
     if rows.dtype.kind in "iu":
         scores = [_information(rows, _classes(y))]
-        scores += [_information(rows, _classes(y[rng.permutation(len(y))])) for _ in range(20)]
+        scores += [_information(rows, _classes(y[rng.permutation(len(y))])) for _ in range(PERMUTATIONS)]
         return _z(scores)
     rows = rows.astype(np.float64)
     rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-9 * (np.abs(rows).max() + 1e-300))
@@ -76,7 +77,7 @@ def association(x: Array, y: Array, rng: np.random.Generator) -> float:
         return float(np.mean(a[near].mean(1) * b)), linear
 
     target = target - target.mean(0)
-    found = np.array([score(target)] + [score(target[rng.permutation(len(target))]) for _ in range(20)])
+    found = np.array([score(target)] + [score(target[rng.permutation(len(target))]) for _ in range(PERMUTATIONS)])
     return max(_z(list(found[:, 0])), _z(list(found[:, 1])))
 
 

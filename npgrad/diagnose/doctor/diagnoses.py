@@ -416,7 +416,8 @@ def learning_rate(exam: Exam) -> Found:
     if worse or top > limit("high ratio"):
         for factor in (0.1, 0.01, 0.001) if worse or killed else (0.1,):
             lower = exam.rate(factor)
-            if exam.better(lower, course, 2) and lower.settled < exam.early.loss * 1.01:
+            # A rate so low that nothing moves is better than divergence, and no remedy: the loss must fall.
+            if exam.better(lower, course, 2) and lower.settled < exam.early.loss - limit("learns") * exam.scale:
                 how = "the loss diverges" if diverged else "the loss rises" if worse else "the loss swings and stays above"
                 names = sorted(exam.matrices(), key=lambda n: -np.nan_to_num(course.ratio(n), nan=-99.0))
                 yield exam.found(
@@ -811,19 +812,21 @@ DIAGNOSES: list[Callable[[Exam], Found]] = [
     weight_decay, early_decay, learning_rate, uneven_updates, fit,
 ]  # fmt: skip
 
+_UNITS = {"saturated units", "dead units", "units knocked out"}
 _RATE = {"learning rate too high", "units knocked out", "uneven updates"}
 CAUSES: list[tuple[str, set[str]]] = [
     ("unscaled input", {"overconfident output", "saturated units", "dead units", "learning rate too low", "signal grows with depth",
                         "signal shrinks with depth", "weight decay too strong"} | _RATE),
     ("summed loss", _RATE | {"overconfident output"}),
     ("stale gradients", _RATE),
+    ("identical units", {"signal shrinks with depth", "signal grows with depth", "uneven updates", "learning rate too low",
+                         "detached parameter", "learning rate too high"} | _UNITS),
     ("signal grows with depth", {"saturated units", "overconfident output", "dead units", "weight decay too strong"} | _RATE),
     ("saturated units", {"signal grows with depth", "signal shrinks with depth"} | _RATE),
-    ("dead units", {"signal shrinks with depth", "identical units", "uneven updates", "learning rate too low", "units knocked out"}),
-    ("identical units", {"signal shrinks with depth", "uneven updates", "learning rate too low", "detached parameter", "learning rate too high"}),
-    ("signal shrinks with depth", {"uneven updates", "learning rate too low", "learning rate too high", "identical units", "dead units"}),
+    ("dead units", {"signal shrinks with depth", "uneven updates", "learning rate too low", "units knocked out"}),
+    ("signal shrinks with depth", {"uneven updates", "learning rate too low", "learning rate too high", "units knocked out"}),
     ("overconfident output", {"learning rate too high", "uneven updates", "units knocked out", "learning rate too low"}),
-    ("weight decay too strong", {"learning rate too low", "uneven updates", "learning rate too high"}),
+    ("weight decay too strong", {"learning rate too low", "uneven updates", "learning rate too high", "units knocked out"}),
     ("learning rate too high", {"units knocked out", "uneven updates"}),
     ("learning rate too low", {"uneven updates"}),
     ("schedule decays too early", {"learning rate too low", "uneven updates"}),

@@ -58,9 +58,11 @@ def examine(
 
 def diagnose(exam: Exam) -> list[Finding]:
     """All findings, the worst first, each cause once."""
-    _ = exam.early, exam.course
-    found = [finding for diagnosis in DIAGNOSES for finding in diagnosis(exam)]
-    found = merged(found)
+    found: list[Finding] = []
+    with np.errstate(all="ignore"):  # overflow on the way to an infinite loss is told by the loss
+        _ = exam.early, exam.course
+        if np.isfinite(exam.early.losses).all():
+            found = merged([finding for diagnosis in DIAGNOSES for finding in diagnosis(exam)])
     if not any(f.severity in ("critical", "serious") for f in found):
         found += unexplained(exam, found)
     if not found:
@@ -83,11 +85,11 @@ def merged(found: list[Finding]) -> list[Finding]:
 def unexplained(exam: Exam, found: list[Finding]) -> list[Finding]:
     """What is wrong for no reason that is known here: an infinite loss, or a loss that does not fall."""
     course, early = exam.course, exam.early
+    ratios = [r for r in (course.ratio(n) for n in exam.matrices()) if np.isfinite(r)]
     numbers = {
         "first loss": early.loss, "last loss": course.settled, "ignorant loss": exam.ignorance,
         "inputs against chance": exam.association if len(exam.whole[0]) >= 200 else float("nan"),
-        "log10 update/weight": float(np.nanmedian([np.nan, *[course.ratio(n) for n in exam.matrices()]]))
-        if exam.matrices() else float("nan"),
+        "log10 update/weight": float(np.median(ratios)) if ratios else float("nan"),
     }  # fmt: skip
     if not np.isfinite(course.losses).all():
         report = first_bad_number(exam.patient)

@@ -97,11 +97,11 @@ class Report(Sequence[Finding]):
         return "\n\n".join([head, *map(str, self.findings)])
 
 
-def picture(values: Sequence[float]) -> str:
-    """A row of bars, the largest full, at most 60 of them; means of neighbours where there are more."""
+def picture(values: Sequence[float], width: int = 60) -> str:
+    """A row of bars, the largest full, at most `width` of them; means of neighbours where there are more."""
     finite = [v if v == v and abs(v) != float("inf") else 0.0 for v in values]
-    if len(finite) > 60:
-        parts = [finite[len(finite) * k // 60 : len(finite) * (k + 1) // 60] for k in range(60)]
+    if len(finite) > width:
+        parts = [finite[len(finite) * k // width : len(finite) * (k + 1) // width] for k in range(width)]
         finite = [sum(part) / len(part) for part in parts]
     top = max(finite, default=0.0)
     return "".join("▁▂▃▄▅▆▇█"[min(7, int(8 * max(v, 0.0) / top))] if top > 0 else "▁" for v in finite)

@@ -63,7 +63,7 @@ THRESHOLDS = {
     "column": Threshold(20.0, "a column of 20 times the median spread, or a mean of 10 spreads", "chosen"),
     "duplicates": Threshold(0.25, "a quarter of 16 minibatches seen before", "derived: random ones never coincide"),
     "leak": Threshold(0.999, "a column tells the target in 99.9 % of examples", "derived"),
-    "association": Threshold(3.0, "inputs tell less of the labels than 3 standard deviations of chance", "permutation test"),
+    "association": Threshold(4.0, "inputs tell less of the labels than 4 standard deviations of chance", "permutation test"),
     "gap": Threshold(0.15, "validation loss 15 % of the ignorant loss above training loss", "chosen"),
     "learns": Threshold(0.02, "loss falls by less than 2 % of the ignorant one", "chosen"),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,14 +51,14 @@ class Treatment:
     def __str__(self) -> str:
         verdict = "helps" if self.helps else "does not help, and is withdrawn"
         lines = [
-            f"{self.finding.name}: {self.finding.remedy}",
-            f"   before {self.before:.4g} ± {self.before_spread:.2g}   {picture(self.losses[0])}",
-            f"   after  {self.after:.4g} ± {self.after_spread:.2g}   {picture(self.losses[1])}",
+            *textwrap.wrap(f"{self.finding.name}: {self.finding.remedy}", 80, subsequent_indent="   "),
+            f"   before {self.before:.4g} ± {self.before_spread:.2g}   {picture(self.losses[0], 40)}",
+            f"   after  {self.after:.4g} ± {self.after_spread:.2g}   {picture(self.losses[1], 40)}",
             f"   lower by {self.difference:.3g} ± {self.error:.2g}; the finding is {'gone' if self.gone else 'still there'}",
             f"   the remedy {verdict}",
         ]
         if self.left and self.left != ("healthy",):
-            lines.append(f"   left: {', '.join(self.left)}"[:80])
+            lines += textwrap.wrap(f"left: {', '.join(self.left)}", 80, initial_indent="   ", subsequent_indent="   ")
         return "\n".join(lines)
 
 

@@ -139,7 +139,7 @@ class Place:
         """The share of units that compute exactly what another unit of the layer computes; constant ones left out."""
         u = self.sample
         moving = np.ptp(u, axis=0) > 0 if len(u) else np.zeros(0, bool)
-        if moving.sum() < 2:
+        if moving.sum() < 2 or not np.isfinite(u).all():
             return 0.0
         live = u[:, moving].astype(np.float64)
         scale = np.abs(live).max() or 1.0
