@@ -408,7 +408,7 @@ def learning_rate(exam: Exam) -> Found:
     middle = float(np.median(ratios)) if ratios else float("nan")
     top = max(ratios, default=float("nan"))
     diverged = not np.isfinite(course.settled)
-    learnt = (exam.early.loss - course.settled) / exam.scale if not diverged else -1.0
+    learnt = exam.learnt
     killed = any(late_stuck(exam, p) > p.stuck.mean() + limit("knocked out") for p in exam.early.activations)
     worse = diverged or learnt < limit("learns") * (-1 if not killed else 5)
     swings = float(np.std(np.diff(course.losses[-max(len(course.losses) // 2, 4) :]))) if not diverged else float("inf")
@@ -435,8 +435,8 @@ def learning_rate(exam: Exam) -> Found:
     if np.isfinite(middle) and middle < limit("low ratio"):
         factor = 10.0 ** max(1, round(-2.7 - middle))
         higher = exam.rate(factor)
-        fell = max(exam.early.loss - course.settled, 0.0)
-        if exam.better(higher, course) and exam.early.loss - higher.settled > 3 * fell:
+        fell = max(exam.early.loss - course.after, 0.0)
+        if exam.better(higher, course) and exam.early.loss - higher.after > 3 * fell:
             yield exam.found(
                 "learning rate too low", "serious",
                 f"updates are 10^{middle:.1f} of the weights: {len(course.losses)} steps take the loss from {exam.early.loss:.3g} "
@@ -459,8 +459,10 @@ def uneven_updates(exam: Exam) -> Found:
     rates = {id(p): float(group["lr"]) for group in exam.patient.optimizer.param_groups for p in group["params"]}
     known = {n: exam.course.late_ratio(n) for n in exam.matrices()}
     last = exam.output.parameters if exam.output is not None else ()
+    known = {n: r for n, r in known.items() if np.isfinite(r)}
     # The last layer may begin with weights of almost 0, and then moves fast for its size.
-    known = {n: r for n, r in known.items() if np.isfinite(r) and not (n in last and r > -2)}
+    fastest = max(known, key=lambda n: known[n], default=None)
+    known = {n: r for n, r in known.items() if n != fastest or n not in last}
     own = {n: rates[id(parameter(exam.patient, n))] for n in known}
     if len(known) < 2:
         return

@@ -75,6 +75,17 @@ class Exam:
         here = self.ignorance if np.isfinite(self.ignorance) else self.early.loss
         return max(abs(here), 1e-12)
 
+    @property
+    def learnt(self) -> float:
+        """How far the loss falls over the course, in parts of the ignorant loss; −1 if it stops being a number.
+
+        The same minibatches before and after, or the last ones, whichever says more: either may be a spike.
+        """
+        course = self.course
+        if not np.isfinite(course.settled):
+            return -1.0
+        return float(np.nanmax([self.early.loss - course.after, self.early.loss - course.settled]) / self.scale)
+
     def better(self, a: Course, b: Course, times: float = 1.0) -> bool:
         """Whether course `a` ends lower than `b` by what counts, and beyond chance."""
         if not np.isfinite(a.settled):

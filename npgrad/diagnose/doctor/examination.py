@@ -100,7 +100,7 @@ def unexplained(exam: Exam, found: list[Finding]) -> list[Finding]:
                 effect="the line that makes the first NaN or infinity", picture="",
             )
         ]  # fmt: skip
-    if course.settled > early.loss - THRESHOLDS["learns"].value * exam.scale:
+    if exam.learnt < THRESHOLDS["learns"].value:
         if exam.trained_already():
             return []
         return [
