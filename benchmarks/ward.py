@@ -10,7 +10,6 @@ import argparse
 import math
 import sys
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +51,15 @@ def examined(setup: Setup, seed: int, treat: bool = False) -> Outcome:
             if f.prescription is not None and f.name in setup.illnesses:
                 treatments.append((f.name, doctor.treat(f).helps))
     return Outcome(
-        setup, seed, tuple(f.name for f in ill), tuple(n for f in ill for n in f.also), {f.name: f.where for f in ill},
-        case.layers, report.seconds, tuple(treatments),
-    )  # fmt: skip
+        setup,
+        seed,
+        tuple(f.name for f in ill),
+        tuple(n for f in ill for n in f.also),
+        {f.name: f.where for f in ill},
+        case.layers,
+        report.seconds,
+        tuple(treatments),
+    )
 
 
 def interval(hits: int, n: int) -> tuple[float, float]:
@@ -93,9 +98,10 @@ def table(outcomes: list[Outcome]) -> str:
     tried = [helps for o in outcomes for _, helps in o.treatments]
     seconds = sorted(o.seconds for o in outcomes)
     lines += [
-        "", f"false alarms on the healthy  {rate(alarms, len(well))}   of {len(well)}",
+        "",
+        f"false alarms on the healthy  {rate(alarms, len(well))}   of {len(well)}",
         f"right layer named first      {rate(where, len(placed))}   of {len(placed)}",
-    ]  # fmt: skip
+    ]
     if tried:
         lines.append(f"treatment helps              {rate(sum(tried), len(tried))}   of {len(tried)}")
     lines.append(f"seconds an examination: median {seconds[len(seconds) // 2]:.2f}, longest {seconds[-1]:.2f}")
@@ -136,9 +142,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def report_wrong(o: Any) -> None:
     bad = [n for n, helps in o.treatments if not helps]
-    misplaced = [n for n, layers in o.layers.items() if layers and n in o.found and (not o.where[n] or o.where[n][0] not in layers)]
+    misplaced = [
+        n
+        for n, layers in o.layers.items()
+        if layers and n in o.found and (not o.where[n] or o.where[n][0] not in layers)
+    ]
     if o.missed or o.false or bad or misplaced:
-        print(f"{o.setup.name}, seed {o.seed}: missed {o.missed}, false {o.false}, withdrawn {bad}, misplaced {misplaced}", flush=True)
+        print(
+            f"{o.setup.name}, seed {o.seed}: missed {o.missed}, false {o.false}, withdrawn {bad}, misplaced "
+            f"{misplaced}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train a model, sample from it, evaluate it, examine it: `python -m models train|sample|eval|program|doctor --help`."""
+"""Train a model, sample from it, evaluate, examine it: `python -m models train|sample|eval|program|doctor --help`."""
 
 from __future__ import annotations
 

@@ -53,8 +53,14 @@ class Ingredient:
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (np.nan, np.nan)
         size = max(flat.size, 1)
         return cls(
-            name, np.shape(a), low, high, float((flat == 0).sum() / size), float(1 - finite.size / size), tuple(top.tolist())
-        )  # fmt: skip
+            name,
+            np.shape(a),
+            low,
+            high,
+            float((flat == 0).sum() / size),
+            float(1 - finite.size / size),
+            tuple(top.tolist()),
+        )
 
     def __str__(self) -> str:
         text = f"{self.name} {self.shape}: {self.low:.3g} to {self.high:.3g}, {self.zeros:.0%} zeros"
@@ -143,11 +149,20 @@ class nonfinite(Watching):
         if spoilt:
             leaf = spoilt[0]
             self._report(
-                "the optimiser's step" if self.updates else "the first value", self._names[id(leaf)].rpartition(".")[0] or None,
-                "update" if self.updates else "start", users_line(), self.start + max(self.updates - 1, 0), leaf.storage.array,
-                [(self._names[id(leaf)], leaf.storage.array)], f"{self._names[id(leaf)]} is not finite: "
-                + ("the update was: a gradient or a learning rate too large" if self.updates else "it was so from the start"),
-            )  # fmt: skip
+                "the optimiser's step" if self.updates else "the first value",
+                self._names[id(leaf)].rpartition(".")[0] or None,
+                "update" if self.updates else "start",
+                users_line(),
+                self.start + max(self.updates - 1, 0),
+                leaf.storage.array,
+                [(self._names[id(leaf)], leaf.storage.array)],
+                f"{self._names[id(leaf)]} is not finite: "
+                + (
+                    "the update was: a gradient or a learning rate too large"
+                    if self.updates
+                    else "it was so from the start"
+                ),
+            )
             return
         given = [(f"input {k}", a) for k, a in enumerate(arrays) if _float(a)]
         plain = [(label, a) for label, a in given if np.isnan(a).any()]
@@ -159,9 +174,15 @@ class nonfinite(Watching):
         if _finite(y) or arisen:
             return
         self._report(
-            name, self.layer(), "forward", users_line(), self.start + self.updates, y, given,
+            name,
+            self.layer(),
+            "forward",
+            users_line(),
+            self.start + self.updates,
+            y,
+            given,
             self._cause(name, [a for _, a in given], y, options, "forward"),
-        )  # fmt: skip
+        )
 
     def backward_seen(self, node: Function, dy: Array, gradients: tuple[Any, ...]) -> None:
         layer, line, arrays = self._where.pop(id(node), (None, None, []))
@@ -173,9 +194,15 @@ class nonfinite(Watching):
         name = type(node).__name__
         given = [(f"input {k}", a) for k, a in enumerate(arrays) if _float(a)]
         self._report(
-            name, layer, "backward", line, self.start + self.updates, np.asarray(bad), [("dy", dy), *given],
+            name,
+            layer,
+            "backward",
+            line,
+            self.start + self.updates,
+            np.asarray(bad),
+            [("dy", dy), *given],
             self._cause(name, [a for _, a in given], np.asarray(bad), {}, "backward"),
-        )  # fmt: skip
+        )
 
     def update_seen(self, optimizer: Optimizer, group: dict[str, Any], parameters: list[Any]) -> None:
         self._where.clear()
@@ -186,17 +213,29 @@ class nonfinite(Watching):
             for name, p in self._model.named_parameters():
                 if not _finite(p._array):
                     self._report(
-                        "the optimiser's step", name.rpartition(".")[0] or None, "update", users_line(),
-                        self.start + max(self.updates - 1, 0), p._array, [(name, p._array)],
+                        "the optimiser's step",
+                        name.rpartition(".")[0] or None,
+                        "update",
+                        users_line(),
+                        self.start + max(self.updates - 1, 0),
+                        p._array,
+                        [(name, p._array)],
                         f"{name} is not finite: a gradient or a learning rate too large",
-                    )  # fmt: skip
+                    )
                     break
         return self.found
 
     def _report(
-        self, function: str, layer: str | None, direction: str, line: str | None, step: int, y: Array,
-        inputs: list[tuple[str, Any]], cause: str,
-    ) -> None:  # fmt: skip
+        self,
+        function: str,
+        layer: str | None,
+        direction: str,
+        line: str | None,
+        step: int,
+        y: Array,
+        inputs: list[tuple[str, Any]],
+        cause: str,
+    ) -> None:
         bad = int(np.asarray(~np.isfinite(y)).sum())
         self._where.clear()
         made = tuple(Ingredient.of(name, np.asarray(a)) for name, a in inputs)
@@ -213,11 +252,18 @@ class nonfinite(Watching):
         if name == "Log":
             if (first < 0).any():
                 return f"log of {int((first < 0).sum())} negative numbers"
-            return "1/x of a number too small in the gradient of log" if back else f"log of 0, {int((first == 0).sum())} times"
+            return (
+                "1/x of a number too small in the gradient of log"
+                if back
+                else f"log of 0, {int((first == 0).sum())} times"
+            )
         if name == "Log1p":
             return "log1p of −1 or less"
         if name in ("Exp", "Expm1"):
-            return f"overflow of exp: its largest input is {float(first.max()):.3g}, {np.log(np.finfo(y.dtype).max):.0f} is the limit"
+            return (
+                f"overflow of exp: its largest input is {float(first.max()):.3g}, "
+                f"{np.log(np.finfo(y.dtype).max):.0f} is the limit"
+            )
         if name == "Sqrt":
             return "1/(2√x) at 0 in the gradient of sqrt: add an eps" if back else "square root of a negative number"
         if name in ("Div", "Divide", "TrueDivide", "Reciprocal"):
@@ -226,7 +272,11 @@ class nonfinite(Watching):
                 return ("0/0" if np.isnan(y).any() else "division by 0") + f", {zeros} divisors are 0: add an eps"
             return "division by a number too small: its square is 0" if back else "division by a number too small"
         if name in ("Pow", "Power"):
-            return "0 to a negative power, or a negative number to a fraction" if not back else "the gradient of a power at 0"
+            return (
+                "0 to a negative power, or a negative number to a fraction"
+                if not back
+                else "the gradient of a power at 0"
+            )
         if name in ("BatchNorm", "BatchNormInference", "LayerNorm", "GroupNorm", "Std", "Var", "Norm"):
             return "0/0 in a norm: a variance of 0 and an eps of 0" if largest < 1e15 else "overflow of a variance"
         grown = self._grown()

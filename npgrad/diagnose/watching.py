@@ -31,9 +31,11 @@ class Watching:
     """
 
     def __init__(self, model: Module | None) -> None:
-        self.layers = {} if model is None else {
-            id(module): name or type(module).__name__ for name, module in model.named_modules()
-        }
+        self.layers = (
+            {}
+            if model is None
+            else {id(module): name or type(module).__name__ for name, module in model.named_modules()}
+        )
         self.updates = 0
         self._classes: dict[type[Function], type[Function]] = {}
 

@@ -56,7 +56,9 @@ def contents(model: nn.Module, optimizer: optim.Optimizer, *generators: np.rando
         found[name] = (id(a), a.tobytes())
     for name, m in model.named_modules():
         found[f"{name}!"] = {k: id(v) for k, v in vars(m).items()}, m.training, m._forward_hooks, m._backward_hooks
-    found["groups"] = [{k: v if k != "params" else list(map(id, v)) for k, v in g.items()} for g in optimizer.param_groups]
+    found["groups"] = [
+        {k: v if k != "params" else list(map(id, v)) for k, v in g.items()} for g in optimizer.param_groups
+    ]
     found["state"] = {
         id(p): {k: v.tobytes() if isinstance(v, np.ndarray) else v for k, v in entry.items()}
         for p, entry in optimizer.state.items()
@@ -92,7 +94,16 @@ def test_an_examination_leaves_everything_as_it_was(kind: str, trained: int) -> 
     for _ in range(trained):
         step(*next(batches))
     before = contents(model, optimizer, rng), batches.state(), schedule.state_dict(), batches._next
-    report = doctor.examine(model, loss, batches, optimizer, 12, step=step, schedule=schedule, evaluate=lambda: model(np.ones((4, 6), np.float32)))
+    report = doctor.examine(
+        model,
+        loss,
+        batches,
+        optimizer,
+        12,
+        step=step,
+        schedule=schedule,
+        evaluate=lambda: model(np.ones((4, 6), np.float32)),
+    )
     for finding in report:
         if finding.prescription is not None:
             doctor.treat(finding)
@@ -148,7 +159,9 @@ def test_batches_that_can_be_read_only_once_are_refused() -> None:
     model = Plain(network(rng))
     x, y = examples(0)
     with pytest.raises(TypeError, match="cannot be read without using it up"):
-        doctor.examine(model, loss, ((x[k : k + 8], y[k : k + 8]) for k in range(9)), optim.SGD(model.parameters(), lr=0.1), 10)
+        doctor.examine(
+            model, loss, ((x[k : k + 8], y[k : k + 8]) for k in range(9)), optim.SGD(model.parameters(), lr=0.1), 10
+        )
     with pytest.raises(ValueError, match="no batches"):
         doctor.examine(model, loss, [], optim.SGD(model.parameters(), lr=0.1), 10)
     with pytest.raises(ValueError, match="at least 8 steps"):
@@ -174,7 +187,9 @@ def corpus() -> data.Corpus:
 def test_the_stages_of_the_lecture(corpus: data.Corpus, stage: str, names: set[str], seed: int) -> None:
     rngs = generators(seed)
     model = models.build("mlp", vocab_size=27, context=3, rng=rngs.init, stage=stage)
-    report = doctor.examine(model, loss, Batches(*corpus.train, 32, rngs.batches), optim.SGD(model.parameters(), lr=0.1))
+    report = doctor.examine(
+        model, loss, Batches(*corpus.train, 32, rngs.batches), optim.SGD(model.parameters(), lr=0.1)
+    )
     assert set(report.names) == names
     assert report.healthy == (names == {"healthy"})
     where = {finding.name: finding.where for finding in report}
@@ -188,7 +203,9 @@ def test_the_stages_of_the_lecture(corpus: data.Corpus, stage: str, names: set[s
 def test_a_remedy_that_helps_is_kept_and_one_that_does_not_is_withdrawn(corpus: data.Corpus) -> None:
     rngs = generators(0)
     model = models.build("mlp", vocab_size=27, context=3, rng=rngs.init, stage="original")
-    report = doctor.examine(model, loss, Batches(*corpus.train, 32, rngs.batches), optim.SGD(model.parameters(), lr=0.1), 60)
+    report = doctor.examine(
+        model, loss, Batches(*corpus.train, 32, rngs.batches), optim.SGD(model.parameters(), lr=0.1), 60
+    )
     finding = next(f for f in report if f.name == "overconfident output")
     cured = doctor.treat(finding)
     assert cured.helps and cured.gone and cured.after < 0.5 * cured.before

@@ -17,7 +17,9 @@ from models.__main__ import main
         ("batchnorm", ["healthy"], ["saturated units", "overconfident output"], 0),
     ],
 )
-def test_the_stages(capsys: pytest.CaptureFixture[str], stage: str, said: list[str], unsaid: list[str], code: int) -> None:
+def test_the_stages(
+    capsys: pytest.CaptureFixture[str], stage: str, said: list[str], unsaid: list[str], code: int
+) -> None:
     assert main(["doctor", "--stage", stage, "--steps", "100"]) == code
     text = capsys.readouterr().out
     assert all(f" {name} " in text for name in said)
@@ -35,7 +37,9 @@ def test_a_run_is_examined_and_left_as_it_is(tmp_path: Path, capsys: pytest.Capt
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
 
 
-def test_an_examined_run_ends_with_the_digest_of_one_that_was_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_examined_run_ends_with_the_digest_of_one_that_was_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     digests = []
     for name, flags in (("a", []), ("b", ["--doctor"])):
         assert main(["train", "--out", str(tmp_path / name), "--steps", "20", *flags]) == 0

@@ -43,7 +43,9 @@ def batch() -> tuple[Any, Any]:
     return rng.standard_normal((16, 4)).astype(np.float32), rng.integers(3, size=16)
 
 
-def run(model: nn.Module, lr: float, steps: int = 40, compiled: bool = True, loss: Any = F.cross_entropy) -> NonFiniteError:
+def run(
+    model: nn.Module, lr: float, steps: int = 40, compiled: bool = True, loss: Any = F.cross_entropy
+) -> NonFiniteError:
     optimizer = optim.SGD(model.parameters(), lr=lr)
 
     def step(x: Any, y: Any) -> Tensor:

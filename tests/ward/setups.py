@@ -123,53 +123,138 @@ def dense(
 ROOT2 = 2**0.5
 ARCHITECTURES: dict[str, tuple[str, Callable[[np.random.Generator], nn.Module]]] = {
     "names-tanh": ("names", lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 64, 27], nn.Tanh, 5 / 3))),
-    "names-bn": ("names", lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 64, 27], nn.Tanh, 5 / 3, nn.BatchNorm1d))),
+    "names-bn": (
+        "names",
+        lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 64, 27], nn.Tanh, 5 / 3, nn.BatchNorm1d)),
+    ),
     "deep-tanh": ("table", lambda r: Net(None, *dense(r, [12, 48, 48, 48, 48, 5], nn.Tanh, 5 / 3))),
     "deep-relu": ("table", lambda r: Net(None, *dense(r, [12, 48, 48, 48, 48, 5], nn.ReLU, ROOT2))),
-    "deep-tanh-bn": ("names", lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 48, 48, 48, 48, 27], nn.Tanh, 5 / 3, nn.BatchNorm1d))),
+    "deep-tanh-bn": (
+        "names",
+        lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 48, 48, 48, 48, 27], nn.Tanh, 5 / 3, nn.BatchNorm1d)),
+    ),
     "deep-relu-ln": ("table", lambda r: Net(None, *dense(r, [12, 48, 48, 48, 48, 5], nn.ReLU, ROOT2, nn.LayerNorm))),
     "sigmoid": ("table", lambda r: Net(None, *dense(r, [12, 48, 5], nn.Sigmoid, 1.5))),
     "regression": ("numbers", lambda r: Net(None, *dense(r, [10, 48, 48, 1], nn.ReLU, ROOT2))),
     "regression-tanh": ("numbers", lambda r: Net(None, *dense(r, [10, 48, 1], nn.Tanh, 5 / 3))),
-    "conv": ("images", lambda r: Net(
-        None, nn.Conv2d(1, 8, 3, padding=1, rng=r, gain=ROOT2), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 12, 3, padding=1, rng=r, gain=ROOT2), nn.ReLU(), nn.Flatten(), nn.Linear(192, 32, rng=r, gain=ROOT2),
-        nn.ReLU(), nn.Linear(32, 4, rng=r, gain=0.1))),
-    "conv-bn": ("images", lambda r: Net(
-        None, nn.Conv2d(1, 8, 3, padding=1, bias=False, rng=r, gain=ROOT2), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 12, 3, padding=1, bias=False, rng=r, gain=ROOT2), nn.BatchNorm2d(12), nn.ReLU(), nn.Flatten(),
-        nn.Linear(192, 4, rng=r, gain=0.1))),
-    "residual": ("table", lambda r: Net(
-        None, nn.Linear(12, 48, rng=r), *[Block(nn.Linear(48, 24, False, rng=r, gain=ROOT2), nn.BatchNorm1d(24), nn.ReLU(),
-        nn.Linear(24, 48, rng=r, gain=0.5)) for _ in range(4)], nn.Linear(48, 5, rng=r, gain=0.1))),
-}  # fmt: skip
+    "conv": (
+        "images",
+        lambda r: Net(
+            None,
+            nn.Conv2d(1, 8, 3, padding=1, rng=r, gain=ROOT2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 12, 3, padding=1, rng=r, gain=ROOT2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(192, 32, rng=r, gain=ROOT2),
+            nn.ReLU(),
+            nn.Linear(32, 4, rng=r, gain=0.1),
+        ),
+    ),
+    "conv-bn": (
+        "images",
+        lambda r: Net(
+            None,
+            nn.Conv2d(1, 8, 3, padding=1, bias=False, rng=r, gain=ROOT2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 12, 3, padding=1, bias=False, rng=r, gain=ROOT2),
+            nn.BatchNorm2d(12),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(192, 4, rng=r, gain=0.1),
+        ),
+    ),
+    "residual": (
+        "table",
+        lambda r: Net(
+            None,
+            nn.Linear(12, 48, rng=r),
+            *[
+                Block(
+                    nn.Linear(48, 24, False, rng=r, gain=ROOT2),
+                    nn.BatchNorm1d(24),
+                    nn.ReLU(),
+                    nn.Linear(24, 48, rng=r, gain=0.5),
+                )
+                for _ in range(4)
+            ],
+            nn.Linear(48, 5, rng=r, gain=0.1),
+        ),
+    ),
+}
 SECOND: dict[str, tuple[str, Callable[[np.random.Generator], nn.Module]]] = {
     "names-relu": ("names", lambda r: Net(nn.Embedding(27, 6, rng=r), *dense(r, [18, 96, 64, 27], nn.ReLU, ROOT2))),
-    "names-wide-bn": ("names", lambda r: Net(nn.Embedding(27, 10, rng=r), *dense(r, [30, 128, 27], nn.ReLU, ROOT2, nn.BatchNorm1d))),
+    "names-wide-bn": (
+        "names",
+        lambda r: Net(nn.Embedding(27, 10, rng=r), *dense(r, [30, 128, 27], nn.ReLU, ROOT2, nn.BatchNorm1d)),
+    ),
     "six-tanh": ("table", lambda r: Net(None, *dense(r, [12, *[32] * 6, 5], nn.Tanh, 1.4))),
     "six-relu": ("table", lambda r: Net(None, *dense(r, [12, *[32] * 6, 5], nn.ReLU, ROOT2))),
     "gelu": ("table", lambda r: Net(None, *dense(r, [12, 64, 64, 5], nn.GELU, ROOT2))),
     "leaky-bn": ("table", lambda r: Net(None, *dense(r, [12, 40, 40, 40, 5], nn.LeakyReLU, ROOT2, nn.BatchNorm1d))),
-    "tanh-ln": ("names", lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 64, 64, 27], nn.Tanh, 5 / 3, nn.LayerNorm))),
+    "tanh-ln": (
+        "names",
+        lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 64, 64, 27], nn.Tanh, 5 / 3, nn.LayerNorm)),
+    ),
     "two-sigmoid": ("table", lambda r: Net(None, *dense(r, [12, 64, 5], nn.Sigmoid, 2.0))),
     "regression-wide": ("numbers", lambda r: Net(None, *dense(r, [10, 96, 1], nn.ReLU, ROOT2))),
     "regression-bn": ("numbers", lambda r: Net(None, *dense(r, [10, 48, 48, 1], nn.Tanh, 5 / 3, nn.BatchNorm1d))),
-    "conv-tanh": ("images", lambda r: Net(
-        None, nn.Conv2d(1, 10, 3, padding=1, rng=r, gain=5 / 3), nn.Tanh(), nn.AvgPool2d(2),
-        nn.Conv2d(10, 10, 3, padding=1, rng=r, gain=5 / 3), nn.Tanh(), nn.Flatten(), nn.Linear(160, 4, rng=r, gain=0.1))),
-    "conv-deep-bn": ("images", lambda r: Net(
-        None, *[m for a, b in ((1, 8), (8, 8), (8, 8)) for m in (nn.Conv2d(a, b, 3, padding=1, bias=False, rng=r, gain=ROOT2),
-        nn.BatchNorm2d(b), nn.ReLU())], nn.Flatten(), nn.Linear(512, 4, rng=r, gain=0.1))),
-    "residual-ln": ("table", lambda r: Net(
-        None, nn.Linear(12, 40, rng=r), *[Block(nn.LayerNorm(40), nn.Linear(40, 40, rng=r, gain=ROOT2), nn.ReLU(),
-        nn.Linear(40, 40, rng=r, gain=0.4)) for _ in range(3)], nn.Linear(40, 5, rng=r, gain=0.1))),
-}  # fmt: skip
+    "conv-tanh": (
+        "images",
+        lambda r: Net(
+            None,
+            nn.Conv2d(1, 10, 3, padding=1, rng=r, gain=5 / 3),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(10, 10, 3, padding=1, rng=r, gain=5 / 3),
+            nn.Tanh(),
+            nn.Flatten(),
+            nn.Linear(160, 4, rng=r, gain=0.1),
+        ),
+    ),
+    "conv-deep-bn": (
+        "images",
+        lambda r: Net(
+            None,
+            *[
+                m
+                for a, b in ((1, 8), (8, 8), (8, 8))
+                for m in (nn.Conv2d(a, b, 3, padding=1, bias=False, rng=r, gain=ROOT2), nn.BatchNorm2d(b), nn.ReLU())
+            ],
+            nn.Flatten(),
+            nn.Linear(512, 4, rng=r, gain=0.1),
+        ),
+    ),
+    "residual-ln": (
+        "table",
+        lambda r: Net(
+            None,
+            nn.Linear(12, 40, rng=r),
+            *[
+                Block(
+                    nn.LayerNorm(40),
+                    nn.Linear(40, 40, rng=r, gain=ROOT2),
+                    nn.ReLU(),
+                    nn.Linear(40, 40, rng=r, gain=0.4),
+                )
+                for _ in range(3)
+            ],
+            nn.Linear(40, 5, rng=r, gain=0.1),
+        ),
+    ),
+}
 """Networks of the second half, which no threshold was chosen with."""
 RATES = {"sgd": 0.1, "momentum": 0.02, "adam": 0.003}
 NORMED = {"names-bn", "deep-tanh-bn", "conv-bn", "residual"}
 DATA: dict[str, Callable[[np.random.Generator], tuple[Array, Array]]] = {
-    "names": lambda rng: names(), "table": table, "images": images, "numbers": numbers,
-}  # fmt: skip
+    "names": lambda rng: names(),
+    "table": table,
+    "images": images,
+    "numbers": numbers,
+}
 
 
 def optimiser(model: nn.Module, kind: str, lr: float | None = None, **options: Any) -> optim.Optimizer:
@@ -214,7 +299,9 @@ def overconfident(case: Case, rng: np.random.Generator) -> None:
 
 
 def saturated(case: Case, rng: np.random.Generator) -> None:
-    pairs = [(n, m) for n, m in case.model.named_modules() if isinstance(m, nn.Linear | nn.Tanh | nn.Sigmoid)]
+    pairs = [
+        (n, m) for n, m in case.model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.Tanh | nn.Sigmoid)
+    ]
     name, first = pairs[0]
     multiply(first, 6 if isinstance(pairs[1][1], nn.Tanh) else 10)
     case.layers["saturated units"] = {name, pairs[1][0]}
@@ -451,13 +538,25 @@ def uneven(case: Case, rng: np.random.Generator) -> None:
 
 S, M, A = "sgd", "momentum", "adam"
 SICK: list[tuple[str, Illness, list[tuple[str, str]]]] = [
-    ("overconfident output", overconfident, [("names-tanh", S), ("deep-relu", A), ("conv", M), ("regression", S), ("names-bn", A), ("deep-tanh", M)]),
+    (
+        "overconfident output",
+        overconfident,
+        [("names-tanh", S), ("deep-relu", A), ("conv", M), ("regression", S), ("names-bn", A), ("deep-tanh", M)],
+    ),
     ("saturated units", saturated, [("names-tanh", S), ("deep-tanh", A), ("sigmoid", M), ("regression-tanh", S)]),
     ("saturated units", all_saturated, [("deep-tanh", S), ("deep-tanh", M)]),
     ("dead units", dead, [("deep-relu", S), ("conv", A), ("regression", M), ("deep-relu", A)]),
     ("learning rate too high", knocked_out, [("deep-relu", M), ("conv", S), ("regression", A)]),
-    ("learning rate too high", too_high, [("names-tanh", A), ("deep-tanh", M), ("conv-bn", A), ("residual", A), ("regression-tanh", M)]),
-    ("learning rate too low", too_low, [("names-tanh", S), ("deep-relu-ln", A), ("conv-bn", M), ("regression", S), ("sigmoid", A), ("names-bn", S)]),
+    (
+        "learning rate too high",
+        too_high,
+        [("names-tanh", A), ("deep-tanh", M), ("conv-bn", A), ("residual", A), ("regression-tanh", M)],
+    ),
+    (
+        "learning rate too low",
+        too_low,
+        [("names-tanh", S), ("deep-relu-ln", A), ("conv-bn", M), ("regression", S), ("sigmoid", A), ("names-bn", S)],
+    ),
     ("signal shrinks with depth", shrinking, [("deep-tanh", S), ("deep-relu", A), ("deep-relu", S), ("deep-tanh", M)]),
     ("signal grows with depth", growing, [("deep-relu", S), ("deep-relu", A), ("deep-relu", M)]),
     ("identical units", symmetric, [("names-tanh", S), ("deep-relu", A), ("regression-tanh", M), ("deep-tanh", S)]),
@@ -468,7 +567,11 @@ SICK: list[tuple[str, Illness, list[tuple[str, str]]]] = [
     ("batch too small for norm", tiny_batches, [("names-bn", S), ("deep-tanh-bn", A), ("residual", M)]),
     ("training in evaluation mode", eval_training, [("names-bn", S), ("conv-bn", A), ("residual", M)]),
     ("evaluation in training mode", train_evaluation, [("names-bn", A), ("conv-bn", S), ("deep-tanh-bn", M)]),
-    ("schedule decays too early", decaying, [("names-tanh", S), ("regression", A), ("conv-bn", S), ("deep-tanh-bn", M)]),
+    (
+        "schedule decays too early",
+        decaying,
+        [("names-tanh", S), ("regression", A), ("conv-bn", S), ("deep-tanh-bn", M)],
+    ),
     ("frozen parameter", frozen, [("names-tanh", S), ("conv", A), ("deep-relu-ln", M)]),
     ("not in the optimiser", unlisted, [("names-bn", S), ("deep-relu", A), ("regression", M)]),
     ("unused parameter", unused, [("names-tanh", A), ("conv-bn", S), ("residual", M)]),
@@ -485,9 +588,13 @@ SICK: list[tuple[str, Illness, list[tuple[str, str]]]] = [
     ("label leak", leaked, [("names-bn", S), ("deep-relu", A), ("regression-tanh", M)]),
     ("overfitting", few, [("deep-tanh", A), ("deep-relu", A), ("conv", M), ("names-tanh", A)]),
     ("uneven updates", uneven, [("deep-relu-ln", S), ("deep-tanh", A), ("deep-tanh-bn", M)]),
-]  # fmt: skip
+]
 SICK_SECOND: list[tuple[str, Illness, list[tuple[str, str]]]] = [
-    ("overconfident output", overconfident, [("names-relu", A), ("six-tanh", S), ("conv-tanh", S), ("regression-wide", M)]),
+    (
+        "overconfident output",
+        overconfident,
+        [("names-relu", A), ("six-tanh", S), ("conv-tanh", S), ("regression-wide", M)],
+    ),
     ("saturated units", saturated, [("six-tanh", M), ("two-sigmoid", S), ("conv-tanh", A)]),
     ("saturated units", all_saturated, [("six-tanh", A)]),
     ("dead units", dead, [("names-relu", S), ("six-relu", M), ("regression-wide", A)]),
@@ -520,7 +627,7 @@ SICK_SECOND: list[tuple[str, Illness, list[tuple[str, str]]]] = [
     ("label leak", leaked, [("residual-ln", S), ("regression-wide", A)]),
     ("overfitting", few, [("gelu", A), ("names-relu", M), ("six-tanh", M)]),
     ("uneven updates", uneven, [("tanh-ln", A), ("gelu", M), ("residual-ln", S)]),
-]  # fmt: skip
+]
 PAIRS_SECOND: list[tuple[tuple[str, Illness], tuple[str, Illness], str, str]] = [
     (("overconfident output", overconfident), ("saturated units", saturated), "six-tanh", A),
     (("bias useless before norm", biased), ("frozen parameter", frozen), "leaky-bn", A),
@@ -529,8 +636,13 @@ PAIRS_SECOND: list[tuple[tuple[str, Illness], tuple[str, Illness], str, str]] = 
     (("label leak", leaked), ("constant input", constant_column), "residual-ln", A),
     (("shuffled labels", shuffled), ("bias useless before norm", biased), "conv-deep-bn", S),
     (("stale gradients", stale), ("dead units", dead), "six-relu", S),
-    (("evaluation in training mode", train_evaluation), ("running statistics too fast", fast_statistics), "names-wide-bn", M),
-]  # fmt: skip
+    (
+        ("evaluation in training mode", train_evaluation),
+        ("running statistics too fast", fast_statistics),
+        "names-wide-bn",
+        M,
+    ),
+]
 PAIRS: list[tuple[tuple[str, Illness], tuple[str, Illness], str, str]] = [
     (("overconfident output", overconfident), ("saturated units", saturated), "names-tanh", S),
     (("overconfident output", overconfident), ("constant input", constant_column), "deep-relu", A),
@@ -544,7 +656,7 @@ PAIRS: list[tuple[tuple[str, Illness], tuple[str, Illness], str, str]] = [
     (("duplicated batches", repeated), ("overconfident output", overconfident), "deep-relu", S),
     (("running statistics too fast", fast_statistics), ("frozen parameter", frozen), "residual", A),
     (("label leak", leaked), ("bias useless before norm", biased), "names-bn", A),
-]  # fmt: skip
+]
 
 
 def imbalanced(case: Case, rng: np.random.Generator) -> None:
@@ -597,12 +709,17 @@ def good_evaluation(case: Case, rng: np.random.Generator) -> None:
 
 
 VARIED: list[tuple[str, Illness, str, str]] = [
-    ("imbalanced labels", imbalanced, "deep-relu", S), ("zero output", zero_output, "names-tanh", A),
-    ("zero output", zero_output, "conv", S), ("gain 0.6 in the output", ordinary_output, "deep-tanh", M),
-    ("gain 0.6 in the output", ordinary_output, "names-bn", S), ("mild weight decay", mild_decay, "conv-bn", A),
-    ("late schedule", late_schedule, "regression", A), ("own step", own_step, "names-tanh", S),
-    ("own step", own_step, "conv-bn", M), ("evaluation", good_evaluation, "deep-tanh-bn", A),
-]  # fmt: skip
+    ("imbalanced labels", imbalanced, "deep-relu", S),
+    ("zero output", zero_output, "names-tanh", A),
+    ("zero output", zero_output, "conv", S),
+    ("gain 0.6 in the output", ordinary_output, "deep-tanh", M),
+    ("gain 0.6 in the output", ordinary_output, "names-bn", S),
+    ("mild weight decay", mild_decay, "conv-bn", A),
+    ("late schedule", late_schedule, "regression", A),
+    ("own step", own_step, "names-tanh", S),
+    ("own step", own_step, "conv-bn", M),
+    ("evaluation", good_evaluation, "deep-tanh-bn", A),
+]
 
 
 def spoilt(arch: str, kind: str, illnesses: tuple[Illness, ...], seed: int) -> Case:
@@ -613,11 +730,14 @@ def spoilt(arch: str, kind: str, illnesses: tuple[Illness, ...], seed: int) -> C
 
 
 VARIED_SECOND: list[tuple[str, Illness, str, str]] = [
-    ("imbalanced labels", imbalanced, "gelu", A), ("zero output", zero_output, "names-relu", S),
-    ("gain 0.6 in the output", ordinary_output, "leaky-bn", S), ("mild weight decay", mild_decay, "six-tanh", M),
-    ("late schedule", late_schedule, "conv-tanh", S), ("own step", own_step, "residual-ln", A),
+    ("imbalanced labels", imbalanced, "gelu", A),
+    ("zero output", zero_output, "names-relu", S),
+    ("gain 0.6 in the output", ordinary_output, "leaky-bn", S),
+    ("mild weight decay", mild_decay, "six-tanh", M),
+    ("late schedule", late_schedule, "conv-tanh", S),
+    ("own step", own_step, "residual-ln", A),
     ("evaluation", good_evaluation, "names-wide-bn", S),
-]  # fmt: skip
+]
 
 
 def first_half() -> list[Setup]:
@@ -642,5 +762,7 @@ def _beds(sick: Any, pairs: Any, architectures: Any, varied: Any) -> list[Setup]
         for kind in RATES:
             beds.append(Setup(f"healthy, {arch}, {kind}", (), functools.partial(spoilt, arch, kind, ())))
     for name, variation, arch, kind in varied:
-        beds.append(Setup(f"healthy with {name}, {arch}, {kind}", (), functools.partial(spoilt, arch, kind, (variation,))))
+        beds.append(
+            Setup(f"healthy with {name}, {arch}, {kind}", (), functools.partial(spoilt, arch, kind, (variation,)))
+        )
     return beds

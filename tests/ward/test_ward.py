@@ -32,7 +32,10 @@ def test_the_doctor_finds_what_is_wrong_and_nothing_else(setup: Setup) -> None:
 def test_the_ward_is_as_large_as_it_should_be_and_its_halves_are_apart() -> None:
     sick = [s for s in ALL if s.illnesses]
     assert len(sick) >= 80 and len(ALL) - len(sick) >= 40
-    assert {arch for arch in ARCHITECTURES | SECOND for s in sick if f", {arch}, " in s.name} == {*ARCHITECTURES, *SECOND}
+    assert {arch for arch in ARCHITECTURES | SECOND for s in sick if f", {arch}, " in s.name} == {
+        *ARCHITECTURES,
+        *SECOND,
+    }
     assert len({s.name for s in ALL}) == len(ALL)
     assert not set(ARCHITECTURES) & set(SECOND)
     single = {s.illnesses for s in sick if len(s.illnesses) == 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,12 @@ from npgrad.diagnose.doctor.snapshot import examples
 from npgrad.diagnose.doctor.thresholds import CERTAINTY, THRESHOLDS
 from npgrad.diagnose.doctor.vitals import Course, Patient, Place, Vitals, ignorance, is_classes
 from npgrad.engine.arrays import Array
-from npgrad.nn import BatchNorm1d, BatchNorm2d, Module
+from npgrad.nn import BatchNorm1d, BatchNorm2d
 
-__all__ = ["Exam"]
+__all__ = ["Exam", "Found", "fan_in", "parameter", "scale_rate", "scaled", "spreads"]
+
+Found = Iterator[Finding]
+"""What a diagnosis gives: findings, mostly none or one."""
 
 
 class Exam:
@@ -118,7 +121,9 @@ class Exam:
         if isinstance(batches, Batches):
             return np.asarray(batches.x), np.asarray(batches.y)
         if isinstance(batches, list | tuple):
-            return np.concatenate([np.asarray(x) for x, _ in batches]), np.concatenate([np.asarray(y) for _, y in batches])
+            return np.concatenate([np.asarray(x) for x, _ in batches]), np.concatenate(
+                [np.asarray(y) for _, y in batches]
+            )
         drawn = list(itertools.islice(examples(batches), 64))
         return np.concatenate([np.asarray(x) for x, _ in drawn]), np.concatenate([np.asarray(y) for _, y in drawn])
 
@@ -133,7 +138,7 @@ class Exam:
         return data.association(x, y, rng)
 
     @functools.cached_property
-    def norms(self) -> list[tuple[str, Module]]:
+    def norms(self) -> list[tuple[str, Any]]:
         """The batch normalisations by name."""
         return [(n, m) for n, m in self.patient.model.named_modules() if isinstance(m, BatchNorm1d | BatchNorm2d)]
 
@@ -175,11 +180,17 @@ class Exam:
         """A finding whose threshold is THRESHOLDS[key]."""
         line = THRESHOLDS[key] if key is not None else None
         return Finding(
-            name, severity, tuple(details.pop("where", ())), what, details.pop("evidence", {}),
+            name,
+            severity,
+            tuple(details.pop("where", ())),
+            what,
+            details.pop("evidence", {}),
             line.text if line is not None else details.pop("threshold", ""),
             line.source if line is not None else details.pop("source", ""),
-            CERTAINTY.get(name, 0.95), patient=self.patient, **details,
-        )  # fmt: skip
+            CERTAINTY.get(name, 0.95),
+            patient=self.patient,
+            **details,
+        )
 
 
 def fan_in(place: Place, W: Array) -> int:

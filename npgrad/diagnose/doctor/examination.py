@@ -87,31 +87,44 @@ def unexplained(exam: Exam, found: list[Finding]) -> list[Finding]:
     course, early = exam.course, exam.early
     ratios = [r for r in (course.ratio(n) for n in exam.matrices()) if np.isfinite(r)]
     numbers = {
-        "first loss": early.loss, "last loss": course.settled, "ignorant loss": exam.ignorance,
+        "first loss": early.loss,
+        "last loss": course.settled,
+        "ignorant loss": exam.ignorance,
         "inputs against chance": exam.association if len(exam.whole[0]) >= 200 else float("nan"),
         "log10 update/weight": float(np.median(ratios)) if ratios else float("nan"),
-    }  # fmt: skip
+    }
     if not np.isfinite(course.losses).all():
         report = first_bad_number(exam.patient)
         return [
             exam.found(
-                "not finite", "critical", str(report) if report is not None else "the loss stops being a number.", evidence=numbers,
-                threshold="any", source="derived", remedy="with npgrad.diagnose.nonfinite(model): …",
-                effect="the line that makes the first NaN or infinity", picture="",
+                "not finite",
+                "critical",
+                str(report) if report is not None else "the loss stops being a number.",
+                evidence=numbers,
+                threshold="any",
+                source="derived",
+                remedy="with npgrad.diagnose.nonfinite(model): …",
+                effect="the line that makes the first NaN or infinity",
+                picture="",
             )
-        ]  # fmt: skip
+        ]
     if exam.learnt < THRESHOLDS["learns"].value:
         if exam.trained_already():
             return []
         return [
             exam.found(
-                "does not learn", "unknown",
-                f"{len(course.losses)} steps leave the loss where it was, and none of the known illnesses explains it: I do not "
+                "does not learn",
+                "unknown",
+                f"{len(course.losses)} steps leave the loss where it was, and none of the known illnesses "
+                "explains it: I do not "
                 "know why. What was measured is below.",
-                "learns", evidence=numbers, picture=picture(course.losses.tolist()),
-                where=(), remedy="python -m npgrad.check for rules of your own; npgrad.diagnose.Monitor to look on",
+                "learns",
+                evidence=numbers,
+                picture=picture(course.losses.tolist()),
+                where=(),
+                remedy="python -m npgrad.check for rules of your own; npgrad.diagnose.Monitor to look on",
             )
-        ]  # fmt: skip
+        ]
     return []
 
 
@@ -139,7 +152,11 @@ def healthy(exam: Exam) -> Finding:
     """Nothing is wrong, and these are the numbers."""
     early, course = exam.early, exam.course
     ratios = [r for r in (course.ratio(n) for n in exam.matrices()) if np.isfinite(r)]
-    evidence: dict[str, float] = {"first loss": early.loss, "ignorant loss": exam.ignorance, "last loss": course.settled}
+    evidence: dict[str, float] = {
+        "first loss": early.loss,
+        "ignorant loss": exam.ignorance,
+        "last loss": course.settled,
+    }
     saturated = [p.saturated for p in early.activations if p.kind in ("Tanh", "Sigmoid")]
     dead = [float(p.stuck.mean()) for p in early.activations if p.kind == "Relu"]
     if saturated:
@@ -150,6 +167,9 @@ def healthy(exam: Exam) -> Finding:
         evidence["log10 update/weight, least"] = min(ratios)
         evidence["most"] = max(ratios)
     return exam.found(
-        "healthy", "healthy", "nothing of what is looked for was found.", evidence=evidence,
+        "healthy",
+        "healthy",
+        "nothing of what is looked for was found.",
+        evidence=evidence,
         picture=picture(course.losses.tolist()),
-    )  # fmt: skip
+    )

@@ -46,7 +46,9 @@ class Treatment:
             return False
         if not math.isfinite(self.before):
             return True
-        return self.difference > 2 * self.error or (self.gone and self.difference > -2 * self.error - 0.02 * abs(self.before))
+        return self.difference > 2 * self.error or (
+            self.gone and self.difference > -2 * self.error - 0.02 * abs(self.before)
+        )
 
     def __str__(self) -> str:
         verdict = "helps" if self.helps else "does not help, and is withdrawn"
@@ -54,7 +56,8 @@ class Treatment:
             *textwrap.wrap(f"{self.finding.name}: {self.finding.remedy}", 80, subsequent_indent="   "),
             f"   before {self.before:.4g} ± {self.before_spread:.2g}   {picture(self.losses[0], 40)}",
             f"   after  {self.after:.4g} ± {self.after_spread:.2g}   {picture(self.losses[1], 40)}",
-            f"   lower by {self.difference:.3g} ± {self.error:.2g}; the finding is {'gone' if self.gone else 'still there'}",
+            f"   lower by {self.difference:.3g} ± {self.error:.2g}; the finding is "
+            f"{'gone' if self.gone else 'still there'}",
             f"   the remedy {verdict}",
         ]
         if self.left and self.left != ("healthy",):
@@ -70,7 +73,9 @@ def treat(finding: Finding) -> Treatment:
     patient: Patient | None = finding.patient
     prescription = finding.prescription
     if patient is None or prescription is None:
-        raise ValueError(f"there is no remedy for {finding.name!r} that a program could apply: {finding.remedy or 'see above'}.")
+        raise ValueError(
+            f"there is no remedy for {finding.name!r} that a program could apply: {finding.remedy or 'see above'}."
+        )
     loss = patient.loss
     measured: list[np.ndarray[Any, Any]] = []
 
@@ -93,6 +98,14 @@ def treat(finding: Finding) -> Treatment:
     a, b = measured
     gap = a - b
     return Treatment(
-        finding, float(a.mean()), float(b.mean()), float(a.std()), float(b.std()), float(gap.mean()),
-        float(gap.std() / math.sqrt(len(gap))), finding.name not in left, left, (first.losses.tolist(), second.losses.tolist()),
-    )  # fmt: skip
+        finding,
+        float(a.mean()),
+        float(b.mean()),
+        float(a.std()),
+        float(b.std()),
+        float(gap.mean()),
+        float(gap.std() / math.sqrt(len(gap))),
+        finding.name not in left,
+        left,
+        (first.losses.tolist(), second.losses.tolist()),
+    )

@@ -80,7 +80,9 @@ class Place:
         with np.errstate(all="ignore"):
             u64 = u.astype(np.float64)
             fresh = [u64.sum(0), (u64 * u64).sum(0)]
-            fresh.append((self.units(flat(y, node)) > BEYOND).sum(0).astype(np.float64) if flat else np.zeros(u.shape[1]))
+            fresh.append(
+                (self.units(flat(y, node)) > BEYOND).sum(0).astype(np.float64) if flat else np.zeros(u.shape[1])
+            )
             low, high = u64.min(0), u64.max(0)
         if not self.rows:
             self.sums, self.squares, self.beyond = fresh
@@ -144,7 +146,7 @@ class Place:
         live = u[:, moving].astype(np.float64)
         scale = np.abs(live).max() or 1.0
         different = len(np.unique(np.round(live.T / scale, 5), axis=0))
-        return 1 - (different - 1) / (live.shape[1] - 1)
+        return float(1 - (different - 1) / (live.shape[1] - 1))
 
 
 class _Probe(Watching):
@@ -268,7 +270,6 @@ class Course:
         seen = seen[np.isfinite(seen) & (seen > 0)]
         return float(np.log10(np.median(seen))) if len(seen) else float("nan")
 
-
     def late_ratio(self, name: str) -> float:
         """The same over the second half of the course."""
         seen = self.ratios.get(name, np.zeros(0))[4:]
@@ -342,9 +343,7 @@ class Patient:
             size = {n: float(np.sqrt(np.mean(np.square(p._array, dtype=np.float64)))) for n, p in parameters.items()}
         noise = {name: float(np.sqrt(v / len(batches))) for name, v in squares.items()}
         places = sorted(probe.places.values(), key=lambda p: p.order)
-        return Vitals(
-            np.array(losses), outputs, targets, inputs, places, probe.used, total, noise, size, connected
-        )  # fmt: skip
+        return Vitals(np.array(losses), outputs, targets, inputs, places, probe.used, total, noise, size, connected)
 
     def train(
         self, steps: int, change: Callable[[Patient], None] | None = None, look: Callable[[], None] | None = None
@@ -354,7 +353,7 @@ class Patient:
         The minibatches are always the same ones, so that two courses differ by `change` alone.
         """
         before = self.snapshot()
-        kept = {k: v for k, v in vars(self).items()}
+        kept = dict(vars(self).items())
         watched = {round(steps * k / 8) for k in range(8)}
         ratios: dict[str, list[float]] = {}
         losses, rates = np.full(steps, np.nan), np.full(steps, np.nan)
@@ -383,9 +382,14 @@ class Patient:
             vars(self).update(kept)
             before.restore()
         return Course(
-            losses, rates, {name: np.array(v) for name, v in ratios.items()}, last,
-            float(after.mean()), float(after.std()), float(losses[-max(steps // 4, 1) :].mean()),
-        )  # fmt: skip
+            losses,
+            rates,
+            {name: np.array(v) for name, v in ratios.items()},
+            last,
+            float(after.mean()),
+            float(after.std()),
+            float(losses[-max(steps // 4, 1) :].mean()),
+        )
 
     def one_step(self, x: Any, y: Any, t: int) -> float:
         """One step of the user's own, or the usual one; the loss before it."""
