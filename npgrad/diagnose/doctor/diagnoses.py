@@ -65,6 +65,7 @@ CAUSES: list[tuple[str, set[str]]] = [
     (
         "identical units",
         {
+            "overconfident output",
             "signal shrinks with depth",
             "signal grows with depth",
             "uneven updates",

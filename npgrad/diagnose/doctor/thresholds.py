@@ -41,6 +41,11 @@ THRESHOLDS = {
         "chosen; tanh with gain 1 loses 90 % in 50 layers and trains (claim kaiming/tanh-1-shrinks)",
     ),
     "grow": Threshold(30.0, "the last layer's signal over 30 times the first's", "chosen"),
+    "weak gain": Threshold(
+        0.5,
+        "half of the layers' weights half, or twice, the recommended size, and the signal changes as that makes it",
+        "chosen; tanh does well with gains from 1 to 5/3, a factor of 0.6",
+    ),
     "gradient": Threshold(
         1e-3,
         "first and last layer's gradients a factor of 1000 apart",

@@ -143,7 +143,7 @@ def revive(place: Place, feeding: Place) -> Callable[[Patient], None]:
 def depth(exam: Exam) -> Found:
     """Signals and gradients over the layers."""
     acts, hidden = exam.early.activations, exam.hidden()
-    if len(acts) < 3:
+    if len(acts) < 2:
         return
     sizes = spreads(acts)
     slopes = np.array([p.gradient for p in acts])
@@ -156,9 +156,11 @@ def depth(exam: Exam) -> Found:
     evidence = {"signal, last over first": signal, "gradient, first over last": gradient}
     if normalised and signal > limit("shrink") and signal < limit("grow") and gradient < 1e5:
         return
-    grows = signal > limit("grow") or gradient > 1 / limit("gradient") or not np.all(np.isfinite(sizes))
-    small = sorted(g for _, g in wanted[:-1])[: len(wanted) // 2]
-    weak = bool(small) and not normalised and small[-1] < 0.5 and signal < 5 * limit("shrink")
+    # Where half of the layers have weights of the wrong size, it takes less of a change of the signal to say so.
+    middle = sorted(g for _, g in wanted)[(len(wanted) - 1) // 2] if wanted and not normalised else 1.0
+    weak = middle < limit("weak gain") and signal < 5 * limit("shrink")
+    strong = middle > 1 / limit("weak gain") and signal > limit("grow") / 10
+    grows = signal > limit("grow") or gradient > 1 / limit("gradient") or not np.all(np.isfinite(sizes)) or strong
     shrinks = not grows and (signal < limit("shrink") or gradient < limit("gradient") or weak)
     if not grows and not shrinks:
         return

@@ -31,7 +31,7 @@ def learning_rate(exam: Exam) -> Found:
         "swings": swings,
         "rate": float(course.rates[0]),
     }
-    if worse or top > limit("high ratio"):
+    if worse or killed or top > limit("high ratio"):
         for factor in (0.1, 0.01, 0.001) if worse or killed else (0.1,):
             lower = exam.rate(factor)
             # A rate so low that nothing moves is better than divergence, and no remedy: the loss must fall.
