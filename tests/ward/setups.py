@@ -526,6 +526,43 @@ def few(case: Case, rng: np.random.Generator) -> None:
     case.steps = 4 * STEPS
 
 
+def narrow(case: Case, rng: np.random.Generator) -> None:
+    """A hidden layer of one or two units, trained until it learns no more."""
+    x, y = case.batches.x, case.batches.y
+    cut = 4 * len(x) // 5
+    embedding = case.model.embedding
+    width = (
+        24 if embedding is not None and embedding.weight.shape[1] == 8 else 18 if embedding is not None else x.shape[1]
+    )
+    outputs = weighted(case)[-1][1].weight.shape[1]
+    layers = [nn.Linear(width, 2 if embedding is not None else 1, rng=rng), nn.Tanh()]
+    case.model = Net(embedding, *layers, nn.Linear(layers[0].weight.shape[1], outputs, rng=rng, gain=0.1))
+    case.optimizer = optim.Adam(case.model.parameters(), lr=0.01)
+    rebatch(case, x[:cut], y[:cut])
+    for _ in range(1500):
+        a, b = next(case.batches)
+        loss = case.loss(case.model(a), b)
+        case.optimizer.zero_grad()
+        loss.backward()
+        case.optimizer.step()
+    case.options["validation"] = (x[cut:], y[cut:])
+    case.layers["underfitting"] = {"layers.0"}
+
+
+def trained(case: Case, rng: np.random.Generator) -> None:
+    """Healthy, and already trained."""
+    x, y = case.batches.x, case.batches.y
+    cut = 4 * len(x) // 5
+    rebatch(case, x[:cut], y[:cut])
+    for _ in range(200):
+        a, b = next(case.batches)
+        loss = case.loss(case.model(a), b)
+        case.optimizer.zero_grad()
+        loss.backward()
+        case.optimizer.step()
+    case.options["validation"] = (x[cut:], y[cut:])
+
+
 def uneven(case: Case, rng: np.random.Generator) -> None:
     name, m = weighted(case)[1]
     rest = [p for p in case.model.parameters() if p is not m.weight]
@@ -588,6 +625,7 @@ SICK: list[tuple[str, Illness, list[tuple[str, str]]]] = [
     ("label leak", leaked, [("names-bn", S), ("deep-relu", A), ("regression-tanh", M)]),
     ("overfitting", few, [("deep-tanh", A), ("deep-relu", A), ("conv", M), ("names-tanh", A)]),
     ("uneven updates", uneven, [("deep-relu-ln", S), ("deep-tanh", A), ("deep-tanh-bn", M)]),
+    ("underfitting", narrow, [("names-tanh", S), ("deep-relu", A), ("regression", M)]),
 ]
 SICK_SECOND: list[tuple[str, Illness, list[tuple[str, str]]]] = [
     (
@@ -627,6 +665,7 @@ SICK_SECOND: list[tuple[str, Illness, list[tuple[str, str]]]] = [
     ("label leak", leaked, [("residual-ln", S), ("regression-wide", A)]),
     ("overfitting", few, [("gelu", A), ("names-relu", M), ("six-tanh", M)]),
     ("uneven updates", uneven, [("tanh-ln", A), ("gelu", M), ("residual-ln", S)]),
+    ("underfitting", narrow, [("names-relu", A), ("gelu", S), ("regression-wide", M)]),
 ]
 PAIRS_SECOND: list[tuple[tuple[str, Illness], tuple[str, Illness], str, str]] = [
     (("overconfident output", overconfident), ("saturated units", saturated), "six-tanh", A),
@@ -719,6 +758,8 @@ VARIED: list[tuple[str, Illness, str, str]] = [
     ("own step", own_step, "names-tanh", S),
     ("own step", own_step, "conv-bn", M),
     ("evaluation", good_evaluation, "deep-tanh-bn", A),
+    ("training behind it", trained, "names-bn", S),
+    ("training behind it", trained, "deep-tanh", S),
 ]
 
 
@@ -737,6 +778,8 @@ VARIED_SECOND: list[tuple[str, Illness, str, str]] = [
     ("late schedule", late_schedule, "conv-tanh", S),
     ("own step", own_step, "residual-ln", A),
     ("evaluation", good_evaluation, "names-wide-bn", S),
+    ("training behind it", trained, "names-relu", S),
+    ("training behind it", trained, "leaky-bn", M),
 ]
 
 

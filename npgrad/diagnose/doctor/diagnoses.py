@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from npgrad.diagnose.doctor.exam import Exam, Found
-from npgrad.diagnose.doctor.faults import columns, fit, repeated_batches, scales, targets
+from npgrad.diagnose.doctor.faults import columns, fit, repeated_batches, scales, targets, underfitting
 from npgrad.diagnose.doctor.gradients import (
     gradients_that_never_arrive,
     overconfident_output,
@@ -42,6 +42,7 @@ DIAGNOSES: list[Callable[[Exam], Found]] = [
     learning_rate,
     uneven_updates,
     fit,
+    underfitting,
 ]
 
 _UNITS = {"saturated units", "dead units", "units knocked out"}

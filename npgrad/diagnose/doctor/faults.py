@@ -15,8 +15,10 @@ from npgrad.diagnose.doctor.finding import picture
 from npgrad.diagnose.doctor.snapshot import examples
 from npgrad.diagnose.doctor.thresholds import limit
 from npgrad.diagnose.doctor.vitals import Patient
+from npgrad.engine.mode import no_grad
+from npgrad.engine.tensor import Tensor
 
-__all__ = ["columns", "scales", "repeated_batches", "targets", "fit"]
+__all__ = ["columns", "scales", "repeated_batches", "targets", "fit", "underfitting"]
 
 
 def columns(exam: Exam) -> Found:
@@ -199,3 +201,42 @@ def fit(exam: Exam) -> Found:
             remedy="more data, weight decay, dropout, or a smaller network",
             effect="a smaller gap",
         )
+
+
+def underfitting(exam: Exam) -> Found:
+    """A network that has stopped learning, while a method without weights knows more."""
+    validation, course = exam.patient.validation, exam.course
+    if validation is None or not exam.trained_already() or not np.isfinite(course.settled):
+        return
+    output = exam.early.outputs[0]
+    if output.ndim != 2 or exam.early.loss - course.after > limit("learns") * exam.scale:
+        return
+    if exam.validated - exam.trained > limit("gap") * exam.scale:
+        return
+    xv, yv = np.asarray(validation[0])[: data.LIMIT], np.asarray(validation[1])[: data.LIMIT]
+    answers = data.baseline(*exam.whole, xv, output.shape[1]).astype(output.dtype)
+    with no_grad():
+        simple = float(exam.patient.loss(Tensor(answers), yv)._array.mean())
+    if not exam.validated - simple > limit("better") * exam.scale:
+        return
+    # Four times the steps: one that is still on its way has closed a good part of the gap by then.
+    ends: list[float] = [exam.patient.evaluated(*validation)]
+    exam.patient.train(4 * exam.patient.steps, look=lambda: ends.append(exam.patient.evaluated(*validation)))
+    if len(ends) < 2 or not ends[0] - ends[1] < 0.25 * (ends[1] - simple):
+        return
+    hidden = exam.hidden()
+    narrow = min(hidden, key=lambda p: len(p.mean)) if hidden else None
+    width = len(narrow.mean) if narrow is not None else 0
+    method = "counting" if exam.inputs.dtype.kind in "iu" else "asking the nearest examples"
+    yield exam.found(
+        "underfitting",
+        "serious",
+        f"the network no longer learns and is at {exam.validated:.3g} on validation data, where {method} gets to "
+        f"{simple:.3g} from the same inputs: what is missing is capacity, not data or context. The narrowest layer has "
+        f"{width} units.",
+        "better",
+        where=(narrow.layer, *narrow.parameters) if narrow is not None else (),
+        evidence={"training": exam.trained, "validation": exam.validated, method: simple, "narrowest": width},
+        remedy=f"more units in {narrow.layer}" if narrow is not None else "a hidden layer",
+        effect=f"a loss of {simple:.3g} or less",
+    )
