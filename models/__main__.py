@@ -1,4 +1,4 @@
-"""Train a model, sample from it, evaluate it, read its program: `python -m models train|sample|eval|program --help`."""
+"""Train a model, sample from it, evaluate, examine it: `python -m models train|sample|eval|program|doctor --help`."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from models.training import (
     TrainConfig,
     evaluate,
     generators,
+    loss_of,
     make_optimizer,
     sample,
     targets,
@@ -82,6 +83,17 @@ written there by hand: its lines have the same numbers.
 """
 
 
+DOCTOR_EPILOG = """\
+examples:
+  the lecture's network as it was at first, before any training:
+    python -m models doctor --stage original
+  a run, as it goes on from where it is, and what the remedies would do:
+    python -m models doctor runs/mlp --treat
+
+The exit code is 0 if nothing is wrong and 1 if something is.
+"""
+
+
 class Refused(Exception):
     """Input that cannot be worked with; the message is one sentence for the user."""
 
@@ -120,6 +132,7 @@ def parser() -> Parser:
     )
     train.add_argument("--resume", action="store_true", default=False, help="continue the run in --out")
     train.add_argument("--data", metavar="FILE", help="UTF-8 text, one word a line (default: data/names.txt)")
+    train.add_argument("--doctor", action="store_true", default=False, help="examine the model before training it")
     train.add_argument("--seed", type=int, help=f"fixes everything random (default: {config.seed})")
     train.add_argument("--checkpoint-every", type=int, metavar="STEPS", help="steps between two saves (default: 10000)")
 
@@ -180,6 +193,22 @@ def parser() -> Parser:
     shown.add_argument("--optimizer", choices=OPTIMIZERS, default=config.optimizer, help="default: sgd")
     shown.add_argument("--all", action="store_true", default=False, help="show its checks and its bookkeeping, too")
     model_options(shown.add_argument_group("model"))
+
+    look = commands.add_parser(
+        "doctor", help="say what is wrong with a run, or with a model before it is trained",
+        description="Train for a few steps, aside, and say what is wrong, how that is known and what\nto do. A run is "
+        "left as it is.", epilog=DOCTOR_EPILOG,
+    )  # fmt: skip
+    look.add_argument("run", metavar="DIR", nargs="?", default=None, help="directory of a run (default: a new model)")
+    look.add_argument("--steps", type=int, default=200, help="steps to look at (default: 200)")
+    look.add_argument("--treat", action="store_true", default=False, help="try the remedies as well")
+    look.add_argument("--data", metavar="FILE", help="of a new model: a word list (default: data/names.txt)")
+    look.add_argument("--seed", type=int, help="of a new model: fixes everything random (default: 0)")
+    look.add_argument("--batch-size", type=int, help=f"of a new model (default: {config.batch_size})")
+    look.add_argument("--lr", type=float, help=f"of a new model: learning rate (default: {config.lr})")
+    look.add_argument("--optimizer", choices=OPTIMIZERS, help=f"of a new model (default: {config.optimizer})")
+    look.add_argument("--model", choices=list(models.MODELS), help="of a new model (default: mlp)")
+    model_options(look.add_argument_group("model"))
     return main
 
 
@@ -231,6 +260,8 @@ def train(arguments: dict[str, Any]) -> int:
         with Lock(out):
             return advance(resume(out, arguments), out, every)
     run = begin(out, arguments)
+    if arguments["doctor"]:
+        print(examined(run, 200), end="\n\n", flush=True)
     with Lock(out):
         refuse_old_run(out)  # another process may have begun one meanwhile
         return advance(run, out, every)
@@ -269,6 +300,13 @@ def advance(run: Run, out: Path, every: int) -> int:
 def begin(out: Path, arguments: dict[str, Any]) -> Run:
     """A new run in a directory that this makes."""
     refuse_old_run(out)
+    run = new(arguments)
+    out.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def new(arguments: dict[str, Any]) -> Run:
+    """A run at step 0, as the arguments describe it, nowhere on disk."""
     path = arguments.get("data", TRAIN_DEFAULTS["data"])
     config = TrainConfig(**{key: value for key, value in arguments.items() if key in SETTINGS})
     model = arguments.get("model", TRAIN_DEFAULTS["model"])
@@ -282,7 +320,6 @@ def begin(out: Path, arguments: dict[str, Any]) -> Run:
     normalised = any(isinstance(module, nn.BatchNorm1d) for module in run.model.modules())
     if run.config.batch_size < 2 and normalised:
         raise Refused("batch normalisation needs minibatches of 2 or more: one example has no variance.")
-    out.mkdir(parents=True, exist_ok=True)
     return run
 
 
@@ -342,6 +379,41 @@ def measure(arguments: dict[str, Any]) -> int:
     print(f"{run.state['model']} after {run.step} of {run.config.steps} steps, on {path}{note}")
     report(run, corpus)
     return 0
+
+
+def diagnosed(arguments: dict[str, Any]) -> int:
+    from npgrad.diagnose import doctor
+
+    steps, directory = arguments["steps"], arguments["run"]
+    if steps < 8:
+        raise Refused(f"--steps must be 8 or more; got {steps}.")
+    given = sorted({"data", "seed", "batch_size", "lr", "optimizer", "model", "context", *OPTIONS} & set(arguments))
+    if directory is None:
+        run = new({key: value for key, value in arguments.items() if key != "steps"})
+    elif given:
+        raise Refused(f"--{given[0].replace('_', '-')} describes a new model, and {directory} is a run: leave one out.")
+    else:
+        run = Run.load(Path(directory))
+        run.feed(read(run.state["data"]["path"], run.state["model"], run.state["context"]))
+    report = examined(run, steps)
+    print(report)
+    for finding in report if arguments["treat"] else ():
+        if finding.prescription is not None:
+            print(f"\n{doctor.treat(finding)}")
+    return 0 if report.healthy else 1
+
+
+def examined(run: Run, steps: int) -> Any:
+    """The doctor's report on the next steps of `run`, which stays as it is."""
+    from npgrad.diagnose import doctor
+
+    config, begin = run.config, run.step
+    run.model.train()
+    validation = run.corpus.val if len(run.corpus.val.y) else None
+    return doctor.examine(
+        run.model, loss_of, run.batches, run.optimizer, steps,
+        schedule=lambda t: config.lr_at(min(begin + t, max(config.steps - 1, 0))), validation=validation,
+    )  # fmt: skip
 
 
 def read(path: str, model: str, context: int, vocabulary: data.Vocabulary | None = None) -> data.Corpus:
@@ -466,7 +538,8 @@ class Progress:
 def main(argv: list[str] | None = None) -> int:
     arguments = vars(parser().parse_args(argv))
     try:
-        return {"train": train, "sample": draw, "eval": measure, "program": show}[arguments["command"]](arguments)
+        commands = {"train": train, "sample": draw, "eval": measure, "program": show, "doctor": diagnosed}
+        return commands[arguments["command"]](arguments)
     except (Refused, DataError, CheckpointError, ValueError) as error:
         message = str(error)
     except Busy as busy:

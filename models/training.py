@@ -98,7 +98,11 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> optim.Optimizer:
 
 def mean_loss(model: nn.Module, x: Indices, y: Indices) -> Tensor:
     """The mean cross-entropy over all characters of `y`: one for each row (N,), or whole words (N, T) with padding."""
-    logits = model(x)
+    return loss_of(model(x), y)
+
+
+def loss_of(logits: Tensor, y: Indices) -> Tensor:
+    """The same, of logits (N, C) or (N, T, C)."""
     if y.ndim == 1:
         return cross_entropy(logits, y)
     return cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1), ignore_index=PADDING)
