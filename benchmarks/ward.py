@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import multiprocessing
+import os
 import sys
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +65,20 @@ def examined(setup: Setup, seed: int, treat: bool = False) -> Outcome:
     )
 
 
+def examined_(work: tuple[Setup, int, bool]) -> Outcome:
+    """For a pool of processes."""
+    return examined(*work)
+
+
+def certainty(outcomes: list[Outcome]) -> dict[str, float]:
+    """For each name, the share of its findings that were right, counting one more hit and one more miss (Laplace)."""
+    counts: dict[str, list[bool]] = defaultdict(list)
+    for o in outcomes:
+        for name in o.found:
+            counts[name].append(name in o.setup.illnesses)
+    return {name: round((sum(right) + 1) / (len(right) + 2), 2) for name, right in sorted(counts.items())}
+
+
 def interval(hits: int, n: int) -> tuple[float, float]:
     """Wilson 1927, 95 %."""
     if not n:
@@ -112,19 +129,21 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ward", description=__doc__)
     parser.add_argument("--half", choices=["chosen", "reported", "both"], default="reported")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes (default: 2)")
     parser.add_argument("--treat", action="store_true", help="try the remedies, too")
     parser.add_argument("--only", default="", metavar="TEXT", help="set-ups whose name contains this")
     parser.add_argument("--wrong", action="store_true", help="list what was missed or said wrongly")
+    parser.add_argument(
+        "--certainty", action="store_true", help="print CERTAINTY for npgrad/diagnose/doctor/thresholds.py"
+    )
     arguments = parser.parse_args(argv)
     chosen, reported = first_half(), second_half()
     beds = {"chosen": chosen, "reported": reported, "both": chosen + reported}[arguments.half]
     outcomes: list[Outcome] = []
     begin = time.perf_counter()
-    for setup in beds:
-        if arguments.only not in setup.name:
-            continue
-        for seed in range(arguments.seeds):
-            o = examined(setup, seed, arguments.treat)
+    work = [(s, k, arguments.treat) for s in beds if arguments.only in s.name for k in range(arguments.seeds)]
+    with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
+        for o in pool.imap(examined_, work):
             outcomes.append(o)
             if arguments.wrong:
                 report_wrong(o)
@@ -137,6 +156,8 @@ def main(argv: list[str] | None = None) -> int:
         f"{arguments.seeds} seeds: {len(outcomes)}\nexaminations in {time.perf_counter() - begin:.0f} s\n"
     )
     print(table(outcomes))
+    if arguments.certainty:
+        print("\n" + "\n".join(f'    "{name}": {value},' for name, value in certainty(outcomes).items()))
     return 0
 
 
@@ -156,4 +177,5 @@ def report_wrong(o: Any) -> None:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by the processes that are started
     sys.exit(main())

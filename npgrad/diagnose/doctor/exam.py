@@ -108,7 +108,7 @@ class Exam:
 
     @functools.cached_property
     def inputs(self) -> Array:
-        return np.concatenate(self.early.inputs)
+        return np.concatenate([np.atleast_1d(x) for x in self.early.inputs])
 
     @functools.cached_property
     def targets(self) -> Array:
@@ -120,12 +120,10 @@ class Exam:
         batches = self.patient.batches
         if isinstance(batches, Batches):
             return np.asarray(batches.x), np.asarray(batches.y)
-        if isinstance(batches, list | tuple):
-            return np.concatenate([np.asarray(x) for x, _ in batches]), np.concatenate(
-                [np.asarray(y) for _, y in batches]
-            )
-        drawn = list(itertools.islice(examples(batches), 64))
-        return np.concatenate([np.asarray(x) for x, _ in drawn]), np.concatenate([np.asarray(y) for _, y in drawn])
+        listed = isinstance(batches, list | tuple)
+        drawn = list(batches if listed else itertools.islice(examples(batches), 64))
+        x, y = ([np.atleast_1d(np.asarray(pair[k])) for pair in drawn] for k in (0, 1))
+        return np.concatenate(x), np.concatenate(y)
 
     @functools.cached_property
     def association(self) -> float:

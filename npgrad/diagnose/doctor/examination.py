@@ -111,6 +111,10 @@ def unexplained(exam: Exam, found: list[Finding]) -> list[Finding]:
     if exam.learnt < THRESHOLDS["learns"].value:
         if exam.trained_already():
             return []
+        # Few steps prove little: one that falls later was slow, or had to get over a spike.
+        later = exam.patient.train(4 * exam.patient.steps)
+        if early.loss - min(later.after, later.settled) > THRESHOLDS["learns"].value * exam.scale:
+            return []
         return [
             exam.found(
                 "does not learn",

@@ -57,7 +57,7 @@ def scales(exam: Exam) -> Found:
     ]
     whole = float(np.sqrt(np.mean(rows * rows)))
     if x.ndim > 2:  # pixels: one scale for all of them
-        odd = list(range(rows.shape[1])) if whole > limit("column") / 2 else []
+        odd = list(range(rows.shape[1])) if whole > limit("column") / 2 or whole < 0.1 / limit("column") else []
     elif middle > limit("column") or middle < 1 / limit("column") / 10:
         odd = list(range(rows.shape[1]))
     if not odd:

@@ -33,7 +33,7 @@ def overconfident_output(exam: Exam) -> Found:
         key = "regression excess"
     if not ill:
         return
-    logits = np.concatenate([o.reshape(len(o), -1) for o in early.outputs]).astype(np.float64)
+    logits = np.concatenate([o.reshape(len(o) if o.ndim else 1, -1) for o in early.outputs]).astype(np.float64)
     centred = logits - logits.mean(1, keepdims=True) if exam.classes else logits
     spread = float(np.sqrt(np.mean(np.square(centred))))
     last = [p for p in early.places if p.order > output.order and p.kind in ("BatchNorm", "LayerNorm") and p.parameters]
@@ -64,7 +64,7 @@ def overconfident_output(exam: Exam) -> Found:
 def summed_loss(exam: Exam) -> Found:
     """Two halves of a batch: a mean stays, a sum is halved."""
     y, output = exam.early.targets[0], exam.early.outputs[0]
-    half = len(output) // 2
+    half = len(output) // 2 if output.ndim else 0
     if half < 1 or len(np.atleast_1d(y)) != len(output):
         return
     try:
