@@ -72,6 +72,9 @@ class Watching:
         self.forward_seen(node, arrays, options, leaves, y)
         return y
 
+    def born(self, leaf: Any) -> None:
+        """Leaves made on the way are as any others."""
+
     def lift(self, x: Any) -> Any:
         return x
 
