@@ -36,6 +36,6 @@ def undisturbed(model: Module, *, training: bool | None = None) -> Iterator[None
         for array, value in buffers:
             array[...] = value
         for p, gradient in gradients:
-            p.grad = gradient
+            p._leaf().grad = gradient  # the very array, which somebody may hold
         for bits, state in states:
             bits.state = state

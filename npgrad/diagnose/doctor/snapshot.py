@@ -61,7 +61,7 @@ class Snapshot:
                 p.requires_grad = wanted
             if grad is not None:
                 grad[...] = gradient
-            p.grad = grad
+            p._leaf().grad = grad
             p._array[...] = value
             p._leaf().storage.touch()
         for array, value in self.arrays:
