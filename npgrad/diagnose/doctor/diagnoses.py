@@ -48,6 +48,7 @@ DIAGNOSES: list[Callable[[Exam], Found]] = [
 _UNITS = {"saturated units", "dead units", "units knocked out"}
 _RATE = {"learning rate too high", "units knocked out", "uneven updates"}
 CAUSES: list[tuple[str, set[str]]] = [
+    ("underfitting", {"saturated units", "dead units", "does not learn"}),
     (
         "unscaled input",
         {

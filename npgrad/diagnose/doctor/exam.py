@@ -63,6 +63,11 @@ class Exam:
             known = self._rates[factor] = self.other(lambda patient: scale_rate(patient, factor))
         return known
 
+    def reached(self, factor: float) -> float:
+        """The loss after the same steps at a multiple of the learning rate; infinite if it diverges."""
+        course = self.rate(factor)
+        return course.after if np.isfinite(course.settled) and np.isfinite(course.after) else float("inf")
+
     @functools.cached_property
     def _rates(self) -> dict[float, Course]:
         return {}

@@ -64,9 +64,9 @@ def learning_rate(exam: Exam) -> Found:
                 return
         return
     if np.isfinite(middle) and middle < limit("low ratio"):
-        usual = 10.0 ** max(1, round(-2.7 - middle))
-        # Few steps at the usual rate may show too little: ten times that is tried as well.
-        factor = min((usual, 10 * usual), key=lambda f: np.nan_to_num(exam.rate(f).after, nan=np.inf))
+        # Towards 10^-2.7, and a factor of ten to either side: layers differ, and few steps may show too little.
+        usual = round(-2.7 - middle)
+        factor = min((10.0**k for k in (usual - 1, usual, usual + 1) if k > 0), key=exam.reached)
         higher = exam.rate(factor)
         fell = max(exam.early.loss - course.after, 0.0)
         if exam.better(higher, course) and exam.early.loss - higher.after > 3 * fell:
