@@ -19,7 +19,8 @@ from typing import Any
 
 from experiments import report
 from experiments.claims import Judged
-from experiments.experiment import ROOT, Experiment, Mistake
+from experiments.experiment import Experiment, Mistake
+from experiments.provenance import ROOT
 from experiments.store import Record, Store, plain_numbers
 from experiments.tables import scoreboard
 
@@ -47,7 +48,7 @@ def export(store: Store, known: Mapping[str, Experiment], directory: Path) -> No
     claims = {name: {"verdict": one.verdict, "mean": one.mean, "sd": one.sd, "n": one.n} for name, one in board.items()}
     text = json.dumps(plain_numbers(claims), indent=1, ensure_ascii=False)
     (directory / "claims.json").write_text(text + "\n", encoding="utf-8")
-    records = {lesson.name: list(store.records(lesson.name)) for lesson in lessons}
+    records = {lesson.name: list(store.records(lesson)) for lesson in lessons}
     with (directory / "runs.jsonl").open("w", encoding="utf-8") as file:
         for name, stored in records.items():
             for record in stored:

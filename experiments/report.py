@@ -54,14 +54,17 @@ class Reading:
 def read(lesson: Experiment, store: Store) -> Reading:
     """Tables and verdicts from what is stored; what cannot be made is said in `problems`."""
     plan = store.plan(lesson.name)
-    reading = Reading(lesson, plan, store.records(lesson.name))
-    stored = {record.folder.name for record in reading.records}
+    records, stale = store.found(lesson)
+    reading = Reading(lesson, plan, records)
+    stored = {record.about["key"] for record in records}
     titles = {run["key"]: f"{run['label']}, seed {run['seed']}" for run in plan["runs"]}
     for key, error in plan["failures"].items():
         reading.problems.append(f"The run {titles.get(key, key)} failed ({error}).")
-    missing = [r for r in plan["runs"] if r["folder"] not in stored and r["key"] not in plan["failures"]]
-    if missing:
-        reading.problems.append(f"{len(missing)} of {len(plan['runs'])} runs are missing: the lesson was interrupted.")
+    missing = len([r for r in plan["runs"] if r["key"] not in stored and r["key"] not in plan["failures"]]) - stale
+    if stale:
+        reading.problems.append(f"{stale} of {len(plan['runs'])} runs are of other code and left out: run them again.")
+    if missing > 0:
+        reading.problems.append(f"{missing} of {len(plan['runs'])} runs are missing: the lesson was interrupted.")
     measured: Mapping[str, Any] = {}
     if reading.records:
         try:
@@ -106,7 +109,7 @@ def _draw_file(file: str, directory: str) -> None:
 
 
 def _draw_lesson(lesson: Experiment, store: Store) -> None:
-    records = store.records(lesson.name)
+    records = store.records(lesson)
     folder = _index(store, lesson.name).parent
     shutil.rmtree(folder, ignore_errors=True)
     store.make(folder)

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments import report, style
-from experiments.experiment import LESSONS, ROOT, load
+from experiments.experiment import LESSONS, load
 from experiments.lessons import context, deep_bn, edge_of_stability, optimisers
+from experiments.provenance import ROOT
 from experiments.runner import execute
 from experiments.store import Store
 from models.deep_mlp import DeepMLP

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments import report, style
-from experiments.experiment import LESSONS, ROOT, load
+from experiments.experiment import LESSONS, load
 from experiments.lessons import gains, initial_loss, kaiming, saturation, update_ratio
+from experiments.provenance import ROOT
 from experiments.runner import Progress, execute
 from experiments.store import Store
 from models.deep_mlp import DeepMLP
@@ -61,8 +62,8 @@ def test_a_lesson_runs_judges_and_draws(name: str, words: Path, tmp_path: Path) 
     assert all(table.rows for table in reading.tables)
     assert all(len(row) == len(table.columns) for table in reading.tables for row in table.rows)
     with style.theme("dark"):
-        pictures = list(lesson.plot(store.records(name)))
-        pictures += lesson.portrait(store.records(name)[0])
+        pictures = list(lesson.plot(store.records(lesson)))
+        pictures += lesson.portrait(store.records(lesson)[0])
         for picture in pictures:
             assert picture.caption
             picture.figure.draw_without_rendering()
@@ -85,7 +86,7 @@ def test_a_part_of_the_sweep_is_enough_to_draw(name: str, words: Path, tmp_path:
     store.write_plan(plan)
     assert not execute(plan.runs, store, workers=threads).failed
     assert not report.read(lesson, store).problems
-    for picture in lesson.plot(store.records(name)):
+    for picture in lesson.plot(store.records(lesson)):
         picture.figure.draw_without_rendering()
 
 

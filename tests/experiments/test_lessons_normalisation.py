@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 import models
 from experiments import report, style
-from experiments.experiment import LESSONS, ROOT, load
+from experiments.experiment import LESSONS, load
 from experiments.lessons import batch_norm, norms, residual, why_batch_norm
+from experiments.provenance import ROOT
 from experiments.runner import execute
 from experiments.store import Store
 from models.conv_net import ConvNet
@@ -61,7 +62,7 @@ def test_a_lesson_runs_judges_and_draws(name: str, words: Path, tmp_path: Path) 
     assert all(table.rows for table in reading.tables)
     assert all(len(row) == len(table.columns) for table in reading.tables for row in table.rows)
     with style.theme("dark"):
-        pictures = list(lesson.plot(store.records(name)))
+        pictures = list(lesson.plot(store.records(lesson)))
         for picture in pictures:
             assert picture.caption
             picture.figure.draw_without_rendering()
@@ -81,7 +82,7 @@ def test_a_part_of_the_sweep_is_enough_to_draw(name: str, part: dict[str, str], 
     store = Store(tmp_path)
     lesson = carry_out(name, TINY[name] | part | {"data": str(words)}, store, 2)
     assert not report.read(lesson, store).problems
-    for picture in lesson.plot(store.records(name)):
+    for picture in lesson.plot(store.records(lesson)):
         picture.figure.draw_without_rendering()
 
 
