@@ -111,6 +111,10 @@ def _parser() -> _Parser:
     )  # fmt: skip
     command.set_defaults(command=_compare)
 
+    command = commands.add_parser("judge", help="judge a reference result again by the claims as they are now")
+    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=reference.REFERENCE)
+    command.set_defaults(command=_judge)
+
     command = commands.add_parser("export", help="keep what is worth committing: verdicts, summaries, pictures")
     command.add_argument("directory", type=Path, metavar="DIR")
     command.add_argument("to", type=Path, metavar="TO")
@@ -225,6 +229,11 @@ def _compare(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
         print(f"\n{heading}: {len(lines) or 'none'}")
         for line in lines:
             print(textwrap.fill(line, _room(), initial_indent="  ", subsequent_indent="      "))
+    return 0
+
+
+def _judge(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
+    print(tally(reference.write_verdicts(options.directory, known).values()))
     return 0
 
 

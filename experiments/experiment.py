@@ -242,7 +242,20 @@ class Experiment:
         return result
 
     def measure(self, records: Records) -> dict[str, np.ndarray]:
-        return {name: np.atleast_1d(np.asarray(v, dtype=float)) for name, v in self.module.measure(records).items()}
+        """Quantity → its values, one a seed; those that some seed lacks are left out.
+
+        Raises ValueError if a claim's quantity has more values than there are seeds: it would pass for more evidence.
+        """
+        seeds = len({record.seed for record in records})
+        found = {name: np.atleast_1d(np.asarray(v, dtype=float)) for name, v in self.module.measure(records).items()}
+        for claim in self.claims:
+            for name in (claim.quantity, claim.than):
+                size = found[name].size if name in found else 0
+                if size > seeds:
+                    raise ValueError(f"measure() of {self.name} gives {size} values of {name!r} for {seeds} seeds.")
+                if size < seeds and not (claim.kind != "chance" and size == 1):
+                    found.pop(name, None)
+        return found
 
     def plot(self, records: Records) -> Iterator[Picture]:
         yield from self.module.plot(records)

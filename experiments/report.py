@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -20,14 +21,20 @@ from pathlib import Path
 from typing import Any
 
 from experiments import runner, style
-from experiments.claims import DOCUMENTS, Judged, judge
+from experiments.claims import DOCUMENTS, OURS
 from experiments.experiment import LESSONS, Experiment, Picture, Table, discover, load
-from experiments.store import Records, Store
-from experiments.tables import MARKS, by, numeric
+from experiments.provenance import ROOT
+from experiments.store import Record, Records, Store
+from experiments.tables import COUNTED, MARKS, by, numeric
+from experiments.verdict import Judged, judge
+from npgrad import data
 
 __all__ = ["Reading", "draw", "read", "scoreboard", "write"]
 
-CLASSES = {"reproduced": "reproduced", "direction only": "direction", "not reproduced": "not", "not judged": "unjudged"}
+CLASSES = {
+    "reproduced": "reproduced", "direction only": "direction", "not reproduced": "not", "undecided": "direction",
+    "seen once": "unjudged", "checked": "unjudged", "broken": "not", "not judged": "unjudged",
+}  # fmt: skip
 HERE = Path(__file__).parent
 
 
@@ -48,7 +55,7 @@ class Reading:
 
     @property
     def counts(self) -> Counter[str]:
-        return Counter(one.verdict for one in self.judged)
+        return Counter(one.verdict for one in self.judged if one.claim.kind != "identity")
 
 
 def read(lesson: Experiment, store: Store) -> Reading:
@@ -72,10 +79,21 @@ def read(lesson: Experiment, store: Store) -> Reading:
             reading.tables = lesson.tables(reading.records)
         except Exception as error:  # a lesson of which half the runs are missing, or one being written
             reading.problems.append(f"Not everything could be measured ({type(error).__name__}: {error}).")
-    reading.judged = judge(lesson.claims, measured, plan["budget"])
+    reading.judged = judge(lesson.claims, measured, plan["budget"], own_corpus(records))
     with contextlib.suppress(OSError, ValueError, KeyError):  # nothing has been drawn yet
         reading.problems += json.loads(_index(store, lesson.name).read_text(encoding="utf-8"))["problems"]
     return reading
+
+
+def own_corpus(records: Iterable[Record]) -> bool:
+    """Whether they were made with another list of words than the names that come with the project."""
+    digests = {record.about.get("data_digest") for record in records} - {None}
+    return bool(digests - {_names()})
+
+
+@functools.cache
+def _names() -> str:
+    return data.digest(data.read_words(ROOT / "data" / "names.txt"))
 
 
 def scoreboard(store: Store, known: Iterable[Experiment]) -> dict[str, Judged]:
@@ -180,7 +198,7 @@ def write(store: Store, lessons: Sequence[Experiment]) -> Path:
 def _head(readings: Sequence[Reading]) -> str:
     counts: Counter[str] = sum((r.counts for r in readings), Counter())
     total = sum(counts.values())
-    shown = [verdict for verdict in MARKS if counts[verdict] or verdict in ("reproduced", "not reproduced")]
+    shown = [v for v in (*COUNTED, "not judged") if counts[v] or v in ("reproduced", "not reproduced")]
     tiles = "".join(
         f'<li class="{CLASSES[v]}"><b>{counts[v]}</b><span class="verdict">{MARKS[v]} {v}</span></li>' for v in shown
     )
@@ -283,12 +301,14 @@ def _table(table: Table) -> str:
 
 
 def _claims(judged: Sequence[Judged]) -> str:
-    decided = [one for one in judged if one.verdict != "not judged"]
+    claims = [one for one in judged if one.claim.kind != "identity" and one.verdict != "not judged"]
+    identities = [one for one in judged if one.claim.kind == "identity" and one.verdict != "not judged"]
     open_ones = [one for one in judged if one.verdict == "not judged"]
-    parts = [_claim_table(decided, "What the documents say, and what was measured")] if decided else []
-    if open_ones:
-        count = f"{len(open_ones)} {'claim' if len(open_ones) == 1 else 'claims'} not judged"
-        parts.append(f"<details><summary>{count}</summary>{_claim_table(open_ones, '')}</details>")
+    parts = [_claim_table(claims, "What the documents say, and what was measured")] if claims else []
+    for some, what in ((identities, "checked because true by construction"), (open_ones, "not judged")):
+        if some:
+            count = f"{len(some)} {'claim' if len(some) == 1 else 'claims'} {what}"
+            parts.append(f"<details><summary>{count}</summary>{_claim_table(some, '')}</details>")
     return "\n".join(parts)
 
 
@@ -296,20 +316,26 @@ def _claim_table(judged: Sequence[Judged], title: str) -> str:
     rows = []
     for one in judged:
         claim, v = one.claim, one.verdict
-        note = f'<div class="note">{_marked(claim.note)}</div>' if claim.note and v != "reproduced" else ""
-        value, _, count = one.measured.partition(" (")
-        count = f" <small>({escape(count)}</small>" if count else ""
+        note = "".join(
+            f'<div class="note">{_marked(text)}</div>'
+            for text in (claim.why and f"Bar: {claim.why}", claim.note)
+            if text
+        )
+        said = _capital(by(claim.sources)) + (f": {claim.says}" if claim.says else "")
+        beside = f"<br>beside {escape(one.beside)}" if one.beside else ""
+        effect = f"<small>{escape(one.interval)}</small>" if one.interval else ""
+        seeds = f" <small>n = {one.n}</small>" if one.n and claim.kind == "chance" else ""
         reason = f'<span class="source">{escape(one.reason)}</span>' if one.reason else ""
         rows.append(
-            f'<tr><td>{_marked(claim.text)}<span class="source">{escape(_capital(by(claim.sources)))}</span>{note}</td>'
-            f'<td data-name="Document says">{escape(claim.stated or "–")}</td>'
-            f'<td class="measured" data-name="Measured">{escape(value)}{count}</td>'
+            f'<tr><td>{_marked(claim.text)}<span class="source">{escape(said)}</span>{note}</td>'
+            f'<td class="measured" data-name="Measured">{escape(one.measured)}{seeds}{beside}<br>{effect}</td>'
+            f'<td data-name="Asked">{escape(claim.bar)}</td>'
             f'<td><span class="verdict {CLASSES[v]}">{MARKS[v]} {v}</span>{reason}</td></tr>'
         )
     caption = f"<caption>{title}</caption>" if title else ""
     return (
-        f'<div class="wide"><table class="claims">{caption}<thead><tr><th>Claim</th><th>Document says</th>'
-        f"<th>Measured, mean ± sd</th><th>Verdict</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="wide"><table class="claims">{caption}<thead><tr><th>Claim</th><th>Measured, mean ± sd; effect, '
+        f"95 %</th><th>Asked</th><th>Verdict</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
@@ -328,11 +354,12 @@ def _foot(readings: Sequence[Reading]) -> str:
             if value:
                 facts.setdefault(name, {})[value] = None
     listed = "".join(f"<dt>{name}</dt><dd>{escape('; '.join(values))}</dd>" for name, values in facts.items())
-    documents = "".join(f'<li value="{n}">{escape(title)}</li>' for n, title in DOCUMENTS.items() if n)
+    documents = "".join(f'<li value="{n}">{escape(title)}</li>' for n, title in DOCUMENTS.items() if n not in (0, OURS))
     return f"""<footer>
-<p>A claim is <b>reproduced</b> when the mean over seeds lies within its tolerance and the comparison it makes holds;
-<b>direction only</b> when the comparison holds but the number is another. n counts seeds; ± is one standard deviation
-over them.</p>
+<p>n counts seeds; ± is one standard deviation over them. Both sides of a comparison saw the same seeds, and so the
+effect and its 95 % interval are taken seed by seed. A claim is <b>reproduced</b> when the whole interval is beyond the
+bar, <b>direction only</b> when it is short of the bar but on the right side of no effect, <b>not reproduced</b> when
+neither, <b>undecided</b> when the bar is inside it, and <b>seen once</b> with a single seed.</p>
 <p>The documents:</p>
 <ol>{documents}</ol>
 <dl>{listed}</dl>

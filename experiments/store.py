@@ -51,10 +51,16 @@ class Record:
     about: Mapping[str, Any] = field(repr=False)
     """All of config.json: versions, threads, data digest, seconds taken."""
 
+    @classmethod
+    def of_summary(cls, label: str, seed: int, config: Mapping[str, Any], summary: Mapping[str, Any]) -> Record:
+        """One of which only the summary is known: a line of a reference result."""
+        record = cls(Path(), label, seed, SimpleNamespace(**{k: _hashable(v) for k, v in config.items()}), {})
+        vars(record).update(summary=_with_nan(summary), arrays={}, series={})
+        return record
+
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
-        loaded = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
-        return {name: math.nan if value is None else value for name, value in loaded.items()}
+        return _with_nan(json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
 
     @functools.cached_property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -108,6 +114,10 @@ class Records(Sequence[Record]):
     def mean(self, name: str, **settings: Any) -> float:
         values = self.values(name, **settings)
         return float(values.mean()) if values.size else math.nan
+
+
+def _with_nan(loaded: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: math.nan if value is None else value for name, value in loaded.items()}
 
 
 def _hashable(value: Any) -> Any:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments import style
-from experiments.claims import Above, Claim
+from experiments.claims import Claim
 from experiments.experiment import Picture, Result, Table
 
 ORDER = 1
@@ -78,11 +78,13 @@ def measure(records):
 
 
 CLAIMS = [
-    Claim("two", "Twice one is two.", source=1, quantity="twice/1", value=2.0, tolerance=0.1, format=".1f"),
-    Claim("five", "Twice two is five, more than two.", source=(2, 3), quantity="twice/2", value=5.0, tolerance=0.1,
-          predicate=Above("twice/1"), note="It is `four`."),
-    Claim("less", "Twice two is less than nothing.", source=0, quantity="twice/2", predicate=lambda v, means: v < 0),
-    Claim("slow", "Judged at length only.", source=5, quantity="twice/1", predicate=Above(0), budget="full"),
+    Claim("two", "Twice one is two.", source=1, quantity="twice/1", low=1.9, high=2.1, format=".1f", why="As printed."),
+    Claim("five", "Twice two is five, more than two.", source=(2, 3), quantity="twice/2", low=4.9, nothing=2.0,
+          format=".1f", says="five", kind="fact", why="Rounded.", note="It is `four`."),
+    Claim("less", "Twice two is less than twice one.", source=0, quantity="twice/2", than="twice/1", high=0.0,
+          kind="fact", why="Less is less.", corpus=True),
+    Claim("slow", "Judged at length only.", source=5, quantity="twice/1", low=0.0, why="Any.", budget="full"),
+    Claim("same", "Two is two.", source=5, quantity="twice/1", low=0.0, kind="identity"),
 ]
 
 

@@ -148,7 +148,7 @@ def kill_in_mid_run(workers: list[int], meeting: Path, killed: list[int]) -> Non
 def stored(store: Store, lesson: Experiment) -> dict[str, list[bytes]]:
     """What the runs found out, by the name of their folder."""
     files = ("summary.json", "metrics.csv", "arrays.npz")
-    folders = [r.folder for r in store.records("short")]
+    folders = [r.folder for r in store.records(lesson)]
     return {folder.name: [(folder / name).read_bytes() for name in files] for folder in folders}
 
 

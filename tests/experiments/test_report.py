@@ -65,8 +65,10 @@ def test_the_page_is_well_formed_and_needs_nothing_else(lesson: Experiment, tmp_
         "Is twice a number more than the &lt;number&gt;?",
         "Yes &amp; no.",
         "<code><span>x</span> <span>&lt;</span>",
-        "✓ reproduced",
+        "· seen once",
         "~ direction only",
+        "1.9 to 2.1",
+        "1 claim checked because true by construction",
         "✗ not reproduced",
         "1 claim not judged",
         "<span>python</span> <span>-m</span> <span>experiments</span> <span>run</span> <span>fake</span></code>",
@@ -110,7 +112,7 @@ def test_a_lesson_that_cannot_be_drawn_spoils_nothing(
     path.write_text(path.read_text(encoding="utf-8").replace("style.title(", "style.nothing("), encoding="utf-8")
     text = made(reload(), Store(tmp_path))
     assert "Not every picture could be drawn (AttributeError" in text
-    assert "✓ reproduced" in text
+    assert "· seen once" in text
 
 
 def test_a_quick_look_is_marked(lesson: Experiment, tmp_path: Path) -> None:
