@@ -140,7 +140,7 @@ def run(config: Config, progress: Progress) -> Result:
     step, loss = thinned(losses)
     units = np.vstack([p.numpy() for p in model.hidden.parameters()])
     early = max(config.steps // 20, 1)
-    wasted = steps_until(losses, math.log(classes))
+    wasted = min(steps_until(losses, math.log(classes)), config.steps)
     down = min(int(np.searchsorted(looked, wasted)), len(weights) - 1)  # the blade of the hockey stick is over
     first = -np.log(softmax(logits, axis=1).numpy()[np.arange(len(y)), y].clip(1e-300)).mean()
     return Result(

@@ -120,7 +120,7 @@ def run(config: Config, progress: Progress) -> Result:
             "initial_loss": initial,
             "train_loss": evaluate(model, *corpus.train),
             "val_loss": evaluate(model, *corpus.val),
-            "wasted_steps": steps_until(losses, uniform),
+            "wasted_steps": min(steps_until(losses, uniform), config.steps),
             "names": sample(model, corpus.vocabulary, 20, rngs.sampling),
         },
         series={"step": step, "loss": loss},

@@ -29,7 +29,7 @@ from tests.experiments.conftest import threads
 TINY = {
     "batch_norm": {"steps": "3", "long": "3", "names": "20", "gain": "0.5,5/3,2", "lr": "0.03,0.1"},
     "why_batch_norm": {"steps": "2", "probes": "1", "depth": "4"},
-    "norms": {"steps": "1", "lr": "0.1"},
+    "norms": {"steps": "1", "lr": "0.03,0.1"},
     "residual": {"steps": "1", "optimizer": "sgd,adam"},
 }
 seeds = st.integers(0, 2**32 - 1)
@@ -250,8 +250,8 @@ def test_losses_at_equal_training_loss() -> None:
     def record(norm: str, company: int, lr: float, end: float, above: float) -> Any:
         train = np.linspace(3.0, end, 30)
         config = SimpleNamespace(study="overfitting", norm=norm, company=company, lr=lr)
-        summary = {"train_loss": end, "best_val_loss": 0.0}
-        return SimpleNamespace(config=config, summary=summary, series={"train": train, "val": 4 - train + above})
+        summary = {"train_loss": end, "train": train.tolist(), "val": (4 - train + above).tolist()}
+        return SimpleNamespace(config=config, summary=summary)
 
     class Few(list[Any]):
         def where(self, **settings: Any) -> Few:
@@ -267,16 +267,9 @@ def test_losses_at_equal_training_loss() -> None:
         ]
     )
     found = batch_norm.overfitted(records)
-    assert found["regularised"] == pytest.approx(0.5)
+    assert found["overfit/no normalisation"] - found["overfit/batch norm"] == pytest.approx(0.5)
     assert found["quiet_share"] == pytest.approx(0.5)
     assert found["slow_share"] == pytest.approx(1.0)
-
-
-def test_steps_until_a_level() -> None:
-    losses = np.array([5.0] * 10 + [1.0] * 10)
-    assert batch_norm.steps_until(losses, 3.0, width=4) == 13
-    assert batch_norm.steps_until(losses, 0.5, width=4) == math.inf
-    assert batch_norm.steps_until(losses, 3.0, width=30) == math.inf
 
 
 def test_a_bad_start_is_the_same_for_every_network() -> None:
