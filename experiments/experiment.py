@@ -16,7 +16,7 @@
     SWEEP = {"gain": (0.5, 1.0, 5 / 3, 3.0)}       the runs: every combination of these fields
     QUICK = {"steps": 500}                         what --quick changes: fields of Config, or values of the sweep
     FULL = {}                                      what --full changes
-    SEEDS = {"default": 3}                         seeds a budget; otherwise quick 1, default 1, full 5
+    SEEDS = {"full": 10}                           seeds a budget; otherwise quick 1, default 3, full 5
 
     def run(config, progress) -> Result: ...       one run, in a process of its own; progress(step, of) now and then
     def measure(records) -> dict: ...              quantity → its values, one a seed
@@ -216,7 +216,7 @@ class Experiment:
 
     @property
     def seeds(self) -> Mapping[str, int]:
-        return {"quick": 1, "default": 1, "full": 5} | getattr(self.module, "SEEDS", {})
+        return {"quick": 1, "default": 3, "full": 5} | getattr(self.module, "SEEDS", {})
 
     @property
     def grids(self) -> list[Mapping[str, Sequence[Any]]]:

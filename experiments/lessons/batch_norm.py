@@ -22,6 +22,7 @@ from experiments.claims import Claim
 from experiments.curves import steps_until
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Record, Records
 from experiments.tables import fraction, spread
 from experiments.verdict import chosen_elsewhere
@@ -79,15 +80,8 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("study", self.study, STUDIES),
-            ("net", self.net, ("deep", "shallow")),
-            ("norm", self.norm, tuple(NORMS)),
-        ):
-            if value not in known:
-                raise ValueError(f"there is no {name} {value!r}; there are {', '.join(known)}.")
-        if min(self.steps, self.long, self.names) < 1 or self.batch_size < 2 or self.company < 0:
-            raise ValueError("steps, long and names must be 1 or more, batch_size 2 or more, company 0 or more.")
+        numbers = {1: ("steps", "long", "names"), 2: ("batch_size",), 0: ("company",)}
+        check(self, one_of={"study": STUDIES, "net": ("deep", "shallow"), "norm": NORMS}, at_least=numbers)
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property

@@ -18,6 +18,7 @@ from experiments.claims import Claim
 from experiments.curves import thinned
 from experiments.experiment import Picture, Result, Table, locate
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
 from models.training import TrainConfig, evaluate, fit, generators
@@ -56,8 +57,7 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.context, self.embedding, self.hidden) < 1:
-            raise ValueError("steps, context, embedding and hidden must be 1 or more.")
+        check(self, at_least={1: ("steps", "context", "embedding", "hidden")})
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property

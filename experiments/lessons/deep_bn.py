@@ -19,6 +19,7 @@ from experiments.claims import Claim
 from experiments.curves import thinned
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import fraction, spread
 from experiments.verdict import chosen_elsewhere
@@ -69,12 +70,8 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.norm not in ("none", "batch", "layer", "group"):
-            raise ValueError(f"there is no norm {self.norm!r}; there are none, batch, layer, group.")
-        if min(self.steps, self.stack_steps, self.context, self.embedding, self.hidden, self.depth) < 1:
-            raise ValueError("steps, stack_steps, context, embedding, hidden and depth must be 1 or more.")
-        if self.stack < 0:
-            raise ValueError(f"stack must be 0 or a number of layers; got {self.stack}.")
+        numbers = {1: ("steps", "stack_steps", "context", "embedding", "hidden", "depth"), 0: ("stack",)}
+        check(self, one_of={"norm": ("none", "batch", "layer", "group")}, at_least=numbers)
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property

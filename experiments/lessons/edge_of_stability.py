@@ -19,6 +19,7 @@ from experiments import style
 from experiments.claims import Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
 from models.mlp import MLP
@@ -62,12 +63,9 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.stage not in SCALES:
-            raise ValueError(f"there is no stage {self.stage!r}; the stages are {', '.join(SCALES)}.")
-        if min(self.steps, self.hidden, self.looks) < 1 or self.examples < 2:
-            raise ValueError("steps, hidden and looks must be 1 or more, and examples 2 or more.")
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise ValueError(f"lr must be a positive number; got {self.lr}.")
+        check(
+            self, one_of={"stage": SCALES}, at_least={1: ("steps", "hidden", "looks"), 2: ("examples",), 1e-9: ("lr",)}
+        )
 
 
 RATES = (0.3, 1.0, 2.0, 4.0)
@@ -260,7 +258,8 @@ def sharpness_by_rate(records: Records) -> tuple[Figure, str]:
     style.label_ends(axes, ends)
     return figure, (
         "The largest eigenvalue of the Hessian along training by gradient descent. It rises until it meets the dashed "
-        "line of its own learning rate, beyond which a step overshoots the valley, and goes on along it."
+        "line of its own learning rate, and goes on along it. A step overshoots the bottom of a valley from 1/λ on; "
+        "beyond 2/λ it ends farther up the other side than it began."
     )
 
 

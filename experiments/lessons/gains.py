@@ -20,6 +20,7 @@ from experiments import style
 from experiments.claims import Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Record, Records
 from experiments.tables import fraction, number, spread
 from models.deep_mlp import ACTIVATIONS, NORMS, DeepMLP
@@ -71,12 +72,8 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"there is no activation {self.activation!r}; there are {', '.join(ACTIVATIONS)}.")
-        if self.norm not in NORMS:
-            raise ValueError(f"there is no norm {self.norm!r}; there are {', '.join(NORMS)}.")
-        if min(self.draws, self.steps, self.hidden, self.context, self.embedding) < 1 or self.depth < 2:
-            raise ValueError("draws, steps, hidden, context and embedding must be 1 or more, depth 2 or more.")
+        numbers = {1: ("draws", "steps", "hidden", "context", "embedding"), 2: ("depth",)}
+        check(self, one_of={"activation": ACTIVATIONS, "norm": NORMS}, at_least=numbers)
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
@@ -90,7 +87,6 @@ SWEEP = [
     {"activation": ("linear",), "gain": GAINS},
     {"norm": ("batch",), "gain": (5 / 3,)},
 ]
-SEEDS = {"default": 3}
 QUICK = {"steps": 200}
 
 

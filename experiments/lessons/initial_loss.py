@@ -20,6 +20,7 @@ from experiments.claims import Claim
 from experiments.curves import frequency_loss, rms, steps_until, thinned
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
 from models.mlp import MLP
@@ -39,7 +40,7 @@ QUESTION = (
 EXPECTATION = (
     "Logits are sums of 200 terms, so weights of size 1 make them about 13 large, and a softmax of such numbers is "
     "sure of a random character. Scaling the weights down brings the loss to ln 27 = 3.2958, exactly there at zero. "
-    "Zero in the last layer alone is harmless; zero everywhere leaves all hidden units the same for ever."
+    "Zero in the last layer alone is harmless; zero everywhere leaves all hidden units the same."
 )
 
 # -- configuration -----------------------------------------------------------------------------------------------------
@@ -72,10 +73,7 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.start not in STARTS:
-            raise ValueError(f"there is no start {self.start!r}; there are {', '.join(STARTS)}.")
-        if min(self.steps, self.context, self.embedding, self.hidden) < 1:
-            raise ValueError("steps, context, embedding and hidden must be 1 or more.")
+        check(self, one_of={"start": STARTS}, at_least={1: ("steps", "context", "embedding", "hidden")})
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
@@ -89,7 +87,6 @@ SWEEP = [
     {"output_scale": SCALES},
     {"start": ("zero hidden", "all equal", "all zero")},
 ]
-SEEDS = {"full": 5}
 QUICK = {"steps": 2_000}
 FULL = {"steps": 50_000}
 
@@ -458,7 +455,7 @@ def symmetry(records: Records, groups: dict[str, Records]) -> tuple[Figure, str]
     style.title(axes, "Beginning at zero")
     return figure, (
         "One random layer is enough to make 200 hidden units different. If both layers begin equal, all units do the "
-        "same for ever, and if both begin at zero, only the last bias learns."
+        "same but for rounding, and if both begin at zero, only the last bias learns."
     )
 
 

@@ -20,6 +20,7 @@ from experiments.claims import Claim
 from experiments.curves import rms
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
 from models.deep_mlp import ACTIVATIONS, GAINS
@@ -67,12 +68,9 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.activation not in KINDS:
-            raise ValueError(f"there is no activation {self.activation!r} here; there are {', '.join(KINDS)}.")
-        if self.mode not in MODES:
-            raise ValueError(f"there is no mode {self.mode!r}; there are {', '.join(MODES)}.")
-        if min(self.depth, self.examples) < 2 or min(self.width, self.width / self.narrowing) < 2:
-            raise ValueError("depth, examples and the width of every layer must be 2 or more.")
+        check(self, one_of={"activation": KINDS, "mode": MODES}, at_least={2: ("depth", "examples", "width")})
+        if self.width / self.narrowing < 2:
+            raise ValueError("the width of every layer must be 2 or more.")
 
     @property
     def gain_used(self) -> float:
@@ -91,7 +89,7 @@ SWEEP = [
     {"activation": ("linear",), "gain": (SMALL, 1.0, LARGE), "depth": (100,)},
     {"activation": ("relu",), "mode": MODES, "narrowing": (4.0,), "depth": (8,), "width": (512,)},
 ]
-SEEDS = {"quick": 1, "default": 3, "full": 10}
+SEEDS = {"full": 10}
 FULL = {"examples": 1_000}
 
 

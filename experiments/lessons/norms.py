@@ -18,6 +18,7 @@ from experiments.claims import Claim
 from experiments.curves import frequency_loss
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import fraction, spread
 from experiments.verdict import chosen_elsewhere
@@ -59,14 +60,8 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.study not in ("company", "depth"):
-            raise ValueError(f"there is no study {self.study!r}; there are company, depth.")
-        if self.norm not in NORMS:
-            raise ValueError(f"there is no norm {self.norm!r}; there are {', '.join(NORMS)}.")
-        if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"there is no dtype {self.dtype!r} here; there are float32, float64.")
-        if self.batch_size < 2 or self.depth < 2 or self.steps < 1:
-            raise ValueError("batch_size and depth must be 2 or more, steps 1 or more.")
+        known = {"study": ("company", "depth"), "norm": NORMS, "dtype": ("float32", "float64")}
+        check(self, one_of=known, at_least={2: ("batch_size", "depth"), 1: ("steps",)})
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property

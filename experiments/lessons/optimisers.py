@@ -19,6 +19,7 @@ from experiments.claims import Claim
 from experiments.curves import thinned
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
 from experiments.verdict import chosen_elsewhere
@@ -65,12 +66,7 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.start not in STARTS:
-            raise ValueError(f"there is no start {self.start!r}; there are {', '.join(STARTS)}.")
-        if self.optimizer not in BASE:
-            raise ValueError(f"there is no optimizer {self.optimizer!r}; there are {', '.join(BASE)}.")
-        if min(self.steps, self.depth, self.hidden) < 1:
-            raise ValueError("steps, depth and hidden must be 1 or more.")
+        check(self, one_of={"start": STARTS, "optimizer": BASE}, at_least={1: ("steps", "depth", "hidden")})
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property

@@ -21,6 +21,7 @@ from experiments.claims import Claim
 from experiments.curves import frequency_loss
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
 from experiments.verdict import chosen_elsewhere
@@ -45,6 +46,7 @@ EXPECTATION = (
 # -- configuration -----------------------------------------------------------------------------------------------------
 
 INITS = {"kaiming": "Kaiming", "large": "no √fan-in", "small": "gain 0.3"}
+NORMS = ("none", "batch")
 RATES = {"sgd": 0.1, "adam": 0.003}
 
 
@@ -65,16 +67,8 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("study", self.study, ("table", "depth", "facts")),
-            ("norm", self.norm, ("none", "batch")),
-            ("optimizer", self.optimizer, tuple(RATES)),
-            ("init", self.init, tuple(INITS)),
-        ):
-            if value not in known:
-                raise ValueError(f"there is no {name} {value!r}; there are {', '.join(known)}.")
-        if min(self.blocks, self.steps, self.context) < 1:
-            raise ValueError("blocks, steps and context must be 1 or more.")
+        known = {"study": ("table", "depth", "facts"), "norm": NORMS, "optimizer": RATES, "init": INITS}
+        check(self, one_of=known, at_least={1: ("blocks", "steps", "context")})
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
@@ -83,7 +77,6 @@ class Config:
         return TrainConfig(steps=self.steps, lr=rate, lr_decay=1.0, optimizer=self.optimizer, seed=self.seed)
 
 
-NORMS = ("none", "batch")
 SWEEP = [
     {"study": ("facts",)},
     {"study": ("table",), "norm": NORMS, "residual": (False, True), "optimizer": tuple(RATES), "init": tuple(INITS)},

@@ -19,6 +19,7 @@ from experiments.claims import Claim
 from experiments.curves import frequency_loss, rms
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
 from models.deep_mlp import ACTIVATIONS, GAINS
@@ -78,12 +79,8 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.activation not in KINDS:
-            raise ValueError(f"there is no activation {self.activation!r} here; there are {', '.join(KINDS)}.")
-        if min(self.steps, self.context, self.embedding, self.hidden) < 1 or self.warmup < 0:
-            raise ValueError("steps, context, embedding and hidden must be 1 or more, warmup 0 or more.")
-        if not (math.isfinite(self.mishap) and self.mishap >= 0):
-            raise ValueError(f"the learning rate of a mishap must be a finite number, 0 or more; got {self.mishap}.")
+        numbers = {1: ("steps", "context", "embedding", "hidden"), 0: ("warmup", "mishap")}
+        check(self, one_of={"activation": KINDS}, at_least=numbers)
         self.training(self.steps, self.lr)
 
     def training(self, steps: int, lr: float) -> TrainConfig:

@@ -18,6 +18,7 @@ from experiments.claims import OURS, Claim
 from experiments.curves import steps_until, thinned
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Record, Records
 from experiments.tables import spread
 from models.mlp import MLP
@@ -69,10 +70,7 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.stage not in STAGES:
-            raise ValueError(f"there is no stage {self.stage!r}; the stages are {', '.join(STAGES)}.")
-        if min(self.steps, self.context, self.embedding, self.hidden) < 1:
-            raise ValueError("steps, context, embedding and hidden must be 1 or more.")
+        check(self, one_of={"stage": STAGES}, at_least={1: ("steps", "context", "embedding", "hidden")})
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property

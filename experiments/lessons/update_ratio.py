@@ -20,6 +20,7 @@ from experiments import style
 from experiments.claims import OURS, Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Record, Records
 from experiments.tables import spread
 from experiments.verdict import chosen_elsewhere
@@ -66,12 +67,8 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.norm not in NORMS:
-            raise ValueError(f"there is no norm {self.norm!r}; there are {', '.join(NORMS)}.")
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"there is no optimizer {self.optimizer!r} here; there are {', '.join(OPTIMIZERS)}.")
-        if min(self.steps, self.hidden, self.context, self.embedding) < 1 or self.depth < 2:
-            raise ValueError("steps, hidden, context and embedding must be 1 or more, depth 2 or more.")
+        numbers = {1: ("steps", "hidden", "context", "embedding"), 2: ("depth",)}
+        check(self, one_of={"norm": NORMS, "optimizer": OPTIMIZERS}, at_least=numbers)
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property

@@ -21,6 +21,7 @@ from experiments import style
 from experiments.claims import Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
 from models.training import TrainConfig, evaluate, fit, generators
@@ -70,12 +71,8 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.study not in ("shift", "depth"):
-            raise ValueError(f"there is no study {self.study!r}; there are shift, depth.")
-        if self.norm not in ARMS:
-            raise ValueError(f"there is no norm {self.norm!r}; there are {', '.join(ARMS)}.")
-        if min(self.steps, self.probes, self.depth) < 1 or self.shift < 0:
-            raise ValueError("steps, probes and depth must be 1 or more, shift 0 or more.")
+        numbers = {1: ("steps", "probes", "depth"), 0: ("shift",)}
+        check(self, one_of={"study": ("shift", "depth"), "norm": ARMS}, at_least=numbers)
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property

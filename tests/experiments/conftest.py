@@ -49,6 +49,7 @@ class Config:
 
 SWEEP = {"gain": (1.0, 2.0, 3.0)}
 QUICK = {"steps": 10, "gain": (1.0, 2.0)}
+SEEDS = {"default": 1}
 
 
 def run(config, progress):

@@ -38,7 +38,7 @@ from pathlib import Path
 
 import models
 from experiments import style
-from experiments.claims import Below, Claim
+from experiments.claims import Claim
 from experiments.experiment import Picture, Result
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data
@@ -58,6 +58,7 @@ class Config:
 
 
 SWEEP = {"gain": (0.5, 1.0, 2.0, 3.0)}
+SEEDS = {"default": 1}
 
 
 def run(config, progress):
@@ -81,7 +82,7 @@ def measure(records):
     return {"loss": records.values("loss", gain=1.0)}
 
 
-CLAIMS = [Claim("learns", "It learns.", source=1, quantity="loss", predicate=Below(3.3))]
+CLAIMS = [Claim("learns", "It learns.", source=1, quantity="loss", high=3.3, why="Ignorance.")]
 
 
 def plot(records):

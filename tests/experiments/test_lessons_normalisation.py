@@ -91,14 +91,14 @@ def test_a_part_of_the_sweep_is_enough_to_draw(name: str, part: dict[str, str], 
     [
         (batch_norm, {"study": "none"}, "there is no study 'none'"),
         (batch_norm, {"net": "wide"}, "there is no net 'wide'"),
-        (batch_norm, {"batch_size": 1}, "batch_size 2 or more"),
+        (batch_norm, {"batch_size": 1}, "batch_size must be 2 or more"),
         (batch_norm, {"lr": -1.0}, "learning rate"),
         (why_batch_norm, {"norm": "layer"}, "there is no norm 'layer'"),
         (why_batch_norm, {"study": "depth", "depth": 0}, "depth must be 1 or more"),
         (norms, {"norm": "instance"}, "there is no norm 'instance'"),
         (norms, {"dtype": "float16"}, "there is no dtype 'float16'"),
         (residual, {"init": "orthogonal"}, "there is no init 'orthogonal'"),
-        (residual, {"blocks": 0}, "blocks, steps and context must be 1 or more"),
+        (residual, {"blocks": 0}, "blocks must be 1 or more"),
     ],
 )
 def test_settings_that_make_no_sense(module: Any, settings: dict[str, Any], message: str) -> None:
