@@ -716,7 +716,9 @@ def scale_picture(records: Records) -> tuple[Figure, str]:
         style.logarithmic(axes, [0.2, 0.5, 1, 2, 5])
         axes.set_xlabel("gain of the first weights")
         style.title(axes, title)
-    both[0].set_ylim(2.3, 3.0)
+    for axes in both:
+        style.reach(axes, 2.3, 3.0, capped=True)
+    both[0].set_ylim(min(axes.get_ylim()[0] for axes in both), 3.0)
     name(both[0], 0.16, 0.78, "no normalisation", style.colour("none"))
     name(both[0], 0.97, 0.55, "batch norm", style.colour("batch"), ha="right")
     return figure, (
@@ -731,7 +733,7 @@ def rate_picture(records: Records) -> tuple[Figure, str]:
     for norm in NORMS:
         curve(axes, records.where(norm=norm), "lr", style.colour(norm), 3.0)
     style.logarithmic(axes, sorted({r.config.lr for r in records}))
-    axes.set_ylim(2.3, 3.0)
+    style.reach(axes, 2.3, 3.0, capped=True)
     axes.set_xlabel("learning rate, logarithmic")
     style.title(axes, "Six layers: loss by learning rate")
     name(axes, 0.05, 0.08, "no normalisation", style.colour("none"))

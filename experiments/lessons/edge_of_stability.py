@@ -63,9 +63,9 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check(
-            self, one_of={"stage": SCALES}, at_least={1: ("steps", "hidden", "looks"), 2: ("examples",), 1e-9: ("lr",)}
-        )
+        check(self, one_of={"stage": SCALES}, at_least={1: ("steps", "hidden", "looks"), 2: ("examples",), 0: ("lr",)})
+        if not self.lr:
+            raise ValueError("lr must be positive.")
 
 
 RATES = (0.3, 1.0, 2.0, 4.0)
@@ -292,8 +292,9 @@ def sharpness_by_loss(records: Records) -> tuple[Figure, str]:
         ends.append((loss[-1], series["sharpness"][-1], STAGES.get(stage, stage), style.colour(stage)))
     axes.axhline(2 / slow, color=style.muted(), linewidth=1.2, linestyle=style.DASHED)
     style.logarithmic(axes, (0.3, 1, 3, 10), along="y")
-    axes.set_ylim(0.2, 12)
-    axes.set_xlim(4, min(end[0] for end in ends) - 0.05)
+    style.reach(axes, 0.2, 12)
+    style.reach(axes, min(end[0] for end in ends) - 0.05, 4, along="x")
+    axes.invert_xaxis()
     axes.set_xlabel("loss, falling to the right")
     style.title(axes, "Sharpness λ on the way down, and 2/lr (dashed)")
     style.label_ends(axes, ends)

@@ -508,7 +508,8 @@ def document_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
             if name not in groups:
                 continue
             values = factor * take(groups[name], quantity)[:, : len(stated)]
-            error = 2 * values.std(axis=0, ddof=1) if len(values) > 1 else None
+            error = 2 * values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+            error = np.array([np.minimum(error, 0.99 * values.mean(axis=0)), error])  # none of them can be negative
             at, hue = np.arange(values.shape[1]) + 0.2 * (shift - 1), style.colour(hue)
             axes.errorbar(values.mean(axis=0), at, xerr=error, fmt="o", color=hue, markersize=7, capsize=3)
         axes.plot(stated, np.arange(3) - 0.2, "D", markersize=8, mfc="none", color=style.ink(), mew=1.6, zorder=5)

@@ -450,7 +450,7 @@ def symmetry(records: Records, groups: dict[str, Records]) -> tuple[Figure, str]
         style.note(axes, text, (values.mean(), row), shift, ha=side, va="center", color=hue)
     style.rows(axes, [STARTS[name] for name in listed], room=0.9)
     style.guide(axes, records.mean("unigram_loss"), "letter\nfrequencies", vertical=True)
-    axes.set_xlim(right=3.1)
+    style.reach(axes, axes.get_xlim()[0], 3.1, along="x")
     axes.set_xlabel(f"validation loss after {records[0].config.steps:,} steps")
     style.title(axes, "Beginning at zero")
     return figure, (

@@ -304,6 +304,7 @@ def lines(axes: Axes, points: dict[str, list[tuple[float, float]]], ceiling: flo
         x, y = (np.array(v, dtype=float) for v in zip(*sorted(found), strict=True))
         style.capped(axes, x, y, style.colour(norm), ceiling)
         ends.append((x[-1], min(np.nan_to_num(y[-1], nan=np.inf), ceiling), NORMS[norm], style.colour(norm)))
+    style.reach(axes, 2.35, ceiling, capped=True)
     style.label_ends(axes, ends)
 
 
@@ -311,7 +312,6 @@ def batch_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     sizes = sorted(dict.fromkeys(r.config.batch_size for r in records))
     style.logarithmic(axes, sizes)
-    axes.set_ylim(2.3, 3.0)
     axes.set_xlabel("batch size, logarithmic")
     style.title(axes, "Validation loss by batch size")
     points = {
@@ -329,7 +329,6 @@ def depth_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     depths = sorted(dict.fromkeys(r.config.depth for r in records))
     style.logarithmic(axes, depths)
-    axes.set_ylim(2.35, 2.95)
     axes.set_xlabel("layers, logarithmic")
     style.title(axes, "Validation loss by depth")
     level = records.mean("frequencies")
@@ -350,7 +349,6 @@ def gain_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     gains = sorted(dict.fromkeys(r.config.gain for r in records))
     style.logarithmic(axes, gains, [fraction(gain) for gain in gains])
-    axes.set_ylim(2.35, 2.95)
     axes.set_xlabel("gain of the first weights, logarithmic")
     style.title(axes, "Twenty layers: validation loss by gain")
     level = records.mean("frequencies")

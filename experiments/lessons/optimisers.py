@@ -264,20 +264,22 @@ def loss_by_rate(records: Records) -> tuple[Figure, str]:
     for axes, start in zip(panels[0], starts, strict=True):
         for optimizer, own in records.where(start=start).by("optimizer").items():
             y = [own.mean("val_loss", rate=rate) for rate in rates]
-            axes.plot(rates, y, color=style.colour(optimizer), marker="o", markersize=6, label=OPTIMISERS[optimizer])
+            style.capped(axes, np.array(rates), np.array(y), style.colour(optimizer), 3.0)
         style.logarithmic(axes, rates)
-        axes.set_ylim(2.2, 3.0)
+        style.reach(axes, 2.2, 3.0, capped=True)
         axes.margins(x=0.1)
         style.title(axes, START_NAMES[start].split(" (")[0].capitalize())
     panels[0][len(starts) // 2].set_xlabel("learning rate, relative to the usual one")
     panels[0][0].set_ylabel("validation loss")
-    handles, names = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    panels[0][0].set_ylim(min(axes.get_ylim()[0] for axes in panels[0]), 3.0)
+    kinds = list(records.by("optimizer"))
+    handles = [panels[0][0].plot([], [], "o-", color=style.colour(kind), label=OPTIMISERS[kind])[0] for kind in kinds]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(kinds))
     usual = ", ".join(f"{OPTIMISERS[o]} {lr:g}" for o, lr in BASE.items())
     return figure, (
         f"Six tanh layers after {records[0].config.steps:,} steps. Usual rates: {usual}. From good weights the three "
         "are as good as one another; from bad ones Adam gets further, but not to where good ones lead. "
-        "(Losses above 3 are cut off.)"
+        "(▲ above 3, or diverged.)"
     )
 
 

@@ -328,7 +328,9 @@ def table_picture(records: Records) -> tuple[Figure, str]:
     rows = [(label(*key), own) for key, own in combinations(records)]
     figure, axes = style.figure(height=0.42 * len(rows) + 1.4)
     level = records.mean("frequencies")
-    low, high = 2.4, 2.95
+    ends = [own.mean("loss", init=init) for _, own in rows for init in INITS]
+    high = 2.95
+    low = min([2.4, *(value - 0.03 for value in ends if value < high)])
     for row, (_, own) in enumerate(rows):
         means = {init: own.mean("loss", init=init) for init in INITS}
         shown = [v for v in means.values() if v < high]

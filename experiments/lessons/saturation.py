@@ -550,7 +550,7 @@ def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
         top = max(top, float(np.nanmax(np.where(np.isfinite(loss), loss, np.nan), initial=0.0)))
     style.logarithmic(right, [rate for rate in (0.1, 1, 10, 100) if rates[0] <= rate <= rates[-1]])
     style.logarithmic(right, [t for t in (2, 3, 5, 10, 20, 50, 100) if t < 1.5 * max(top, 3)], along="y")
-    right.set_ylim(2, max(1.1 * top, 3.3))
+    style.reach(right, 2, max(1.1 * top, 3.3))
     right.set_xlabel("rate of the one step")
     style.title(right, "Loss in the end")
     return figure, (

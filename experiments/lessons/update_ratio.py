@@ -406,7 +406,7 @@ def search_picture(records: Records, groups: dict[str, Records]) -> tuple[Figure
         top.append(y)
     if top:
         low, high = min(y.min() for y in top), max(y.max() for y in top)
-        axes.set_ylim(low - 0.06, min(high, low + 1.1) + 0.06)
+        style.reach(axes, low - 0.06, min(high, low + 1.1) + 0.06)
         # Names where the curves are furthest apart: at their slow ends.
         for text, hue, x, y in ends:
             inside = int(np.flatnonzero(y <= low + 1.1)[0]) if (y <= low + 1.1).any() else 0

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from experiments.experiment import Experiment, load
 
@@ -136,6 +138,23 @@ def reload(directory: Path) -> Iterator[Callable[[], Experiment]]:
 @pytest.fixture
 def lesson(reload: Callable[[], Experiment]) -> Experiment:
     return reload()
+
+
+def cut_off(figure: Figure) -> list[tuple[str, float, float]]:
+    """Marked points that lie outside of their axes and are not marked at its edge: (title, x, y) each."""
+    found = []
+    for axes in figure.axes:
+        lines = [line for line in axes.lines if line.get_transform() == axes.transData]
+        edge = {float(x) for line in lines if not line.get_clip_on() for x in np.atleast_1d(line.get_xdata())}
+        (x0, x1), (y0, y1) = (sorted(limits) for limits in (axes.get_xlim(), axes.get_ylim()))
+        for line in lines:
+            if line.get_marker() in ("None", None, "", " ") or not line.get_clip_on():
+                continue
+            for x, y in np.asarray(line.get_xydata(), dtype=float):
+                inside = x0 <= x <= x1 and y0 <= y <= y1
+                if np.isfinite([x, y]).all() and not inside and x not in edge:
+                    found.append((axes.get_title(loc="left"), x, y))
+    return found
 
 
 @contextlib.contextmanager

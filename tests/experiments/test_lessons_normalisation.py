@@ -23,7 +23,7 @@ from experiments.store import Store
 from models.conv_net import ConvNet
 from npgrad import Tensor, data, nn
 from npgrad.functions import cross_entropy
-from tests.experiments.conftest import threads
+from tests.experiments.conftest import cut_off, threads
 
 # Parts of the sweeps that still feed every claim and every picture.
 TINY = {
@@ -66,6 +66,7 @@ def test_a_lesson_runs_judges_and_draws(name: str, words: Path, tmp_path: Path) 
         for picture in pictures:
             assert picture.caption
             picture.figure.draw_without_rendering()
+            assert not cut_off(picture.figure), picture.name
     assert len(pictures) >= 2
 
 
@@ -84,6 +85,7 @@ def test_a_part_of_the_sweep_is_enough_to_draw(name: str, part: dict[str, str], 
     assert not report.read(lesson, store).problems
     for picture in lesson.plot(store.records(lesson)):
         picture.figure.draw_without_rendering()
+        assert not cut_off(picture.figure), picture.name
 
 
 @pytest.mark.parametrize(
