@@ -139,6 +139,8 @@ def run(config: Config, progress: Progress) -> Result:
     if config.activation == "linear":
         sums = [float((rng.standard_normal((500, n)) @ rng.standard_normal((n, 200))).std()) for n in FANS]
         arrays["sums"] = np.array(sums)
+        uniform = rng.uniform(-1, 1, size=(256, 256)) / math.sqrt(256)  # what torch.nn.Linear draws
+        summary["default_linear"] = float((rng.standard_normal((1_000, 256)) @ uniform).std())
         summary |= {"sum_of_100": sums[FANS.index(100)], "root_of_fan_in": float(np.mean(sums / np.sqrt(FANS)))}
     if config.activation == "tanh":
         summary |= brittle(rng)
@@ -222,7 +224,7 @@ def factor(curve: np.ndarray) -> float:
 MEASURES = (
     "forward", "backward", "first_std", "last_std", "gradient_ratio", "forward_ratio", "last_saturated", "variance_1",
     "variance_2", "variance_3", "first_infinite", "first_zero", "off", "gain_needed", "first_weights", "sum_of_100",
-    "root_of_fan_in",
+    "root_of_fan_in", "default_linear",
 )  # fmt: skip
 
 
@@ -243,6 +245,14 @@ CLAIMS = [
           source=4, quantity="sum_of_100/linear", low=9.7, high=10.3, kind="identity", format=".2f", says="√100"),
     Claim("linear-conserved", "With weights of standard deviation 1/√fan_in linear layers preserve it: factor a layer.",
           source=(1, 3, 4), quantity="forward/linear", low=0.98, high=1.02, kind="identity", format=".3f"),
+    Claim("default-linear", "PyTorch's nn.Linear draws weights that keep a Gaussian input Gaussian: its standard "
+                            "deviation "
+          "behind one such layer.",
+          source=2, quantity="default_linear/linear", low=0.9, high=1.1, format=".3f",
+          says="roughly Gaussian input, roughly Gaussian output", why="Within a tenth of 1.",
+          note="It draws from ±1/√fan_in evenly, which has a deviation of 1/√3 of that: each layer shrinks the "
+               "signal to "
+               "0.58."),
     *(
         Claim(f"variance-{word}-{k}", f"Weights too {word}: variance of the activations in layer {k}.",
               source=4, quantity=f"variance_{k}/linear {name}", low=0.9 * base**k, high=1.1 * base**k, kind="identity",

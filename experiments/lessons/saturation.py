@@ -268,6 +268,8 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     found = {f"{name}/{group}": own.values(name) for group, own in records.named(name_of).items() for name in MEASURES}
     for t in (0.0, 0.9, 0.99, 1.0):
         found[f"gate/{t:g}"] = gate(t)
+    usual = records[0].config
+    found["values"] = np.array([usual.batch_size * usual.hidden])
     found["linear"] = gate(math.tanh(2.0))
     found["clamped"] = tanh(Tensor(np.array([5.0]))).numpy()
     return found
@@ -278,6 +280,9 @@ CLAIMS = [
           source=(1, 2, 4), quantity="saturated/tanh scale 1", low=90.0, nothing=50.0, format=".1f", unit=" %",
           says="almost all −1 and 1", why="“Almost all” leaves a tenth at most.",
           note="The majority, not almost all: two in five let gradients through, and through them the network learns."),
+    Claim("values", "A batch of 32 gives 3,200 values of the hidden layer.",
+          source=2, quantity="values", low=3200, high=3200, kind="fact", format=",.0f", says="3200 values",
+          part_of="clustered", why="As printed.", note="The lecture's hidden layer has 200 units: 6,400 values."),
     Claim("wide", "Because the pre-activations are spread far beyond ±2: their standard deviation.",
           source=(1, 2, 4), quantity="preactivation_std/tanh scale 1", low=2.0, format=".2f", says="a wide bell curve",
           why="A third of the units lies beyond ±2 then, where tanh has lost nine tenths of its slope."),
@@ -345,6 +350,10 @@ CLAIMS = [
     Claim("large-step-kills", "A step with a far too high learning rate leaves ReLUs dead: those in the end.",
           source=(1, 2, 3), quantity="dead/relu 60", than="dead/relu 0.1", low=20, format=".0f", unit=" of 200",
           says="knocks out the neuron", why="A tenth of the units."),
+    Claim("dead-at-start", "ReLUs may also be dead from their initialisation: with Kaiming's rule.",
+          source=2, quantity="dead_before/relu 0.1", low=1.0, format=".1f", unit=" of 200",
+          says="either due to initialization", part_of="large-step-kills", why="One of them.",
+          note="Other first weights may do it: the document does not say which."),
     Claim("dead-at-once", "They are dead right after that step.",
           source=(1, 2, 3), quantity="dead_at_once/relu 60", low=20, nothing=0.0, format=".0f", unit=" of 200",
           says="overshot and caused it to always return 0", part_of="large-step-kills", why="A tenth of the units.",
