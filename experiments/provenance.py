@@ -296,14 +296,14 @@ def applied_functions() -> Iterator[set[str]]:
     Every `forward` is replaced by one that notes its class and puts the real one back: after its first use a Function
     is as fast as before.
     """
-    for name in npgrad.functions.__all__:  # families are loaded when they are asked for
+    for name in dir(npgrad.functions):  # families are loaded when they are asked for
         getattr(npgrad.functions, name)
     seen: set[str] = set()
     _watchers.append(seen)
     for kind in _below(npgrad.Function):
         forward = vars(kind).get("forward")
         if forward is not None and not hasattr(forward, "noted"):
-            kind.forward = _noting(kind, forward)  # type: ignore[method-assign]
+            kind.forward = _noting(kind, forward)
     try:
         yield seen
     finally:

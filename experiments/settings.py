@@ -68,7 +68,7 @@ def quoted(value: str) -> str:
 def check(
     config: Any,
     one_of: Mapping[str, Iterable[str]] | None = None,
-    at_least: Mapping[float, Sequence[str]] | None = None,
+    at_least: Mapping[int, Sequence[str]] | None = None,
 ) -> None:
     """Raise ValueError unless fields of a configuration are among their names, and numbers at least as large as asked.
 

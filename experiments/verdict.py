@@ -118,7 +118,7 @@ def _judge(claim: Claim, values: Mapping[str, np.ndarray], budget: str, own_corp
     if BUDGETS.index(budget) < BUDGETS.index(claim.budget):
         return Judged(claim, "not judged", reason=f"needs the {claim.budget} budget")
     n = a.size
-    sides = dict(zip(("mean", "sd"), _summary(a), strict=True))
+    sides: dict[str, Any] = dict(zip(("mean", "sd"), _summary(a), strict=True))
     if claim.than:
         sides |= dict(zip(("other_mean", "other_sd"), _summary(b), strict=True))
     good = np.isfinite(a) & (np.isfinite(b) if claim.than else True)

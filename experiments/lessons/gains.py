@@ -178,7 +178,7 @@ def look(model: DeepMLP, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
 
 def described(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What tables and claims speak of, one number a network, from statistics of shape (networks, layers)."""
-    found = {}
+    found: dict[str, np.ndarray] = {}
     with np.errstate(all="ignore"):
         for quantity in LAYERED:
             percent = 100 if quantity == "saturated" else 1
@@ -254,7 +254,7 @@ def document_claims() -> list[Claim]:
         Claim(f"table-{quantity}-{layer}", f"{what.capitalize()} of layer {layer} in the six-layer tanh network.",
               source=5, quantity=f"before/{quantity}/{k + 1}/{PLAIN}", low=value - spread_, high=value + spread_,
               kind="identity" if quantity.endswith("mean") else "chance", part_of="table-activation_std-1",
-              format=form, unit=unit, says=f"{value:{form}}{unit}",
+              format=form, unit=unit, says=f"{value:{form}}{unit}".replace("e-0", "e−").replace("-", "−"),
               why="The document's is one network: two standard deviations between networks, before training.")
         for what, (quantity, values, spreads, form, unit) in DOCUMENT.items()
         for k, (layer, value, spread_) in enumerate(zip(TABLED, values, spreads, strict=True))
@@ -305,7 +305,7 @@ CLAIMS = [
           source=4, quantity=f"before/activation_std/5/{PLAIN}", low=0.6, high=0.7, format=".3f", says="around 0.65",
           why="0.65 as printed, and “around”.", note="In the last of five tanh layers; the first has 0.75."),
     Claim("saturation-below-5", "Its saturation is below 5 %.",
-          source=4, quantity=f"before/saturated/5/{PLAIN}", high=5.0, nothing=50.0, format=".1f", unit=" %",
+          source=4, quantity=f"before/saturated/5/{PLAIN}", high=5.0, format=".1f", unit=" %",
           says="below 5 %", part_of="std-0.65", why="As printed.",
           note="Tanh layers of unlimited width at gain 5/3 settle at 5.4 % beyond 0.97, and each layer comes nearer. "
                "With batch normalisation it is below 5 % in every layer."),

@@ -327,9 +327,9 @@ def tables(records: Records) -> list[Table]:
     starts = {name: own for name, own in groups.items() if name in STARTS}
     if starts:
         starts = {"random": groups["0.01"]} | starts if "0.01" in groups else starts
-        measured = (("distinct_units", 0), ("initial_loss", 4), ("train_loss", 4), ("val_loss", 4))
+        shown_of = (("distinct_units", 0), ("initial_loss", 4), ("train_loss", 4), ("val_loss", 4))
         rows = [
-            [STARTS[name], *(spread(own.values(what), digits) for what, digits in measured)]
+            [STARTS[name], *(spread(own.values(what), digits) for what, digits in shown_of)]
             for name, own in starts.items()
         ]
         note = (

@@ -301,7 +301,7 @@ CLAIMS = [
           note="0.65 is what deeper layers have. This one sees embeddings of deviation 1, larger than what a tanh "
                "puts out."),
     Claim("kaiming-saturation", "… and about 5 % of them are saturated.",
-          source=3, quantity="beyond_097/tanh 0.1", low=3.5, high=6.5, nothing=50.0, format=".1f", unit=" %",
+          source=3, quantity="beyond_097/tanh 0.1", low=3.5, high=6.5, format=".1f", unit=" %",
           says="low saturation (≈ 5 %)", part_of="kaiming-std", why="5 as printed, and “about”."),
     Claim("gate-formula",
           "On its way through a tanh the gradient is multiplied by 1 − t²: largest relative deviation in the network.",
@@ -338,18 +338,18 @@ CLAIMS = [
           "Widespread saturation makes the network largely untrainable: its loss beside that of the letters' "
           "frequencies.",
           source=4, quantity="val_loss/tanh scale 1", than="unigram_loss/tanh scale 1", low=-0.1, format=".3f",
-          says="largely untrainable", why="A tenth below the frequencies is next to nothing learned.",
+          says="largely untrainable", budget="default", why="A tenth below the frequencies is next to nothing learned.",
           note="It learns, only more slowly: with one hidden layer the third of the units that is not saturated in "
                "an example learns from it. Document 2 says so: being small, the network was able to learn even so."),
     Claim("unsaturated-better", "Taking the units out of saturation lowers the validation loss.",
           source=(1, 4), quantity="val_loss/tanh scale 0.2", than="val_loss/tanh scale 1", high=-0.0135, format=".3f",
-          says="a measurable improvement", why="Half of what the lecture's loss gains by it."),
+          says="a measurable improvement", budget="default", why="Half of what the lecture's loss gains by it."),
     Claim("sigmoid-too", "Sigmoid suffers from the same saturation under the same weights.",
           source=(1, 3), quantity="saturated/sigmoid scale 1", low=10.0, format=".1f", unit=" %",
           says="the same saturation problem", why="Twice the 5 % that documents 3 and 4 call healthy."),
     Claim("large-step-kills", "A step with a far too high learning rate leaves ReLUs dead: those in the end.",
           source=(1, 2, 3), quantity="dead/relu 60", than="dead/relu 0.1", low=20, format=".0f", unit=" of 200",
-          says="knocks out the neuron", why="A tenth of the units."),
+          says="knocks out the neuron", budget="default", why="A tenth of the units."),
     Claim("dead-at-start", "ReLUs may also be dead from their initialisation: with Kaiming's rule.",
           source=2, quantity="dead_before/relu 0.1", low=1.0, format=".1f", unit=" of 200",
           says="either due to initialization", part_of="large-step-kills", why="One of them.",
@@ -361,12 +361,11 @@ CLAIMS = [
     Claim("dead-gradient", "A dead ReLU gets no gradient at all: the largest gradient of any of its weights.",
           source=(1, 3, 4), quantity="dead_gradient/relu 60", high=0.0, kind="identity", format=".0f"),
     Claim("never-recovers", "A dead ReLU never recovers: of those that died after the step at 60, alive in the end.",
-          source=(1, 3, 4), quantity="revived/relu 60", high=5.0, nothing=100.0, format=".1f", unit=" %",
-          says="permanently", why="One in twenty, or fewer, is as good as never.",
-          note="A dead unit's own weights stand still, but not the embeddings that it is fed."),
+          source=(1, 3, 4), quantity="revived/relu 60", high=5.0, format=".1f", unit=" %",
+          says="permanently", budget="default", why="One in twenty, or fewer, is as good as never."),
     Claim("worse-than-tanh", "Dead ReLUs are a worse fate than saturated tanh units: ReLUs dead after the same step.",
           source=4, quantity="dead/relu 60", than="dead/tanh 60", low=20, format=".0f", unit=" of 200", says="worse",
-          why="A tenth of the units."),
+          budget="default", why="A tenth of the units."),
     Claim("leaky-survives", "Leaky ReLU has no region without gradient: dead units after the same step.",
           source=3, quantity="dead/leaky_relu 60", high=0.0, kind="identity", format=".0f", unit=" of 200"),
     Claim("elu-survives", "ELU has no region without gradient either: units after the same step that pass less than "
@@ -376,7 +375,7 @@ CLAIMS = [
                "these networks diverge."),
     Claim("leaky-helps", "Leaky ReLU avoids the damage: validation loss after the mishap, beside that of ReLU.",
           source=3, quantity="val_loss/leaky_relu 60", than="val_loss/relu 60", high=-0.02, format=".3f",
-          says="avoids it", why="Half of what the lecture gains by repairing the last layer."),
+          says="avoids it", budget="default", why="Half of what the lecture gains by repairing the last layer."),
 ]  # fmt: skip
 
 
