@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments import report
 from experiments.experiment import Experiment, Mistake
 from experiments.provenance import ROOT
 from experiments.store import Record, Records, Store, plain_numbers
@@ -55,7 +54,7 @@ def export(store: Store, known: Mapping[str, Experiment], directory: Path) -> No
                     "seed": record.seed,
                     "config": record.about["config"],
                     "code": record.about["code"]["digest"],
-                    "own_corpus": report.own_corpus([record]),
+                    "own_corpus": Records([record]).own_corpus,
                     "summary": record.summary,
                 }
                 file.write(json.dumps(plain_numbers(line), sort_keys=True, ensure_ascii=False) + "\n")

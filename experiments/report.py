@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import functools
 import json
 import os
 import shutil
@@ -25,10 +24,9 @@ from experiments import runner, style
 from experiments.claims import DOCUMENTS, OURS
 from experiments.experiment import LESSONS, Experiment, Picture, Table, discover, load
 from experiments.provenance import ROOT
-from experiments.store import Record, Records, Store
+from experiments.store import Records, Store
 from experiments.tables import COUNTED, MARKS, by, numeric
 from experiments.verdict import Judged, Verdict, judge
-from npgrad import data
 
 __all__ = ["Reading", "draw", "read", "scoreboard", "write"]
 
@@ -93,22 +91,11 @@ def read(lesson: Experiment, store: Store) -> Reading:
             reading.tables = lesson.tables(reading.records)
         except Exception as error:  # a lesson of which half the runs are missing, or one being written
             reading.problems.append(f"Not everything could be measured ({type(error).__name__}: {error}).")
-    reading.own_corpus = own_corpus(records)
+    reading.own_corpus = records.own_corpus
     reading.judged = judge(lesson.claims, measured, plan["budget"], reading.own_corpus)
     with contextlib.suppress(OSError, ValueError, KeyError):  # nothing has been drawn yet
         reading.problems += json.loads(_index(store, lesson.name).read_text(encoding="utf-8"))["problems"]
     return reading
-
-
-def own_corpus(records: Iterable[Record]) -> bool:
-    """Whether they were made with another list of words than the names that come with the project."""
-    digests = {record.about.get("data_digest") for record in records} - {None}
-    return bool(digests - {_names()})
-
-
-@functools.cache
-def _names() -> str:
-    return data.digest(data.read_words(ROOT / "data" / "names.txt"))
 
 
 def scoreboard(store: Store, known: Iterable[Experiment]) -> dict[str, Judged]:

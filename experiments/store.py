@@ -32,7 +32,8 @@ from typing import Any
 import numpy as np
 
 from experiments.experiment import Experiment, Mistake, Plan, Result, Run
-from experiments.provenance import Code
+from experiments.provenance import ROOT, Code
+from npgrad import data
 
 __all__ = ["Record", "Records", "Store", "plain_numbers"]
 
@@ -92,6 +93,11 @@ class Records(Sequence[Record]):
     def __iter__(self) -> Iterator[Record]:
         return iter(self._records)
 
+    @property
+    def own_corpus(self) -> bool:
+        """Whether they were made with another list of words than the names that come with the project."""
+        return bool({record.about.get("data_digest") for record in self} - {None, _names()})
+
     def where(self, **settings: Any) -> Records:
         """Those whose configuration has these values: `records.where(stage="kaiming", seed=0)`."""
         return Records([r for r in self if all(getattr(r.config, k) == v for k, v in settings.items())])
@@ -114,6 +120,11 @@ class Records(Sequence[Record]):
     def mean(self, name: str, **settings: Any) -> float:
         values = self.values(name, **settings)
         return float(values.mean()) if values.size else math.nan
+
+
+@functools.cache
+def _names() -> str:
+    return data.digest(data.read_words(ROOT / "data" / "names.txt"))
 
 
 def _with_nan(loaded: Mapping[str, Any]) -> dict[str, Any]:

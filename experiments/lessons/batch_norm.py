@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 import npgrad
 from experiments import style
 from experiments.claims import Claim
@@ -25,10 +24,14 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Record, Records
 from experiments.tables import fraction, spread
+from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
+from models.deep_mlp import DeepMLP
+from models.mlp import MLP
 from models.training import Generators, TrainConfig, evaluate, fit, generators
 from npgrad import data, nn, no_grad, optim
 from npgrad.data import Corpus, Indices, Windows
+from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 
 if TYPE_CHECKING:
@@ -87,8 +90,7 @@ class Config:
     @property
     def training(self) -> TrainConfig:
         steps = self.steps if self.study in ("scale", "rate") else self.long
-        decay = 0.1 if self.study == "statistics" else 1.0
-        return TrainConfig(steps=steps, batch_size=self.batch_size, lr=self.lr, lr_decay=decay, seed=self.seed)
+        return training(self, steps=steps, lr_decay=0.1 if self.study == "statistics" else 1.0)
 
 
 SWEEP = [
@@ -117,10 +119,10 @@ def cost(config: Config) -> float:
 def build(config: Config, vocab_size: int, rng: np.random.Generator) -> Any:
     sizes: dict[str, Any] = {"vocab_size": vocab_size, "context": 3, "rng": rng, "momentum": config.momentum}
     if config.net == "deep":
-        return models.build("deep_mlp", norm=config.norm, gain=config.gain, fan_in=config.fan_in, **sizes)
+        return DeepMLP(norm=config.norm, gain=config.gain, fan_in=config.fan_in, **sizes)
     scale = config.gain / math.sqrt(30) if config.fan_in else config.gain
     stage = "batchnorm" if config.norm == "batch" else "kaiming"
-    return models.build("mlp", stage=stage, hidden_scale=scale, **sizes)
+    return MLP(stage=stage, hidden_scale=scale, **sizes)
 
 
 def run(config: Config, progress: Progress) -> Result:
@@ -137,11 +139,7 @@ def trained(config: Config, corpus: Corpus, model: Any, rngs: Generators, progre
     probe = data.Windows(corpus.train.x[:4_000], corpus.train.y[:4_000])
     forward, backward = spreads(model, *(part[:1_000] for part in probe))
 
-    def watch(step: int, loss: float) -> bool:
-        progress(step, config.steps)
-        return not np.isfinite(loss)
-
-    losses = fit(model, *corpus.train, config.training, on_step=watch)
+    losses = fit(model, *corpus.train, config.training, on_step=watch(progress, config.steps))
     return Result(
         summary={
             "loss": evaluate(model, *probe),
@@ -160,11 +158,8 @@ def spreads(model: Any, x: Indices, y: Indices) -> tuple[list[float], list[float
     layers = [module for module in model.modules() if isinstance(module, nn.Tanh)]
     removers = [m.register_forward_hook(lambda m, i, out: forward.append(float(out.data.std()))) for m in layers]
     removers += [m.register_backward_hook(lambda m, dy: backward.append(float(dy.std()))) for m in layers]
-    before = model.state_dict()
-    model.train()
-    cross_entropy(model(x), y).backward()
-    model.zero_grad()
-    model.load_state_dict(before)
+    with undisturbed(model, training=True):
+        cross_entropy(model(x), y).backward()
     for remove in removers:
         remove()
     return forward, backward[::-1]
@@ -310,12 +305,9 @@ def outputs(model: Any, x: Indices) -> np.ndarray:
     """What the normalisation gives for these examples as one batch."""
     seen = []
     remove = model.norm.register_forward_hook(lambda module, inputs, out: seen.append(out.data.copy()))
-    before = model.state_dict()
-    model.train()
-    with no_grad():
+    with undisturbed(model, training=True), no_grad():
         model(x)
     remove()
-    model.load_state_dict(before)
     normal: np.ndarray = seen[0]
     return normal
 
@@ -354,7 +346,7 @@ def bias_in_front(vocab_size: int, seed: int, x: Indices, y: Indices) -> dict[st
     """The deep network's first normalisation with a bias put in front of it: its gradient, and what it changes."""
     losses = []
     for shift in (0.0, 5.0):
-        model = models.build("deep_mlp", vocab_size=vocab_size, context=3, rng=np.random.default_rng(seed))
+        model = DeepMLP(vocab_size=vocab_size, context=3, rng=np.random.default_rng(seed))
         first = next(module for module in model.modules() if isinstance(module, nn.Linear))
         bias = first.bias = nn.Parameter(np.full(100, shift, np.float32))
         loss = cross_entropy(model(x), y)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 from experiments import style
 from experiments.claims import Claim
 from experiments.curves import thinned
@@ -21,6 +20,8 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
+from experiments.training import training
+from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data
 
@@ -62,7 +63,7 @@ class Config:
 
     @property
     def training(self) -> TrainConfig:
-        return TrainConfig(steps=self.steps, batch_size=self.batch_size, lr=self.lr, seed=self.seed)
+        return training(self)
 
 
 WIDE, LONG = 800, 20
@@ -84,8 +85,7 @@ def cost(config: Config) -> float:
 
 def run(config: Config, progress: Progress) -> Result:
     corpus = data.load(config.data, config.context)
-    model = models.build(
-        "mlp",
+    model = MLP(
         vocab_size=len(corpus.vocabulary),
         context=config.context,
         rng=generators(config.seed).init,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 from experiments import style
 from experiments.claims import Claim
 from experiments.curves import thinned
@@ -22,8 +21,10 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import fraction, spread
+from experiments.training import training
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
+from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators, sample
 from npgrad import Tensor, data, nn, no_grad
 from npgrad.functions import cross_entropy
@@ -78,7 +79,7 @@ class Config:
     def training(self) -> TrainConfig:
         steps, lr = (self.stack_steps, self.stack_lr) if self.stack else (self.steps, self.lr)
         at = 0.5 if self.stack else 0.75  # the lecture lowers the rate of its deep network after 150,000 of 200,000
-        return TrainConfig(steps=steps, lr=lr, lr_decay_at=at, batch_size=self.batch_size, seed=self.seed)
+        return training(self, steps=steps, lr=lr, lr_decay_at=at)
 
 
 NORMS = {"batch": "batch norm", "none": "no norm"}
@@ -113,11 +114,12 @@ def run(config: Config, progress: Progress) -> Result:
         "rng": rngs.init,
         "embedding": config.embedding,
     }
+    model: MLP | DeepMLP
     if config.shallow:
-        model = models.build("mlp", stage="batchnorm", **shape)
+        model = MLP(stage="batchnorm", **shape)
     else:
         depth, gain = (config.stack, config.stack_gain) if config.stack else (config.depth, config.gain)
-        model = models.build("deep_mlp", norm=config.norm, depth=depth, gain=gain, hidden=config.hidden, **shape)
+        model = DeepMLP(norm=config.norm, depth=depth, gain=gain, hidden=config.hidden, **shape)
     first = corpus.train.x[:256], corpus.train.y[:256]
     arrays = propagation(model, *first) if isinstance(model, DeepMLP) else {}
     steps = config.training.steps

@@ -23,6 +23,7 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Record, Records
 from experiments.tables import fraction, number, spread
+from experiments.training import training
 from models.deep_mlp import ACTIVATIONS, NORMS, DeepMLP
 from models.training import TrainConfig, fit, generators
 from npgrad import data, nn
@@ -78,7 +79,7 @@ class Config:
 
     @property
     def training(self) -> TrainConfig:
-        return TrainConfig(steps=self.steps, batch_size=self.batch_size, lr=self.lr, lr_decay=1.0, seed=self.seed)
+        return training(self, lr_decay=1.0)
 
 
 GAINS = (0.5, 1.0, 5 / 3, 3.0)

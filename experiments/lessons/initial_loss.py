@@ -23,6 +23,7 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
+from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, no_grad
@@ -78,7 +79,7 @@ class Config:
 
     @property
     def training(self) -> TrainConfig:
-        return TrainConfig(steps=self.steps, batch_size=self.batch_size, lr=self.lr, seed=self.seed)
+        return training(self)
 
 
 SCALES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.0)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 from experiments import style
 from experiments.claims import Claim
 from experiments.curves import frequency_loss
@@ -21,7 +20,9 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import fraction, spread
+from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
+from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, no_grad
 from npgrad.data import Corpus
@@ -66,8 +67,7 @@ class Config:
 
     @property
     def training(self) -> TrainConfig:
-        steps = self.steps * (2 if self.study == "company" else 1)
-        return TrainConfig(steps=steps, batch_size=self.batch_size, lr=self.lr, lr_decay=1.0, seed=self.seed)
+        return training(self, steps=self.steps * (2 if self.study == "company" else 1), lr_decay=1.0)
 
 
 DEEP = ("none", "batch", "layer")
@@ -97,12 +97,8 @@ def run(config: Config, progress: Progress) -> Result:
     model = build(config, corpus, rngs.init, np.dtype(config.dtype))
     held = data.Windows(corpus.val.x[:4_000], corpus.val.y[:4_000])
 
-    def watch(step: int, loss: float) -> bool:
-        progress(step, config.training.steps)
-        return not np.isfinite(loss)
-
     with np.errstate(all="ignore"):  # divergence is one of the things to see
-        losses = fit(model, *corpus.train, config.training, on_step=watch)
+        losses = fit(model, *corpus.train, config.training, on_step=watch(progress, config.training.steps))
         summary = {"loss": evaluate(model, *held), "train_loss": float(losses[-100:].mean()), "steps": len(losses)}
         summary["frequencies"] = frequency_loss(corpus.train.y)
         if config.study == "company":
@@ -113,8 +109,7 @@ def run(config: Config, progress: Progress) -> Result:
 
 
 def build(config: Config, corpus: Corpus, rng: np.random.Generator, dtype: Any) -> Any:
-    return models.build(
-        "deep_mlp",
+    return DeepMLP(
         vocab_size=len(corpus.vocabulary),
         context=3,
         rng=rng,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 from experiments import style
 from experiments.claims import Claim
 from experiments.curves import thinned
@@ -22,7 +21,9 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
+from experiments.training import training
 from experiments.verdict import chosen_elsewhere
+from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import Tensor, data
 from npgrad.functions import cross_entropy
@@ -46,6 +47,9 @@ STARTS = {"small": 0.2, "kaiming": 5 / 3, "large": 10.0}
 START_NAMES = {"small": "too small (gain 0.2)", "kaiming": "Kaiming (gain 5/3)", "large": "too large (gain 10)"}
 BASE = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}
 """The usual learning rates. Momentum 0.9 adds up ten gradients, and so takes a tenth of the rate."""
+STEP: dict[str, dict[str, Any]] = {
+    "sgd": {}, "momentum": {"optimizer": "sgd", "momentum": 0.9}, "adam": {"optimizer": "adam"},
+}  # fmt: skip
 OPTIMISERS = {"sgd": "SGD", "momentum": "momentum", "adam": "Adam"}
 
 
@@ -71,14 +75,8 @@ class Config:
 
     @property
     def training(self) -> TrainConfig:
-        return TrainConfig(
-            steps=self.steps,
-            batch_size=self.batch_size,
-            lr=self.rate * BASE[self.optimizer],
-            optimizer="adam" if self.optimizer == "adam" else "sgd",
-            momentum=0.9 if self.optimizer == "momentum" else 0.0,
-            seed=self.seed,
-        )
+        rate = self.rate * BASE[self.optimizer]
+        return training(self, lr=rate, **STEP[self.optimizer])
 
 
 SWEEP = {"start": tuple(STARTS), "optimizer": tuple(BASE), "rate": (0.3, 1.0, 3.0, 10.0)}
@@ -123,13 +121,18 @@ def run(config: Config, progress: Progress) -> Result:
     )
 
 
-def network(config: Config, characters: int, **changed: Any) -> models.CharacterModel:
-    options = {"norm": config.norm, "depth": config.depth, "hidden": config.hidden, "gain": STARTS[config.start]}
+def network(config: Config, characters: int, **changed: Any) -> DeepMLP:
+    options: dict[str, Any] = {
+        "norm": config.norm,
+        "depth": config.depth,
+        "hidden": config.hidden,
+        "gain": STARTS[config.start],
+    }
     rng = generators(config.seed).init
-    return models.build("deep_mlp", vocab_size=characters, context=3, rng=rng, **(options | changed))
+    return DeepMLP(vocab_size=characters, context=3, rng=rng, **(options | changed))
 
 
-def matrices(model: models.CharacterModel) -> list[Tensor]:
+def matrices(model: DeepMLP) -> list[Tensor]:
     """The embedding and the weights of every linear layer."""
     return [p for p in model.parameters() if p.ndim == 2]
 

@@ -24,11 +24,13 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
+from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
 from models.conv_net import ConvNet
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, nn
 from npgrad.data import Corpus
+from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ class Config:
     @property
     def training(self) -> TrainConfig:
         rate = RATES[self.optimizer] if self.rate is None else self.rate
-        return TrainConfig(steps=self.steps, lr=rate, lr_decay=1.0, optimizer=self.optimizer, seed=self.seed)
+        return training(self, lr=rate, lr_decay=1.0)
 
 
 SWEEP = [
@@ -117,14 +119,10 @@ def run(config: Config, progress: Progress) -> Result:
         progress(1, 1)
         return Result(facts(model, corpus, rngs.sampling))
 
-    def watch(step: int, loss: float) -> bool:
-        progress(step, config.steps)
-        return not np.isfinite(loss)
-
     held = slice(0, 3_000)
     with np.errstate(all="ignore"):  # divergence is one of the things to see
         gradient = gradients(model, corpus)
-        losses = fit(model, *corpus.train, config.training, on_step=watch)
+        losses = fit(model, *corpus.train, config.training, on_step=watch(progress, config.steps))
         loss = evaluate(model, corpus.val.x[held], corpus.val.y[held])
     return Result(
         summary={
@@ -147,10 +145,8 @@ def gradients(model: ConvNet, corpus: Corpus) -> list[float]:
         conv.register_backward_hook(lambda m, dy: found.append(float(np.sqrt((dy.astype(float) ** 2).mean()))))
         for conv in convolutions
     ]
-    before = model.state_dict()
-    cross_entropy(model(corpus.train.x[:128]), corpus.train.y[:128]).backward()
-    model.zero_grad()
-    model.load_state_dict(before)
+    with undisturbed(model, training=True):
+        cross_entropy(model(corpus.train.x[:128]), corpus.train.y[:128]).backward()
     for remove in removers:
         remove()
     return found[::-1]

@@ -22,6 +22,7 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
+from experiments.training import training
 from models.deep_mlp import ACTIVATIONS, GAINS
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
@@ -84,7 +85,7 @@ class Config:
         self.training(self.steps, self.lr)
 
     def training(self, steps: int, lr: float) -> TrainConfig:
-        return TrainConfig(steps=steps, batch_size=self.batch_size, lr=lr, lr_decay=1.0, seed=self.seed)
+        return training(self, steps=steps, lr=lr, lr_decay=1.0)
 
 
 MISHAPS = (0.1, 10.0, 30.0, 60.0, 100.0)

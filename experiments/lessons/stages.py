@@ -21,9 +21,11 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Record, Records
 from experiments.tables import spread
+from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators, sample
 from npgrad import data, no_grad
+from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 
 if TYPE_CHECKING:
@@ -75,14 +77,7 @@ class Config:
 
     @property
     def training(self) -> TrainConfig:
-        return TrainConfig(
-            steps=self.steps,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            lr_decay_at=self.lr_decay_at,
-            lr_decay=self.lr_decay,
-            seed=self.seed,
-        )
+        return training(self)
 
 
 SWEEP = {"stage": tuple(STAGES)}
@@ -103,11 +98,8 @@ def run(config: Config, progress: Progress) -> Result:
         embedding=config.embedding,
         hidden=config.hidden,
     )
-    before = model.state_dict()
-    with no_grad():  # in training mode: the statistics that batch norm collects here are put back
-        first = slice(0, 5_000)
-        initial = cross_entropy(model(corpus.train.x[first]), corpus.train.y[first]).item()
-    model.load_state_dict(before)
+    with undisturbed(model, training=True), no_grad():
+        initial = cross_entropy(model(corpus.train.x[:5_000]), corpus.train.y[:5_000]).item()
 
     losses = fit(model, *corpus.train, config.training, on_step=lambda step, loss: progress(step, config.steps))
     step, loss = thinned(losses)
@@ -213,6 +205,8 @@ def tables(records: Records) -> list[Table]:
         name = STAGES[stage]
         ends.append([name, train, spread(own.values("train_loss"), 4), val, spread(own.values("val_loss"), 4)])
         first = {"original": "27", "output": "3.3"}.get(stage, "–")
+        if records.own_corpus:  # what the lecture measured on its names says nothing of other words
+            ends[-1][1] = ends[-1][3] = first = "–"
         begins.append([name, first, spread(own.values("initial_loss"), 2), spread(own.values("wasted_steps"), 0)])
     steps = records[0].config.steps
     count = max(map(len, stages.values()))
@@ -314,11 +308,10 @@ def final_losses(records: Records) -> tuple[Figure, str]:
         for row, stage in enumerate(stages):
             values = records.values(name, stage=stage)
             hue = style.colour(stage)
-            stated = LECTURE[stage][k]
+            stated = LECTURE[stage][k] if not records.own_corpus else float(values.mean())
             axes.plot([stated, values.mean()], [row, row], color=hue, linewidth=1.4, alpha=0.5)
-            axes.plot(
-                stated, row, "D", markersize=8, markerfacecolor=style.paper(), color=style.colour("stated"), mew=1.8
-            )
+            if not records.own_corpus:
+                axes.plot(stated, row, "D", markersize=8, mfc=style.paper(), color=style.colour("stated"), mew=1.8)
             if len(values) > 1:
                 axes.errorbar(values.mean(), row, xerr=values.std(ddof=1), color=hue, capsize=4, linewidth=1.6)
             axes.plot(values.mean(), row, "o", markersize=9, color=hue)
@@ -328,8 +321,9 @@ def final_losses(records: Records) -> tuple[Figure, str]:
         axes.set_xlabel("loss")
         style.title(axes, kind)
     style.rows(both[0], [STAGES[stage] for stage in stages])
+    lecture = "" if records.own_corpus else "◇ the lecture's, "
     return figure, (
-        "Loss at the end over all training and all validation names: ◇ the lecture's, ● measured here"
+        f"Loss at the end over all training and all validation names: {lecture}● measured here"
         + (", with its standard deviation over seeds." if len(records) > len(stages) else ".")
     )
 

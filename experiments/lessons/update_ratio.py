@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 from experiments import style
 from experiments.claims import OURS, Claim
 from experiments.experiment import Picture, Result, Table
@@ -23,8 +22,9 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Record, Records
 from experiments.tables import spread
+from experiments.training import training
 from experiments.verdict import chosen_elsewhere
-from models.deep_mlp import NORMS
+from models.deep_mlp import NORMS, DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators, make_optimizer
 from npgrad import data, diagnose, nn
 from npgrad.data import Batches
@@ -47,6 +47,9 @@ EXPECTATION = (
 
 # -- configuration -----------------------------------------------------------------------------------------------------
 
+STEP: dict[str, dict[str, Any]] = {
+    "sgd": {}, "momentum": {"optimizer": "sgd", "momentum": 0.9}, "adam": {"optimizer": "adam"},
+}  # fmt: skip
 OPTIMIZERS = {"sgd": "SGD", "momentum": "momentum 0.9", "adam": "Adam"}
 
 
@@ -73,15 +76,7 @@ class Config:
 
     @property
     def training(self) -> TrainConfig:
-        return TrainConfig(
-            steps=self.steps,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            lr_decay=1.0,
-            optimizer="adam" if self.optimizer == "adam" else "sgd",
-            momentum=0.9 if self.optimizer == "momentum" else 0.0,
-            seed=self.seed,
-        )
+        return training(self, lr_decay=1.0, **STEP[self.optimizer])
 
 
 SWEEP = [
@@ -100,8 +95,7 @@ FULL = {"steps": 10_000}
 def run(config: Config, progress: Progress) -> Result:
     corpus = data.load(config.data, config.context)
     rngs = generators(config.seed)
-    model = models.build(
-        "deep_mlp",
+    model = DeepMLP(
         vocab_size=len(corpus.vocabulary),
         context=config.context,
         rng=rngs.init,

@@ -9,13 +9,12 @@ depth. This lesson repeats the three measurements on the lecture's deep network.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 import npgrad
 from experiments import style
 from experiments.claims import Claim
@@ -24,9 +23,12 @@ from experiments.runner import Progress
 from experiments.settings import check
 from experiments.store import Records
 from experiments.tables import spread
+from experiments.training import training
+from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import Tensor, data, nn
 from npgrad.data import Corpus, Indices, Windows
+from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class Config:
 
     @property
     def training(self) -> TrainConfig:
-        return TrainConfig(steps=self.steps, lr=self.lr, lr_decay=1.0, seed=self.seed)
+        return training(self, lr_decay=1.0)
 
 
 SWEEP = [
@@ -113,8 +115,7 @@ class Shift(nn.Module):
 
 def build(config: Config, vocab_size: int, rng: np.random.Generator, noise: np.random.Generator, **options: Any) -> Any:
     norm = "batch" if config.norm == "noisy" else config.norm
-    model: Any = models.build(
-        "deep_mlp",
+    model: Any = DeepMLP(
         vocab_size=vocab_size,
         context=3,
         rng=rng,
@@ -217,7 +218,8 @@ def moments(model: Any, x: Indices) -> np.ndarray:
         for module in model.modules()
         if isinstance(module, nn.Tanh)
     ]
-    undisturbed(model, lambda: model(x))
+    with undisturbed(model, training=True), npgrad.no_grad():
+        model(x)
     for one in remove:
         one()
     return np.concatenate([np.stack([h.mean(axis=0), h.std(axis=0)]) for h in seen], axis=1)
@@ -230,15 +232,6 @@ def drift(now: np.ndarray, then: np.ndarray) -> float:
 def spread_of(found: np.ndarray) -> float:
     """Root mean square of the activations."""
     return float(np.sqrt((found**2).sum(axis=0).mean()))
-
-
-def undisturbed(model: Any, call: Callable[[], object]) -> None:
-    """Run something in training mode that leaves the running statistics as they are."""
-    buffers = [(array, array.copy()) for array in model.buffers()]
-    with npgrad.no_grad():
-        call()
-    for array, kept in buffers:
-        array[...] = kept
 
 
 def along(model: Any, probe: Windows, config: Config) -> dict[str, float]:

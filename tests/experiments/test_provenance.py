@@ -101,6 +101,7 @@ ALL = {"tanh", "relu", "stages"}
         ("experiments/lessons/stages.py", "def plot(", "def plot_again(): pass\n\n\ndef plot(", set()),
         ("experiments/lessons/stages.py", "QUESTION = (", "QUESTION = ('Or: '", set()),
         ("experiments/style.py", "def colour(name", "def colour(other", set()),
+        ("models/conv_net.py", "class ConvNet(", "class ConvNet(object, ", set()),
         ("npgrad/check/gradcheck.py", "def gradcheck(", "def check_again(): pass\n\n\ndef gradcheck(", set()),
     ],
 )

@@ -128,6 +128,18 @@ def test_a_quick_look_is_marked(lesson: Experiment, tmp_path: Path) -> None:
     assert "<b>quick looks</b>" in text
 
 
+def test_what_is_said_of_the_names_is_not_held_against_other_words(
+    directory: Path, reload: Callable[[], Experiment], tmp_path: Path
+) -> None:
+    path, words = directory / "fake.py", tmp_path / "words.txt"
+    words.write_text("emma\nolivia\n", encoding="utf-8")
+    field = f'    data: str = "{words}"\n    seed: int = 0'
+    path.write_text(path.read_text(encoding="utf-8").replace("    seed: int = 0", field), encoding="utf-8")
+    text = made(reload(), Store(tmp_path / "results"))
+    assert "Run on another list of words" in text and "not applicable: it is about another list of words" in text
+    assert "✗ not reproduced" not in text.partition("<main>")[2]
+
+
 def test_plain_tables() -> None:
     table = Table("Title", ["name", "x"], [["a", "1.5"], ["long name", "−22"]], "A note.")
     assert plain(table).splitlines() == [
