@@ -358,7 +358,7 @@ CLAIMS = [
     Claim("dead-at-once", "They are dead right after that step.",
           source=(1, 2, 3), quantity="dead_at_once/relu 60", low=20, nothing=0.0, format=".0f", unit=" of 200",
           says="overshot and caused it to always return 0", part_of="large-step-kills", why="A tenth of the units.",
-          note="They die in the ordinary steps after it, of the gradients that the blown-up last layer sends."),
+          note="They die in the ordinary steps after it."),
     Claim("dead-gradient", "A dead ReLU gets no gradient at all: the largest gradient of any of its weights.",
           source=(1, 3, 4), quantity="dead_gradient/relu 60", high=0.0, kind="identity", format=".0f"),
     Claim("never-recovers", "A dead ReLU never recovers: of those that died after the step at 60, alive in the end.",
@@ -564,7 +564,7 @@ def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
     style.title(right, "Loss in the end")
     return figure, (
         "One step at a rate far too high, then ordinary training. Left: units saturated for every example. They do not "
-        "die in that step, but in the ordinary ones after it, of the gradients that the blown-up last layer sends. "
+        "die in that step, but in the ordinary ones after it. "
         "Right, in the same colours: what it costs in validation loss; a line that ends early diverged."
     )
 

@@ -262,7 +262,7 @@ CLAIMS = [
           source=(1, 3, 4), quantity="true_to_formula/sgd 0.1", low=0.999, high=1.001, kind="identity", format=".4g",
           unit=" ×"),
     *(
-        Claim(f"formula-{kind}", f"Of {OPTIMIZERS[kind]} the formula of the documents is not the update: what was "
+        Claim(f"{kind}-differs", f"Of {OPTIMIZERS[kind]} the formula of the documents is not the update: what was "
                                   "done, "
               "over learning rate times gradient.",
               source=OURS, quantity=f"true_to_formula/{kind} {lr}", ratio=True, low=2.0, format=".3g", unit=" ×",
