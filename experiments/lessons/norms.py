@@ -299,7 +299,7 @@ def lines(axes: Axes, points: dict[str, list[tuple[float, float]]], ceiling: flo
         x, y = (np.array(v, dtype=float) for v in zip(*sorted(found), strict=True))
         style.capped(axes, x, y, style.colour(norm), ceiling)
         ends.append((x[-1], min(np.nan_to_num(y[-1], nan=np.inf), ceiling), NORMS[norm], style.colour(norm)))
-    style.reach(axes, 2.35, ceiling, capped=True)
+    style.reach(axes, 2.35, ceiling + 0.05, capped=True)  # room for names beside the marks
     style.label_ends(axes, ends)
 
 

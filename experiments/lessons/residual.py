@@ -332,13 +332,16 @@ def table_picture(records: Records) -> tuple[Figure, str]:
         shown = [v for v in means.values() if v < high]
         if shown:
             axes.plot([min(shown), max(shown)], [row, row], color=style.muted(), linewidth=1.2, zorder=1)
+        beyond = 0
         for init, value in means.items():
             mark, hue = MARKS[init]
             if value < high:
                 axes.plot(max(value, low), row, mark, color=style.colour(hue), markersize=9)
             else:
-                text = f"{value:,.0f}" if np.isfinite(value) else "diverged"
-                style.note(axes, text, (high, row), color=style.colour(hue), ha="right", va="center")
+                text = (f"{value:.1f}" if value < 10 else f"{value:,.0f}") if np.isfinite(value) else "diverged"
+                place = {"ha": "right", "va": "center", "fontsize": 11}
+                style.note(axes, text, (high, row), (-78 * beyond, 0), color=style.colour(hue), **place)
+                beyond += 1
     style.rows(axes, [name for name, _ in rows], room=1.2)
     axes.set_xlim(low, high)
     axes.set_xlabel("validation loss")

@@ -550,7 +550,6 @@ def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
     left.set_ylim(-0.03 * max(most, 10), 1.05 * max(most, 10))
     left.set_xlabel(f"steps after one at rate {worst:g}")
     style.title(left, "Dead units")
-    style.label_ends(left, ends)
     top = 0.0
     for kind, points in kinds.items():
         points.sort()
@@ -562,6 +561,7 @@ def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
     style.reach(right, 2, max(1.1 * top, 3.3))
     right.set_xlabel("rate of the one step")
     style.title(right, "Loss in the end")
+    style.label_ends(left, ends)
     return figure, (
         "One step at a rate far too high, then ordinary training. Left: units saturated for every example. They do not "
         "die in that step, but in the ordinary ones after it. "

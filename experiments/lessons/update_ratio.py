@@ -380,7 +380,7 @@ def rates_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
 
 def search_picture(records: Records, groups: dict[str, Records]) -> tuple[Figure, str]:
     figure, axes = style.figure(height=4.0)
-    ends, top = [], []
+    lines, top = [], []
     for kind, own in groups.items():
         points = []
         for some in own.by("lr").values():
@@ -393,25 +393,17 @@ def search_picture(records: Records, groups: dict[str, Records]) -> tuple[Figure
             continue
         x, y = np.array(points).T
         hue = style.colour(HUES.get(kind, "grey"))
-        axes.plot(x, y, "o-", color=hue, markersize=6, linewidth=1.8)
+        lines += axes.plot(x, y, "o-", color=hue, markersize=6, linewidth=1.8, label=SHOWN.get(kind, kind))
         best = int(np.argmin(y))
         axes.plot(x[best], y[best], "o", markersize=14, markerfacecolor="none", markeredgecolor=hue, mew=1.8)
-        ends.append((SHOWN.get(kind, kind), hue, x, y))
         top.append(y)
     if top:
         low, high = min(y.min() for y in top), max(y.max() for y in top)
         style.reach(axes, low - 0.06, min(high, low + 1.1) + 0.06)
-        # Names where the curves are furthest apart: at their slow ends.
-        for text, hue, x, y in ends:
-            inside = int(np.flatnonzero(y <= low + 1.1)[0]) if (y <= low + 1.1).any() else 0
-            below = text == SHOWN["adam"]  # beside it ends the curve of momentum
-            shift, side = ((-2, -9), "top") if below else ((-8, 0), "center")
-            style.note(axes, text, (x[inside], y[inside]), shift, ha="right", va=side, color=hue, fontsize=12)
-        left = min(x.min() for _, _, x, _ in ends)
-        axes.set_xlim(left - 1.6, max(x.max() for _, _, x, _ in ends) + 0.3)
     style.guide(axes, -3.0, "a thousandth", vertical=True, at=1.0)
     axes.set_xlabel("log10 of update : data, median of the layers")
     style.title(axes, f"Validation loss after {records[0].config.steps:,} steps")
+    style.legend_above(figure, lines, [str(line.get_label()) for line in lines], 4)
     return figure, (
         "Each dot is a training run at one learning rate, small rates on the left; rings mark the best. The rule of "
         "thumb puts them on the dashed line."

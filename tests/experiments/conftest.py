@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from experiments.experiment import Experiment, load
 
@@ -155,6 +157,21 @@ def cut_off(figure: Figure) -> list[tuple[str, float, float]]:
                 if np.isfinite([x, y]).all() and not inside and x not in edge:
                     found.append((axes.get_title(loc="left"), x, y))
     return found
+
+
+def on_one_another(figure: Figure) -> list[tuple[str, str]]:
+    """Pairs of remarks, names and titles whose boxes overlap by more than the space around letters."""
+    figure.draw_without_rendering()
+    texts = [*figure.texts]
+    for axes in figure.axes:
+        texts += [*axes.texts, axes.title, axes._left_title, axes._right_title]
+    texts = [t for t in texts if t.get_visible() and t.get_text().strip()]
+    boxes = [(t.get_text(), Text.get_window_extent(t)) for t in texts]  # of the words, without leaders
+    return [
+        (a, b)
+        for (a, x), (b, y) in itertools.combinations(boxes, 2)
+        if min(x.x1, y.x1) - max(x.x0, y.x0) > 4 and min(x.y1, y.y1) - max(x.y0, y.y0) > 4
+    ]
 
 
 @contextlib.contextmanager

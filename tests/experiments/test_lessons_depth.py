@@ -20,7 +20,7 @@ from experiments.store import Store
 from models.deep_mlp import DeepMLP
 from models.mlp import MLP
 from npgrad import data
-from tests.experiments.conftest import cut_off, threads
+from tests.experiments.conftest import cut_off, on_one_another, threads
 
 TINY = {
     "deep_bn": {"steps": "4", "stack_steps": "3", "hidden": "5", "stack": "7"},
@@ -59,6 +59,7 @@ def small(name: str, words: Path, tmp_path: Path, changes: dict[str, str], seeds
             assert picture.caption
             picture.figure.draw_without_rendering()
             assert not cut_off(picture.figure), picture.name
+            assert not on_one_another(picture.figure), picture.name
     return reading
 
 

@@ -22,7 +22,7 @@ from models.deep_mlp import DeepMLP
 from npgrad import Tensor, data, nn
 from npgrad.diagnose import fixed_point, moments
 from npgrad.functions import cross_entropy
-from tests.experiments.conftest import cut_off, threads
+from tests.experiments.conftest import cut_off, on_one_another, threads
 
 TINY = {
     "gains": {"steps": "4", "draws": "2", "hidden": "6"},
@@ -67,6 +67,7 @@ def test_a_lesson_runs_judges_and_draws(name: str, words: Path, tmp_path: Path) 
             assert picture.caption
             picture.figure.draw_without_rendering()
             assert not cut_off(picture.figure), picture.name
+            assert not on_one_another(picture.figure), picture.name
     assert len(pictures) >= 3
 
 
@@ -89,6 +90,7 @@ def test_a_part_of_the_sweep_is_enough_to_draw(name: str, words: Path, tmp_path:
     for picture in lesson.plot(store.records(lesson)):
         picture.figure.draw_without_rendering()
         assert not cut_off(picture.figure), picture.name
+        assert not on_one_another(picture.figure), picture.name
 
 
 # -- what is exact -----------------------------------------------------------------------------------------------------

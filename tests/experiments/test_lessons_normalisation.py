@@ -23,7 +23,7 @@ from experiments.store import Store
 from models.conv_net import ConvNet
 from npgrad import Tensor, data, nn
 from npgrad.functions import cross_entropy
-from tests.experiments.conftest import cut_off, threads
+from tests.experiments.conftest import cut_off, on_one_another, threads
 
 # Parts of the sweeps that still feed every claim and every picture.
 TINY = {
@@ -67,6 +67,7 @@ def test_a_lesson_runs_judges_and_draws(name: str, words: Path, tmp_path: Path) 
             assert picture.caption
             picture.figure.draw_without_rendering()
             assert not cut_off(picture.figure), picture.name
+            assert not on_one_another(picture.figure), picture.name
     assert len(pictures) >= 2
 
 
@@ -86,6 +87,7 @@ def test_a_part_of_the_sweep_is_enough_to_draw(name: str, part: dict[str, str], 
     for picture in lesson.plot(store.records(lesson)):
         picture.figure.draw_without_rendering()
         assert not cut_off(picture.figure), picture.name
+        assert not on_one_another(picture.figure), picture.name
 
 
 @pytest.mark.parametrize(
