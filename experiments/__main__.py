@@ -22,7 +22,8 @@ from experiments.tables import MARKS, plain, scoreboard, tally, verdicts
 EXAMPLES = """\
 examples:
   python -m experiments run stages --quick        a first look, within a minute
-  python -m experiments run stages                at the lecture's length
+  python -m experiments run stages                three seeds, a few minutes
+  python -m experiments run stages --full         at the lecture's length
   python -m experiments run stages --set lr=0.2   change one thing
   python -m experiments run stages --set stage=kaiming,batchnorm --seeds 3
   python -m experiments run --all                 every lesson not done yet
