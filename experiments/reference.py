@@ -27,6 +27,8 @@ __all__ = ["REFERENCE", "compare", "export", "judged", "write_verdicts"]
 
 REFERENCE = ROOT / "experiments" / "reference"
 WIDTH = 120
+README_FIGURE = "stages-losses-dark.svg"
+"""The one picture of which the dark version is kept too: the README shows it."""
 NEAR = 3.0
 """Two measurements agree that differ by at most so many standard deviations, or are written alike."""
 
@@ -63,8 +65,9 @@ def export(store: Store, known: Mapping[str, Experiment], directory: Path) -> No
     store.make(figures)
     for lesson in lessons:
         for picture in sorted((store.lesson(lesson.name) / "figures").glob("*.svg")):
-            if not picture.stem.endswith("-dark"):
-                shutil.copyfile(picture, figures / f"{lesson.name}-{picture.name}")
+            name = f"{lesson.name}-{picture.name}"
+            if not picture.stem.endswith("-dark") or name == README_FIGURE:
+                shutil.copyfile(picture, figures / name)
     every = [record for stored in records.values() for record in stored]
     commands = [plans[lesson.name]["command"] for lesson in lessons]
     alike = {command.replace(f" {lesson.name}", " --all", 1) for command, lesson in zip(commands, lessons, strict=True)}
