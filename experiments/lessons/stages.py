@@ -159,8 +159,7 @@ def record_claims() -> list[Claim]:
 CLAIMS = [
     Claim("initial-original", "The untouched network begins at a loss of about 27: confidently wrong.",
           source=(1, 2, 3, 4), quantity="initial_loss/original", low=26.0, high=28.0, nothing=math.log(27),
-          format=".2f", says="27", corpus=True, why="27 as printed, to the nearest whole number either way.",
-          note="The mean over first weights is 25; the lecture drew one of the higher ones."),
+          format=".2f", says="27", corpus=True, why="27 as printed, within one."),
     Claim("uniform", "Equal probabilities for all 27 characters cost ln 27.",
           source=(1, 3, 4), quantity="uniform_loss", low=3.29, high=3.30, kind="identity", format=".4f", says="3.29",
           corpus=True),
