@@ -27,7 +27,7 @@ examples:
   python -m benchmarks --list              the workloads and the peers
   python -m benchmarks --quick lecture     a first look, in under a minute
   python -m benchmarks lecture deep node   three workloads at full length
-  python -m benchmarks lecture --peers npgrad_replay,jax_jit
+  python -m benchmarks lecture --peers npgrad_compiled,jax_jit
   python -m benchmarks                     everything: half an hour, and leave
                                            the machine alone meanwhile
 
@@ -171,8 +171,8 @@ def finish(results: Results, out: Path, seconds: float) -> None:
     results.goals = [verdict._asdict() for verdict in verdicts]
     results.settings["seconds"] = round(seconds, 1)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results.as_dict(), indent=1) + "\n")
-    (out / "table.md").write_text(tables.document(results, verdicts, markdown=True))
+    (out / "results.json").write_text(json.dumps(results.as_dict(), indent=1) + "\n", encoding="utf-8")
+    (out / "table.md").write_text(tables.document(results, verdicts, markdown=True), encoding="utf-8")
     print(tables.document(results, verdicts, markdown=False))
     written = ["results.json", "table.md"]
     if find_spec("matplotlib") is None:
@@ -185,6 +185,9 @@ def finish(results: Results, out: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
+    # A pipe of an old Windows or of LC_ALL=C may have no signs for what is printed.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = main()
     except BrokenPipeError:  # | head

@@ -1,19 +1,20 @@
-"""python -m benchmarks.anatomy: where the time of one training step goes, function by function.
+"""python -m benchmarks.anatomy: where the time of one training step goes, line by line of its compiled program.
 
-A replayed step is taken apart while it runs: each Function's `forward` and `backward` is timed in its place, with the
-caches as the step leaves them. What is left over is Python: calling the layers, deciding that every operation is still
-the one recorded, leading gradients from node to node. The functions and the optimiser together are a bound: no way of
-leading them, however clever, makes the step faster than that.
+The program runs with a clock between its lines, so that each is timed in its place, with the caches as the lines before
+it leave them, on what they computed. A line counts for the user's line of code that it belongs to. Their sum stands
+beside the time of the undisturbed step, which also pays for the call and the loop around it.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
-from time import perf_counter
-from typing import Any
+from itertools import pairwise
+from time import perf_counter_ns
+from typing import Any, NamedTuple
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # before NumPy starts its threads
     os.environ.setdefault(_name, "1")
@@ -28,7 +29,6 @@ from benchmarks.numpy_by_hand.preallocated_deep import PreallocatedDeep  # noqa:
 from benchmarks.peers.npgrad_eager import build, train  # noqa: E402
 from benchmarks.problem import VOCABULARY, Array, Problem, network  # noqa: E402
 from npgrad import functions as F  # noqa: E402
-from npgrad.function import Function  # noqa: E402
 from npgrad.optim import SGD  # noqa: E402
 
 BATCH = 32
@@ -37,6 +37,16 @@ BY_HAND: dict[str, tuple[Any, Any]] = {
     "lecture": (PlainMLP, PreallocatedMLP),
     "deep": (PlainDeep, PreallocatedDeep),
 }
+BEFORE, AFTER = "is it still the same step?", "gradients and result"
+"""The sections of the lines that belong to no line of the user's: those before and those after the step itself."""
+
+
+class Line(NamedTuple):
+    """A line of the program; a loop over tiles with the lines inside it is timed as one."""
+
+    section: str
+    text: str
+    microseconds: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,26 +64,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def report(net: str, steps: int) -> list[str]:
     """The lines of the table, in microseconds; the least of all steps, since everything else only adds to a time."""
-    parts, whole = anatomy(net, steps)
-    functions = sum(parts.values())
-    left = parts.pop("optimiser")
-    lines = [f"One replayed step of the {net} network, batch {BATCH}, hidden {HIDDEN[net]}, float32, one core: µs", ""]
-    lines.append(f"{'':16}{'forward':>9}{'backward':>9}")
-    for name in sorted({name for name, _ in parts}, key=lambda name: -parts[name, "forward"] - parts[name, "backward"]):
-        lines.append(f"{name:16}{parts[name, 'forward']:9.1f}{parts[name, 'backward']:9.1f}")
-    lines += [
-        f"{'all functions':16}{functions - left:18.1f}",
-        f"{'optimiser':16}{left:18.1f}",
-        f"{'bound':16}{functions:18.1f}   functions and optimiser, led by nobody",
-        f"{'guidance':16}{whole - functions:18.1f}   Python around them",
-        f"{'replayed step':16}{whole:18.1f}",
-        "",
-        "The same step, without being watched:",
-    ]
+    parts = anatomy(net, steps)
+    total = sum(line.microseconds for line in parts)
+    out = [f"The program of one step of the {net} network, batch {BATCH}, hidden {HIDDEN[net]}, float32, one core: µs"]
+    for section in dict.fromkeys(line.section for line in parts):
+        inside = [line for line in parts if line.section == section]
+        spent = sum(line.microseconds for line in inside)
+        out += ["", f"{spent:8.1f}  {spent / total:4.0%}  {section}"]
+        for line in inside:
+            first, *loop = line.text.splitlines()
+            out.append(f"{line.microseconds:8.2f}        {fitting(first)}")
+            out += [f"{'':16}{fitting(text)}" for text in loop]
     times = peers(net, steps)
     hand = times["NumPy by hand, every buffer preallocated"]
-    lines += [f"{name:42}{value:8.1f}   {value / hand:.2f} ×" for name, value in times.items()]
-    return lines
+    out += ["", f"{total:8.1f}  all lines", f"{times['npgrad, compiled']:8.1f}  the step", ""]
+    out += [f"{value:8.1f}  {value / hand:4.2f} ×  {name}" for name, value in times.items()]
+    return out
+
+
+def shortened(line: str) -> str:
+    return re.sub(r"(?<=\S)\s{2,}#", "  #", line)
+
+
+def fitting(text: str, columns: int = 84) -> str:
+    return text if len(text) <= columns else text[: columns - 2] + " …"
 
 
 def draw(net: str, steps: int = 64) -> tuple[Array, Array]:
@@ -87,63 +101,61 @@ def problem(net: str) -> Problem:
     return Problem(parameters, layers, [()], options)
 
 
-def anatomy(net: str, steps: int) -> tuple[dict[Any, float], float]:
-    """The time of each function's forward and backward and of the optimiser, and that of the whole step, in µs."""
+def anatomy(net: str, steps: int) -> list[Line]:
+    """The lines of the step's program in their order, each with its least time over so many steps."""
     model = build(problem(net))
     optimizer = SGD(model.parameters(), lr=0.1)
-    made: list[Function] = []
-    times: dict[Any, list[float]] = {"optimiser": []}
 
-    @npgrad.replay
+    @npgrad.compile(warm_up=0)
     def step(x: Array, y: Array) -> npgrad.Tensor:
         loss = F.cross_entropy(model(x), y)
-        if not made:
-            assert loss._node is not None
-            made.append(loss._node)
         optimizer.zero_grad()
         loss.backward()
-        begun = perf_counter()
         optimizer.step()
-        times["optimiser"].append(perf_counter() - begun)
         return loss
 
     xs, ys = draw(net)
     step(xs[0], ys[0])
-    nodes = made[:1]
-    for node in nodes:  # the list grows while it is gone through
-        nodes.extend(parent for parent in node.parents() if parent not in nodes)
-    for number, node in enumerate(nodes):
-        for method in ("forward", "backward"):
-            times[number, method] = spent = []
-            setattr(node, method, timed(getattr(node, method), spent))
-    nothing: list[float] = []
-    empty = timed(lambda: None, nothing)
-    whole = []
+    program = step._state.program
+    assert program is not None
+    ticks: list[tuple[int, ...]] = []
+    watched, lines = clocked(program.source)
+    namespace = {**program.writer.namespace, "clock": perf_counter_ns, "ticks": ticks.append}
+    exec(compile(watched, f"<{net} step with clocks>", "exec"), namespace)
     for k in range(steps):
-        begun = perf_counter()
-        step(xs[k % len(xs)], ys[k % len(ys)])
-        whole.append(perf_counter() - begun)
-    watching = float("inf")
-    for _ in range(100):
-        begun = perf_counter()
-        for _ in range(10):
-            empty()
-        watching = min(watching, (perf_counter() - begun) / 10)
-    parts: dict[Any, float] = {"optimiser": min(times.pop("optimiser")) * 1e6}
-    for (number, method), spent in times.items():
-        key = type(nodes[number]).__name__, method
-        parts[key] = parts.get(key, 0.0) + (min(spent) - min(nothing)) * 1e6
-    return parts, (min(whole) - watching * len(times)) * 1e6
+        namespace["step"](xs[k % len(xs)], ys[k % len(ys)])
+    begun = [perf_counter_ns() for _ in range(1000)]
+    reading = min(b - a for a, b in pairwise(begun))
+    least = np.diff(np.array(ticks), axis=1).min(axis=0) - reading
+    return [Line(section, text, max(float(ns), 0.0) / 1000) for (section, text), ns in zip(lines, least, strict=True)]
 
 
-def timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
-    def watched(*inputs: Any, **options: Any) -> Any:
-        begun = perf_counter()
-        result = function(*inputs, **options)
-        spent.append(perf_counter() - begun)
-        return result
-
-    return watched
+def clocked(source: str) -> tuple[str, list[tuple[str, str]]]:
+    """A program that reads the clock between its lines and gives all readings to `ticks`; and its lines by section."""
+    head, *body = source.rstrip().splitlines()
+    out: list[str] = [head]
+    lines: list[tuple[str, str]] = []
+    section, loop = BEFORE, 0
+    for before, line in zip(["", *body], body, strict=False):
+        text, indent = line.strip(), len(line) - len(line.lstrip())
+        if loop and text and indent > loop:
+            out.append(line)
+            lines[-1] = (section, f"{lines[-1][1]}\n{shortened(line[loop:])}")
+            continue
+        loop = indent if text.startswith("for ") else 0
+        if text.startswith("# "):
+            section = text[2:]
+        elif text.startswith("with "):
+            out.append(line)
+        elif text:
+            if not before.strip() and section != BEFORE:  # an empty line and no heading
+                section = AFTER
+            out.append(f"{' ' * indent}_{len(lines)} = clock()")
+            out.append(line.replace("return ", "result_ = ", 1) if text.startswith("return ") else line)
+            lines.append((section, shortened(text)))
+    readings = ", ".join(f"_{k}" for k in range(len(lines)))
+    out += [f"    ticks(({readings}, clock()))", "    return result_"]
+    return "\n".join(out) + "\n", lines
 
 
 def peers(net: str, steps: int) -> dict[str, float]:
@@ -152,7 +164,7 @@ def peers(net: str, steps: int) -> dict[str, float]:
     plain, preallocated = BY_HAND[net]
     running: dict[str, Callable[[Array, Array], Any]] = {
         "npgrad": train(problem(net)),
-        "npgrad, replayed": train(problem(net), npgrad.replay),
+        "npgrad, compiled": train(problem(net), npgrad.compile),
         "NumPy by hand, plain": plain(parameters).step,
         "NumPy by hand, every buffer preallocated": preallocated(parameters, BATCH).step,
     }
@@ -162,11 +174,11 @@ def peers(net: str, steps: int) -> dict[str, float]:
         for name, step in running.items():
             for k in range(50):
                 x, y = xs[(turn + k) % len(xs)], ys[(turn + k) % len(ys)]
-                begun = perf_counter()
+                begun = perf_counter_ns()
                 step(x, y)
-                taken = perf_counter() - begun
+                taken = perf_counter_ns() - begun
                 if k >= 3:  # the caches are another's before
-                    least[name] = min(least[name], taken * 1e6)
+                    least[name] = min(least[name], taken / 1000)
     return least
 
 

@@ -66,22 +66,55 @@ def compared(
 
 
 def steps(results: Results) -> Iterator[Verdict]:
-    yield from compared(results, "lecture", "lecture step, eager", [
-        ("npgrad_eager", "numpy_plain", 1.0, "NumPy by hand, plain"),
+    for name, limit in (("lecture", 0.95), ("deep", 0.9)):
+        yield from compared(results, name, f"{name} step, eager", [
+            ("npgrad_eager", "numpy_plain", 1.35, "NumPy by hand, plain"),
+        ])  # fmt: skip
+        yield from compared(results, name, f"{name} step, compiled", [
+            ("npgrad_compiled", "numpy_preallocated", limit, "NumPy by hand, preallocated"),
+            ("npgrad_compiled", "jax_jit", 1.0, "JAX jit of the whole step, losses not read"),
+            ("npgrad_compiled", "jax_jit_read", 0.75, "JAX jit of the whole step, losses read"),
+            ("npgrad_compiled", "torch_eager", 0.2, "PyTorch as the lecture"),
+        ])  # fmt: skip
+    yield from compared(results, "lecture-two-cores", "lecture step, compiled", [
+        ("npgrad_compiled", "jax_jit", 1.05, "JAX jit, two cores"),
     ])  # fmt: skip
-    yield from compared(results, "lecture", "lecture step, replay", [
-        ("npgrad_replay", "torch_eager", 0.21, "PyTorch as the lecture"),
-        ("npgrad_replay", "jax_jit", 0.85, "JAX jit, one core"),
-        ("npgrad_replay", "numpy_preallocated", 1.0, "NumPy preallocated"),
-    ])  # fmt: skip
-    yield from compared(results, "lecture-two-cores", "lecture step, replay", [
-        ("npgrad_replay", "jax_jit", 1.05, "JAX jit, two cores"),
-    ])  # fmt: skip
-    yield from compared(results, "deep", "deep step, replay", [
-        ("npgrad_replay", "torch_eager", 0.28, "PyTorch as the lecture"),
-        ("npgrad_replay", "jax_jit", 0.9, "JAX jit, one core"),
-        ("npgrad_replay", "numpy_preallocated", 1.05, "NumPy preallocated"),
-    ])  # fmt: skip
+
+
+LARGE = {"softmax": 1.3, "layer_norm": 1.8, "group_norm": 2.0, "gelu": 1.8, "conv2d": 1.2}
+
+
+def large(results: Results) -> Iterator[Verdict]:
+    if "large" in results.workloads:
+        for at in results.workloads["large"].points:
+
+            def measure(at: PointResult = at) -> tuple[float, str]:
+                value = ratio(results, at, "npgrad_compiled", "torch_eager")
+                return value, f"{value:.3g} ×"
+
+            limit = LARGE[at.label]
+            yield at_most(limit, f"{at.label} at 4096 × 1024, compiled: ≤ {limit:g} × PyTorch, one thread", measure)
+
+
+def programs(results: Results) -> Iterator[Verdict]:
+    if "program" in results.workloads:
+
+        def written() -> tuple[float, str]:
+            measured = point(results, "program").peers["npgrad_compiled"]
+            if measured.status != "ok":
+                raise Unmeasured(f"npgrad_compiled {measured.status}: {measured.why}")
+            value = measured.spread(results.clock)[0] * 1e3
+            return value, f"{value:.1f} ms"
+
+        yield at_most(50.0, "writing the program of the lecture's step: ≤ 50 ms", written)
+    if "instruments" in results.workloads:
+
+        def watching() -> tuple[float, str]:
+            at = results.workloads["instruments"].points[-1]
+            value = ratio(results, at, "npgrad_compiled", "npgrad_unwatched")
+            return value, f"{value:.3g} ×"
+
+        yield at_most(1.1, "a Monitor at every=100, compiled: ≤ 1.1 × the step unwatched", watching)
 
 
 def grids(results: Results) -> Iterator[Verdict]:
@@ -96,7 +129,7 @@ def grids(results: Results) -> Iterator[Verdict]:
             text = f"worst {worst[0]:.2f} × at {worst[1]}"
             return worst[0], text + (f"; of fused PyTorch {fused[0]:.2f} × at {fused[1]}" if fused[0] else "")
 
-        for peer in ("npgrad_replay", "npgrad_eager"):
+        for peer in ("npgrad_compiled", "npgrad_eager"):
             mode = peer.removeprefix("npgrad_")
             yield at_most(0.9, f"{what}, {mode}: every point ≤ 0.9 × PyTorch eager", lambda p=peer, m=measure: m(p))
 
@@ -106,11 +139,11 @@ def memory(results: Results) -> Iterator[Verdict]:
         for at in results.workloads["memory"].points:
 
             def measure(at: PointResult = at) -> tuple[float, str]:
-                value = ratio(results, at, "npgrad_replay", "torch_eager")
-                ours, theirs = (at.peers[peer].spread("wall")[0] for peer in ("npgrad_replay", "torch_eager"))
+                value = ratio(results, at, "npgrad_compiled", "torch_eager")
+                ours, theirs = (at.peers[peer].spread("wall")[0] for peer in ("npgrad_compiled", "torch_eager"))
                 return value, f"{ours / 1e6:,.1f} MB of {theirs / 1e6:,.1f} MB ({value:.2f} ×)"
 
-            yield at_most(1.0, f"peak memory of a step, replay, {at.label}: ≤ 1 × PyTorch eager", measure)
+            yield at_most(1.0, f"peak memory of a step, compiled, {at.label}: ≤ 1 × PyTorch eager", measure)
     for name in ("lecture", "deep", "grid"):
         if name not in results.workloads:
             continue
@@ -118,20 +151,20 @@ def memory(results: Results) -> Iterator[Verdict]:
         def faults(name: str = name) -> tuple[float, str]:
             counted = []
             for at in results.workloads[name].points:
-                measured = at.peers["npgrad_replay"]
+                measured = at.peers["npgrad_compiled"]
                 if measured.status != "ok" or not measured.faults:
-                    raise Unmeasured(f"npgrad_replay {measured.status} {measured.why}".strip())
+                    raise Unmeasured(f"npgrad_compiled {measured.status} {measured.why}".strip())
                 middle = sorted(measured.faults)[len(measured.faults) // 2]
                 counted.append((middle, at.label))
             worst = max(counted)
             return worst[0], f"{worst[0]:.2g}" + (f", most at {worst[1]}" if len(counted) > 1 else "")
 
-        yield at_most(1.0, f"page faults per step, replay, {name}: near zero (≤ 1)", faults)
+        yield at_most(1.0, f"page faults per step, compiled, {name}: near zero (≤ 1)", faults)
 
 
 def nodes(results: Results) -> Iterator[Verdict]:
     if "node" in results.workloads:
-        for peer in ("npgrad_eager", "npgrad_replay"):
+        for peer, limit in (("npgrad_eager", 1.5), ("npgrad_compiled", 0.3)):
 
             def measure(peer: str = peer) -> tuple[float, str]:
                 found = []
@@ -148,7 +181,7 @@ def nodes(results: Results) -> Iterator[Verdict]:
                 return worst[0], f"{worst[0]:.2f} µs ({', '.join(f'{label} {value:.2f}' for value, label in found)})"
 
             mode = peer.removeprefix("npgrad_")
-            yield at_most(1.5, f"one elementwise node, {mode}: ≤ 1.5 µs beyond NumPy", measure)
+            yield at_most(limit, f"one elementwise node, {mode}: ≤ {limit:g} µs beyond NumPy", measure)
     yield from compared(results, "chain", "chain, eager", [
         ("npgrad_eager", "torch_eager", 1.0, "PyTorch"),
     ])  # fmt: skip
@@ -194,4 +227,4 @@ def others(results: Results) -> Iterator[Verdict]:
         yield at_most(15.0, "import npgrad: ≤ 15 ms over import numpy", beyond)
 
 
-CHECKS = (steps, grids, memory, nodes, others)
+CHECKS = (steps, large, programs, grids, memory, nodes, others)

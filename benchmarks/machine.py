@@ -36,7 +36,7 @@ def describe() -> dict[str, Any]:
         "blas": blas["Build Dependencies"]["blas"]["name"],
         "versions": versions,
         "core_used": cores(1)[0],
-        "load": round(os.getloadavg()[0], 2),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else "unknown",
         "date": time.strftime("%Y-%m-%d %H:%M"),
     }
 
@@ -54,7 +54,7 @@ def lines(machine: dict[str, Any]) -> list[str]:
 
 def field(path: str, name: str) -> str | None:
     try:
-        for line in Path(path).read_text().splitlines():
+        for line in Path(path).read_text(encoding="utf-8").splitlines():
             key, _, value = line.partition(":")
             if key.strip() == name:
                 return value.strip()

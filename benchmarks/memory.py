@@ -11,12 +11,13 @@ from benchmarks.workloads import Workload
 
 __all__ = ["peaks"]
 
-STEPS = 3
+STEPS = 8
+"""Enough for a step to be compiled and to run as a program."""
 REPEATS = 3
 
 
 def peaks(workload: Workload, settings: Settings, data: Path, report: Report) -> list[PointResult]:
-    """What setting up and three steps add to the resident memory of the process, at its highest."""
+    """What setting up and so many steps add to the resident memory of the process, at its highest."""
     small = {"net": "lecture", "batch": 2, "hidden": 2, "batch_norm": True}
     results = []
     for point in workload.points(settings.quick):

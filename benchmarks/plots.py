@@ -13,13 +13,13 @@ from experiments import style
 
 __all__ = ["draw"]
 
-SHORT = {"npgrad_replay": "npgrad", "jax_jit": "JAX", "torch_fused": "fused PyTorch"}
+SHORT = {"npgrad_compiled": "npgrad", "jax_jit": "JAX", "torch_fused": "fused PyTorch"}
 
 HUES = {
     "numpy_plain": "grey",
     "numpy_preallocated": "grey",
     "npgrad_eager": "sky",
-    "npgrad_replay": "blue",
+    "npgrad_compiled": "blue",
     "torch_eager": "vermillion",
     "torch_fused": "orange",
     "torch_compile": "orange",

@@ -152,6 +152,22 @@ def function(name: str, case: int, directory: Path) -> Problem:
     return Problem(options={"name": name, "case": case})
 
 
+def large(operation: str, directory: Path, rows: int = 4096, width: int = 1024) -> Problem:
+    """One function forward and backward on so many rows, or a convolution of as many numbers; returns Σy + Σdx."""
+    rng = np.random.default_rng(0)
+    if operation == "conv2d":
+        images = (max(1, rows // 64), 16, 64, width // 16)
+        parameters = {"x": rng.standard_normal(images), "w": rng.standard_normal((16, 16, 3, 3)) / 12}
+        shape: tuple[int, ...] = images
+    else:
+        parameters = {"x": rng.standard_normal((rows, width))}
+        shape = rows, width
+        if operation.endswith("norm"):
+            parameters |= {"w": rng.uniform(0.5, 1.5, width), "b": rng.standard_normal(width)}
+    feeds: list[tuple[Array, ...]] = [(rng.standard_normal(shape).astype(np.float32),)]
+    return Problem({k: v.astype(np.float32) for k, v in parameters.items()}, [], feeds, {"operation": operation})
+
+
 MAKERS: dict[str, Any] = {
     "train": train,
     "instruments": instruments,
@@ -161,4 +177,6 @@ MAKERS: dict[str, Any] = {
     "chain": chain,
     "node": node,
     "function": function,
+    "large": large,
+    "program": train,
 }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ class Failed(Exception):
 
 def cores(count: int) -> list[int]:
     """The last `count` cores this process may use (the first ones are busier with interrupts)."""
-    return sorted(os.sched_getaffinity(0))[-count:]
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return sorted(usable)[-count:]
 
 
 def environment(count: int) -> dict[str, str]:
@@ -67,15 +68,22 @@ class Process:
         if do in ("setup", "memory"):
             details |= {"data": str(self.data)}
         assert self.process.stdin is not None and self.process.stdout is not None
+        overdue = threading.Event()
+        # Killing the process ends the wait for its answer; `select` does not know pipes on Windows.
+        clock = threading.Timer(PATIENCE, lambda: (overdue.set(), self.process.kill()))
+        clock.daemon = True
+        clock.start()
         try:
             self.process.stdin.write((json.dumps({"do": do, "peer": self.peer, **details}) + "\n").encode())
             self.process.stdin.flush()
-            if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
-                self.end()
-                raise Failed(f"no answer within {PATIENCE:.0f} s")
             line = self.process.stdout.readline()
-        except BrokenPipeError:
+        except OSError:
             line = b""
+        finally:
+            clock.cancel()
+        if overdue.is_set():
+            self.end()
+            raise Failed(f"no answer within {PATIENCE:g} s")
         if not line:
             self.process.wait()
             raise Failed(f"its process ended with code {self.process.returncode}; --verbose shows what it printed")
@@ -90,7 +98,7 @@ class Process:
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                with suppress(BrokenPipeError):  # a command that nobody read
+                with suppress(OSError):  # a command that nobody read
                     stream.close()
 
     def __enter__(self) -> Process:

@@ -34,7 +34,7 @@ def table(workload: WorkloadResult, clock: str) -> Rows:
 def ladder(workload: WorkloadResult, clock: str) -> Rows:
     """One problem: a row for each peer, the slowest first."""
     point = workload.points[0]
-    base = "npgrad_replay" if "npgrad_replay" in point.peers else "npgrad_eager"
+    base = "npgrad_compiled" if "npgrad_compiled" in point.peers else "npgrad_eager"
     base = base if point.peers.get(base, Measured("absent")).status == "ok" else next(iter(point.peers))
     rows = [[point.label, f"time a {workload.unit}", "quartiles", f"÷ {title(base)}", "page faults"]]
     if workload.measure != "time":

@@ -14,7 +14,6 @@ import gc
 import importlib
 import json
 import os
-import resource
 import sys
 import time
 from contextlib import suppress
@@ -22,8 +21,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 PINNED = os.environ.get("BENCHMARK_CORES", "")
-if PINNED:  # before anything starts threads
+if PINNED and hasattr(os, "sched_setaffinity"):  # before anything starts threads
     os.sched_setaffinity(0, [int(core) for core in PINNED.split(",")])
 
 import numpy as np  # noqa: E402
@@ -53,14 +57,13 @@ class Worker:
         return {"values": self.advance(steps)}
 
     def run(self, steps: int) -> dict[str, Any]:
-        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        before = faults()
         cpu, wall = time.process_time(), time.perf_counter()
         value = self.steps(steps)
         # Reading the last value waits for whatever still runs.
         last = number(value[-1])
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
-        return {"wall": wall, "cpu": cpu, "faults": faults, "value": last}
+        return {"wall": wall, "cpu": cpu, "faults": faults() - before, "value": last}
 
     def memory(
         self, kind: str, small: dict[str, Any], options: dict[str, Any], data: str, steps: int
@@ -90,26 +93,34 @@ class Worker:
 
 
 def number(value: Any) -> float:
-    """A result as one number: arrays are added up."""
-    return float(np.asarray(value).sum())
+    """A result as one number: arrays are added up, what is costly to look at is a function."""
+    return float(np.asarray(value() if callable(value) else value).sum())
 
 
 def status(name: str) -> int:
     """A line of /proc/self/status, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     raise OSError(f"/proc/self/status has no {name}")
 
 
 def rusage(name: str) -> int:
-    return int(getattr(resource.getrusage(resource.RUSAGE_SELF), name)) * 1024
+    if resource is None:
+        raise OSError("this system does not say how much memory a process used")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(getattr(resource.getrusage(resource.RUSAGE_SELF), name)) * unit
+
+
+def faults() -> int:
+    """Pages that were touched for the first time; 0 where the system does not count them."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt if resource else 0
 
 
 def trim() -> None:
     """Give back to the system what is free, so that it counts when it is used again."""
     gc.collect()
-    with suppress(OSError, AttributeError):  # a C library other than glibc
+    with suppress(OSError, AttributeError, TypeError):  # a C library other than glibc
         ctypes.CDLL(None).malloc_trim(0)
 
 

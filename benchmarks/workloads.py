@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["WORKLOADS", "Point", "Workload"]
 
 BY_HAND = ("numpy_plain", "numpy_preallocated")
-NPGRAD = ("npgrad_eager", "npgrad_replay")
+NPGRAD = ("npgrad_eager", "npgrad_compiled")
 EVERYBODY = (
     *BY_HAND, *NPGRAD, "torch_eager", "torch_fused", "torch_compile", "jax_jit", "jax_jit_read", "mygrad",
     "autograd",
@@ -38,8 +38,9 @@ class Workload:
     unit: str = "step"
     cores: int = 1
     shared: bool = False
-    check: int = 5
-    """So many first results are compared before anything is timed; 0 where there is nothing to compare."""
+    check: int = 8
+    """So many first results are compared before anything is timed; 0 where there is nothing to compare. A step is
+    compiled at its fourth call and runs as a program from the sixth."""
     tolerance: float = 1e-4
     """The largest relative difference between them, where 1 is the least that differences are relative to."""
     effort: float = 1.0
@@ -69,6 +70,13 @@ def watched(quick: bool) -> list[Point]:
     return [
         Point("every step recorded", deep | {"every": 1}),
         Point("every 100th step recorded", deep | {"every": 100}),
+    ]
+
+
+def larger(quick: bool) -> list[Point]:
+    size = {"rows": 512, "width": 256} if quick else {}
+    return [
+        Point(name, {"operation": name, **size}) for name in ("softmax", "layer_norm", "group_norm", "gelu", "conv2d")
     ]
 
 
@@ -103,19 +111,19 @@ LIST = [
     Workload("deep", "The deep six-layer network with batch normalisation", "train", EVERYBODY, one("deep", 100, True)),
     Workload("deep-no-norm", "The deep six-layer network without batch normalisation", "train", EVERYBODY,
              one("deep", 100, False)),
-    Workload("grid", "Batch × hidden, with batch normalisation", "train", GRID, grid(True), check=3, effort=0.5),
-    Workload("grid-no-norm", "Batch × hidden, without batch normalisation", "train", GRID, grid(False), check=3,
+    Workload("grid", "Batch × hidden, with batch normalisation", "train", GRID, grid(True), effort=0.5),
+    Workload("grid-no-norm", "Batch × hidden, without batch normalisation", "train", GRID, grid(False),
              effort=0.5),
     Workload("chain", "A chain of 10,000 operations on one number, there and back", "chain",
-             (*NPGRAD, "torch_eager", "jax_jit", "mygrad", "autograd"),
+             ("npgrad_eager", "torch_eager", "jax_jit", "mygrad", "autograd"),
              lambda quick: [Point("1,000 nodes" if quick else "10,000 nodes", {"nodes": 1000 if quick else 10_000})],
              unit="chain", check=2),
-    Workload("depth", "Time per node against the depth of the graph", "chain", (*NPGRAD, "torch_eager"), depths,
+    Workload("depth", "Time per node against the depth of the graph", "chain", ("npgrad_eager", "torch_eager"), depths,
              unit="node", shared=True, check=2),
     Workload("node", "One elementwise node, forward and backward, in a chain of 100 on 8×8 numbers", "node",
              ("numpy_plain", *NPGRAD, "torch_eager", "mygrad"),
              lambda quick: [Point(name, {"operation": name}, per=100) for name in ("tanh", "multiply", "negative")],
-             unit="node", shared=True, check=2),
+             unit="node", shared=True),
     Workload("evaluation", "The loss over the training split, without gradients", "evaluate",
              ("numpy_plain", "npgrad_eager", "torch_eager", "torch_fused", "jax_jit"),
              lambda quick: [Point("20,000 rows" if quick else "the whole split",
@@ -129,10 +137,17 @@ LIST = [
              (*NPGRAD, "torch_eager", "jax_jit"),
              lambda quick: [Point("32 images of 16×16", {"batch": 32, "size": 16})]),
     Workload("instruments", "The deep network with all instruments on", "instruments",
-             (*NPGRAD, "torch_eager"), watched),
+             (*NPGRAD, "npgrad_unwatched", "torch_eager"), watched),
+    Workload("large", "Forward and backward at 4096 × 1024, float32", "large", (*NPGRAD, "torch_eager"), larger,
+             unit="call", tolerance=1e-2),
+    Workload("program", "Recording a step and writing its program, with the comparison that it is trusted for",
+             "program", ("npgrad_compiled",),
+             lambda quick: [Point("the lecture's MLP", net("lecture", 32, 200, True)),
+                            Point("six layers", net("deep", 32, 100, True))],
+             unit="program", check=1),
     Workload("functions", "Every function on its cases, forward and backward, float64, small", "function",
-             (*NPGRAD, "torch_eager"), functions, unit="call", shared=True, check=1, tolerance=1e-8, effort=0.1),
-    Workload("memory", "What three steps add to the peak of memory", "train",
+             (*NPGRAD, "torch_eager"), functions, unit="call", shared=True, tolerance=1e-8, effort=0.1),
+    Workload("memory", "What eight steps add to the peak of memory", "train",
              ("numpy_plain", "numpy_preallocated", *NPGRAD, "torch_eager", "torch_fused", "jax_jit"), memories,
              unit="peak", measure="memory"),
     Workload("evaluation-memory", "What an evaluation adds to the peak of memory", "evaluate",

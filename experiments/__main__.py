@@ -288,4 +288,7 @@ def _note_failures(store: Store, plans: Sequence[Plan], outcome: Outcome) -> Non
 
 
 if __name__ == "__main__":
+    # A pipe of an old Windows or of LC_ALL=C may have no signs for what is printed.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
     sys.exit(main())

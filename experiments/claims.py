@@ -8,18 +8,17 @@ A bar says why it is where it is: the document's own number and its rounding, or
 document's word. Bars belong to before measuring: `experiments/bars.md` has every change of one, with date and reason,
 and a test holds the two together.
 
-Each claim stands in the lesson that settles it, beside the code that measures it; `collection()` has them all, and
-`python -m experiments claims` prints them with their verdicts.
+Each claim stands in the lesson that settles it, beside the code that measures it; `experiment.collection()` has them
+all, and `python -m experiments claims` prints them with their verdicts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["DOCUMENTS", "OURS", "Claim", "collection"]
+__all__ = ["DOCUMENTS", "OURS", "Claim"]
 
 OURS = 6
 DOCUMENTS = {
@@ -114,10 +113,3 @@ class Claim:
             return "diverged"
         text = f"{value:{self.format}}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
         return text[1:] if text.startswith("−") and not text.strip("−0.%") else text
-
-
-def collection() -> Mapping[str, Claim]:
-    """Every claim of every lesson, in reading order, by its full name: "stages/wasted-steps"."""
-    from experiments.experiment import discover  # not above: lessons are made of claims
-
-    return {f"{name}/{claim.id}": claim for name, lesson in discover().items() for claim in lesson.claims}

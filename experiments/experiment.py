@@ -50,15 +50,26 @@ import numpy as np
 
 from experiments.claims import Claim
 from experiments.provenance import ROOT, libraries
+from experiments.records import Record, Records
 from experiments.settings import Mistake, label_of, quoted, read_setting, text_of
 from npgrad import data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from experiments.store import Record, Records
-
-__all__ = ["Budget", "Experiment", "Mistake", "Picture", "Plan", "Result", "Run", "Table", "discover", "load"]
+__all__ = [
+    "Budget",
+    "Experiment",
+    "Mistake",
+    "Picture",
+    "Plan",
+    "Result",
+    "Run",
+    "Table",
+    "collection",
+    "discover",
+    "load",
+]
 
 Budget = Literal["quick", "default", "full"]
 LESSONS = Path(__file__).parent / "lessons"
@@ -359,6 +370,11 @@ def discover(directory: Path = LESSONS) -> dict[str, Experiment]:
     """All lessons of a directory by name, in reading order."""
     found = [load(file) for file in sorted(directory.glob("*.py")) if not file.name.startswith("_")]
     return {lesson.name: lesson for lesson in sorted(found, key=lambda lesson: (lesson.order, lesson.name))}
+
+
+def collection() -> dict[str, Claim]:
+    """Every claim of every lesson, in reading order, by its full name: "stages/wasted-steps"."""
+    return {f"{name}/{claim.id}": claim for name, lesson in discover().items() for claim in lesson.claims}
 
 
 # -- small parts -------------------------------------------------------------------------------------------------------

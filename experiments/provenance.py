@@ -23,20 +23,25 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 import npgrad
+from npgrad.compile.program import PROGRAMS
 
 __all__ = ["ROOT", "THREADS", "Code", "applied_functions", "environment", "libraries"]
 
 ROOT = Path(__file__).parent.parent
 PROJECT = ("npgrad", "models", "experiments")
-BY_NAME = ("check", "checkpoint", "data", "derivative", "diagnose", "explain", "functions", "nn", "optim")
+BY_NAME = (
+    "__main__", "check", "checkpoint", "creation", "data", "derivative", "diagnose", "explain", "functions", "nn",
+    "optim", "version",
+)  # fmt: skip
 """The parts of `npgrad` that count where they are named; the rest is the engine, and counts always."""
 FUNCTIONS = "npgrad.functions."
-LOADERS = ("npgrad", "npgrad.functions")
-"""Their own files load what is asked for and compute nothing: a new name in their tables changes no result."""
+LOADERS = ("npgrad", "npgrad.functions", "npgrad.bindings.spellings")
+"""Their own files say where names are found, or what is called otherwise: a new name in them changes no result."""
 THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -294,12 +299,12 @@ def applied_functions() -> Iterator[set[str]]:
     """The set of the Functions applied so far, as "module.Class"; it fills as they are used.
 
     Every `forward` is replaced by one that notes its class and puts the real one back: after its first use a Function
-    is as fast as before.
+    is as fast as before. A program that was compiled earlier (of a function that outlives a run) calls no `forward`:
+    if it has run, its Functions are added at the end.
     """
-    for name in dir(npgrad.functions):  # families are loaded when they are asked for
-        getattr(npgrad.functions, name)
     seen: set[str] = set()
     _watchers.append(seen)
+    earlier = WeakKeyDictionary({program: program.runs for program in PROGRAMS})
     for kind in _below(npgrad.Function):
         forward = vars(kind).get("forward")
         if forward is not None and not hasattr(forward, "noted"):
@@ -308,6 +313,13 @@ def applied_functions() -> Iterator[set[str]]:
         yield seen
     finally:
         _watchers[:] = [one for one in _watchers if one is not seen]
+        seen.update(
+            _full_name(f) for program, runs in earlier.items() if program.runs > runs for f in program.functions
+        )
+
+
+def _full_name(function: type[Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 def _below(kind: type[Any]) -> Iterator[type[Any]]:
@@ -321,7 +333,7 @@ def _noting(kind: type[Any], forward: Callable[..., Any]) -> Callable[..., Any]:
     def first(self: Any, *arrays: Any, **options: Any) -> Any:
         # A class that inherits this forward is applied under its own name; until then the inherited one goes on noting.
         for one in _watchers:
-            one.add(f"{type(self).__module__}.{type(self).__qualname__}")
+            one.add(_full_name(type(self)))
         if type(self) is kind:
             kind.forward = forward
         return forward(self, *arrays, **options)

@@ -19,7 +19,8 @@ from typing import Any
 
 from experiments.experiment import Experiment, Mistake
 from experiments.provenance import ROOT
-from experiments.store import Record, Records, Store, plain_numbers
+from experiments.records import Record, Records
+from experiments.store import Store, plain_numbers
 from experiments.tables import scoreboard
 from experiments.verdict import Judged, judge
 

@@ -24,7 +24,8 @@ from experiments import runner, style
 from experiments.claims import DOCUMENTS, OURS
 from experiments.experiment import LESSONS, Experiment, Picture, Table, discover, load
 from experiments.provenance import ROOT
-from experiments.store import Records, Store
+from experiments.records import Records
+from experiments.store import Store
 from experiments.tables import COUNTED, MARKS, by, numeric
 from experiments.verdict import Judged, Verdict, judge
 

@@ -16,15 +16,14 @@ old result; what other code has computed is never shown. A folder appears comple
 from __future__ import annotations
 
 import csv
-import functools
 import glob
 import json
 import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,108 +31,10 @@ from typing import Any
 import numpy as np
 
 from experiments.experiment import Experiment, Mistake, Plan, Result, Run
-from experiments.provenance import ROOT, Code
-from npgrad import data
+from experiments.provenance import Code
+from experiments.records import Record, Records, hashable
 
-__all__ = ["Record", "Records", "Store", "plain_numbers"]
-
-# -- reading -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Record:
-    """The stored result of one run."""
-
-    folder: Path
-    label: str
-    seed: int
-    config: SimpleNamespace
-    """The fields of the lesson's Config, by name."""
-    about: Mapping[str, Any] = field(repr=False)
-    """All of config.json: versions, threads, data digest, seconds taken."""
-
-    @classmethod
-    def of_summary(cls, label: str, seed: int, config: Mapping[str, Any], summary: Mapping[str, Any]) -> Record:
-        """One of which only the summary is known: a line of a reference result."""
-        record = cls(Path(), label, seed, SimpleNamespace(**{k: _hashable(v) for k, v in config.items()}), {})
-        vars(record).update(summary=_with_nan(summary), arrays={}, series={})
-        return record
-
-    @functools.cached_property
-    def summary(self) -> dict[str, Any]:
-        return _with_nan(json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
-
-    @functools.cached_property
-    def arrays(self) -> dict[str, np.ndarray]:
-        with np.load(self.folder / "arrays.npz", allow_pickle=False) as archive:
-            return dict(archive)
-
-    @functools.cached_property
-    def series(self) -> dict[str, np.ndarray]:
-        with (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
-        if not rows:
-            return {}
-        columns = zip(*rows[1:], strict=True) if len(rows) > 1 else [()] * len(rows[0])
-        return {name: np.array(column, dtype=float) for name, column in zip(rows[0], columns, strict=True)}
-
-
-class Records(Sequence[Record]):
-    """Results of one lesson, in the order of its plan."""
-
-    def __init__(self, records: Sequence[Record]) -> None:
-        self._records = list(records)
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __getitem__(self, k: Any) -> Any:
-        return Records(self._records[k]) if isinstance(k, slice) else self._records[k]
-
-    def __iter__(self) -> Iterator[Record]:
-        return iter(self._records)
-
-    @property
-    def own_corpus(self) -> bool:
-        """Whether they were made with another list of words than the names that come with the project."""
-        return bool({record.about.get("data_digest") for record in self} - {None, _names()})
-
-    def where(self, **settings: Any) -> Records:
-        """Those whose configuration has these values: `records.where(stage="kaiming", seed=0)`."""
-        return Records([r for r in self if all(getattr(r.config, k) == v for k, v in settings.items())])
-
-    def by(self, key: str) -> dict[Any, Records]:
-        """Grouped by a field of the configuration, in order of first appearance."""
-        values = dict.fromkeys(_hashable(getattr(r.config, key)) for r in self)
-        return {v: Records([r for r in self if _hashable(getattr(r.config, key)) == v]) for v in values}
-
-    def named(self, name: Callable[[SimpleNamespace], str]) -> dict[str, Records]:
-        """Grouped by what `name` calls their configurations, in order of first appearance."""
-        names = dict.fromkeys(name(r.config) for r in self)
-        return {one: Records([r for r in self if name(r.config) == one]) for one in names}
-
-    def values(self, name: str, **settings: Any) -> np.ndarray:
-        """A number of the summary from every record that has it: one a seed, if `settings` picks one run."""
-        chosen = self.where(**settings) if settings else self
-        return np.array([r.summary[name] for r in chosen if name in r.summary], dtype=float)
-
-    def mean(self, name: str, **settings: Any) -> float:
-        values = self.values(name, **settings)
-        return float(values.mean()) if values.size else math.nan
-
-
-@functools.cache
-def _names() -> str:
-    return data.digest(data.read_words(ROOT / "data" / "names.txt"))
-
-
-def _with_nan(loaded: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: math.nan if value is None else value for name, value in loaded.items()}
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
+__all__ = ["Store", "plain_numbers"]
 
 # -- writing -----------------------------------------------------------------------------------------------------------
 
@@ -254,7 +155,7 @@ class Store:
             if folder is None or about is None:
                 stale += others
                 continue
-            config = SimpleNamespace(**{k: _hashable(v) for k, v in about["config"].items()})
+            config = SimpleNamespace(**{k: hashable(v) for k, v in about["config"].items()})
             found.append(Record(folder, about["label"], about["seed"], config, about))
         return Records(found), stale
 

@@ -112,11 +112,12 @@ def scoreboard(judged: Mapping[str, Judged], room: int | None = None) -> str:
         for name, one in some.items():
             lines = (textwrap.fill(line, room, subsequent_indent="    ") for line in paragraph(one, name))
             parts.append("\n".join(lines))
-    return "\n\n".join([*parts, tally(judged.values())])
+    return "\n\n".join([*parts, tally(judged.values(), room)])
 
 
-def tally(judged: Iterable[Judged]) -> str:
+def tally(judged: Iterable[Judged], room: int | None = None) -> str:
     """How many claims there are of each verdict, and in which documents; how many identities were checked."""
+    room = room or _width()
     judged = list(judged)
     claims = [one for one in judged if one.claim.kind != "identity"]
     apart = Counter(one.verdict for one in judged if one.claim.kind == "identity")
@@ -124,12 +125,12 @@ def tally(judged: Iterable[Judged]) -> str:
     total = f"{_count(len(claims), 'claim')}: {_listed(counts, (*COUNTED, 'not judged'))}"
     if apart:
         total += f"; {_count(apart.total(), 'identity')}: {_listed(apart, ('checked', 'broken', 'not judged'))}"
-    total = textwrap.fill(total, _width(), subsequent_indent="  ")
+    total = textwrap.fill(total, room, subsequent_indent="  ")
     sources = Counter(source for one in claims for source in one.claim.sources)
     names = {0: "the lecture", OURS: "our own"}
     named = [f"{names.get(d, f'document {d}')} {sources[d]}" for d in DOCUMENTS if sources[d]]
     said = f"(made by: {', '.join(named)})"
-    return f"{total}\n{textwrap.fill(said, _width(), subsequent_indent=' ')}" if named else total
+    return f"{total}\n{textwrap.fill(said, room, subsequent_indent=' ')}" if named else total
 
 
 def _count(n: int, what: str) -> str:

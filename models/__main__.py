@@ -1,4 +1,4 @@
-"""Train a model, sample from it, evaluate it: `python -m models train|sample|eval --help`."""
+"""Train a model, sample from it, evaluate it, read its program: `python -m models train|sample|eval|program --help`."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ from typing import Any, NoReturn
 import numpy as np
 
 import models
-from models.deep_mlp import ACTIVATIONS, NORMS
+from models.deep_mlp import NORMS
+from models.lock import LOCK, Busy, Lock
+from models.manual_mlp import engine_step, initial
 from models.mlp import STAGES
 from models.runs import FILE, Run
-from models.training import OPTIMIZERS, TrainConfig, evaluate, generators, sample
+from models.training import OPTIMIZERS, TrainConfig, evaluate, generators, make_optimizer, sample, training_step
 from npgrad import data, nn
 from npgrad.checkpoint import CheckpointError
 from npgrad.data import DataError
+from npgrad.nn import ACTIVATIONS
 
 BAD_INPUT = 2
+BUSY = 75  # as EX_TEMPFAIL of sysexits.h: the same command may succeed later
 
 TRAIN_EPILOG = f"""\
 examples:
@@ -44,6 +48,7 @@ examples:
 Ctrl-C saves and stops. A resumed run ends with the same digest as one that was
 never interrupted; its settings are those it began with and need not be
 repeated. The run is one file, {FILE}, in the directory of --out.
+One process at a time trains it; a second one stops with exit code {BUSY}.
 """
 SAMPLE_EPILOG = """\
 examples:
@@ -54,6 +59,17 @@ EVAL_EPILOG = """\
 examples:
   python -m models eval runs/mlp
   python -m models eval runs/mlp --data other-words.txt
+"""
+
+PROGRAM_EPILOG = """\
+examples:
+  python -m models program
+  python -m models program deep_mlp --norm layer --activation gelu
+  python -m models program mlp --optimizer adamw | less
+  python -m models program manual_mlp
+
+manual_mlp is the forward pass of models/manual_mlp.py, whose backward pass is
+written there by hand: its lines have the same numbers.
 """
 
 
@@ -116,24 +132,7 @@ def parser() -> Parser:
     what.add_argument(
         "--model", choices=list(models.MODELS), help="see models/mlp.py, deep_mlp.py and conv_net.py (default: mlp)"
     )
-    what.add_argument("--context", type=int, help="characters the model sees (default: 3)")
-    what.add_argument("--embedding", type=int, help="numbers per character (default: 10)")
-    what.add_argument("--hidden", type=int, help="units of a hidden layer (default: mlp 200, deep_mlp 100)")
-    what.add_argument(
-        "--stage",
-        choices=list(STAGES),
-        metavar="STAGE",
-        help=f"mlp: first weights, {either(STAGES)} (default: batchnorm)",
-    )
-    what.add_argument("--depth", type=int, help="deep_mlp: number of linear layers (default: 6)")
-    what.add_argument(
-        "--activation",
-        choices=list(ACTIVATIONS),
-        metavar="NAME",
-        help=f"deep_mlp: {either(ACTIVATIONS)} (default: tanh)",
-    )
-    what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
-    what.add_argument("--norm", choices=NORMS, help="deep_mlp: normalisation (default: batch)")
+    model_options(what)
 
     draw = commands.add_parser(
         "sample", help="print words drawn from a trained model",
@@ -156,7 +155,40 @@ def parser() -> Parser:
     )  # fmt: skip
     measure.add_argument("run", metavar="DIR", help="directory of a run")
     measure.add_argument("--data", metavar="FILE", default=None, help="another word list (default: the run's own)")
+
+    shown = commands.add_parser(
+        "program", help="print the NumPy program that a training step compiles to",
+        description="Print the NumPy program that one training step compiles to: forward pass,\nbackward pass and "
+        "update, as one would have written them by hand.", epilog=PROGRAM_EPILOG,
+    )  # fmt: skip
+    shown.add_argument("model", nargs="?", choices=[*models.MODELS, "manual_mlp"], default="mlp", help="default: mlp")
+    shown.add_argument("--batch", type=int, default=config.batch_size, metavar="N", help="examples (default: 32)")
+    shown.add_argument("--optimizer", choices=OPTIMIZERS, default=config.optimizer, help="default: sgd")
+    shown.add_argument("--all", action="store_true", default=False, help="show its checks and its bookkeeping, too")
+    model_options(shown.add_argument_group("model"))
     return main
+
+
+def model_options(what: argparse._ArgumentGroup) -> None:
+    """The options of the models, as `models.build` takes them."""
+    what.add_argument("--context", type=int, help="characters the model sees (default: 3)")
+    what.add_argument("--embedding", type=int, help="numbers per character (default: 10)")
+    what.add_argument("--hidden", type=int, help="units of a hidden layer (default: mlp 200, deep_mlp 100)")
+    what.add_argument(
+        "--stage",
+        choices=list(STAGES),
+        metavar="STAGE",
+        help=f"mlp: first weights, {either(STAGES)} (default: batchnorm)",
+    )
+    what.add_argument("--depth", type=int, help="deep_mlp: number of linear layers (default: 6)")
+    what.add_argument(
+        "--activation",
+        choices=list(ACTIVATIONS),
+        metavar="NAME",
+        help=f"deep_mlp: {either(ACTIVATIONS)} (default: tanh)",
+    )
+    what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
+    what.add_argument("--norm", choices=NORMS, help="deep_mlp: normalisation (default: batch)")
 
 
 def either(names: Iterable[str]) -> str:
@@ -166,6 +198,8 @@ def either(names: Iterable[str]) -> str:
 
 # -- commands ----------------------------------------------------------------------------------------------------------
 
+LEFTOVERS = f".{FILE}.*.tmp"
+"""The temporary files of saves that were killed."""
 OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "norm")
 SETTINGS = tuple(field.name for field in fields(TrainConfig))
 
@@ -175,10 +209,18 @@ def train(arguments: dict[str, Any]) -> int:
     every = arguments.get("checkpoint_every", TRAIN_DEFAULTS["checkpoint_every"])
     if every < 1:
         raise Refused(f"--checkpoint-every must be 1 or more steps; got {every}.")
-    run = resume(out, arguments) if arguments["resume"] else begin(out, arguments)
-    normalised = any(isinstance(module, nn.BatchNorm1d) for module in run.model.modules())
-    if run.config.batch_size < 2 and normalised:
-        raise Refused("batch normalisation needs minibatches of 2 or more: one example has no variance.")
+    if arguments["resume"]:
+        Run.file(out)
+        with Lock(out):
+            return advance(resume(out, arguments), out, every)
+    run = begin(out, arguments)
+    with Lock(out):
+        refuse_old_run(out)  # another process may have begun one meanwhile
+        return advance(run, out, every)
+
+
+def advance(run: Run, out: Path, every: int) -> int:
+    """Train `run` to its end, or until it is interrupted, saving it in `out`."""
     digest = run.save(out)
     # Overflow on the way to an infinite loss is told by the loss.
     with Interrupt() as interrupt, Progress(run) as progress, np.errstate(over="ignore", invalid="ignore"):
@@ -209,8 +251,7 @@ def train(arguments: dict[str, Any]) -> int:
 
 def begin(out: Path, arguments: dict[str, Any]) -> Run:
     """A new run in a directory that this makes."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise Refused(f"{out} already exists: continue it with --resume, or choose another --out.")
+    refuse_old_run(out)
     path, context = (arguments.get(key, TRAIN_DEFAULTS[key]) for key in ("data", "context"))
     config = TrainConfig(**{key: value for key, value in arguments.items() if key in SETTINGS})
     model = arguments.get("model", TRAIN_DEFAULTS["model"])
@@ -220,8 +261,17 @@ def begin(out: Path, arguments: dict[str, Any]) -> Run:
     options.update((key, value) for key, value in arguments.items() if key in OPTIONS)
     corpus = read(path, context)
     run = Run.start(model, options, path, corpus, context, config)
+    normalised = any(isinstance(module, nn.BatchNorm1d) for module in run.model.modules())
+    if run.config.batch_size < 2 and normalised:
+        raise Refused("batch normalisation needs minibatches of 2 or more: one example has no variance.")
     out.mkdir(parents=True, exist_ok=True)
     return run
+
+
+def refuse_old_run(out: Path) -> None:
+    """Raise Refused if `out` holds anything but what a training leaves that was killed before its first save."""
+    if out.exists() and not (out.is_dir() and all(p.name == LOCK or p.match(LEFTOVERS) for p in out.iterdir())):
+        raise Refused(f"{out} already exists: continue it with --resume, or choose another --out.")
 
 
 def resume(out: Path, arguments: dict[str, Any]) -> Run:
@@ -235,7 +285,7 @@ def resume(out: Path, arguments: dict[str, Any]) -> Run:
             begun = f"with {flag} {recorded[key]}, not {arguments[key]}" if key in recorded else f"without {flag}"
             raise Refused(f"{out} was begun {begun}: resume it without {flag}.")
     path = arguments.get("data", state["data"]["path"])
-    for leftover in out.glob(f".{FILE}.*.tmp"):
+    for leftover in out.glob(LEFTOVERS):  # nobody else saves here: the directory is locked
         leftover.unlink()
     run.feed(read(path, state["context"]))
     return run
@@ -281,6 +331,32 @@ def report(run: Run, corpus: data.Corpus) -> None:
         print(f"{name:<6}{loss:>8}   {len(part.y)} examples")
 
 
+def show(arguments: dict[str, Any]) -> int:
+    # The other commands start faster without these.
+    from npgrad.explain.program import minibatch, page, record
+    from npgrad.explain.terminal import Style
+
+    name, batch, optimizer = (arguments[key] for key in ("model", "batch", "optimizer"))
+    options = {key: value for key, value in arguments.items() if key in OPTIONS}
+    context = arguments.get("context", TRAIN_DEFAULTS["context"])
+    if batch < 2:
+        raise Refused(f"--batch must be 2 or more, since batch normalisation takes a variance; got {batch}.")
+    rng = generators(0).init
+    if name == "manual_mlp":
+        if options or optimizer != "sgd":
+            raise Refused("manual_mlp has no options, and its program ends with the gradients.")
+        step = engine_step(initial(rng, context=context))
+        title = f"The gradients of models/manual_mlp.py, batch {batch}"
+    else:
+        model = models.build(name, vocab_size=27, context=context, rng=rng, **options)
+        step = training_step(model, make_optimizer(model, TrainConfig(optimizer=optimizer)))
+        title = f"One training step of models/{name}.py, batch {batch}, {optimizer}"
+    source, constants = record(step, *minibatch(batch, context=context))
+    for line in page(title, source, constants, Style(), arguments["all"]):
+        print(line)
+    return 0
+
+
 # -- while it trains ---------------------------------------------------------------------------------------------------
 
 
@@ -297,7 +373,9 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+            # What the shell had us ignore (trap '' INT, a job in the background) stays ignored.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -357,9 +435,12 @@ class Progress:
 def main(argv: list[str] | None = None) -> int:
     arguments = vars(parser().parse_args(argv))
     try:
-        return {"train": train, "sample": draw, "eval": measure}[arguments["command"]](arguments)
+        return {"train": train, "sample": draw, "eval": measure, "program": show}[arguments["command"]](arguments)
     except (Refused, DataError, CheckpointError, ValueError) as error:
         message = str(error)
+    except Busy as busy:
+        print(f"python -m models {arguments['command']}: {busy}", file=sys.stderr)
+        return BUSY
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
@@ -375,4 +456,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # A pipe of an old Windows or of LC_ALL=C may have no signs for what is printed.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
     sys.exit(main())

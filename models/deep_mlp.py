@@ -9,7 +9,6 @@ whether they fade, hold or blow up depends on the gain, and with batch normalisa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -17,23 +16,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from models.character_model import CharacterModel
 from npgrad import Tensor, nn
+from npgrad.nn import ACTIVATIONS
 
-__all__ = ["ACTIVATIONS", "NORMS", "DeepMLP"]
-
-ACTIVATIONS: dict[str, Callable[[], nn.Module] | None] = {
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "linear": None,
-}
-"""The nonlinearities by name; "linear" has none, and the whole network is one linear map of the embeddings."""
+__all__ = ["NORMS", "DeepMLP"]
 
 NORMS = ("none", "batch", "layer", "group")
-GAINS = {"elu": 1.2452, "gelu": 1.5335, "silu": 1.6766}
+GAINS = {"elu": 1.2452, "gelu": 1.5335, "silu": 1.6766, "softplus": 1.0419}
 """Gains for the nonlinearities f that PyTorch's table leaves out: 1/√E[f(z)²], z ~ N(0, 1)."""
 
 

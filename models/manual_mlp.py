@@ -253,6 +253,24 @@ def engine_adjoints(p: Mapping[str, Array], x: Indices, y: Indices) -> Arrays:
     return {name: getattr(f, name).grad for name in ADJOINTS}
 
 
+def engine_step(p: Mapping[str, Array]) -> Callable[[Indices, Indices], Tensor]:
+    """A function of a minibatch that leaves the gradients of `p` in tensors and returns the loss, to be compiled.
+
+    Its program answers each line of `forward`, as `backward` does (`python -m models program manual_mlp`).
+    """
+    tensors = {name: Tensor(value, requires_grad=True) for name, value in p.items()}
+
+    def step(x: Indices, y: Indices) -> Tensor:
+        f = forward(tensors, x, y)  # type: ignore[arg-type]
+        for parameter in tensors.values():
+            parameter.grad = None
+        f.loss.backward()
+        loss: Tensor = f.loss
+        return loss
+
+    return step
+
+
 def torch_adjoints(p: Mapping[str, Array], x: Indices, y: Indices) -> Arrays | None:
     """The adjoints by PyTorch, or None where it is not installed."""
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -69,32 +70,41 @@ class Run:
         run.feed(corpus)
         return run
 
+    @staticmethod
+    def file(directory: Path) -> Path:
+        """The file of the run in `directory`. Raises CheckpointError if there is none."""
+        path = directory / FILE if directory.is_dir() else directory
+        if not path.exists():
+            raise CheckpointError(f"{directory} holds no training run: there is no {path}.")
+        return path
+
     @classmethod
     def load(cls, directory: Path) -> Run:
         """The run saved in `directory`, ready to sample from and to evaluate; `feed` it to train on.
 
         Raises CheckpointError if there is none that can be used.
         """
-        path = directory / FILE if directory.is_dir() else directory
-        if not path.exists():
-            raise CheckpointError(f"{directory} holds no training run: there is no {path}.")
+        path = cls.file(directory)
         state = checkpoint.load(path)
         if not isinstance(state, dict) or state.get("kind") != KIND:
             raise CheckpointError(f"{path} is a checkpoint, but not of {KIND}.")
-        try:
+        with _fitting(path):
             run = cls(
                 {key: value for key, value in state.items() if key not in ("progress", "parameters", "optimizer")}
             )
             run.model.load_state_dict(state["parameters"])
             run.optimizer.load_state_dict(state["optimizer"])
             run.losses = state["progress"]["losses"]
+            if run.losses.dtype != np.float32 or run.losses.ndim != 1 or run.step > run.config.steps:
+                raise ValueError("its losses are not those of its steps")
+            if not (isinstance(state["data"]["path"], str) and isinstance(state["data"]["digest"], str)):
+                raise ValueError("it does not say which data it was trained on")
             run._stream = state["progress"]["batches"]
-        except (KeyError, TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise CheckpointError(f"{path} does not fit the models of this version: {reason}.") from None
+            run._path = path
         return run
 
     _stream: dict[str, Any] | None = None
+    _path: Path | None = None
 
     def feed(self, corpus: data.Corpus) -> None:
         """Train on this corpus from here on. Raises CheckpointError if it is not the one the run began with."""
@@ -106,7 +116,8 @@ class Run:
         self.corpus = corpus
         self.batches = data.Batches(*corpus.train, self.config.batch_size, generators(self.config.seed).batches)
         if self._stream is not None:
-            self.batches.restore(self._stream)
+            with _fitting(self._path):
+                self.batches.restore(self._stream)
 
     def advance(self, steps: int, on_step: Callable[[int, float], bool | None]) -> None:
         """Take up to `steps` steps, fewer if the run is complete before or `on_step(step, loss)` returns True."""
@@ -136,3 +147,15 @@ class Run:
                 "progress": {"losses": self.losses, "batches": self.batches.state()},
             },
         )
+
+
+@contextlib.contextmanager
+def _fitting(path: Path | None) -> Iterator[None]:
+    """Inside, whatever a state of another version, or one made by hand, meets in this code is a CheckpointError."""
+    try:
+        yield
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise CheckpointError(f"{path} does not fit the models of this version: {reason}.") from None

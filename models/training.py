@@ -23,7 +23,10 @@ from npgrad import Tensor, nn, optim
 from npgrad.data import BOUNDARY, Batches, DataError, Indices, Vocabulary
 from npgrad.functions import cross_entropy
 
-__all__ = ["OPTIMIZERS", "Generators", "TrainConfig", "evaluate", "fit", "generators", "make_optimizer", "sample"]
+__all__ = [
+    "OPTIMIZERS", "Generators", "TrainConfig", "evaluate", "fit", "generators", "make_optimizer", "sample",
+    "training_step",
+]  # fmt: skip
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
@@ -93,6 +96,20 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> optim.Optimizer:
     return optim.SGD(parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
 
 
+def training_step(model: nn.Module, optimizer: optim.Optimizer) -> Callable[[Indices, Indices], Tensor]:
+    """A function of a minibatch that takes one step, compiled, and returns the loss before it."""
+
+    @npgrad.compile
+    def step(x: Indices, y: Indices) -> Tensor:
+        loss = cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 def fit(
     model: nn.Module,
     x: Indices,
@@ -114,14 +131,7 @@ def fit(
     if batches is None:
         batches = Batches(x, y, config.batch_size, generators(config.seed).batches)
 
-    @npgrad.replay
-    def update(x: Indices, y: Indices) -> Tensor:
-        loss = cross_entropy(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    update = training_step(model, optimizer)
     model.train()
     losses = np.empty(max(config.steps - start, 0), dtype=np.float32)
     lr = math.nan

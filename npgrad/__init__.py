@@ -1,7 +1,7 @@
 """npgrad: reverse-mode autograd in NumPy alone, every backward rule derived by hand beside its code.
 
-`import npgrad` loads tensors and the engine. Functions, derivatives and subpackages are loaded when they are first
-asked for (PEP 562), and from then on they are ordinary attributes.
+`import npgrad` loads tensors, their functions and the compiler. The subpackages for networks, checks, instruments and
+derivations are loaded when they are first asked for (PEP 562).
 """
 
 from __future__ import annotations
@@ -9,15 +9,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-# Tensors first: they and the engine know each other.
-from npgrad.tensor import Tensor as Tensor  # isort: skip
+from npgrad import bindings as bindings
 from npgrad import functions as functions
-from npgrad.function import Function as Function
-from npgrad.mode import enable_grad as enable_grad
-from npgrad.mode import holomorphic as holomorphic
-from npgrad.mode import is_grad_enabled as is_grad_enabled
-from npgrad.mode import no_grad as no_grad
-from npgrad.replay import replay as replay
+from npgrad.compile import CompileError as CompileError
+from npgrad.compile import compile as compile
+from npgrad.creation import *
+from npgrad.derivative import grad as grad
+from npgrad.derivative import hvp as hvp
+from npgrad.derivative import jvp as jvp
+from npgrad.engine.function import Function as Function
+from npgrad.engine.mode import enable_grad as enable_grad
+from npgrad.engine.mode import holomorphic as holomorphic
+from npgrad.engine.mode import is_grad_enabled as is_grad_enabled
+from npgrad.engine.mode import no_grad as no_grad
+from npgrad.engine.tensor import Tensor as Tensor
+from npgrad.functions import *
+from npgrad.functions import linalg as linalg
+from npgrad.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from npgrad import check as check
@@ -27,32 +35,23 @@ if TYPE_CHECKING:
     from npgrad import explain as explain
     from npgrad import nn as nn
     from npgrad import optim as optim
-    from npgrad import protocols as protocols
-    from npgrad.derivative import grad as grad
-    from npgrad.derivative import hvp as hvp
-    from npgrad.derivative import jvp as jvp
-    from npgrad.functions import *  # noqa: F403
+    from npgrad.checkpoint import load as load
+    from npgrad.checkpoint import save as save
 
-__version__ = "0.1.0"
+_SUBPACKAGES = ("check", "checkpoint", "data", "diagnose", "explain", "nn", "optim")
+_LATER = {"save": "npgrad.checkpoint", "load": "npgrad.checkpoint"}
 
-_ENGINE = ("Function", "Tensor", "enable_grad", "holomorphic", "is_grad_enabled", "no_grad", "replay")
-_DERIVATIVES = ("grad", "hvp", "jvp")
-_MODULES = ("check", "checkpoint", "data", "diagnose", "explain", "nn", "optim", "protocols")
 
-# Type checkers read the imports above: a computed list they cannot follow, and a `__getattr__` would hide misspellings.
-if not TYPE_CHECKING:
-    __all__ = [*_ENGINE, *_DERIVATIVES, *functions.__all__]
+if not TYPE_CHECKING:  # type checkers read the imports above, and would take any misspelling for a subpackage
 
     def __getattr__(name: str) -> object:
-        if name in _MODULES:
+        if name in _SUBPACKAGES:
             return import_module(f"npgrad.{name}")
-        if name in _DERIVATIVES:
-            value = getattr(import_module("npgrad.derivative"), name)
-        elif name in functions.__all__:
-            value = getattr(functions, name)
-        else:
+        if name in _LATER:
+            return getattr(import_module(_LATER[name]), name)
+        if name.startswith("_"):
             raise AttributeError(f"module 'npgrad' has no attribute {name!r}")
-        return globals().setdefault(name, value)
+        bindings.spellings.unknown("npgrad", name, __dir__(), "module 'npgrad'")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__, *_MODULES})
+        return sorted({*globals(), *_SUBPACKAGES, *_LATER})

@@ -27,20 +27,25 @@ import hashlib
 import json
 import math
 import os
+import re
 import secrets
+import stat
 import struct
+import time
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["CheckpointError", "load", "save"]
 
 MAGIC = b"\x89npgrad\n"
 VERSION = 1
+WINDOWS = os.name == "nt"
 # Magic, version, size of the file; SHA-256; size of the header.
 _FRONT = struct.Struct("<8sIQ")
 _SHA = slice(_FRONT.size, _FRONT.size + 32)
@@ -56,7 +61,8 @@ def save(path: str | PathLike[str], state: Any) -> str:
     """Write `state` to `path` and return the SHA-256 of the file, as `sha256sum` prints it.
 
     Atomic: the bytes go to a temporary file in the same directory, reach the disk, and only then replace the old file.
-    A process killed at any moment, or a full disk, leaves the old file or the new one, never half of one.
+    A process killed at any moment, or a full disk, leaves the old file or the new one, never half of one. The new file
+    has the permissions of the old one; where `path` is a symbolic link, the file it points to is replaced.
 
     Raises TypeError naming the place of anything in `state` that cannot be saved, OSError if writing fails.
     """
@@ -104,15 +110,24 @@ def load(path: str | PathLike[str]) -> Any:
     try:
         (header_size,) = _HEADER_SIZE.unpack_from(content, _SHA.stop)
         header = json.loads(content[_START : _START + header_size])
-        arrays = []
+        arrays: list[Array] = []
         place = _START + header_size
         for kind in header["arrays"]:
-            dtype, shape = np.dtype(kind["dtype"]), kind["shape"]
+            # np.dtype would take much more than `save` writes, objects and Python expressions among it.
+            if not re.fullmatch(r"[<>|][biufc]\d{1,2}", kind["dtype"]) or any(n < 0 for n in kind["shape"]):
+                raise ValueError(kind)
+            dtype, shape = np.dtype(kind["dtype"]), tuple(kind["shape"])
             count = math.prod(shape)
             arrays.append(np.frombuffer(content, dtype, count, place).reshape(shape).copy())
             place += count * dtype.itemsize
-        return _decode(header["tree"], arrays)
-    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+        unread = dict(enumerate(arrays))
+        tree = _decode(header["tree"], unread)
+        if unread or place != len(content):
+            raise ValueError("there is more in the file than in the tree")
+        return tree
+    except MemoryError:
+        raise
+    except Exception:
         # The checksum is right, so nobody's disk did this: the file was made by something else than `save`.
         raise CheckpointError(f"{path} has a correct checksum and content that npgrad never writes.") from None
 
@@ -123,6 +138,8 @@ def _encode(x: Any, where: str, arrays: list[Array]) -> Any:
         return x
     if isinstance(x, Tensor):
         x = x.numpy()
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{where} is a masked array, whose mask a checkpoint would lose: save its data and its mask.")
     if isinstance(x, np.ndarray | np.generic):
         if x.dtype.kind not in "biufc":
             raise TypeError(f"{where} is an array of dtype {x.dtype}: only numbers and booleans can be saved.")
@@ -147,16 +164,17 @@ def _encode(x: Any, where: str, arrays: list[Array]) -> Any:
     raise TypeError(f"{where} is a {type(x).__name__}, which a checkpoint cannot hold: {advice}.")
 
 
-def _decode(x: Any, arrays: list[Array]) -> Any:
+def _decode(x: Any, arrays: dict[int, Array]) -> Any:
+    """What `_encode` took apart. Each array is taken out of `arrays`, so that no two places share one."""
     if type(x) is list:
         return [_decode(item, arrays) for item in x]
     if type(x) is not dict:
         return x
     ((tag, content),) = x.items()
     if tag == "array":
-        return arrays[content]
+        return arrays.pop(content)
     if tag == "scalar":
-        return arrays[content][()]
+        return arrays.pop(content)[()]
     if tag == "tuple":
         return tuple([_decode(item, arrays) for item in content])
     if tag == "dict":
@@ -168,21 +186,37 @@ def _decode(x: Any, arrays: list[Array]) -> Any:
 
 def _replace(path: Path, parts: list[bytes]) -> None:
     """Make `parts` the content of `path` in one step that survives a crash of the process or of the machine."""
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with contextlib.suppress(FileNotFoundError):
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+        _rename(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    # The new name is on the disk only when the directory is; where directories cannot be opened, the system does it.
+    # The new name is on the disk only when the directory is; where a directory cannot be opened or flushed (Windows,
+    # some network file systems), the system does it in its own time.
     if hasattr(os, "O_DIRECTORY"):
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        with contextlib.suppress(OSError):
+            directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    # Windows refuses while anybody, a virus scanner too, has the old file open: mostly for milliseconds.
+    for pause in (0.01, 0.05, 0.2, 0.5, 1.0) if WINDOWS else ():
         try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+            os.replace(temporary, path)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(temporary, path)

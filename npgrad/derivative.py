@@ -5,9 +5,9 @@ estimate derivatives of real functions"): for a holomorphic f with real values o
 
     f(x + i·h·v) = f(x) + i·h·(∂f/∂x)·v − h²/2·…        so        Im f(x + i·h·v)/h = (∂f/∂x)·v + O(h²)
 
-Nothing is subtracted, so h can be 1e-20 and the O(h²) is far below the last digit. Since every backward rule of
-npgrad is holomorphic as well, the same step through forward *and* backward gives Im ∇f(θ + i·h·v)/h = H·v, the
-Hessian-vector product, exact to rounding and without a second set of rules.
+Nothing is subtracted, so h can be 2⁻⁶⁰⁰, whose square is 0 (`npgrad.engine.holomorphic`). The same step through
+forward *and* backward gives Im ∇f(θ + i·h·v)/h = H·v, the Hessian-vector product, exact to rounding and without a
+second set of rules.
 
 Inputs. Each function takes `inputs`, one value or a sequence of them. Arrays and numbers become the arguments of `f`.
 A leaf *tensor* is passed to `f` itself, with its array exchanged for the duration of the call; so `f` may also close
@@ -17,29 +17,33 @@ without arguments:
     parameters = list(model.parameters())
     npgrad.hvp(lambda: cross_entropy(model(x), y), parameters, vectors)
 
+All three differentiate what the graph records: what passes through `detach()`, `numpy()`, `item()` or `no_grad()` is a
+constant. They return arrays, which a graph does not see into, so within a function that is itself being differentiated
+they refuse whatever depends on its inputs (RuntimeError).
+
 Values, gradients and hooks of every tensor involved are afterwards what they were, also if `f` raises. No other
 thread may use those tensors meanwhile.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from weakref import ReferenceType
 
 import numpy as np
 
 from npgrad.declared import signature
-from npgrad.function import Function, as_array
-from npgrad.mode import _switch as switch
-from npgrad.sweep import reachable
-from npgrad.tensor import Array, Tensor, tick
+from npgrad.engine.arrays import Array, as_array, note_change, tick
+from npgrad.engine.backward import reachable
+from npgrad.engine.function import Function
+from npgrad.engine.holomorphic import Holomorphic, slopes
+from npgrad.engine.mode import MODE, switch
+from npgrad.engine.node import Leaf, Node
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["grad", "hvp", "jvp"]
-
-STEP = 1e-20
-"""The imaginary step: its square is 24 orders of magnitude below rounding, and it does not underflow when squared."""
 
 
 def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
@@ -57,19 +61,20 @@ def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callab
     wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
     def gradient(*arguments: Any, **options: Any) -> Any:
+        given = list(arguments)
         for k in wanted:
-            if not -len(arguments) <= k < len(arguments):
-                count = f"{len(arguments)} argument{'s' * (len(arguments) != 1)}"
+            if not -len(given) <= k < len(given):
+                count = f"{len(given)} argument{'s' * (len(given) != 1)}"
                 raise ValueError(
                     f"grad(argnums={argnums}) of a function called with {count}: there is no argument {k}."
                 )
-        tensors = {k % len(arguments): Tensor(floating(arguments[k], "grad", k)) for k in wanted}
-        for tensor in tensors.values():
-            tensor.requires_grad = True
+            refuse_nested("grad", [arguments[k]], MODE.get().differentiating)
+            given[k] = leaf(floating(arguments[k], k))
+        tensors = [given[k] for k in wanted]
         began = tick()
-        with switch(grad=True, tape=None):
-            y = scalar(f(*[tensors.get(k, x) for k, x in enumerate(arguments)], **options), "grad")
-            found = gradients([y], [np.ones_like(y._data)], [tensors[k % len(arguments)] for k in wanted], began)
+        with differentiating("grad", tensors):
+            y = scalar(f(*given, **options), "grad")
+            found = gradients([y], [np.ones_like(y._array)], tensors, began)
         return found[0] if isinstance(argnums, int) else tuple(found)
 
     gradient.__name__ = f"grad_of_{getattr(f, '__name__', 'function')}"
@@ -81,19 +86,14 @@ def jvp(f: Callable[..., Tensor], inputs: Any, tangents: Any) -> Array:
     """Jacobian-vector product: the derivative of `f` at `inputs` in the direction `tangents`, an array of f's shape.
 
     `tangents` matches `inputs`: one array of the same shape for each (None: this input stays). Computed in complex128
-    by one complex step, exact to rounding, and returned in the dtype of f's result.
+    by one complex step, exact to rounding, and returned in the dtype of the inputs.
 
-    Raises ValueError if a tangent does not have the shape of its input or f does not return one tensor, TypeError if f
-    loses the imaginary part on the way (np.abs, np.real, comparisons turned into numbers: not holomorphic).
+    Raises ValueError if a tangent does not have the shape of its input or f does not return one tensor, TypeError if a
+    rule on the way loses the derivative.
     """
     point = Point(f, inputs, "jvp")
-    directions = point.directions(tangents)
-    with point.at(
-        [x if v is None else x + 1j * (STEP * v) for x, v in zip(point.values, directions, strict=True)]
-    ) as run:
-        y = tensor_of(run(), "jvp")
-        refuse_real([y])
-        return np.asarray(y._data.imag / STEP, dtype=point.real_dtype)
+    with point.at(point.moved(tangents)) as tensors:
+        return np.asarray(tangent(tensor_of(point(tensors), "jvp")), dtype=point.real_dtype)
 
 
 def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
@@ -106,30 +106,18 @@ def hvp(f: Callable[..., Tensor], inputs: Any, vectors: Any) -> Any:
     Batch normalisation in training mode and dropout work as usual, since f runs only once; the running statistics of
     batch normalisation take part in no derivative and are best left alone by calling `model.eval()` or a copy.
 
-    Raises ValueError if f is not scalar or a vector does not have the shape of its input, TypeError if f loses the
-    imaginary part on the way (not holomorphic).
+    Raises ValueError if f is not scalar or a vector does not have the shape of its input, TypeError if a rule on the
+    way loses the derivative.
     """
     point = Point(f, inputs, "hvp")
-    directions = point.directions(vectors)
-    with point.at(
-        [x if v is None else x + 1j * (STEP * v) for x, v in zip(point.values, directions, strict=True)]
-    ) as run:
-        y = scalar(run(), "hvp")
-        refuse_real([y])
-        found = gradients([y], [np.ones_like(y._data)], [t for t in run.tensors if t is not None])
-    products = iter(g.imag / STEP for g in found)
-    out = tuple(None if t is None else np.asarray(next(products), dtype=t) for t in point.dtypes)
+    with point.at(point.moved(vectors)) as tensors:
+        y = scalar(point(tensors), "hvp")
+        found = iter(gradients([y], [np.ones_like(y._array)], [t for t in tensors if t is not None]))
+    out = tuple(None if t is None else np.asarray(slopes(next(found)), dtype=t) for t in point.dtypes)
     return out[0] if point.single else out
 
 
-class Run:
-    """One evaluation, waiting to be called: `tensors` stand for the inputs (None for inputs without derivative)."""
-
-    def __init__(self, f: Callable[..., Any], arguments: list[Any], tensors: list[Tensor | None]) -> None:
-        self.f, self.arguments, self.tensors = f, arguments, tensors
-
-    def __call__(self) -> Any:
-        return self.f(*self.arguments)
+# -- a function at a point ---------------------------------------------------------------------------------------------
 
 
 class Point:
@@ -145,83 +133,95 @@ class Point:
             f = f.apply
         if not callable(f):
             raise TypeError(f"{what} needs a function of tensors first; got {type(f).__name__}.")
-        self.f, self.what = f, what
+        self.f, self.what, self.arguments = f, what, takes_arguments(f)
         self.single = isinstance(inputs, Tensor | np.ndarray | np.generic | float | int)
         self.inputs: list[Any] = [inputs] if self.single else list(inputs)
         self.values: list[Any] = []
         self.dtypes: list[np.dtype[Any] | None] = []
+        refuse_nested(what, self.inputs, MODE.get().differentiating)
+        kinds = np.ndarray | np.floating | float if numbers or self.single else np.ndarray
         for k, x in enumerate(self.inputs):
-            if isinstance(x, Tensor) and x._node is not None:
+            if isinstance(x, Tensor) and not x.is_leaf:
                 raise ValueError(
                     f"input {k} of {what} was computed ({type(x._node).__name__}): only leaves can be varied. "
                     "Pass .detach() of it, or the tensors it was computed from."
                 )
-            a = x._data if isinstance(x, Tensor) else x
-            kinds = np.ndarray | np.floating | float if numbers or self.single else np.ndarray
-            if isinstance(a, kinds) and np.asarray(a).dtype.kind == "f":
-                a = as_array(a)
-                self.values.append(a.astype(np.float64))
-                self.dtypes.append(a.dtype)
-            else:
-                self.values.append(a)
-                self.dtypes.append(None)
-        if all(t is None for t in self.dtypes):
+            a = x._array if isinstance(x, Tensor) else x
+            varies = isinstance(a, kinds) and np.asarray(a).dtype.kind == "f"
+            self.values.append(as_array(a).astype(np.float64) if varies else a)
+            self.dtypes.append(as_array(a).dtype if varies else None)
+            if varies and not self.arguments and not isinstance(x, Tensor):
+                raise TypeError(
+                    f"{what} of a function without arguments: input {k} must be one of the leaf tensors it uses, "
+                    f"not {type(x).__name__}, which the function cannot see."
+                )
+        if not any(self.dtypes):
             raise TypeError(f"{what} got no floating-point input: there is nothing to differentiate with respect to.")
         self.real_dtype = np.result_type(*[t for t in self.dtypes if t is not None])
-        self.arguments = takes_arguments(f)
-        if not self.arguments:
-            for k, (x, dtype) in enumerate(zip(self.inputs, self.dtypes, strict=True)):
-                if not isinstance(x, Tensor) and dtype is not None:
-                    raise TypeError(
-                        f"{what} of a function without arguments: input {k} must be one of the leaf tensors it uses, "
-                        f"not {type(x).__name__}, which the function cannot see."
-                    )
 
-    def directions(self, vectors: Any) -> list[Array | None]:
-        """`vectors` as float64 arrays, checked against the inputs."""
-        given = [vectors] if self.single else list(vectors)
-        if len(given) != len(self.inputs):
-            raise ValueError(f"{self.what} got {len(given)} vectors for {len(self.inputs)} inputs: give one for each.")
-        out: list[Array | None] = []
-        for k, (v, x, dtype) in enumerate(zip(given, self.values, self.dtypes, strict=True)):
+    def moved(self, vectors: Any) -> list[Any]:
+        """`values`, moving along `vectors`, which are checked against the inputs."""
+        vectors = [vectors] if self.single else list(vectors)
+        refuse_nested(self.what, vectors, MODE.get().differentiating)
+        if len(vectors) != len(self.inputs):
+            raise ValueError(
+                f"{self.what} got {len(vectors)} vectors for {len(self.inputs)} inputs: give one for each."
+            )
+        moved: list[Any] = []
+        for k, (v, x, dtype) in enumerate(zip(vectors, self.values, self.dtypes, strict=True)):
             if v is None or dtype is None:
-                out.append(None)
+                moved.append(x)
                 continue
-            v = np.asarray(v._data if isinstance(v, Tensor) else v, dtype=np.float64)
+            v = np.asarray(v._array if isinstance(v, Tensor) else v, dtype=np.float64)
             if v.shape != x.shape:
                 raise ValueError(f"{self.what} got a vector of shape {v.shape} for input {k} of shape {x.shape}.")
-            out.append(v)
-        return out
+            moved.append(Holomorphic(x, v))
+        return moved
+
+    def __call__(self, tensors: Sequence[Tensor | None]) -> Any:
+        """f of the tensors that `at` has given, or of none if f closes over them."""
+        arguments = [x if t is None else t for x, t in zip(self.inputs, tensors, strict=True)]
+        return self.f(*arguments) if self.arguments else self.f()
 
     @contextmanager
-    def at(self, values: Sequence[Any], grad: bool = True) -> Iterator[Run]:
-        """f with `values` in the place of the inputs, to be run and differentiated inside the `with`."""
-        restore: list[tuple[Tensor, dict[str, Any]]] = []
-        tensors: list[Tensor | None] = []
-        arguments: list[Any] = []
+    def at(self, values: Sequence[Any], grad: bool = True) -> Iterator[list[Tensor | None]]:
+        """Tensors with `values` in the place of the inputs (None for those without derivative), inside the `with`."""
+        tensors = [
+            None if t is None else x if isinstance(x, Tensor) else leaf(value)
+            for x, value, t in zip(self.inputs, values, self.dtypes, strict=True)
+        ]
+        theirs = [(t, t._array, t._node) for t, x in zip(tensors, self.inputs, strict=True) if t is not None and t is x]
+        note_change()
         try:
-            for x, value, dtype in zip(self.inputs, values, self.dtypes, strict=True):
-                if dtype is None:
-                    tensors.append(None)
-                    arguments.append(x)
-                    continue
-                if isinstance(x, Tensor):
-                    t = x
-                    restore.append((t, dict(vars(t))))
-                    # Without a fingerprint nothing is compared with the exchanged bytes: graphs from before stay valid.
-                    t.__dict__.update(_fingerprint=None, _hooks=None, grad=None, requires_grad=True)
-                    t._data = np.array(value)
-                else:
-                    t = Tensor(value)
-                    t.requires_grad = True
-                tensors.append(t)
-                arguments.append(t)
-            with switch(grad=grad, holomorphic=True, tape=None):
-                yield Run(self.f, arguments if self.arguments else [], tensors)
+            for t, value in zip(tensors, values, strict=True):
+                if t is not None:
+                    t._array = value.copy()
+                    t._node = Leaf(t._array, requires_grad=True)
+            with differentiating(self.what, [t for t in tensors if t is not None], grad=grad, holomorphic=True):
+                yield tensors
         finally:
-            for t, state in reversed(restore):
-                t.__dict__.clear()
-                t.__dict__.update(state)
+            for t, data, node in theirs:
+                t._array, t._node = data, node
+
+
+@contextmanager
+def differentiating(what: str, leaves: Sequence[Tensor], **mode: Any) -> Iterator[None]:
+    """Inside, a function runs that is being differentiated with respect to `leaves`."""
+    recorder = MODE.get().recorder
+    if recorder is not None:
+        recorder.refuse(f"it calls {what}")
+    around = MODE.get().differentiating
+    mode = {"grad": True, "recorder": None, "differentiating": (*around, frozenset(id(t._node) for t in leaves))} | mode
+    try:
+        with switch(**mode), warnings.catch_warnings():
+            # What NumPy only warns of when it drops imaginary parts.
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            yield
+    except np.exceptions.ComplexWarning as error:
+        raise TypeError(
+            f"{what}: the derivative was lost on the way, because NumPy turned numbers that carry it into real ones "
+            "(assigned to a part of an array of real numbers, for example, where np.zeros_like(x) would keep it)."
+        ) from error
 
 
 def gradients(
@@ -231,48 +231,66 @@ def gradients(
 
     Except of intermediates made since the clock stood at `began`: f may have asked to retain theirs.
     """
-    touched = {id(t): t for t in [*wanted, *[y for y in ys if y._node is None]]}
-    retaining: list[tuple[Function, ReferenceType[Tensor]]] = []
-    for y in ys:
-        for node in reachable(y._node) if y._node is not None else ():
-            touched.update((id(leaf), leaf) for leaf in node.leaves)
-            if node.retained is not None and (began is None or node.age < began):
-                retaining.append((node, node.retained))
-    kept = [(t, t.grad, t._hooks) for t in touched.values()]
+    touched = {t._leaf() for t in [*wanted, *[y for y in ys if y.is_leaf]]}
+    retaining: list[Node] = []
+    for node in nodes_below(ys):
+        if isinstance(node, Leaf):
+            touched.add(node)
+        if node.retained and (began is None or node.seq < began):
+            retaining.append(node)
+    kept = [(leaf, leaf.grad, leaf.hooks) for leaf in touched]
     try:
-        for node, _ in retaining:
-            node.retained = None
-        for t, _, _ in kept:
-            t.grad = t._hooks = None
+        for node in retaining:
+            node.retained = False
+        for leaf, _, _ in kept:
+            leaf.grad = leaf.hooks = None
         for y, dy in zip(ys, dys, strict=True):
             if y.requires_grad:
                 # The graph may reach into one that f closes over and its owner still needs.
                 y.backward(dy, retain_graph=True)
-        return [np.zeros_like(t._data) if t.grad is None else t.grad for t in wanted]
+        return [np.zeros_like(t._array) if t.grad is None else t.grad for t in wanted]
     finally:
-        for t, g, hooks in kept:
-            t.grad, t._hooks = g, hooks
-        for node, retained in retaining:
-            node.retained = retained
+        for leaf, g, hooks in kept:
+            leaf.grad, leaf.hooks = g, hooks
+        for node in retaining:
+            node.retained = True
 
 
-def refuse_real(ys: Sequence[Tensor]) -> None:
-    """Raise TypeError if a node below `ys` turned complex inputs into a real result: the imaginary step is lost."""
+def tangent(y: Tensor) -> Array:
+    """The derivative of the result of a complex step."""
+    return slopes(y._array) if y.requires_grad else np.zeros(y.shape)
+
+
+def nodes_below(ys: Sequence[Tensor]) -> Iterator[Node]:
     for y in ys:
-        for node in reachable(y._node) if y._node is not None else ():
-            if node.dtype.kind != "c" and any(edge is not None and edge.dtype.kind == "c" for edge in node.edges or ()):
-                raise TypeError(
-                    f"forward of {node.describe()} is not holomorphic: it gave {node.dtype} for complex inputs, so the "
-                    "imaginary step is lost. Write it without np.abs, np.real, np.maximum of complex values "
-                    "(compare real parts instead)."
-                )
+        if y._node is not None:
+            yield from reachable(y._node)
 
 
-def floating(x: Any, what: str, k: int) -> Array:
-    a = x._data if isinstance(x, Tensor) else as_array(x)
+def leaf(a: Array) -> Tensor:
+    return Tensor._of(a := a.copy(), Leaf(a, requires_grad=True))
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+def refuse_nested(what: str, given: Sequence[Any], outer: Sequence[frozenset[int]]) -> None:
+    """Raise RuntimeError if a tensor among `given` depends on one of the leaves in `outer`."""
+    varied = frozenset().union(*outer)
+    tensors = [x for x in given if isinstance(x, Tensor)] if varied else []
+    if any(id(node) in varied for node in nodes_below(tensors)):
+        raise RuntimeError(
+            f"{what} was called inside a function that is itself being differentiated, on tensors that depend on the "
+            f"inputs of that function. {what} returns arrays, so this dependence would be dropped. For second "
+            "derivatives use npgrad.hvp(f, inputs, vectors); for a constant, pass .detach() of the tensor."
+        )
+
+
+def floating(x: Any, k: int) -> Array:
+    a = x.numpy() if isinstance(x, Tensor) else as_array(x)
     if a.dtype.kind not in "fc":
         raise TypeError(
-            f"{what} with respect to argument {k}, which is {a.dtype}: only floating-point numbers have a gradient. "
+            f"grad with respect to argument {k}, which is {a.dtype}: only floating-point numbers have a gradient. "
             "Write 1.0 for 1."
         )
     return a
@@ -284,12 +302,13 @@ def tensor_of(y: Any, what: str) -> Tensor:
             f"{what} needs a function that returns a tensor; it returned {type(y).__name__}. "
             "Compute with npgrad functions (or NumPy's on tensors), and do not call .item() or .numpy() on the result."
         )
+    refuse_nested(what, [y], MODE.get().differentiating[:-1])
     return y
 
 
 def scalar(y: Any, what: str) -> Tensor:
     t = tensor_of(y, what)
-    if t._data.size != 1:
+    if t.size != 1:
         raise ValueError(
             f"{what} needs a function with a scalar result; this one returned shape {t.shape}. "
             "Reduce it (.sum(), .mean()), or use jvp for the derivative of many outputs along one direction."

@@ -1,8 +1,11 @@
-"""Hypothesis profiles, the seed of the run, and torch: optional at home, mandatory under CI."""
+"""Hypothesis profiles, the seed of the run, and what may be missing: optional at home, mandatory under CI."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,26 +14,67 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("dev", max_examples=20, deadline=None, suppress_health_check=SLOW)
-settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=SLOW)
-settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=SLOW, print_blob=True)
+COMMON: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
+    "derandomize": False,  # as Hypothesis does by itself under CI, where no seed would change anything
+}
+settings.register_profile("dev", max_examples=20, **COMMON)
+settings.register_profile("ci", max_examples=60, **COMMON)
+settings.register_profile("thorough", max_examples=1000, print_blob=True, **COMMON)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if CI else "dev")
 settings.load_profile(PROFILE)
 
 SEED = int(os.environ.get("NPGRAD_SEED", "0"))
-"""Where the random cases of the suite start: another seed gives another suite."""
+"""Where the random cases of the suite start: another seed, another suite. Unset, at home, Hypothesis draws anew."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("hypothesis_seed", None) is None and (CI or "NPGRAD_SEED" in os.environ):
+        config.option.hypothesis_seed = str(SEED)
+
+
+def left_out() -> dict[str, str]:
+    """The optional parts of the suite that this machine cannot run, and how to have them."""
+    found = {}
+    if find_spec("torch") is None:
+        found["the comparison with PyTorch"] = "pip install torch"
+    if find_spec("selenium") is None:
+        found["the pages in a browser"] = "pip install selenium"
+    elif not (chromium() and shutil.which("chromedriver")):
+        found["the pages in a browser"] = (
+            "install Chromium and chromedriver, on Debian: apt-get install chromium chromium-driver"
+        )
+    return found
+
+
+def chromium() -> str | None:
+    """Where Chromium or Chrome is."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def pytest_report_header() -> str:
-    return (
-        f"hypothesis profile {PROFILE}, NPGRAD_SEED={SEED}, torch {'found' if find_spec('torch') else 'not installed'}"
-    )
+    return f"hypothesis profile {PROFILE}, NPGRAD_SEED={os.environ.get('NPGRAD_SEED', 'unset')}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What `-q` would hide: parts of the suite that were skipped for want of something."""
+    for part, how in left_out().items():
+        terminalreporter.write_line(f"left out: {part} ({how})", yellow=True)
 
 
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(SEED)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT does what it does in a terminal, in child processes too, even if the shell of the suite ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import math
 import os
 import pickle
 import re
-import signal
+import struct
 import subprocess
 import sys
 import time
@@ -20,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from npgrad import Tensor
+from npgrad import Tensor, checkpoint
 from npgrad.checkpoint import CheckpointError, load, save
 
 arrays = hnp.arrays(
@@ -91,6 +93,8 @@ def test_tensors_layouts_and_fresh_memory(path: Path) -> None:
         ({"rng": np.random.default_rng(0)}, "state['rng'] is a Generator, which a checkpoint cannot hold: save its"),
         ({"a": np.array(["x"])}, "state['a'] is an array of dtype <U1"),
         ({(1, 2): 3}, "state has a key of type tuple"),
+        ([np.ma.array([1.0, 2.0], mask=[0, 1])], "state[0] is a masked array, whose mask a checkpoint would lose"),
+        ([np.ma.array([1.0, 2.0])], "state[0] is a masked array"),
     ],
 )
 def test_what_cannot_be_saved_is_named(path: Path, state: Any, message: str) -> None:
@@ -146,14 +150,71 @@ def test_refusals_are_one_sentence(path: Path, change: Any, message: str) -> Non
 
 def test_a_forged_checksum_is_no_way_in(path: Path) -> None:
     save(path, STATE)
-    for old, new in ((b'"f8"', b'"O8"'), (b'"<f8"', b'"|O8"'), (b"[2,3]", b"[9,9]"), (b'"dict"', b'"dcit"')):
-        content = path.read_bytes().replace(old, new)
-        content = content[:20] + hashlib.sha256(content[:20] + content[52:]).digest() + content[52:]
+    for old, new in ((b'"<f8"', b'"|O8"'), (b"[2,3]", b"[9,9]"), (b'"dict"', b'"dcit"'), (b"[2,3]", b"[2,1]")):
+        content = path.read_bytes()
+        assert old in content
         forged = path.with_name("forged")
-        forged.write_bytes(content)
-        if content != path.read_bytes():
-            with pytest.raises(CheckpointError, match="content that npgrad never writes"):
-                load(forged)
+        forged.write_bytes(signed(content.replace(old, new)))
+        with pytest.raises(CheckpointError, match="content that npgrad never writes"):
+            load(forged)
+
+
+def signed(content: bytes) -> bytes:
+    """A checkpoint with the checksum that its content would have."""
+    return content[:20] + hashlib.sha256(content[:20] + content[52:]).digest() + content[52:]
+
+
+def crafted(header: object, arrays: bytes = b"") -> bytes:
+    text = json.dumps(header).encode()
+    body = struct.pack("<Q", len(text)) + text + arrays
+    return signed(struct.pack("<8sIQ", b"\x89npgrad\n", 1, 52 + len(body)) + bytes(32) + body)
+
+
+ONE = {"dtype": "<f8", "shape": [1]}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None, [], {}, {"tree": 1}, {"arrays": []}, {"tree": 1, "arrays": {}}, {"tree": 1, "arrays": 3},
+        *({"tree": {tag: content}, "arrays": [ONE]} for tag, content in (
+            ("dict", [1]), ("dict", None), ("items", {"a": 1}), ("items", [1]), ("items", [[[], 1]]), ("tuple", 5),
+            ("array", 1), ("array", -1), ("array", "0"), ("array", [0]), ("scalar", None), ("set", [1]),
+            ("tuple", [{"array": 0}, {"array": 0}]), ("tuple", []),
+        )),
+        {"tree": {}, "arrays": []}, {"tree": {"dict": {}, "tuple": []}, "arrays": []},
+        *({"tree": {"array": 0}, "arrays": [{**ONE, **change}]} for change in (
+            {"dtype": "f8,,("}, {"dtype": "O"}, {"dtype": "<f3"}, {"dtype": "|V8"}, {"dtype": None}, {"dtype": ["<f8"]},
+            {"dtype": {"names": ["a"]}}, {"shape": [-1]}, {"shape": ["1"]}, {"shape": [1.0]}, {"shape": 1},
+            {"shape": [2]}, {"shape": [0]}, {"shape": [0, 10**30]}, {"shape": [10**9] * 3}, {"shape": [1] * 99},
+        )),
+    ],
+)  # fmt: skip
+def test_whatever_has_a_right_checksum_and_is_no_checkpoint_is_one_error(path: Path, header: object) -> None:
+    path.write_bytes(crafted(header, bytes(8)))
+    with pytest.raises(CheckpointError, match="has a correct checksum and content that npgrad never writes"):
+        load(path)
+    path.write_bytes(crafted({"tree": {"array": 0}, "arrays": [ONE]}, bytes(8)))
+    assert same(load(path), np.zeros(1))
+
+
+def test_nesting_without_end(path: Path) -> None:
+    text = b'{"tree":' + b"[" * 200_000
+    body = struct.pack("<Q", len(text)) + text
+    path.write_bytes(signed(struct.pack("<8sIQ", b"\x89npgrad\n", 1, 52 + len(body)) + bytes(32) + body))
+    with pytest.raises(CheckpointError, match="content that npgrad never writes"):
+        load(path)
+
+
+@given(st.data())
+def test_any_byte_of_the_header_changed_with_a_right_checksum(path: Path, data: st.DataObject) -> None:
+    save(path, {"weights": np.arange(6.0).reshape(2, 3), "step": (7, None)})
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(52, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(signed(bytes(content)))
+    with contextlib.suppress(CheckpointError):
+        load(path)
 
 
 # -- atomicity ---------------------------------------------------------------------------------------------------------
@@ -175,6 +236,54 @@ def test_a_failed_save_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: py
     assert os.listdir(tmp_path) == ["state"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions as on Unix")
+def test_the_new_file_has_the_permissions_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    before = os.umask(0o022)
+    try:
+        save(path, STATE)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o644
+    for mode in (0o600, 0o640, 0o664):
+        path.chmod(mode)
+        save(path, STATE)
+        assert path.stat().st_mode & 0o777 == mode
+
+
+def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    target, link, through = tmp_path / "disk" / "state", tmp_path / "latest", tmp_path / "alias"
+    try:
+        link.symlink_to(target)
+        through.symlink_to(link)
+    except OSError:
+        pytest.skip("this user may not make symbolic links")
+    for state in ({"step": 1}, {"step": 2}):
+        save(through, state)
+        assert link.is_symlink() and through.is_symlink() and not target.is_symlink()
+        assert load(target) == load(link) == state
+    assert os.listdir(tmp_path / "disk") == ["state"]
+
+
+def test_a_file_that_somebody_reads_on_windows_is_replaced_a_moment_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, refusals, rename = tmp_path / "state", [1, 2], os.replace
+    save(path, {"step": 1})
+
+    def replace(a: Path, b: Path) -> None:
+        if refusals:
+            refusals.pop()
+            raise PermissionError(13, "The process cannot access the file")
+        rename(a, b)
+
+    monkeypatch.setattr(checkpoint, "WINDOWS", True)
+    monkeypatch.setattr(os, "replace", replace)
+    save(path, {"step": 2})
+    assert load(path) == {"step": 2} and not refusals
+
+
 def test_a_killed_save_leaves_a_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "state"
     code = (
@@ -189,7 +298,7 @@ def test_a_killed_save_leaves_a_whole_file(tmp_path: Path) -> None:
         time.sleep(pause)
         k, array = load(path)
         assert (array == k).all()
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     k, array = load(path)
     assert (array == k).all()

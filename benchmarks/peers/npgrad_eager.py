@@ -14,7 +14,7 @@ from benchmarks.problem import CONTEXT, EMBEDDING, VOCABULARY, Array, Problem
 from npgrad import Tensor, nn
 from npgrad import functions as F
 from npgrad.data import Vocabulary
-from npgrad.function import registry
+from npgrad.functions import registry
 from npgrad.optim import SGD
 
 convert = np.asarray
@@ -144,10 +144,9 @@ def convolution(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Ste
     return lambda x, y: step(x, y).item()
 
 
-def chain(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Step:
+def chain(problem: Problem) -> Step:
     x = Tensor(problem.feeds[0][0], requires_grad=True)
 
-    @mode
     def step() -> None:
         y = x
         for _ in range(problem.nodes // 2):
@@ -174,11 +173,12 @@ def node(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Step:
     operation, x = NODES[problem.operation], Tensor(problem.feeds[0][0], requires_grad=True)
 
     @mode
-    def step(dy: Array) -> None:
+    def step(dy: Array) -> Tensor:
         y = x
         for _ in range(problem.nodes):
             y = operation(y)
         y.backward(dy)
+        return y.detach()  # somebody has to read y, or a program leaves it out
 
     def once(start: Array, dy: Array) -> Array | None:
         x.grad = None
@@ -204,6 +204,34 @@ def function(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Step:
         return y.detach()
 
     return step
+
+
+LARGE: dict[str, Callable[..., Tensor]] = {
+    "softmax": lambda x: F.softmax(x, axis=1),
+    "layer_norm": lambda x, w, b: F.layer_norm(x, w.shape, w, b),
+    "group_norm": lambda x, w, b: F.group_norm(x, 32, w, b),
+    "gelu": lambda x: F.gelu(x),
+    "conv2d": lambda x, w: F.conv2d(x, w, padding=1),
+}
+
+
+def large(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Step:
+    leaves = [Tensor(value, requires_grad=True) for value in problem.parameters.values()]
+    operation = LARGE[problem.operation]
+
+    @mode
+    def step(dy: Array) -> Tensor:
+        for leaf in leaves:
+            leaf.grad = None
+        y = operation(*leaves)
+        y.backward(dy)
+        return y.detach().sum()  # somebody has to read y, or a program leaves it out
+
+    def once(dy: Array) -> Any:
+        total = step(dy)
+        return lambda: total.item() + np.sum(leaves[0].grad)
+
+    return once
 
 
 def is_float(x: object) -> bool:

@@ -184,6 +184,30 @@ def function(problem: Problem) -> Step:
     return step
 
 
+LARGE: dict[str, Step] = {
+    "softmax": lambda x: F.softmax(x, dim=1),
+    "layer_norm": lambda x, w, b: F.layer_norm(x, w.shape, w, b),
+    "group_norm": lambda x, w, b: F.group_norm(x, 32, w, b),
+    "gelu": F.gelu,
+    "conv2d": lambda x, w: F.conv2d(x, w, padding=1),
+}
+
+
+def large(problem: Problem) -> Step:
+    leaves = [torch.tensor(value, requires_grad=True) for value in problem.parameters.values()]
+    operation = LARGE[problem.operation]
+
+    def step(dy: torch.Tensor) -> Any:
+        for leaf in leaves:
+            leaf.grad = None
+        y = operation(*leaves)
+        y.backward(dy)
+        total = y.detach().sum()
+        return lambda: total.item() + leaves[0].grad.sum().item()
+
+    return step
+
+
 def tensor(x: Any) -> Any:
     if not isinstance(x, np.ndarray):
         return x

@@ -20,9 +20,9 @@ from experiments import style
 from experiments.claims import Claim
 from experiments.curves import steps_until
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Record, Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Record, Records
 from experiments.tables import fraction, spread
 from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
@@ -244,7 +244,7 @@ def overfitting(config: Config, corpus: Corpus, model: Any, rngs: Generators, pr
     optimizer = optim.SGD(model.parameters(), lr=config.lr)
     batches = data.Batches(*few, n + config.company, rngs.batches)
 
-    @npgrad.replay
+    @npgrad.compile
     def update(x: Indices, y: Indices) -> None:
         loss = cross_entropy(model(x)[:n], y)
         optimizer.zero_grad()

@@ -16,9 +16,9 @@ from experiments import style
 from experiments.claims import Claim
 from experiments.curves import thinned
 from experiments.experiment import Picture, Result, Table, locate
+from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Records
 from experiments.tables import spread
 from experiments.training import training
 from models.mlp import MLP

@@ -18,9 +18,9 @@ import npgrad
 from experiments import style
 from experiments.claims import Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Records
 from experiments.tables import spread
 from models.mlp import MLP
 from models.mlp import STAGES as SCALES
@@ -94,7 +94,7 @@ def run(config: Config, progress: Progress) -> Result:
     def loss_now() -> Tensor:
         return cross_entropy(model(x), y)
 
-    @npgrad.replay
+    @npgrad.compile
     def update() -> Tensor:
         loss = loss_now()
         optimizer.zero_grad()

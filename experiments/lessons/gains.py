@@ -19,18 +19,19 @@ import numpy as np
 from experiments import style
 from experiments.claims import Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Record, Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Record, Records
 from experiments.tables import fraction, number, spread
 from experiments.training import training
-from models.deep_mlp import ACTIVATIONS, NORMS, DeepMLP
+from models.deep_mlp import NORMS, DeepMLP
 from models.training import TrainConfig, fit, generators
 from npgrad import data, nn
 from npgrad.data import Batches
 from npgrad.diagnose.propagation import Layer, Propagation, gradient_of_ignorance, predict
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
+from npgrad.nn import ACTIVATIONS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,17 +11,18 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments import style
 from experiments.claims import Claim
 from experiments.curves import frequency_loss, rms, steps_until, thinned
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Records
 from experiments.tables import spread
 from experiments.training import training
 from models.mlp import MLP
@@ -92,7 +93,22 @@ QUICK = {"steps": 2_000}
 FULL = {"steps": 50_000}
 
 
+COUNTED_AT = 100
+"""The step after which different units are counted: later, rounding may have grown to differences of its own."""
+
 # -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def distinct(units: NDArray[Any]) -> int:
+    """How many columns of `units` (numbers, units) differ by more than a thousandth of the largest number.
+
+    Rounding, which depends on the processor, is a few thousand times smaller than that after `COUNTED_AT` steps.
+    """
+    kept: list[NDArray[Any]] = []
+    for unit in units.T:
+        if all(np.max(np.abs(unit - other)) > 1e-3 * np.max(np.abs(units)) for other in kept):
+            kept.append(unit)
+    return len(kept)
 
 
 def run(config: Config, progress: Progress) -> Result:
@@ -121,13 +137,17 @@ def run(config: Config, progress: Progress) -> Result:
 
     looked, sizes, weights = [], [], []
     due = set(np.unique(np.geomspace(1, config.steps, 60).astype(int)) - 1)
+    different = 0
 
     def record(step: int, loss: float) -> bool:
+        nonlocal different
         if step in due:
             with no_grad():
                 sizes.append(rms(model(x[:500]).numpy()))
             weights.append(rms(model.output.weight.numpy()))
             looked.append(step + 1)
+        if step + 1 == min(COUNTED_AT, config.steps):
+            different = distinct(np.vstack([p.numpy() for p in model.hidden.parameters()]))
         if step % 100 == 0:
             progress(step, config.steps)
         return not math.isfinite(loss)
@@ -136,7 +156,6 @@ def run(config: Config, progress: Progress) -> Result:
     with np.errstate(all="ignore"):
         losses = fit(model, *corpus.train, config.training, on_step=record)
     step, loss = thinned(losses)
-    units = np.vstack([p.numpy() for p in model.hidden.parameters()])
     early = max(config.steps // 20, 1)
     wasted = min(steps_until(losses, math.log(classes)), config.steps)
     down = min(int(np.searchsorted(looked, wasted)), len(weights) - 1)  # the blade of the hockey stick is over
@@ -155,7 +174,7 @@ def run(config: Config, progress: Progress) -> Result:
             "wasted_steps": wasted,
             "output_size": before,
             "output_shrinks": weights[down] / before if before else math.nan,
-            "distinct_units": different(units),
+            "distinct_units": different,
             "train_loss": evaluate(model, *corpus.train),
             "val_loss": evaluate(model, *corpus.val),
             "test_loss": evaluate(model, *corpus.test),
@@ -171,16 +190,6 @@ def run(config: Config, progress: Progress) -> Result:
             "output_size": np.array(weights),
         },
     )
-
-
-def different(units: np.ndarray) -> int:
-    """How many units differ by more than a thousandth of their size, which rounding does not reach: (weights, "
-    "units)."""
-    kept: list[np.ndarray] = []
-    for unit in units.T.astype(float):
-        if all(rms(unit - other) > 1e-3 * max(rms(unit), 1e-30) for other in kept):
-            kept.append(unit)
-    return len(kept)
 
 
 def begin(model: MLP, start: str) -> None:

@@ -19,14 +19,15 @@ from experiments import style
 from experiments.claims import Claim
 from experiments.curves import rms
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Records
 from experiments.tables import spread
-from models.deep_mlp import ACTIVATIONS, GAINS
+from models.deep_mlp import GAINS
 from models.mlp import MLP
 from npgrad import Tensor, nn
 from npgrad.diagnose.propagation import Layer, predict
+from npgrad.nn import ACTIVATIONS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,9 +16,9 @@ from experiments import style
 from experiments.claims import Claim
 from experiments.curves import frequency_loss
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Records
 from experiments.tables import fraction, spread
 from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere

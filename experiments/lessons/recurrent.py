@@ -17,9 +17,9 @@ from experiments import style
 from experiments.claims import Claim
 from experiments.curves import rms
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Records
 from experiments.tables import fraction, spread
 from npgrad import Tensor, sigmoid, tanh
 

@@ -18,12 +18,12 @@ from experiments import style
 from experiments.claims import Claim
 from experiments.curves import frequency_loss, rms
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Records
 from experiments.tables import spread
 from experiments.training import training
-from models.deep_mlp import ACTIVATIONS, GAINS
+from models.deep_mlp import GAINS
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import Tensor, data, nn, tanh
@@ -32,6 +32,7 @@ from npgrad.diagnose.census import activations
 from npgrad.diagnose.saturation import saturation
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
+from npgrad.nn import ACTIVATIONS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,9 +17,9 @@ from experiments import style
 from experiments.claims import OURS, Claim
 from experiments.curves import steps_until, thinned
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Record, Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Record, Records
 from experiments.tables import spread
 from experiments.training import training
 from models.mlp import MLP

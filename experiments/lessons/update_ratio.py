@@ -18,9 +18,9 @@ import numpy as np
 from experiments import style
 from experiments.claims import OURS, Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Record, Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Record, Records
 from experiments.tables import spread
 from experiments.training import training
 from experiments.verdict import chosen_elsewhere

@@ -19,9 +19,9 @@ import npgrad
 from experiments import style
 from experiments.claims import Claim
 from experiments.experiment import Picture, Result, Table
+from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.store import Records
 from experiments.tables import spread
 from experiments.training import training
 from models.deep_mlp import DeepMLP

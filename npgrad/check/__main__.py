@@ -6,6 +6,8 @@ import argparse
 import os
 import sys
 
+from npgrad.version import __version__
+
 EXAMPLES = """examples:
   python -m npgrad.check                   every function against every oracle
   python -m npgrad.check tanh batch_norm   some functions, by either name
@@ -21,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"npgrad {__version__}")
     parser.add_argument("functions", nargs="*", help="functions to check, e.g. tanh or BatchNorm (default: all)")
     parser.add_argument("--cases", type=int, default=20, metavar="N", help="random cases per function (default 20)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed the cases are drawn from (default 0)")
@@ -37,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     # Imported here so that --help answers at once.
     from npgrad.check import certificate, conventions, mutants
-    from npgrad.function import registry
+    from npgrad.functions import registry
 
     try:
         names = certificate.select(asked.functions) if asked.functions else list(registry)

@@ -16,8 +16,9 @@ from npgrad.check.case import CASES, Case
 from npgrad.check.errors import GradientError
 from npgrad.check.gradcheck import COMPLEX, DIFFERENCES, TORCH, gradcheck
 from npgrad.check.second_derivative import hvpcheck
-from npgrad.function import Function, registry
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.functions import registry
 
 __all__ = ["HVP", "Line", "certify", "certify_all", "draw", "select", "torch_module"]
 
@@ -140,7 +141,7 @@ def select(asked: list[str]) -> list[str]:
     for name in asked:
         found = [name] if name in registry else functions.get(name)
         if found is None:
-            close = difflib.get_close_matches(name, [*registry, *functions], n=3, cutoff=0.5)
+            close = difflib.get_close_matches(name, [*registry, *functions], n=3)
             hint = f" Did you mean {', '.join(close)}?" if close else " Without names, all functions are checked."
             raise KeyError(f"npgrad has no function called {name!r}.{hint}")
         out += found
@@ -148,9 +149,22 @@ def select(asked: list[str]) -> list[str]:
 
 
 def uses(function: Any, name: str) -> bool:
-    """Whether the code of a public function refers to the Function called `name`."""
-    code = getattr(function, "__code__", None)
-    return code is not None and name in code.co_names
+    """Whether a public function refers to the Function called `name`, itself or through others of its file."""
+    todo, seen = [function], set()
+    while todo:
+        code = getattr(todo.pop(), "__code__", None)
+        if code is not None and code not in seen:
+            seen.add(code)
+            if name in code.co_names:
+                return True
+            todo += [function.__globals__[n] for n in code.co_names if in_same_file(function, n)]
+    return False
+
+
+def in_same_file(function: Any, name: str) -> bool:
+    """Whether `name`, as the code of `function` reads it, is another function of the same file."""
+    other = function.__globals__.get(name)
+    return getattr(other, "__module__", None) == function.__module__ and not isinstance(other, type)
 
 
 def snake(name: str) -> str:

@@ -1,7 +1,8 @@
 """First oracle: the complex step, exact to rounding.
 
-Im f(x + i·h·v)/h is the derivative of f along v for a holomorphic f (Squire & Trapp 1998). With h = 1e-20 the error of
-truncation is zero in float64, and nothing is subtracted that could cancel.
+Im f(x + i·h·v)/h is the derivative of f along v for a holomorphic f (Squire & Trapp 1998). The step is so small that
+its square is 0, so there is no error of truncation, and nothing is subtracted that could cancel. What NumPy's functions
+do with such a number is settled in `npgrad.engine.holomorphic`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.derivative import STEP, Point, refuse_real
-from npgrad.tensor import Array, Tensor
+from npgrad.derivative import Point, tangent
+from npgrad.engine.arrays import Array
+from npgrad.engine.holomorphic import Holomorphic
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["complex_step"]
 
@@ -19,14 +22,12 @@ __all__ = ["complex_step"]
 def complex_step(point: Point, k: int, v: Array) -> list[Array]:
     """The derivative of each output of `point` when input k moves along v.
 
-    Raises TypeError if an operation on the way is not holomorphic because it returns real numbers for complex ones.
+    Raises TypeError if an operation on the way loses the derivative.
     """
     values: list[Any] = list(point.values)
-    values[k] = values[k] + 1j * (STEP * v)
-    with np.errstate(all="ignore"), point.at(values) as run:
-        ys = outputs(run())
-        refuse_real(ys)
-        return [np.asarray(y._data.imag / STEP) for y in ys]
+    values[k] = Holomorphic(values[k], v)
+    with np.errstate(all="ignore"), point.at(values) as tensors:
+        return [tangent(y) for y in outputs(point(tensors))]
 
 
 def outputs(result: Any) -> list[Tensor]:

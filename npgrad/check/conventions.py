@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from npgrad import functions as F
-from npgrad.mode import is_grad_enabled, no_grad
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.mode import is_grad_enabled, no_grad
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["CONVENTIONS", "Convention", "table", "verify"]
 
@@ -142,6 +143,29 @@ def _() -> None:
     y, (dz,) = value_and_gradients(F.logsumexp, [-_INF, -_INF])
     equal(y, -_INF, "logsumexp of −inf")
     equal(dz, [0, 0], "its gradient")
+
+
+@convention("sign, floor, ceil, trunc, round", "the gradient is 0 everywhere, at the jumps too")
+def _() -> None:
+    for f in (F.sign, F.floor, F.ceil, F.trunc, F.round):
+        equal(value_and_gradients(f, [-1.5, -0.5, 0.0, 0.3, 2.0])[1][0], np.zeros(5), f.__name__ + "'")
+
+
+@convention("norm, hypot", "the gradient at the origin is 0, where the length has a kink as abs has at 0")
+def _() -> None:
+    equal(value_and_gradients(F.linalg.norm, [0.0, 0.0])[1][0], [0, 0], "norm'")
+    for g in value_and_gradients(F.hypot, 0.0, 0.0)[1]:
+        equal(g, 0, "hypot'")
+
+
+@convention(
+    "logaddexp", "exact at ±1e4; of nothing but −inf it is −inf with gradient 0; +inf takes the gradient, two share it"
+)
+def _() -> None:
+    y, (da, db) = value_and_gradients(F.logaddexp, [1e4, -_INF, _INF, _INF], [-1e4, -_INF, 0.0, _INF])
+    equal(y, [1e4, -_INF, _INF, _INF], "logaddexp")
+    equal(da, [1, 0, 1, 0.5], "the first gradient")
+    equal(db, [0, 0, 0, 0.5], "the second gradient")
 
 
 @convention(

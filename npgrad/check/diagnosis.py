@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["Evidence", "likely_cause"]
 

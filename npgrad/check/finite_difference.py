@@ -18,7 +18,7 @@ import numpy as np
 
 from npgrad.check.complex_step import outputs
 from npgrad.derivative import Point
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["STEPS", "central_difference"]
 
@@ -70,5 +70,5 @@ def central_difference(point: Point, k: int, v: Array, middle: list[Array]) -> t
 
 def evaluate(point: Point, values: list[Any]) -> list[Array]:
     """The outputs of f at `values`, as arrays."""
-    with np.errstate(all="ignore"), point.at(values, grad=False) as run:
-        return [y._data.copy() for y in outputs(run())]
+    with np.errstate(all="ignore"), point.at(values, grad=False) as tensors:
+        return [y._array.copy() for y in outputs(point(tensors))]

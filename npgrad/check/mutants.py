@@ -22,7 +22,8 @@ from npgrad.check.finite_difference import evaluate
 from npgrad.check.gradcheck import COMPLEX, DIFFERENCES, TORCH, Report, backward, check_torch, gradcheck
 from npgrad.check.second_derivative import hvpcheck
 from npgrad.derivative import Point
-from npgrad.function import registry
+from npgrad.functions import registry
+from npgrad.functions.error_function import erfc
 
 __all__ = ["MUTANTS", "Mutant", "killers", "table"]
 
@@ -257,7 +258,20 @@ def overwritten_windows(original: Body, self: Any, dy: Any) -> Any:
 
 
 def quotient(original: Body, self: Any, dy: Any) -> Any:
-    return np.broadcast_to(dy.reshape(self.y.shape) * self.y, self.x.shape) / self.x
+    reduced = tuple(k for k, n in enumerate(self.kept) if n == 1)
+    return dy.reshape(self.kept) * np.prod(self.x, reduced, keepdims=True) / self.x
+
+
+def running_quotient(original: Body, self: Any, dy: Any) -> Any:
+    axis = -1 if self.axis is None else self.axis
+    x = self.x.reshape(-1) if self.axis is None else self.x
+    weighted = np.flip(np.cumsum(np.flip(dy * np.cumprod(x, axis), axis), axis), axis)
+    return (weighted / x).reshape(self.x.shape)
+
+
+def untransposed(original: Body, self: Any, dy: Any) -> Any:
+    self.A = self.A.swapaxes(-1, -2)
+    return original(self, dy)
 
 
 def first_copy(original: Body, dy: Any, shape: tuple[int, ...]) -> Any:
@@ -283,16 +297,24 @@ MUTANTS: list[Mutant] = [
     # one expression for another
     Mutant("Tanh", "1 − t for 1 − t²", lambda o, s, dy: dy * (1 - s.t)),
     Mutant("Tanh", "dy forgotten", lambda o, s, dy: 1 - s.t * s.t),
-    Mutant("Tanh", "conj(t)·t for t² (right on the real axis)", lambda o, s, dy: dy * (1 - s.t * np.conj(s.t))),
+    Mutant("Tanh", "1 − t² rounded (right, but with derivative 0)", lambda o, s, dy: dy * np.round(1 - s.t * s.t, 14)),
+    Mutant("Tanh", "wrong in the tenth digit", lambda o, s, dy: dy * (1 - s.t * s.t) * (1 + 1e-10)),
     Mutant("Sigmoid", "s for s(1 − s)", lambda o, s, dy: dy * s.s),
     Mutant("Exp", "dy for dy·exp(x)", lambda o, s, dy: dy * 1.0),
     Mutant("Log", "dy·x for dy/x", lambda o, s, dy: dy * s.x),
     Mutant("Sqrt", "1/y for 1/(2y)", lambda o, s, dy: dy / s.y),
     Mutant("Cos", "the minus sign forgotten", lambda o, s, dy: dy * np.sin(s.x)),
-    Mutant("Abs", "abs'(0) = 1", lambda o, s, dy: dy * np.where(s.x.real >= 0, 1.0, -1.0)),
-    Mutant("Relu", "relu'(0) = 1", lambda o, s, dy: dy * (s.given[0].real >= 0), keeping),
+    Mutant("Tan", "1 + y for 1 + y²", lambda o, s, dy: dy * (1 + s.y)),
+    Mutant("ArcCos", "the minus sign forgotten", lambda o, s, dy: -o(s, dy)),
+    Mutant("ArcTan2", "operands exchanged", lambda o, s, dy: o(s, dy)[::-1]),
+    Mutant("Cosh", "−sinh, as for cos", lambda o, s, dy: -dy * np.sinh(s.x)),
+    Mutant("Log2", "log(2) forgotten", lambda o, s, dy: dy / s.x),
+    Mutant("Floor", "passed straight through", lambda o, s, dy: dy * 1.0),
+    Mutant("Remainder", "rounded towards 0", changed(1, lambda s, g, dy: -dy * np.trunc(s.a / s.b))),
+    Mutant("Abs", "abs'(0) = 1", lambda o, s, dy: dy * np.where(s.x >= 0, 1.0, -1.0)),
+    Mutant("Relu", "relu'(0) = 1", lambda o, s, dy: dy * (s.given[0] >= 0), keeping),
     Mutant("Relu", "dead units pass gradients", lambda o, s, dy: dy * 1.0),
-    Mutant("Gelu", "the density's x forgotten", lambda o, s, dy: dy * s.y / s.given[0], keeping),
+    Mutant("Gelu", "the density's term forgotten", lambda o, s, dy: dy * erfc(-s.given[0] / 2**0.5) / 2, keeping),
     Mutant("Neg", "sign", lambda o, s, dy: dy * 1.0),
     Mutant("Sub", "the second operand's sign", lambda o, s, dy: (dy, dy)),
     Mutant("Mul", "each operand's own factor", lambda o, s, dy: (dy * s.a, dy * s.b)),
@@ -300,13 +322,17 @@ MUTANTS: list[Mutant] = [
     Mutant("Pow", "p·a^p for p·a^(p−1)", changed(0, lambda s, g, dy: dy * s.p * s.a**s.p)),
     Mutant("Pow", "log(0) at the base 0", changed(1, lambda s, g, dy: dy * s.y * np.log(s.a))),
     # reductions
-    Mutant("Sum", "a mean's gradient", lambda o, s, dy: o(s, dy) / max(1, int(np.prod(s.x_shape)) // max(1, s.y.size))),
+    Mutant("Sum", "a mean's gradient", lambda o, s, dy: o(s, dy) / max(1, int(np.prod(s.x_shape)) // max(1, dy.size))),
     Mutant("Mean", "1/n forgotten", lambda o, s, dy: o(s, dy) * s.n),
     Mutant("Mean", "n − 1 for n", lambda o, s, dy: o(s, dy) * s.n / (s.n - 1 if s.n > 1 else 1)),
-    Mutant("Var", "n for n − ddof", lambda o, s, dy: o(s, dy) * s.m * s.y.size / max(1, s.xc.size)),
+    Mutant("Var", "n for n − ddof", lambda o, s, dy: o(s, dy) * s.m * dy.size / max(1, s.xc.size)),
     Mutant("Var", "the 2 forgotten", scaled(0.5)),
     Mutant("Std", "0/0 at a constant", lambda o, s, dy: s.xc * dy.reshape(s.y.shape) / (s.y * s.m)),
     Mutant("Prod", "y/x, nan at zero", quotient),
+    Mutant("Norm", "0/0 at zero", lambda o, s, dy: dy.reshape(s.y.shape) / s.y * s.x),
+    Mutant("Hypot", "0/0 at the origin", changed(0, lambda s, g, dy: dy * s.a / s.y)),
+    Mutant("CumProd", "y/x, nan at zero", running_quotient),
+    Mutant("LogAddExp", "the other's share", lambda o, s, dy: o(s, dy)[::-1]),
     Mutant("CumSum", "summed from the left", lambda o, s, dy: np.cumsum(dy, s.axis).reshape(s.x_shape)),
     Mutant("Max", "one of the tied takes all", first_of_ties),
     Mutant("LogSumExp", "without dividing by the sum", lambda o, s, dy: s.e * dy.reshape(s.s.shape)),
@@ -317,11 +343,6 @@ MUTANTS: list[Mutant] = [
     Mutant("CrossEntropy", "1/n forgotten", lambda o, s, dy: (o(s, dy)[0] * len(s.given[0]), None), keeping),
     Mutant("CrossEntropy", "p for p − onehot", softmax_alone, keeping),
     Mutant("MSELoss", "the 2 forgotten", scaled(0.5)),
-    Mutant(
-        "MSELoss",
-        "|r|² for r² (not holomorphic)",
-        forward=lambda o, s, a, b: o(s, a, b) * 0 + np.mean(np.abs(a - b) ** 2),
-    ),
     Mutant("BCEWithLogits", "the target forgotten", changed(0, lambda s, g, dy: g + dy * s.q)),
     # matrices and indices
     Mutant("MatMul", "operands swapped", lambda o, s, dy: o(s, dy)[::-1]),
@@ -330,6 +351,11 @@ MUTANTS: list[Mutant] = [
         "not transposed",
         changed(0, lambda s, g, dy: np.reshape(np.swapaxes(g, -1, -2) if g.ndim > 1 else -g, g.shape)),
     ),
+    Mutant("Solve", "not transposed", untransposed),
+    Mutant("Solve", "the sign of dA", changed(0, lambda s, g, dy: -g)),
+    Mutant("Inv", "not transposed", lambda o, s, dy: -(s.y @ dy @ s.y)),
+    Mutant("Det", "the determinant forgotten", lambda o, s, dy: o(s, dy / np.where(s.y == 0, 1, s.y))),
+    Mutant("Roll", "rolled on", lambda o, s, dy: np.roll(dy, s.shift, s.axis)),
     Mutant("Linear", "bias not summed over the batch", changed(2, lambda s, g, dy: dy.reshape(-1, dy.shape[-1])[0])),
     Mutant("Linear", "weights averaged over the batch", changed(1, lambda s, g, dy: g / 2)),
     Mutant(
@@ -342,7 +368,7 @@ MUTANTS: list[Mutant] = [
     Mutant("GetItem", "+= loses duplicates", lossy_gather),
     Mutant("Where", "0·nan for a selection", lambda o, s, dz: (None, dz * s.condition, dz * ~s.condition)),
     Mutant("Clip", "passes outside the bounds", changed(0, lambda s, g, dy: dy * 1.0)),
-    Mutant("Maximum", "a tie counted twice", changed(1, lambda s, g, dy: dy * (s.b.real >= s.a.real))),
+    Mutant("Maximum", "a tie counted twice", changed(1, lambda s, g, dy: dy * (s.b >= s.a))),
     # normalisation, convolution
     Mutant("BatchNorm", "without the mean path", batch_norm_without(mean=True), keeping),
     Mutant("BatchNorm", "without the variance path", batch_norm_without(variance=True), keeping),
@@ -352,9 +378,9 @@ MUTANTS: list[Mutant] = [
     Mutant("LayerNorm", "the averages over features forgotten", layer_norm_scaled, keeping),
     Mutant("AvgPool", "= for += where windows overlap", overwritten_windows),
     Mutant("Conv", "the kernel flipped", changed(1, lambda s, g, dy: np.flip(g, -1))),
-    Mutant("Dropout", "1/(1 − p) forgotten", lambda o, s, dy: (dy * s.mask, None)),
+    Mutant("Dropout", "1/(1 − p) forgotten", lambda o, s, dy: (dy * (s.factor != 0), None)),
     # the engine
-    Mutant("Add", "un-broadcasting takes one copy", patch=("npgrad.sweep", "unbroadcast", first_copy)),
-    Mutant("Mul", "un-broadcasting averages", patch=("npgrad.sweep", "unbroadcast", averaged)),
-    Mutant("Add", "un-broadcasting sums every axis", patch=("npgrad.sweep", "unbroadcast", spread)),
+    Mutant("Add", "un-broadcasting takes one copy", patch=("npgrad.engine.node", "unbroadcast", first_copy)),
+    Mutant("Mul", "un-broadcasting averages", patch=("npgrad.engine.node", "unbroadcast", averaged)),
+    Mutant("Add", "un-broadcasting sums every axis", patch=("npgrad.engine.node", "unbroadcast", spread)),
 ]

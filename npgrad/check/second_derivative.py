@@ -1,4 +1,4 @@
-"""Is a backward rule holomorphic too? Then, and only then, `npgrad.hvp` through it is exact."""
+"""Does the complex step go through a backward rule too? Then, and only then, `npgrad.hvp` through it is exact."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 import npgrad.functions as F
+from npgrad.check.complex_step import outputs
 from npgrad.check.errors import GradientError
 from npgrad.check.finite_difference import evaluate
 from npgrad.derivative import Point, gradients, hvp
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 
 __all__ = ["hvpcheck"]
 
@@ -21,9 +23,9 @@ _STEP = 1e-4
 def hvpcheck(f: Any, inputs: Any, *, seed: int = 0) -> float:
     """Compare hvp of sum(dy*f(inputs)) along a random direction with central differences of its gradient.
 
-    A wrong result has one of two causes: the gradient itself is wrong (`gradcheck` finds that), or backward uses
-    np.abs, conj or the like, which is right for real numbers and loses the derivative of complex ones. Returns the
-    largest error relative to the size of the second derivatives; raises GradientError if it exceeds 1e-6.
+    A wrong result has one of two causes: the gradient itself is wrong (`gradcheck` finds that), or backward has the
+    right value but not its derivative, since it rounds it, looks it up or goes through np.asarray. Returns the largest
+    error relative to the size of the second derivatives; raises GradientError if it exceeds 1e-6.
     """
     point = Point(f, inputs, "hvpcheck", numbers=False)
     rng = np.random.default_rng([seed, 0x687670])
@@ -34,19 +36,15 @@ def hvpcheck(f: Any, inputs: Any, *, seed: int = 0) -> float:
     ]
 
     def loss(*tensors: Tensor) -> Any:
-        result = point.f(*tensors) if point.arguments else point.f()
-        ys = list(result) if isinstance(result, tuple | list) else [result]
         total: Any = 0.0
-        for y, dy in zip(ys, dys, strict=True):
+        for y, dy in zip(outputs(point.f(*tensors)), dys, strict=True):
             total = total + F.sum(F.mul(y, dy))
         return total
 
     def gradient(s: float) -> list[Array]:
         moved = [x if v is None else x + s * v for x, v in zip(point.values, vs, strict=True)]
-        with np.errstate(all="ignore"), point.at(moved) as run:
-            ys = run()
-            ys = list(ys) if isinstance(ys, tuple | list) else [ys]
-            return gradients(ys, dys, [t for t in run.tensors if t is not None])
+        with np.errstate(all="ignore"), point.at(moved) as tensors:
+            return gradients(outputs(point(tensors)), dys, [t for t in tensors if t is not None])
 
     with np.errstate(all="ignore"):
         found = hvp(loss if point.arguments else lambda: loss(), list(point.inputs), vs)
@@ -66,7 +64,7 @@ def hvpcheck(f: Any, inputs: Any, *, seed: int = 0) -> float:
             at = int(np.argmax(gap))
             raise GradientError(
                 f"wrong second derivative of input {k}: hvp gives {hv.flat[at]:.8g}, differences of the gradient "
-                f"{want.flat[at]:.8g}. Likely cause: backward is not holomorphic (np.abs, conj, np.real or np.sign of "
-                "complex values), so hvp through it is wrong although its gradients are right."
+                f"{want.flat[at]:.8g}. Likely cause: backward has the right value but not its derivative (it rounds or "
+                "looks up, or np.asarray came before np.abs), so hvp is wrong although the gradients are right."
             )
     return worst

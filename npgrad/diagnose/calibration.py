@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from npgrad.diagnose.census import chunks
 from npgrad.diagnose.monitor import depths
 from npgrad.diagnose.undisturbed import undisturbed
-from npgrad.mode import no_grad
+from npgrad.engine.arrays import Array
+from npgrad.engine.mode import no_grad
 from npgrad.nn import BatchNorm1d, BatchNorm2d, Module
-from npgrad.tensor import Array
 
 __all__ = ["Calibration", "Statistics", "calibrate"]
 
@@ -144,7 +144,7 @@ def _pass(model: Module, x: Array, chunk: int, norms: Sequence[Module], done: se
 
     def see(module: Module, inputs: tuple[Any, ...], output: object) -> None:
         nonlocal sums
-        a = inputs[0]._data
+        a = inputs[0]._array
         if sums is None:
             sums = _Sums(module, a.shape[1])
         if sums.module is module:

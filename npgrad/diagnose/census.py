@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from npgrad.diagnose.monitor import depths
 from npgrad.diagnose.saturation import SATURATION, saturation
 from npgrad.diagnose.undisturbed import undisturbed
-from npgrad.mode import no_grad
+from npgrad.engine.arrays import Array
+from npgrad.engine.mode import no_grad
+from npgrad.engine.tensor import Tensor
 from npgrad.nn import Module
-from npgrad.tensor import Array, Tensor
 
 __all__ = ["UnitCensus", "activations", "census"]
 
@@ -152,7 +153,7 @@ def _seeing(model: Module, chosen: Choice, see: Callable[[str, Module, Array], N
 
             def hook(module: Module, inputs: Any, output: Any, name: str = name) -> None:
                 if isinstance(output, Tensor):
-                    see(name, module, output._data)
+                    see(name, module, output._array)
 
             removers.append(module.register_forward_hook(hook))
     try:

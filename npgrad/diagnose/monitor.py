@@ -9,8 +9,8 @@
 or, with a loop that calls a function after each update, `fit(…, on_step=monitor.callback())`.
 
 Hooks and copies of the parameters are made for the steps that are recorded and taken away after each, so the other
-steps cost nothing. A recorded step computes exactly what it would have computed unwatched, to the bit, replayed
-(`npgrad.replay`) or not.
+steps cost nothing. A recorded step computes exactly what it would have computed unwatched, to the bit; a compiled step
+(`npgrad.compile`) runs eagerly while it is recorded.
 
 Seen are the outputs of modules: an operation that `forward` calls as a function (`F.tanh(x)`, `x.tanh()`) belongs to
 the module around it; write `nn.Tanh()` to see it by itself.
@@ -27,10 +27,11 @@ import numpy as np
 
 from npgrad.diagnose.record import Record
 from npgrad.diagnose.saturation import saturation
-from npgrad.mode import is_grad_enabled
+from npgrad.engine.arrays import Array
+from npgrad.engine.mode import is_grad_enabled
+from npgrad.engine.tensor import Tensor
 from npgrad.nn import Embedding, Module, Parameter, Sigmoid, Tanh
 from npgrad.optim import Optimizer
-from npgrad.tensor import Array, Tensor
 
 __all__ = ["Monitor", "Watch"]
 
@@ -215,7 +216,7 @@ class Watch:
         for name, module in monitor._modules:
             hook: Any = _hook(self, name)
             self._removers.append(module.register_forward_hook(hook))
-        self._before = [(name, p, p._data.copy()) for name, p in monitor.model.named_parameters() if p.requires_grad]
+        self._before = [(name, p, p._array.copy()) for name, p in monitor.model.named_parameters() if p.requires_grad]
 
     def stop(self) -> None:
         """Remove the hooks and forget what was seen."""
@@ -233,7 +234,7 @@ class Watch:
         with np.errstate(all="ignore"):
             for name, p, old in before:
                 _, data = _moments(old.astype(np.float64).ravel())
-                change = np.subtract(p._data, old, dtype=np.float64).ravel()
+                change = np.subtract(p._array, old, dtype=np.float64).ravel()
                 gradient = None if p.grad is None else _Seen(p.grad, monitor.bins)
                 lr = rates.get(id(p), np.nan)
                 row.parameters[name] = _Update(p.shape, lr, data, _moments(change)[1], gradient)
@@ -253,7 +254,7 @@ class Watch:
             self.finish()
 
     def _see(self, name: str, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-        """The forward hook: statistics now, since a replay writes into the same memory the next time."""
+        """The forward hook."""
         row, monitor = self._row, self.monitor
         if name in row.outputs or not is_grad_enabled():
             return
@@ -262,14 +263,14 @@ class Watch:
         monitor._kinds.setdefault(name, type(module).__name__)
         with np.errstate(all="ignore"):
             span = next((_BOUNDED[kind] for kind in type(module).__mro__ if kind in _BOUNDED), None)
-            seen = row.outputs[name] = _Seen(output._data, monitor.bins, span)
-            seen.zero = (output.size - np.count_nonzero(output._data)) / output.size
-            flatness = saturation(module, output._data)
+            seen = row.outputs[name] = _Seen(output._array, monitor.bins, span)
+            seen.zero = (output.size - np.count_nonzero(output._array)) / output.size
+            flatness = saturation(module, output._array)
             if flatness is not None:
                 beyond = [np.count_nonzero(flatness > t) for t in monitor.thresholds]
                 seen.saturated = np.array(beyond) / output.size
             if hasattr(module, "running_mean") and module.training and isinstance(inputs[0], Tensor):
-                row.norms[name] = self._drift(name, module, inputs[0]._data)
+                row.norms[name] = self._drift(name, module, inputs[0]._array)
         if output.requires_grad:
             self._removers.append(output.register_hook(lambda dy: self._see_gradient(name, dy)))
 

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgrad.diagnose.undisturbed import undisturbed
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 from npgrad.nn import Module
-from npgrad.tensor import Array, Tensor
 
 __all__ = ["NoiseScale", "noise_scale"]
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -36,29 +36,17 @@ from numpy.typing import NDArray
 
 from npgrad import nn
 from npgrad.diagnose.saturation import saturation
-from npgrad.function import as_array
-from npgrad.nn import Module
-from npgrad.tensor import Array, Tensor
+from npgrad.engine.arrays import Array, as_array
+from npgrad.engine.tensor import Tensor
+from npgrad.nn import ACTIVATIONS, Module
 
 __all__ = [
-    "ACTIVATIONS", "Layer", "Moments", "Propagation", "fixed_point", "gradient_of_ignorance", "moments", "predict",
+    "Layer", "Moments", "Propagation", "fixed_point", "gradient_of_ignorance", "moments", "predict",
     "read_layers",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
 THRESHOLDS = (0.97, 0.99)
-
-ACTIVATIONS: dict[str, Callable[[], Module] | None] = {
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "linear": None,
-}
-"""Nonlinearities by name; any other elementwise module can be given itself."""
 
 NORMS = ("none", "batch", "layer")
 
@@ -182,9 +170,9 @@ def read_layers(model: Module) -> list[Layer]:
         if any(isinstance(item, Module) for _, item in module._members()) or isinstance(module, passed):
             continue
         if isinstance(module, nn.Linear):
-            W = module.weight._data.astype(np.float64)
+            W = module.weight._array.astype(np.float64)
             gain = float(np.sqrt(np.mean(W * W)) * math.sqrt(W.shape[0]))
-            bias = 0.0 if module.bias is None else float(np.sqrt(np.mean(module.bias._data.astype(np.float64) ** 2)))
+            bias = 0.0 if module.bias is None else float(np.sqrt(np.mean(module.bias._array.astype(np.float64) ** 2)))
             layers.append(Layer(W.shape[0], W.shape[1], gain, "linear", bias_std=bias))
             continue
         if not layers:
@@ -192,7 +180,7 @@ def read_layers(model: Module) -> list[Layer]:
         norm = _norm_of(module)
         if norm is not None:
             weight = getattr(module, "weight", None)
-            scale = 1.0 if weight is None else float(np.sqrt(np.mean(weight._data.astype(np.float64) ** 2)))
+            scale = 1.0 if weight is None else float(np.sqrt(np.mean(weight._array.astype(np.float64) ** 2)))
             layers[-1] = layers[-1]._replace(norm=norm, norm_gain=scale)
         elif isinstance(module, known):
             layers[-1] = layers[-1]._replace(activation=module)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.tensor import TensorLike, raw
+from npgrad.engine.tensor import TensorLike, raw
 
 __all__ = ["effective_rank"]
 

@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["Record"]
 

@@ -8,7 +8,8 @@ A unit counts as saturated beyond a threshold, 0.97 or 0.99. What is compared wi
     ELU         max(−y/α, 0)    the derivative left of 0 is α + y
     LeakyReLU   0               its derivative is never small enough to kill: such a unit can always come back
 
-Other modules have no flat part we know of, and their saturation is not recorded (nan). A class of your own is added by
+The saturation of other modules is not recorded (nan): their derivative comes near 0 where the output does not tell by
+how much. A class of your own is added by
 `SATURATION[MyActivation] = lambda module, y: …`, an array of y's shape.
 """
 
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from npgrad import nn
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["SATURATION", "saturation"]
 
@@ -32,6 +33,9 @@ SATURATION: dict[type[nn.Module], Callable[[Any, Array], Array]] = {
     nn.LeakyReLU: lambda module, y: np.zeros_like(y),
 }
 """Module class → the function of (module, output) that says how saturated each output is, from 0 to 1."""
+
+WITHOUT_MEASURE = (nn.GELU, nn.SiLU, nn.Softplus)
+"""The activations whose output does not tell how saturated they are."""
 
 
 def saturation(module: nn.Module, y: Array) -> Array | None:

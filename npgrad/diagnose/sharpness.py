@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from npgrad.derivative import hvp
 from npgrad.diagnose.undisturbed import undisturbed
+from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 from npgrad.nn import Module
-from npgrad.tensor import Array, Tensor
 
 __all__ = ["Eigenvalue", "lanczos", "sharpness"]
 

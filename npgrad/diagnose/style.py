@@ -87,6 +87,9 @@ NAMED = {
     "relu": "vermillion",
     "leaky_relu": "orange",
     "elu": "green",
+    "gelu": "sky",
+    "silu": "sky",
+    "softplus": "orange",
     "linear": "grey",
     # optimisers
     "sgd": "blue",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from npgrad.diagnose.record import Record
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["write_tensorboard"]
 

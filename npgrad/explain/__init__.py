@@ -5,6 +5,7 @@
     python -m npgrad.explain batch_norm --run       how far each line is from the complex-step truth, on random inputs
     python -m npgrad.explain batch_norm --trace     every intermediate array of a small example
     python -m npgrad.explain --step                 a backward pass, node by node; your own: `npgrad.explain.step(loss)`
+    python -m npgrad.explain program                the program that a training step compiles to, equations by its side
     python -m npgrad.explain --check [NAME …]       verify; the exit code says whether all holds
     python -m npgrad.explain --html site/           the same as pages
 
@@ -49,7 +50,8 @@ unless Backward starts from another: it receives `d` + its name. `dx` is the der
   sum(i, e)  mean(i, e)  prod(i, e)  max(i, e)  min(i, e)     over one index or several: sum((i,j), e)
   delta(i, j)         1 where both integers are equal, else 0
   size(i)             the number of values of an index
-  exp expm1 log log1p sqrt sin cos tan sinh cosh tanh sigmoid erf abs sign floor, maximum(a, b)  minimum(a, b)
+  exp expm1 log log1p sqrt sin cos tan arcsin arccos arctan sinh cosh tanh sigmoid erf abs sign floor
+  maximum(a, b)  minimum(a, b)
   where(c, a, b)      a where c is not 0, else b
 An index letter stands for its value, counted from 0, wherever it is not an index: `sum(j, (j <= i)*x[j])`. A letter
 that is bound (on the left, or by a reduction) is an index, whatever else has its name. An index may be any integer

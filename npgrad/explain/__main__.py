@@ -11,6 +11,7 @@ from npgrad.explain.order import UnknownName, find, things
 from npgrad.explain.syntax import DerivationError
 from npgrad.explain.terminal import Style, listing, page, run, trace
 from npgrad.explain.verify import verify
+from npgrad.version import __version__
 
 _EPILOG = """\
 examples:
@@ -19,6 +20,7 @@ examples:
   python -m npgrad.explain batch_norm --run    how far each line is from true
   python -m npgrad.explain batch_norm --trace  every array of a 3 by 2 example
   python -m npgrad.explain --step              a backward pass, node by node
+  python -m npgrad.explain program             a network's whole backward pass
   python -m npgrad.explain --check             verify everything; 1 if any fails
   python -m npgrad.explain --html site/        pages to read in a browser
 
@@ -27,14 +29,21 @@ The notation is described in help(npgrad.explain).
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["program"]:
+        from npgrad.explain import program
+
+        return program.main(argv[1:])
     parser = argparse.ArgumentParser(
         prog="python -m npgrad.explain",
         description="Derivations that run: every backward rule by hand, executed line by line.",
         usage="%(prog)s [NAME ...] [--seed SEED]\n"
-        "             [--run | --trace | --step | --check | --mutants | --html DIRECTORY]",
+        "             [--run | --trace | --step | --check | --mutants | --html DIRECTORY]\n"
+        "       %(prog)s program [NETWORK] [--batch N] [--all]",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"npgrad {__version__}")
     parser.add_argument(
         "names",
         nargs="*",

@@ -5,19 +5,23 @@ reduction removes a letter; an element access gives its letters to the axes of a
 more of them, `@`, costs nothing: along it a variable is perturbed in all its elements at once, one per entry, which
 gives every derivative of the lines that follow in a single evaluation (`truth` in `verify`).
 
-Everything is evaluated in complex numbers too, for the complex step: comparisons and maxima look at the real part.
+The same code evaluates real arrays and `Holomorphic` ones, for the complex step.
+
+With `noise`, every operation that rounds gets a random relative error of up to `NOISE`: how far a result moves says how
+much rounding it carries (Monte Carlo arithmetic: Parker 1997, "Monte Carlo Arithmetic", UCLA CSD-970002).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from npgrad.engine.holomorphic import Holomorphic, slopes, values
 from npgrad.explain.derivation import Equation
 from npgrad.explain.syntax import (
     Binary,
@@ -36,10 +40,13 @@ from npgrad.explain.syntax import (
     children,
 )
 
-__all__ = ["Scope", "Value", "Variable"]
+__all__ = ["AMPLIFIED", "Scope", "Value", "Variable"]
 
 Array = NDArray[Any]
 DIRECTIONS = "@"
+AMPLIFIED = 1024
+"""How many times larger than rounding the errors that `noise` makes are, so that they stand out from it."""
+NOISE = AMPLIFIED * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -69,47 +76,38 @@ class Value:
         return self.data.reshape([lengths.get(axis, 1) for axis in axes])
 
 
-def union(values: Iterable[Value]) -> tuple[str, ...]:
-    first, *rest = [v.axes for v in values]
+def union(named: Iterable[Value]) -> tuple[str, ...]:
+    first, *rest = [v.axes for v in named]
     if all(axes == first for axes in rest):
         return first
     return tuple(sorted(set(first).union(*rest)))
 
 
-def combine(function: Callable[..., Any], *values: Value) -> Value:
-    axes = union(values)
-    return Value(axes, np.asarray(function(*[v.along(axes) for v in values])))
-
-
-def real(a: Any) -> Any:
-    return a.real if isinstance(a, np.ndarray | np.generic) and a.dtype.kind == "c" else a
+def combine(function: Callable[..., Any], *named: Value) -> Value:
+    axes = union(named)
+    return Value(axes, np.asanyarray(function(*[v.along(axes) for v in named])))
 
 
 def _erf(x: Array) -> Array:
-    """The error function; for complex x to first order in the imaginary part, which a complex step makes exact."""
-    values = np.array([math.erf(v) for v in np.ravel(real(x))]).reshape(np.shape(x))
-    if x.dtype.kind == "c":
-        return np.asarray(values + 1j * x.imag * (2 / math.sqrt(math.pi)) * np.exp(-(x.real**2)))
-    return values
+    y = np.array([math.erf(v) for v in np.ravel(values(x))]).reshape(np.shape(x))
+    return (
+        Holomorphic(y, slopes(x) * (2 / math.sqrt(math.pi)) * np.exp(-(values(x) ** 2))) if x.dtype.kind == "c" else y
+    )
 
 
 def _sigmoid(x: Array) -> Array:
-    return np.where(real(x) >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x)))
+    return np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x)))
 
 
 _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan")},
-    **{name: getattr(np, name) for name in ("tanh", "sinh", "cosh")},
+    **{name: getattr(np, name) for name in ("tanh", "sinh", "cosh", "arcsin", "arccos", "arctan")},
     "sigmoid": _sigmoid,
     "erf": _erf,
-    "abs": lambda x: np.where(real(x) < 0, -x, x),
-    "sign": lambda x: np.sign(real(x)),
-    "floor": lambda x: np.floor(real(x)),
-    "maximum": lambda a, b: np.where(real(a) >= real(b), a, b),
-    "minimum": lambda a, b: np.where(real(a) <= real(b), a, b),
-    "where": lambda c, a, b: np.where(real(c) != 0, a, b),
+    **{name: getattr(np, name) for name in ("abs", "sign", "floor", "maximum", "minimum", "where")},
 }
-_REDUCED: dict[str, Callable[..., Any]] = {"sum": np.sum, "mean": np.mean, "prod": np.prod}
+_SELECTING = ("abs", "sign", "floor", "maximum", "minimum", "where", "max", "min")
+_REDUCED: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in ("sum", "mean", "prod", "max", "min")}
 _COMPARISONS: dict[str, Callable[..., Any]] = {
     "<": np.less,
     "<=": np.less_equal,
@@ -131,7 +129,7 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
 def _power(a: Array, b: Array) -> Array:
     if a.dtype.kind in "iub" and b.dtype.kind in "iub" and np.any(np.asarray(b) < 0):
         a = a.astype(float)
-    return np.asarray(np.power(a, b))
+    return np.asanyarray(np.power(a, b))
 
 
 @dataclass
@@ -144,12 +142,13 @@ class Scope:
     source: Source
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Shapes known in advance for names on the left (gradients have the shape of what they belong to)."""
+    noise: np.random.Generator | None = None
 
     def fail(self, problem: str, node: Node) -> DerivationError:
         return DerivationError(problem, node.at, self.source)
 
     def copy(self, **variables: Variable) -> Scope:
-        return Scope({**self.variables, **variables}, self.sizes, self.source, self.shapes)
+        return replace(self, variables={**self.variables, **variables})
 
     # -- how many values an index takes --------------------------------------------------------------------------------
 
@@ -218,9 +217,7 @@ class Scope:
         lengths = {**sizes, **dict(zip(value.axes, value.data.shape, strict=True))}
         data = np.broadcast_to(value.along(full), [lengths[axis] for axis in full])
         return Variable(
-            np.ascontiguousarray(data.transpose([full.index(axis) for axis in order])).reshape(
-                [lengths[a] for a in order]
-            ),
+            data.transpose([full.index(axis) for axis in order]).copy(),
             batched,
         )
 
@@ -239,22 +236,23 @@ class Scope:
                 return self.element(node, sizes)
             case Neg():
                 inner = self._value(node.operand, sizes)
-                return Value(inner.axes, np.asarray(np.negative(inner.data)))
+                return Value(inner.axes, np.asanyarray(np.negative(inner.data)))
             case Binary():
                 left, right = self._value(node.left, sizes), self._value(node.right, sizes)
-                return combine(_power if node.op == "**" else _ARITHMETIC[node.op], left, right)
+                return self.rounded(combine(_power if node.op == "**" else _ARITHMETIC[node.op], left, right))
             case Compare():
-                parts = [self._value(operand, sizes) for operand in node.operands]
+                parts = [self.exactly(operand, sizes) for operand in node.operands]
                 found = Value((), np.asarray(1))
                 for op, left, right in zip(node.ops, parts, parts[1:], strict=False):
-                    held = combine(lambda a, b, op=op: _COMPARISONS[op](real(a), real(b)).astype(int), left, right)
+                    held = combine(lambda a, b, op=op: _COMPARISONS[op](a, b).astype(int), left, right)
                     found = combine(np.multiply, found, held)
                 return found
             case Delta():
-                left, right = self._value(node.left, sizes), self._value(node.right, sizes)
+                left, right = self.exactly(node.left, sizes), self.exactly(node.right, sizes)
                 return combine(lambda a, b: np.equal(a, b).astype(int), left, right)
             case Call():
-                return combine(_ELEMENTWISE[node.function], *[self._value(a, sizes) for a in node.args])
+                value = combine(_ELEMENTWISE[node.function], *[self._value(a, sizes) for a in node.args])
+                return value if node.function in _SELECTING else self.rounded(value)
             case Size():
                 size = sizes.get(node.letter, self.sizes.get(node.letter))
                 if size is None:
@@ -263,6 +261,20 @@ class Scope:
             case Reduce():
                 return self.reduce(node, sizes)
         raise TypeError(f"not an expression: {node!r}")
+
+    def rounded(self, value: Value) -> Value:
+        """The value with the error that `noise` asks for; integers are exact."""
+        data = value.data
+        if self.noise is None or data.dtype.kind not in "fc":
+            return value
+        error = 1 + self.noise.uniform(-NOISE, NOISE, (2, *data.shape))
+        if isinstance(data, Holomorphic):
+            return Value(value.axes, Holomorphic(data.value * error[0], data.slope * error[1]))
+        return Value(value.axes, np.asarray(data * error[0]))
+
+    def exactly(self, node: Node, sizes: Mapping[str, int]) -> Value:
+        """The value without noise of its own: of an index, or of what is compared and must stay equal."""
+        return (self if self.noise is None else replace(self, noise=None))._value(node, sizes)
 
     def reduce(self, node: Reduce, sizes: Mapping[str, int]) -> Value:
         inside = dict(sizes)
@@ -288,12 +300,11 @@ class Scope:
             value = Value(tuple(sorted(value.axes)), value.data.transpose(np.argsort(value.axes)))
         axis = value.axes.index(letter)
         rest = value.axes[:axis] + value.axes[axis + 1 :]
-        data = value.data
-        if kind in ("max", "min"):
-            best = np.argmax(real(data), axis=axis) if kind == "max" else np.argmin(real(data), axis=axis)
-            place = np.expand_dims(best, axis)
-            return Value(rest, np.take_along_axis(data, place, axis).squeeze(axis))
-        return Value(rest, np.asarray(_REDUCED[kind](data, axis=axis)))
+        reduced = Value(rest, np.asanyarray(_REDUCED[kind](value.data, axis=axis)))
+        if self.noise is None or kind in _SELECTING:
+            return reduced
+        # The terms carry noise too: a sum that cancels rounds as its terms do.
+        return self.rounded(Value(rest, np.asanyarray(_REDUCED[kind](self.rounded(value).data, axis=axis))))
 
     def element(self, node: Ref, sizes: Mapping[str, int]) -> Value:
         variable = self.variables.get(node.name)
@@ -327,7 +338,7 @@ class Scope:
         """Elements at computed places; a place outside the array holds 0, as padding does."""
         places = []
         for index in node.indices:
-            place = self._value(index, sizes)
+            place = self.exactly(index, sizes)
             if DIRECTIONS in place.axes:
                 raise self.fail("an index must not depend on a differentiated variable", index)
             places.append(place)
@@ -335,7 +346,7 @@ class Scope:
         inside: Any = True
         grids = []
         for place, n, index in zip(places, variable.shape, node.indices, strict=True):
-            grid = real(place.along(axes))
+            grid: Any = place.along(axes)
             if grid.dtype.kind == "f":
                 if np.any(grid != np.round(grid)):
                     raise self.fail("an index must be an integer", index)
@@ -350,7 +361,7 @@ class Scope:
         data = variable.data[(slice(None), *grids)] if variable.batched else variable.data[tuple(grids)]
         if not np.all(inside):
             data = np.where(inside, data, 0)
-        return Value(((DIRECTIONS,) if variable.batched else ()) + axes, np.asarray(data))
+        return Value(((DIRECTIONS,) if variable.batched else ()) + axes, np.asanyarray(data))
 
 
 def uses(node: Node, letter: str) -> Iterator[Node]:

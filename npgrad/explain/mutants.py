@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from npgrad.explain.derivation import Equation
-from npgrad.explain.report import TOLERANCE
 from npgrad.explain.source import Subject, subject_of
 from npgrad.explain.syntax import (
     Binary,
@@ -50,6 +49,9 @@ _FUNCTION = {
     "tan": "sin",
     "tanh": "sigmoid",
     "sigmoid": "tanh",
+    "arcsin": "arccos",
+    "arccos": "arcsin",
+    "arctan": "sin",
     "sinh": "cosh",
     "cosh": "sinh",
     "erf": "tanh",
@@ -220,7 +222,8 @@ def unchanged(trial: Trial, mutant: Mutant) -> bool:
         ]
     except DerivationError:
         return False
-    return bool(np.all(np.isfinite(values[1]))) and difference(*values) <= TOLERANCE
+    allowed = trial.allowed("value", equation, equation.at[0], *values)
+    return bool(np.all(np.isfinite(values[1]))) and difference(*values) <= allowed
 
 
 def notices(trial: Trial, mutant: Mutant) -> bool:

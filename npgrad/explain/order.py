@@ -13,7 +13,7 @@ from typing import Any
 
 from npgrad.explain.place import applied_by
 from npgrad.explain.source import Subject, subject_of
-from npgrad.function import registry
+from npgrad.functions import registry
 
 __all__ = ["Group", "UnknownName", "find", "groups", "name_of", "subjects"]
 
@@ -33,12 +33,25 @@ _GROUPS = (
         "A backward rule says how a small change of an input moves the result, times dy, what a small change of the "
         "result does to the loss. Look here for broadcasting: what was copied on the way forward is summed on the way "
         "back.",
-        ("Add", "Mul", "Sub", "Neg", "Div", "Pow"),
+        ("Add", "Mul", "Sub", "Neg", "Div", "Pow", "Remainder"),
     ),
     Group(
         "Elementary functions",
         "Rules of school, written so that the forward result is used again wherever it saves work.",
-        ("Exp", "Log", "Sqrt", "Sin", "Cos", "Abs", "Expm1", "Log1p"),
+        ("Exp", "Log", "Sqrt", "Abs", "Expm1", "Log1p", "Exp2", "Log2", "Log10", "AsType"),
+    ),
+    Group(
+        "Angles and hyperbolas",
+        "An inverse function is differentiated by way of the function itself: both sides of sin(arcsin x) = x.",
+        (
+            "Sin", "Cos", "Tan", "ArcSin", "ArcCos", "ArcTan", "ArcTan2", "Hypot",
+            "Sinh", "Cosh", "ArcSinh", "ArcCosh", "ArcTanh",
+        ),
+    ),
+    Group(
+        "Steps",
+        "Constant between their jumps: no gradient passes.",
+        ("Sign", "Floor", "Ceil", "Trunc", "Round"),
     ),
     Group(
         "Activations",
@@ -54,14 +67,14 @@ _GROUPS = (
     Group(
         "Sums and statistics",
         "A sum copies its gradient to every term. The variance is the first rule with two paths from input to result.",
-        ("Sum", "Mean", "Var", "Std", "Prod", "CumSum", "LogSumExp"),
+        ("Sum", "Mean", "Var", "Std", "Prod", "CumSum", "CumProd", "Norm", "LogSumExp", "LogAddExp"),
     ),
     Group(
         "Moving values",
         "Nothing is computed, only rearranged: backward puts the gradients back where the values came from, and adds "
         "them up where one value went to several places.",
         (
-            "Reshape", "Transpose", "BroadcastTo", "Concatenate", "Stack", "Pad", "Flip",
+            "Reshape", "Transpose", "BroadcastTo", "Concatenate", "Stack", "Pad", "Flip", "Roll",
             "Slice", "GetItem", "TakeAlongAxis", "Embedding",
         ),
     ),
@@ -69,6 +82,11 @@ _GROUPS = (
         "Products of matrices",
         "Each entry meets many others, and its gradient collects from all of them: a product of matrices again.",
         ("MatMul", "Linear", "Einsum"),
+    ),
+    Group(
+        "Linear systems",
+        "What is defined by an equation is differentiated by differentiating that equation.",
+        ("Solve", "Inv", "Det", "LogAbsDet"),
     ),
     Group(
         "From scores to a loss",
@@ -174,6 +192,6 @@ def find(name: str) -> Any:
     for class_name, thing in registry.items():
         if name in applied_by(class_name):
             return thing
-    close = difflib.get_close_matches(name.lower(), list(known), 3, 0.5)
+    close = difflib.get_close_matches(name.lower(), list(known), 3, 0.6)
     hint = f"; close to it: {', '.join(close)}" if close else "; `python -m npgrad.explain` lists what there is"
     raise UnknownName(f"there is no derivation called {name!r}{hint}.")

@@ -58,7 +58,7 @@ def applied_by(class_name: str) -> tuple[str, ...]:
 def _operators() -> dict[str, tuple[str, ...]]:
     """Function class or public function -> the operators and methods of Tensor that stand for it."""
     found: dict[str, list[str]] = {}
-    tree = ast.parse((_PACKAGE / "operators.py").read_text(encoding="utf-8"))
+    tree = ast.parse((_PACKAGE / "bindings" / "operators.py").read_text(encoding="utf-8"))
     for method in ast.walk(tree):
         if not isinstance(method, ast.FunctionDef):
             continue

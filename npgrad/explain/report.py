@@ -8,7 +8,7 @@ from dataclasses import dataclass
 __all__ = ["TOLERANCE", "Check", "Report"]
 
 TOLERANCE = 1e-9
-"""Two things that should be equal may differ by this, relative to their largest entry."""
+"""Two things that should be equal may differ by this, relative to their largest entry, beside what rounding does."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,11 @@ class Check:
     line: int
     error: float
     message: str
+    allowed: float = TOLERANCE
 
     @property
     def ok(self) -> bool:
-        return self.error <= TOLERANCE
+        return self.error <= self.allowed
 
 
 @dataclass(frozen=True)

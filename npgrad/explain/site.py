@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import npgrad.explain
+from npgrad.bindings.protocols import supported
+from npgrad.bindings.spellings import DIFFERENT, TABLE
 from npgrad.explain.derivation import Case, Derivation, Equation, Paragraph, Prose, Symbol
 from npgrad.explain.facing import Heading, Item, facing, items_of
 from npgrad.explain.mathml import MathML, math
 from npgrad.explain.mutants import Outcome, tally
 from npgrad.explain.order import Group, groups, things
 from npgrad.explain.place import place_of
-from npgrad.explain.report import TOLERANCE, Report
+from npgrad.explain.program import CHECKS, END, network, remark, sections
+from npgrad.explain.report import Report
 from npgrad.explain.source import Subject, subject_of
 from npgrad.explain.verify import verify
 
@@ -71,11 +74,13 @@ def build(directory: str | Path) -> int:
     (target / "style.css").write_bytes((_ASSETS / "style.css").read_bytes())
     write(target / "index.html", index(chapters))
     write(target / "notation.html", notation())
+    write(target / "program.html", program_page(chapters))
+    write(target / "spellings.html", spellings())
     for k, chapter in enumerate(chapters):
         before = chapters[k - 1] if k else None
         after = chapters[k + 1] if k + 1 < len(chapters) else None
         write(target / chapter.file, Page(chapter).html(before, after))
-    print(f"{len(chapters) + 2} pages in {time.perf_counter() - start:.1f} s: open {target / 'index.html'}")
+    print(f"{len(chapters) + 4} pages in {time.perf_counter() - start:.1f} s: open {target / 'index.html'}")
     failed = [c for c in chapters if not c.report.ok]
     for chapter in failed:
         print(chapter.report, file=sys.stderr)
@@ -184,12 +189,13 @@ follow it, and its other side is marked. Letters mark steps of reasoning that no
 at the end of an equation is its largest difference in the last check.</p>
 <p>{math("<mi>∂</mi><mi>x</mi>")} is the derivative of the loss with respect to {math("<mi>x</mi>")}, and called
 <code>dx</code> in the code. {_DELTA} is 1 where both indices are equal, else 0, and so is a comparison in brackets
-where it holds. Otherwise a symbol is the name of the variable. In the code,
-<code>out=self.y</code> writes a result into the array that the run before left there. How the docstrings are written is
+where it holds. Otherwise a symbol is the name of the variable. How the docstrings are written is
 described in <a href="notation.html">the notation</a>.</p>
 <p>With one hour: <a href="add.html">add</a>, for what broadcasting does to a gradient; <a href="tanh.html">tanh</a>,
 for saturation; <a href="matmul.html">matmul</a>; <a href="cross_entropy.html">cross_entropy</a>; then
 <a href="batch_norm.html">batch_norm</a>, slowly.</p>
+<p>Put together: <a href="program.html">the program of a whole training step</a>, each line linked to its equation.</p>
+<p>Coming from PyTorch or NumPy: <a href="spellings.html">what is called otherwise here</a>.</p>
 <div class="chapters">
 {"".join(chapter_list(group, chapters) for group in groups() if group.names)}
 </div>"""
@@ -215,6 +221,124 @@ def notation() -> str:
         _HOME,
         _BOTTOM,
     )
+
+
+def spellings() -> str:
+    """The table of other libraries' names, and the NumPy functions that take tensors."""
+    tables = []
+    for owner in dict.fromkeys(row.owner for row in TABLE):
+        rows = "\n".join(
+            f"<tr><td><code>{escape(row.name)}</code></td><td>{escape(row.ours) or '—'}</td>"
+            f"<td>{escape(row.reason)}</td></tr>"
+            for row in TABLE
+            if row.owner == owner
+        )
+        head = f"<tr><th>{escape(owner)} has no</th><th>write</th><th></th></tr>"
+        tables.append(f'<div class="wide"><table>\n{head}\n{rows}\n</table></div>')
+    answered = sorted({f"np.{'linalg.' if '.' in ours else ''}{f.__name__}" for f, ours in supported.items()})
+    different = "\n".join(
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(words)}</td></tr>" for name, words in DIFFERENT.items()
+    )
+    body = f"""<h1>Coming from PyTorch, coming from NumPy</h1>
+<p class="summary">Functions of arrays have NumPy's names and options, <code>axis</code> and <code>keepdims</code>;
+networks and optimisers have PyTorch's.</p>
+<p>Where PyTorch calls something otherwise, the error says what to write; these are all such names. <code>python -m
+npgrad --spellings</code> prints them.</p>
+{chr(10).join(tables)}
+<h2>The same name, but another meaning</h2>
+<div class="wide"><table>
+<tr><th>in npgrad</th><th></th></tr>
+{different}
+</table></div>
+<h2>NumPy functions on tensors</h2>
+<p>They give tensors, with gradients. What has none by nature, such as comparisons and <code>np.argmax</code>, gives
+arrays; anything else is an error that names the function.</p>
+<p>{" ".join(f"<code>{escape(name)}</code>" for name in answered)}</p>"""
+    return document("Coming from PyTorch, coming from NumPy: npgrad", body, _HOME, _BOTTOM)
+
+
+# -- the program -------------------------------------------------------------------------------------------------------
+
+
+def program_page(chapters: list[Chapter]) -> str:
+    """The lecture's network beside the program of its training step, each line linked to the equation it computes."""
+    shown = network("mlp")
+    pages = {c.subject.name: Page(c) for c in chapters}
+    text = lines_of(shown.text)
+    parts = sections(shown.program)
+    rows = []
+    number = 0
+    for part in parts:
+        if part.heading in (CHECKS, END):
+            continue
+        where = int(part.heading.partition(":")[2].split()[0])
+        left = f'<a class="ln" href="#N{where}">{where}</a><span class="source">{text[where - 1].strip()}</span>'
+        right = []
+        for line in part.lines:
+            number += 1
+            right.append(program_line(number, line, pages))
+        rows.append(
+            f'<div class="row level"><div class="text code"><span class="line">{left}</span></div>'
+            f'<div class="code">{"".join(right)}</div></div>'
+        )
+    network_lines = "".join(
+        f'<span class="line" id="N{k}"><span class="ln">{k}</span><span class="source">{line}</span></span>'
+        for k, line in enumerate(text, 1)
+    )
+    given = "".join(
+        f"<dt><code>{escape(name)}</code></dt><dd>{escape(words)}</dd>" for name, words in shown.constants.items()
+    )
+    checks = len(parts[0].lines)
+    body = f"""<h1>The program of a training step</h1>
+<p class="summary">What <code>npgrad.compile</code> makes of the lecture's network: its backward pass, written for
+you.</p>
+<p>The step below ran once while every NumPy call that the Functions made was noted. On the right are these calls, each
+result in memory that was planned beforehand; on the left, the line of the network that they belong to: first from top
+to bottom, then back. The remark at the end of a line links to the derivation of the equation it computes; a line
+without a number is on the way there. <code>python -m npgrad.explain program</code> prints the same.</p>
+<div class="code">{network_lines}</div>
+<h2>Line by line</h2>
+<p>Before the first line, {checks} checks make sure that this is the step that was recorded; after the last one,
+parameters get their new gradients.</p>
+<dl class="symbols">
+{given}
+</dl>
+<div class="rows">
+{chr(10).join(rows)}
+</div>"""
+    return document("The program of a training step: npgrad", body, _HOME, _BOTTOM)
+
+
+def program_line(number: int, line: str, pages: dict[str, Page]) -> str:
+    """A line of the program as HTML, its remark linked to the derivation."""
+    code, function, labels = remark(line)
+    tag = ""
+    if function:
+        page = pages.get(function)
+        if page is None:
+            words = [function, *(f"({label})" for label in labels)]
+        else:
+            file = page.chapter.file
+            words = [f'<a href="{file}">{function}</a>']
+            words += [f'<a href="{file}#{page.anchors[label]}">({label})</a>' for label in labels]
+        tag = f'  <span class="tag c1"># {" ".join(words)}</span>'
+    [content] = lines_of(code.strip())
+    indent = len(code) - len(code.lstrip())
+    own = f' style="--i:{indent}"' if indent else ""
+    return (
+        f'<span class="line" id="P{number}"><span class="ln">{number}</span>'
+        f'<span class="source"{own}>{content}{tag}</span></span>'
+    )
+
+
+def lines_of(text: str) -> list[str]:
+    """Python as HTML, line by line."""
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    html: str = highlight(text, PythonLexer(stripnl=False, ensurenl=False), HtmlFormatter(nowrap=True))
+    return html.split("\n")[: len(text.splitlines())]
 
 
 # -- a page ------------------------------------------------------------------------------------------------------------
@@ -330,7 +454,8 @@ class Page:
             if item.remarks[position]:
                 members.append(f'<p class="why">{inline(item.remarks[position], anchors)}</p>')
         error = self.chapter.report.worst(None, item.label, case.name)
-        shown = f'<span class="error{"" if error <= TOLERANCE else " bad"}">{scientific(error)}</span>'
+        failed = any((c.case, c.label) == (case.name, item.label) for c in self.chapter.report.failures)
+        shown = f'<span class="error{" bad" if failed else ""}">{scientific(error)}</span>'
         return (
             f'<div class="eq k-{item.label}" id="{self.anchor(k, item)}">{number}'
             f'<div class="chain">{"".join(members)}</div>{shown}</div>'

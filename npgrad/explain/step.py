@@ -4,7 +4,7 @@
     >>> loss = (w * x).tanh().sum()
     >>> npgrad.explain.step(loss)
 
-The same sweep as `backward()` makes, node by node from the youngest to the oldest, but nothing is freed and no `.grad`
+The same sweep as `backward()` makes, node by node from the last made to the first, but nothing is freed and no `.grad`
 changes: afterwards `loss.backward()` still works.
 """
 
@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgrad.declared import signature
+from npgrad.engine.backward import reachable
+from npgrad.engine.function import Function
+from npgrad.engine.node import Leaf, Node
+from npgrad.engine.tensor import Tensor
 from npgrad.explain.derivation import Case, Equation, Symbol
 from npgrad.explain.printer import Printer
 from npgrad.explain.source import subject_of
 from npgrad.explain.syntax import DerivationError, Index
 from npgrad.explain.syntax import walk as tree
-from npgrad.function import Function
-from npgrad.sweep import fit, reachable
-from npgrad.tensor import Tensor
 
 __all__ = ["Send", "Step", "Walk", "example", "step"]
 
@@ -120,28 +121,26 @@ def step(loss: Tensor, grad: Any = None) -> Walk:
     Raises RuntimeError if nothing requires a gradient, or the graph was freed; ValueError if `grad` has a wrong shape.
     """
     root = loss._node
-    if root is None:
+    if root is None or isinstance(root, Leaf):
         raise RuntimeError("step() on a tensor that no operation made: there is no backward pass to walk through.")
     frame = sys._getframe(1)
     known = names_in({**frame.f_globals, **frame.f_locals})
     return walk(loss, root, grad, known)
 
 
-def walk(loss: Tensor, root: Function, grad: Any, known: dict[int, str]) -> Walk:
+def walk(loss: Tensor, root: Node, grad: Any, known: dict[Node, str]) -> Walk:
     dy = np.ones(loss.shape, loss.dtype) if grad is None else np.asarray(grad, loss.dtype)
     if dy.shape != loss.shape:
         raise ValueError(f"step() got a gradient of shape {dy.shape} for a tensor of shape {loss.shape}.")
-    order = sorted(reachable(root), key=lambda node: node.age, reverse=True)
+    order = sorted(reachable(root), key=lambda node: node.seq, reverse=True)
     namer = Namer(known, order)
-    pending: dict[int, Array] = {id(root): dy}
-    leaves: dict[int, Array] = {}
+    pending: dict[Node, Array] = {root: dy}
     steps: list[Step] = []
     for node in order:
-        arrived = pending.pop(id(node), None)
-        if arrived is None:
+        if isinstance(node, Leaf) or node not in pending:
             continue
+        arrived = pending.pop(node)
         result = node.backward(arrived.copy())
-        node.own_buffers()
         gradients = result if isinstance(result, tuple) else (result,)
         rules = rules_of(node)
         sends = []
@@ -149,61 +148,55 @@ def walk(loss: Tensor, root: Function, grad: Any, known: dict[int, str]) -> Walk
             if edge is None:
                 continue
             raw = None if gradients[k] is None else np.array(gradients[k])
-            store = leaves if isinstance(edge, Tensor) else pending
-            before = store.get(id(edge))
+            before = pending.get(edge)
             fitted = total = None
             if raw is not None:
-                fitted = np.array(fit(raw, edge._data if isinstance(edge, Tensor) else edge, node, k))
-                total = fitted if before is None else np.asarray(before + fitted)
-                store[id(edge)] = total
+                fitted = np.array(node.conform(raw, k))
+                pending[edge] = total = fitted if before is None else np.asarray(before + fitted)
             sends.append(Send(namer(edge), rules.get(k, ""), raw, fitted, total, before is None))
         place = node.describe().partition(" at ")[2]
         where = f"   {'/'.join(place.split('/')[-2:])}" if place and not place.startswith("<") else ""
         steps.append(Step(namer(node), type(node).__name__, where, arrived, tuple(sends)))
-    tensors = {id(e): e for node in order for e in node.edges or () if isinstance(e, Tensor)}
-    return Walk(tuple(steps), {namer(tensors[key]): g for key, g in leaves.items()})
+    return Walk(tuple(steps), {namer(leaf): g for leaf, g in pending.items()})
 
 
-def names_in(space: dict[str, Any]) -> dict[int, str]:
-    """Names of the caller's tensors, by the identity of the tensor and of the node that made it."""
-    found: dict[int, str] = {}
+def names_in(space: dict[str, Any]) -> dict[Node, str]:
+    """Names of the caller's tensors, by their nodes."""
+    found: dict[Node, str] = {}
     for name, value in space.items():
-        if isinstance(value, Tensor) and not name.startswith("_"):
-            found.setdefault(id(value), name)
-            if value._node is not None:
-                found.setdefault(id(value._node), name)
+        if isinstance(value, Tensor) and value._node is not None and not name.startswith("_"):
+            found.setdefault(value._node, name)
     return found
 
 
 class Namer:
-    """Names for nodes and leaves: the user's where there is one, else the shape or a number."""
+    """Names for nodes: the user's where there is one, else the shape of a leaf or a number."""
 
-    def __init__(self, known: dict[int, str], order: list[Function]) -> None:
+    def __init__(self, known: dict[Node, str], order: list[Node]) -> None:
         self.names = dict(known)
         taken = set(known.values())
         numbers = iter(range(1, len(order) + 1))
-        for node in reversed(order):
-            if id(node) not in self.names:
+        for node in reversed([node for node in order if not isinstance(node, Leaf) and node not in known]):
+            name = f"v{next(numbers)}"
+            while name in taken:
                 name = f"v{next(numbers)}"
-                while name in taken:
-                    name = f"v{next(numbers)}"
-                self.names[id(node)] = name
-        for node in order:
-            for edge in node.edges or ():
-                if isinstance(edge, Tensor) and id(edge) not in self.names:
-                    same = sum(name.startswith(f"leaf {edge.shape}") for name in self.names.values())
-                    self.names[id(edge)] = f"leaf {edge.shape}" + (f" no. {same + 1}" if same else "")
+            self.names[node] = name
+        for leaf in order:
+            if leaf not in self.names:
+                same = sum(name.startswith(f"leaf {leaf.out_shape}") for name in self.names.values())
+                self.names[leaf] = f"leaf {leaf.out_shape}" + (f" no. {same + 1}" if same else "")
 
-    def __call__(self, thing: Function | Tensor) -> str:
-        return self.names[id(thing)]
+    def __call__(self, node: Node) -> str:
+        return self.names[node]
 
 
-def rules_of(node: Function) -> dict[int, str]:
+def rules_of(node: Node) -> dict[int, str]:
     """For each input, the equation of the derivation that gives its gradient."""
     try:
         subject = subject_of(type(node))
     except (DerivationError, OSError, TypeError):
         return {}
+    assert isinstance(node, Function)
     parameters = [name for name in signature(type(node).forward).parameters if name != "self"]
     case = fitting(node, subject.derivation.cases)
     printer = Printer(case)
@@ -214,7 +207,7 @@ def rules_of(node: Function) -> dict[int, str]:
         if equations and edge is not None:
             rules[k] = rule_text(equations[-1], printer)
             symbol = case.symbol(name)
-            if symbol is not None and len(symbol.axes) < len(edge.shape) and broadcast(case, symbol):
+            if symbol is not None and len(symbol.axes) < len(edge.out_shape) and broadcast(case, symbol):
                 rules[k] += "  (nothing was broadcast: no sum)"
     return rules
 
@@ -232,9 +225,9 @@ def rule_text(equation: Equation, printer: Printer) -> str:
     return f"{equation.number} {first}"
 
 
-def fitting(node: Function, cases: tuple[Case, ...]) -> Case:
+def fitting(node: Node, cases: tuple[Case, ...]) -> Case:
     """The case whose arrays have as many axes as the node's inputs; the first if none fits."""
-    ranks = [None if edge is None else len(edge.shape) for edge in node.edges or ()]
+    ranks = [None if edge is None else len(edge.out_shape) for edge in node.edges or ()]
     for case in cases:
         arrays = [len(s.axes) for s in case.symbols if s.kind == "array"]
         if all(rank is None or rank == axes for rank, axes in zip(ranks, arrays, strict=False)):

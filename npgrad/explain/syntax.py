@@ -36,6 +36,7 @@ FUNCTIONS = {
     **dict.fromkeys(
         ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "sigmoid", "erf"), 1
     ),
+    **dict.fromkeys(("arcsin", "arccos", "arctan"), 1),
     **dict.fromkeys(("abs", "sign", "floor"), 1),
     **dict.fromkeys(("maximum", "minimum"), 2),
     "where": 3,

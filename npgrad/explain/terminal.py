@@ -28,10 +28,7 @@ __all__ = ["Style", "listing", "page", "run", "trace"]
 _TAG = re.compile(r"#\s*((?:\((?:\d+|[a-z])\)\s*)+)")
 _EQUATIONS, _CODE = 66, 90
 """Columns that equations and code must have to stand side by side."""
-_LEGEND = (
-    "∂x is the derivative of the loss by x, dx in the code; a number in the code names its equation; out=self.y writes "
-    "into the array of the run before."
-)
+_LEGEND = "∂x is the derivative of the loss with respect to x, dx in the code; a number in the code names its equation."
 _CODES = {"bold": "1", "number": "36", "faint": "2", "good": "32", "bad": "31"}
 
 
@@ -75,6 +72,7 @@ def listing(style: Style) -> Iterator[str]:
     yield "How exact:      python -m npgrad.explain batch_norm --run"
     yield "Its arrays:     python -m npgrad.explain batch_norm --trace"
     yield "Watch a sweep:  python -m npgrad.explain --step"
+    yield "A whole step:   python -m npgrad.explain program"
 
 
 # -- a page ------------------------------------------------------------------------------------------------------------

@@ -12,20 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgrad.declared import signature
+from npgrad.engine.arrays import unbroadcast
+from npgrad.engine.function import Function
+from npgrad.engine.holomorphic import Holomorphic, slopes
 from npgrad.explain.derivation import Case, Equation, Symbol
 from npgrad.explain.draw import axis_length, draw_array, draw_sizes, evaluate_value
-from npgrad.explain.evaluate import Scope, Variable
+from npgrad.explain.evaluate import AMPLIFIED, Scope, Variable
 from npgrad.explain.report import TOLERANCE, Check
 from npgrad.explain.source import Subject, watch
 from npgrad.explain.syntax import DerivationError, Ref, walk
-from npgrad.function import Function, unbroadcast
 
 __all__ = ["Trial", "difference"]
 
 Array = NDArray[Any]
 
-STEP = 1e-20
 FLOOR = 1e-3
+SAMPLES = 8
+MARGIN = 16
+"""How many times what `SAMPLES` samples of noise show is allowed: another order of summation, another formula."""
+
+Key = tuple[str, str, int]
 
 
 def entry(thing: Any) -> Any:
@@ -40,8 +46,12 @@ def difference(a: Array, b: Array) -> float:
     if a.size == 0:
         return 0.0
     gap = float(np.max(np.abs(a - b)))
-    scale = max(float(np.max(np.abs(a))), float(np.max(np.abs(b))), FLOOR)
-    return gap / scale if math.isfinite(gap) and math.isfinite(scale) else math.inf
+    size = scale(a, b)
+    return gap / size if math.isfinite(gap) and math.isfinite(size) else math.inf
+
+
+def scale(a: Array, b: Array) -> float:
+    return max(float(np.max(np.abs(a))), float(np.max(np.abs(b))), FLOOR)
 
 
 @dataclass
@@ -75,6 +85,9 @@ class Trial:
     final: Scope = field(init=False)
     """Every variable of the case, once `check` has run."""
     reached: Scope = field(init=False)
+    _gaps: dict[Key, Array] | None = field(init=False, default=None)
+    """While rounding is measured: what `compare` subtracts, instead of judging it."""
+    _rounding: dict[Key, float] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(list(self.seed))
@@ -151,7 +164,7 @@ class Trial:
         def call() -> tuple[Array, Any]:
             y = np.asarray(node.forward(*copies, **options))
             result = y.copy()
-            node.shape, node.dtype = y.shape, y.dtype
+            node.out_shape, node.out_dtype = y.shape, y.dtype
             self.dy = np.asarray(rng.normal(size=y.shape))
             return result, node.backward(self.dy.copy()) if any(differentiable) else ()
 
@@ -206,9 +219,45 @@ class Trial:
         checks = self.checks(with_equation(self.case, old, new), since=new)
         return next((check for check in checks if not check.ok), None)
 
-    def checks(self, case: Case, since: Equation | None = None) -> Iterator[Check]:
+    def rounding(self, key: Key) -> float:
+        """How far apart rounding may bring the two sides of a comparison of this case, from the size of its terms.
+
+        The case is evaluated again with random errors at every operation (see `evaluate`). Where numbers cancel, or are
+        divided by something small, the two sides move apart by as much as their own rounding is multiplied there.
+        """
+        if self._rounding is None:
+            rng = np.random.default_rng(0)
+            exact, *noisy = (self.gaps(noise) for noise in (None, *[rng] * SAMPLES))
+            self._rounding = {}
+            for place, gap in exact.items():
+                moved = max(float(np.max(np.abs(gaps[place] - gap), initial=0)) for gaps in noisy)
+                if np.all(np.isfinite(gap)):
+                    self._rounding[place] = MARGIN / AMPLIFIED * moved if math.isfinite(moved) else math.inf
+        return self._rounding.get(key, 0.0)
+
+    def gaps(self, noise: np.random.Generator | None) -> dict[Key, Array]:
+        """The difference of the two sides of every comparison."""
+        found: dict[Key, Array] = {}
+        self._gaps = found
+        try:
+            for _ in self.checks(self.case, noise=noise):
+                pass
+        finally:
+            self._gaps = None
+        return found
+
+    def allowed(self, kind: str, equation: Equation, row: int, a: Array, b: Array) -> float:
+        """The `difference` that two sides may have; rounding is measured only where it matters."""
+        error = difference(a, b)
+        if error <= TOLERANCE or math.isinf(error):
+            return TOLERANCE
+        return TOLERANCE + self.rounding((kind, equation.label, row)) / scale(a, b)
+
+    def checks(
+        self, case: Case, since: Equation | None = None, noise: np.random.Generator | None = None
+    ) -> Iterator[Check]:
         mutated = case.forward is not self.case.forward
-        scope = self.scope.copy() if since is None else self.final.copy()
+        scope = replace(self.scope.copy() if since is None else self.final.copy(), noise=noise)
         changed: set[str] = set()
 
         def affected(equation: Equation) -> bool:
@@ -264,20 +313,25 @@ class Trial:
             if name not in derived:
                 line = case.equations[-1].at[0]
                 yield Check("adjoint", case.name, "", line, math.inf, f"Backward does not derive d{name}")
-        self.reached = scope
+        if self._gaps is None:
+            self.reached = scope
 
     def compare(
         self, kind: str, case: Case, equation: Equation, a: Array, b: Array, message: str, row: int = 0
     ) -> Check:
-        error = difference(a, b)
+        row = row or equation.at[0]
+        if self._gaps is not None:
+            self._gaps[kind, equation.label, row] = a - b if a.shape == b.shape else np.asarray(math.nan)
+            return Check(kind, case.name, equation.label, row, 0.0, message)
+        error, allowed = difference(a, b), self.allowed(kind, equation, row, a, b)
         if a.shape != b.shape:
             message += f" (shapes {a.shape} and {b.shape})"
-        elif error > TOLERANCE:
+        elif error > allowed:
             message += f" (difference {error:.1e})"
-        if error > TOLERANCE:
+        if error > allowed:
             for other in unchecked(case, equation, kind == "adjoint", self.compared):
                 message += f"; or {other.number} on line {other.at[0]} is wrong, which nothing else checks"
-        return Check(kind, case.name, equation.label, row or equation.at[0], error, message)
+        return Check(kind, case.name, equation.label, row, error, message, allowed)
 
     def chain(self, equation: Equation, scope: Scope, case: Case) -> Iterator[Check]:
         """Evaluate an equation into `scope`, and compare its members."""
@@ -295,6 +349,8 @@ class Trial:
         else:
             first = scope.variable(scope.value(equation.lhs, sizes), equation.letters, sizes).data
             rest = list(zip(members, equation.rows, strict=True))
+        if self._gaps is not None:
+            self._gaps["value", equation.label, equation.at[0]] = first
         for member, row in rest:
             yield self.compare(
                 "chain",
@@ -319,12 +375,10 @@ class Trial:
         if held.size == wanted.size:
             same = squeezed(held.shape) == squeezed(wanted.shape)
             # Code may hold the same numbers under another shape; whether it does is settled by the text as it stands.
-            if (
-                not same
-                and equation.label not in self.reshaped
-                and difference(wanted, held.reshape(wanted.shape)) < 1e-9
-            ):
-                self.reshaped.add(equation.label)
+            if not same and equation.label not in self.reshaped and self._gaps is None:
+                sides = wanted, held.reshape(wanted.shape)
+                if difference(*sides) <= self.allowed("code", equation, equation.at[0], *sides):
+                    self.reshaped.add(equation.label)
             if same or equation.label in self.reshaped:
                 self.compared.add(equation.label)
                 yield self.compare(
@@ -338,13 +392,12 @@ class Trial:
 
     def truth(self, name: str, case: Case, forward: Scope, mutated: bool) -> Array:
         """The derivative of sum(dy*y) with respect to a forward variable, by complex step through the later lines."""
-        if not mutated and name in self.truths:
+        noisy = self._gaps is not None
+        if not (mutated or noisy) and name in self.truths:
             return self.truths[name]
         value = forward.variables[name].data
-        n = value.size
-        steps = np.zeros((n, n), complex)
-        np.fill_diagonal(steps, 1j * STEP)
-        scope = forward.copy(**{name: Variable(value + steps.reshape(n, *value.shape), batched=True)})
+        each = np.eye(value.size).reshape(value.size, *value.shape)
+        scope = forward.copy(**{name: Variable(Holomorphic(value, each), batched=True)})
         start = next((k + 1 for k, e in enumerate(case.steps) if e.defines and e.name == name), 0)
         changed = {name}
         for equation in case.steps[start:]:
@@ -357,9 +410,9 @@ class Trial:
         if not y.batched:
             truth = np.zeros(value.shape) if name != case.output else self.dy
         else:
-            slope = y.data.imag / STEP
+            slope = slopes(y.data)
             truth = np.sum(slope * self.dy, axis=tuple(range(1, slope.ndim))).reshape(value.shape)
-        if not mutated:
+        if not (mutated or noisy):
             self.truths[name] = truth
         return truth
 

@@ -1,100 +1,62 @@
 """Every differentiable function, one family a file, the derivation above the code it derives.
 
-A family is loaded when one of its names is first asked for (PEP 562), and from then on its names are ordinary
-attributes. Most programs use a few of the families, and short ones (a command's `--help`, a worker, a test) would spend
-more time on importing all of them than on their own work.
+To add a Function, in this order; to remove one, undo the same:
+
+1. The file of its family: the class with its derivation, the public function that applies it, both in `__all__`. What
+   is as good when put together from other functions is a public function alone, and needs no class. A new family is one
+   more line among the imports below.
+2. npgrad/check/cases, the file of the same name: inputs to check it with, and what torch calls it.
+3. npgrad/explain/order.py: its place in the order of reading.
+4. tests/functions, the file of the same name: what is particular about it. Where NumPy calls the function otherwise,
+   npgrad/bindings/protocols.py; where it takes more than arrays, `CALLS` in tests/engine/test_protocols.py.
+5. If mathematics leaves a choice, npgrad/check/conventions.py; if there is a classical mistake,
+   npgrad/check/mutants.py.
+
+An activation is a module besides:
+
+6. npgrad/nn/activation.py: the module, in `__all__` and by its name in `ACTIVATIONS`; npgrad/nn/__init__.py exports it.
+7. npgrad/diagnose: `SATURATION` or `WITHOUT_MEASURE` in saturation.py, and a colour in style.py. models/deep_mlp.py:
+   its gain, unless `nn.init.calculate_gain` knows it.
+8. tests/functions/test_activation.py: its entries in `ACTIVATIONS` and `LIMITS`.
+
+tests/functions/test_registry.py compares all of these lists with the registry, in both directions: it names every list
+that a Function is missing from, and every list that still has one that is gone.
 """
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
+from npgrad.engine.function import Function
+from npgrad.functions import linalg as linalg
+from npgrad.functions.activation import *
+from npgrad.functions.along_axis import *
+from npgrad.functions.arithmetic import *
+from npgrad.functions.batch_norm import *
+from npgrad.functions.conv import *
+from npgrad.functions.dropout import *
+from npgrad.functions.einsum import *
+from npgrad.functions.elementwise import *
+from npgrad.functions.extreme import *
+from npgrad.functions.group_norm import *
+from npgrad.functions.hyperbolic import *
+from npgrad.functions.indexing import *
+from npgrad.functions.layer_norm import *
+from npgrad.functions.linalg import Det as Det
+from npgrad.functions.linalg import Inv as Inv
+from npgrad.functions.linalg import LogAbsDet as LogAbsDet
+from npgrad.functions.linalg import Norm as Norm
+from npgrad.functions.linalg import Solve as Solve
+from npgrad.functions.loss import *
+from npgrad.functions.matmul import *
+from npgrad.functions.matrix_parts import *
+from npgrad.functions.pool import *
+from npgrad.functions.reduction import *
+from npgrad.functions.selection import *
+from npgrad.functions.shape import *
+from npgrad.functions.softmax import *
+from npgrad.functions.steps import *
+from npgrad.functions.trigonometric import *
 
-if TYPE_CHECKING:
-    from npgrad.functions.activation import *  # noqa: F403
-    from npgrad.functions.arithmetic import *  # noqa: F403
-    from npgrad.functions.batch_norm import *  # noqa: F403
-    from npgrad.functions.conv import *  # noqa: F403
-    from npgrad.functions.dropout import *  # noqa: F403
-    from npgrad.functions.einsum import *  # noqa: F403
-    from npgrad.functions.elementwise import *  # noqa: F403
-    from npgrad.functions.extreme import *  # noqa: F403
-    from npgrad.functions.group_norm import *  # noqa: F403
-    from npgrad.functions.indexing import *  # noqa: F403
-    from npgrad.functions.layer_norm import *  # noqa: F403
-    from npgrad.functions.loss import *  # noqa: F403
-    from npgrad.functions.matmul import *  # noqa: F403
-    from npgrad.functions.pool import *  # noqa: F403
-    from npgrad.functions.reduction import *  # noqa: F403
-    from npgrad.functions.selection import *  # noqa: F403
-    from npgrad.functions.shape import *  # noqa: F403
-    from npgrad.functions.softmax import *  # noqa: F403
-
-_FAMILIES: dict[str, tuple[str, ...]] = {
-    "activation": (
-        "Elu", "Gelu", "GeluTanh", "LeakyRelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh",
-        "elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh",
-    ),
-    "arithmetic": ("Add", "Div", "Mul", "Neg", "Pow", "Sub", "add", "div", "mul", "neg", "pow", "sub"),
-    "batch_norm": ("BatchNorm", "BatchNormInference", "batch_norm"),
-    "conv": ("Conv", "conv1d", "conv2d"),
-    "dropout": ("Dropout", "dropout"),
-    "einsum": ("Einsum", "einsum"),
-    "elementwise": (
-        "Abs", "Cos", "Exp", "Expm1", "Log", "Log1p", "Sin", "Sqrt",
-        "abs", "cos", "exp", "expm1", "log", "log1p", "sin", "sqrt",
-    ),
-    "extreme": ("LogSumExp", "Max", "Min", "logsumexp", "max", "min"),
-    "group_norm": ("GroupNorm", "group_norm"),
-    "indexing": ("Embedding", "GetItem", "Slice", "TakeAlongAxis", "embedding", "getitem", "take_along_axis"),
-    "layer_norm": ("LayerNorm", "layer_norm"),
-    "loss": (
-        "BCEWithLogits", "CrossEntropy", "MSELoss", "NLLLoss", "SoftCrossEntropy",
-        "bce_with_logits", "cross_entropy", "mse_loss", "nll_loss",
-    ),
-    "matmul": ("Linear", "MatMul", "linear", "matmul"),
-    "pool": ("AvgPool", "MaxPool", "avg_pool2d", "max_pool2d"),
-    "reduction": (
-        "CumSum", "Mean", "Prod", "Std", "Sum", "Var",
-        "cumsum", "mean", "prod", "std", "sum", "var",
-    ),
-    "selection": ("Clip", "Maximum", "Minimum", "Where", "clip", "maximum", "minimum", "where"),
-    "shape": (
-        "BroadcastTo", "Concatenate", "Flip", "Pad", "Reshape", "Stack", "Transpose",
-        "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "reshape", "split", "squeeze",
-        "stack", "swapaxes", "transpose",
-    ),
-    "softmax": ("LogSoftmax", "Softmax", "log_softmax", "softmax"),
-}  # fmt: skip
-"""File -> the public names in it: each file's `__all__`, known before it is read."""
-
-_HOME = {name: family for family, names in _FAMILIES.items() for name in names}
-
-
-class _Namespace(ModuleType):
-    """This package, in which a name of the table always means the function.
-
-    Whoever imports `npgrad.functions.matmul` makes Python hang that file into the package as `matmul`.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Namespace
-
-# Type checkers read the imports above: a computed list they cannot follow, and a `__getattr__` would hide misspellings.
-if not TYPE_CHECKING:
-    __all__ = list(_HOME)
-
-    def __getattr__(name: str) -> object:
-        family = _HOME.get(name)
-        if family is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = import_module(f"{__name__}.{family}")
-        globals().update({public: getattr(module, public) for public in _FAMILIES[family]})
-        return globals()[name]
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *_HOME})
+registry: dict[str, type[Function]] = {
+    name: item
+    for name, item in globals().copy().items()
+    if isinstance(item, type) and issubclass(item, Function) and item is not Function
+}
+"""Every Function of the library by name, family by family: what tests, derivations and benchmarks enumerate."""

@@ -1,24 +1,24 @@
 """Activation functions: tanh sigmoid relu leaky_relu elu gelu silu softplus."""
 
-# Loops over the blocks of arrays call the blocks by the names of the arrays.
-# ruff: noqa: B020
-
 from __future__ import annotations
 
 from math import pi, sqrt
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.error_function import normal_cdf
 from npgrad.functions.reduction import floating
-from npgrad.functions.row_blocks import blocks, empty_like
-from npgrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "Elu", "Gelu", "GeluTanh", "LeakyRelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh",
     "elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh",
 ]  # fmt: skip
+
+NEGATIVE_SLOPE = 0.01
+"""The slope of leaky_relu on the left, unless another is given."""
 
 # Beyond this the normal density underflows, and a tanh is 1.
 _SATURATED = 40.0
@@ -37,7 +37,7 @@ class Tanh(Function):
         (2) dx[i] = dt[i]*(cosh(x[i])*cosh(x[i]) - sinh(x[i])*sinh(x[i]))/cosh(x[i])**2
                   # the quotient rule; sinh and cosh are each other's derivative
                   = dt[i]*(1 - (sinh(x[i])/cosh(x[i]))**2)
-                  = dt[i]*(1 - t[i]**2)
+                  = dt[i]*(1 - t[i]*t[i])
                   # by (1)
     Notes
         The last form of (2) needs the output only, so the input is not kept.
@@ -50,18 +50,12 @@ class Tanh(Function):
         A unit that sits at |t| > 0.99 on every example of the data hardly learns any more: it is dead.
     """
 
-    t: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
-        self.t = np.tanh(x, out=self.t)  # (1)
+        self.t = np.tanh(x)  # (1)
         return self.t
 
     def backward(self, dt: Array) -> Array:
-        self.dx = dx = np.asarray(np.square(self.t, out=self.dx))
-        np.subtract(1.0, dx, out=dx)
-        np.multiply(dx, dt, out=dx)  # (2)
-        return dx
+        return dt * (1 - self.t * self.t)  # (2)
 
 
 class Sigmoid(Function):
@@ -83,18 +77,12 @@ class Sigmoid(Function):
         The second form of (1) cannot overflow, but it rounds to 0 at x = -40 where the first one gives 4e-18.
     """
 
-    s: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
-        self.s = logistic(floating(x), out=self.s)  # (1)
+        self.s = logistic(floating(x))  # (1)
         return self.s
 
     def backward(self, ds: Array) -> Array:
-        self.dx = dx = np.asarray(np.subtract(1.0, self.s, out=self.dx))
-        np.multiply(dx, self.s, out=dx)
-        np.multiply(dx, ds, out=dx)  # (2)
-        return dx
+        return ds * self.s * (1 - self.s)  # (2)
 
 
 class Relu(Function):
@@ -112,26 +100,12 @@ class Relu(Function):
         output only, and answers nan where x was nan, while the comparison would hide it as a 0.
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
-        x = np.asarray(x)
-        kind = x.dtype.kind
-        if kind == "f":
-            # Twice as fast as np.maximum with a number.
-            self.y = x.clip(0, np.inf, out=self.y)  # (1)
-        elif kind == "c":
-            self.y = np.where(x.real <= 0, 0, x)  # (1)
-        else:
-            self.y = np.maximum(x, 0, out=self.y)  # (1)
+        self.y = np.maximum(x, 0)  # (1)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = dx = empty_like(dy, self.dx)
-        np.sign(self.y.real, out=dx)
-        np.multiply(dx, dy, out=dx)  # (2)
-        return dx
+        return dy * np.sign(self.y)  # (2)
 
 
 class LeakyRelu(Function):
@@ -152,29 +126,14 @@ class LeakyRelu(Function):
         is nan.
     """
 
-    y: Array
-    slope: Array
-    dx: Array
-
-    def forward(self, x: Array, negative_slope: float = 0.01) -> Array:
+    def forward(self, x: Array, negative_slope: float = NEGATIVE_SLOPE) -> Array:
         self.x, self.negative_slope = x, negative_slope
-        self.y = y = np.asarray(np.multiply(x, negative_slope, out=self.y))
-        if y.dtype.kind == "c":
-            np.copyto(y, x, where=x.real > 0)  # (1)
-        else:
-            larger = np.maximum if negative_slope <= 1 else np.minimum
-            larger(x, y, out=y)  # (1)
-        return y
+        larger = np.maximum if negative_slope <= 1 else np.minimum
+        return larger(x, negative_slope * x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = empty_like(dy, self.dx)
-        for x, dy, dx, step in blocks(self.x, dy, self.dx, scratch=1):
-            heaviside(x, out=step)  # (2)
-            np.subtract(1.0, step, out=dx)
-            np.multiply(dx, self.negative_slope, out=dx)
-            np.add(dx, step, out=dx)
-            np.multiply(dx, dy, out=dx)  # (3)
-        return self.dx
+        step = heaviside(self.x)  # (2)
+        return dy * (step + self.negative_slope * (1 - step))  # (3)
 
 
 class Elu(Function):
@@ -198,37 +157,24 @@ class Elu(Function):
         slope is that of the left side, alpha.
     """
 
-    n: Array
-    y: Array
-    dx: Array
-
     def forward(self, x: Array, alpha: float = 1.0) -> Array:
         x = self.x = floating(x)
         self.alpha = alpha
-        self.n, self.y = empty_like(x, self.n), empty_like(x, self.y)
-        for x, n, y, right in blocks(x, self.n, self.y, scratch=1):
-            if x.dtype.kind == "c":
-                np.multiply(x, x.real <= 0, out=n)  # (1)
-                np.subtract(x, n, out=right)
-            else:
-                # Against numbers clip is twice as fast as np.minimum.
-                x.clip(-np.inf, 0.0, out=n)  # (1)
-                x.clip(0.0, np.inf, out=right)
-            np.expm1(n, out=y)
-            np.multiply(y, alpha, out=y)
-            np.add(y, right, out=y)  # (2)
-        return self.y
+        self.n = n = np.minimum(x, 0)  # (1)
+        y = np.expm1(n)
+        y *= alpha
+        y += np.maximum(x, 0)  # (2)
+        return y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = empty_like(dy, self.dx)
-        for x, n, dy, dx, step in blocks(self.x, self.n, dy, self.dx, scratch=1):
-            heaviside(x, out=step)  # (3)
-            np.exp(n, out=dx)
-            np.subtract(dx, step, out=dx)
-            np.multiply(dx, self.alpha, out=dx)
-            np.add(dx, step, out=dx)
-            np.multiply(dx, dy, out=dx)  # (4)
-        return self.dx
+        step = heaviside(self.x)  # (3)
+        # In place, as GeluTanh too: at 4096 x 1024 a new array for each step takes 1.3 times as long.
+        dx = np.exp(self.n)
+        dx -= step
+        dx *= self.alpha
+        dx += step
+        dx *= dy  # (4)
+        return dx
 
 
 class Gelu(Function):
@@ -254,89 +200,65 @@ class Gelu(Function):
         long reached their limits: so that minus infinity gives 0 and not infinity times 0.
     """
 
-    y: Array
-    slope: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         x = floating(x)
-        self.y, self.slope = empty_like(x, self.y), empty_like(x, self.slope)
-        for x, y, slope, held, pdf in blocks(x, self.y, self.slope, scratch=2):
-            x.clip(-_SATURATED, _SATURATED, out=held)
-            np.square(held, out=pdf)
-            np.multiply(pdf, -0.5, out=pdf)
-            np.exp(pdf, out=pdf)
-            np.multiply(pdf, (2 * pi) ** -0.5, out=pdf)  # (3)
-            cdf = normal_cdf(held, pdf, out=y)  # (1)
-            np.multiply(held, pdf, out=slope)
-            np.add(slope, cdf, out=slope)  # (4)
-            x.clip(-_SATURATED, np.inf, out=held)
-            np.multiply(cdf, held, out=y)  # (2)
-        return self.y
+        held = x.clip(-_SATURATED, _SATURATED)
+        pdf = np.exp(-0.5 * held * held) * (2 * pi) ** -0.5  # (3)
+        cdf = normal_cdf(held, pdf)  # (1)
+        self.slope = cdf + held * pdf  # (4)
+        return x.clip(-_SATURATED, np.inf) * cdf  # (2)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = np.multiply(dy, self.slope, out=self.dx)  # (5)
-        return self.dx
+        return dy * self.slope  # (5)
 
 
 class GeluTanh(Function):
     """The approximation of gelu by a tanh (Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2).
 
     Symbols
-        x[i]            pre-activation
-        k = 0.044715    fitted
+        x[i]              pre-activation
+        c = sqrt(2/pi)    slope at 0 of the tanh that is nearest to the normal distribution function
+        k = 0.044715      fitted
     Forward
-        (1) u[i] = sqrt(2/pi)*(x[i] + k*x[i]**3)
+        (1) u[i] = c*(x[i] + k*x[i]**3)
         (2) t[i] = tanh(u[i])
         (3) y[i] = x[i]*(1 + t[i])/2
     Backward
         (a) dt[i] = dy[i]*x[i]/2
         (b) du[i] = dt[i]*(1 - t[i]**2)
-        (4) dx[i] = dy[i]*(1 + t[i])/2 + du[i]*sqrt(2/pi)*(1 + 3*k*x[i]**2)
-                  = dy[i]*(1 + t[i])/2*(1 + (1 - t[i])*sqrt(2/pi)*x[i]*(1 + 3*k*x[i]**2))
+        (4) dx[i] = dy[i]*(1 + t[i])/2 + du[i]*c*(1 + 3*k*x[i]**2)
+                  = dy[i]*(1 + t[i])/2*(1 + (1 - t[i])*x[i]*c*(1 + 3*k*x[i]**2))
     Notes
         x is held within ±40, beyond which t is ±1 exactly, so that minus infinity gives 0 and not infinity times 0.
     """
 
-    x: Array
-    t: Array
-    y: Array
-    dx: Array
+    c = sqrt(2 / pi)
+    k = 0.044715
 
     def forward(self, x: Array) -> Array:
-        k = 0.044715
         x = floating(x)
-        self.x, self.t, self.y = empty_like(x, self.x), empty_like(x, self.t), empty_like(x, self.y)
-        for x, held, u, y, half in blocks(x, self.x, self.t, self.y, scratch=1):
-            x.clip(-_SATURATED, _SATURATED, out=held)
-            np.square(held, out=u)
-            np.multiply(u, k, out=u)
-            np.add(u, 1.0, out=u)
-            np.multiply(u, held, out=u)
-            np.multiply(u, sqrt(2.0 / pi), out=u)  # (1)
-            t = np.tanh(u, out=u)  # (2)
-            np.multiply(t, 0.5, out=half)
-            np.add(half, 0.5, out=half)
-            x.clip(-_SATURATED, np.inf, out=y)
-            np.multiply(y, half, out=y)  # (3)
-        return self.y
+        self.x = held = x.clip(-_SATURATED, _SATURATED)
+        u = held * held
+        u *= self.c * self.k
+        u += self.c
+        u *= held  # (1)
+        self.t = t = np.tanh(u)  # (2)
+        y = 0.5 * t
+        y += 0.5
+        y *= x.clip(-_SATURATED, np.inf)  # (3)
+        return y
 
     def backward(self, dy: Array) -> Array:
-        k = 0.044715
-        self.dx = empty_like(dy, self.dx)
-        for x, t, dy, dx, rest in blocks(self.x, self.t, dy, self.dx, scratch=1):
-            np.square(x, out=dx)
-            np.multiply(dx, 3.0 * k * sqrt(2.0 / pi), out=dx)
-            np.add(dx, sqrt(2.0 / pi), out=dx)
-            np.multiply(dx, x, out=dx)
-            np.subtract(1.0, t, out=rest)
-            np.multiply(dx, rest, out=dx)
-            np.add(dx, 1.0, out=dx)
-            np.multiply(t, 0.5, out=rest)
-            np.add(rest, 0.5, out=rest)
-            np.multiply(dx, rest, out=dx)
-            np.multiply(dx, dy, out=dx)  # (4)
-        return self.dx
+        x, t = self.x, self.t
+        dx = x * x
+        dx *= 3 * self.c * self.k
+        dx += self.c
+        dx *= x
+        dx *= 1 - t
+        dx += 1
+        dx *= 0.5 + 0.5 * t
+        dx *= dy  # (4)
+        return dx
 
 
 class Silu(Function):
@@ -349,36 +271,22 @@ class Silu(Function):
         (2) y[i] = x[i]*s[i]
     Backward
         (a) ds[i] = dy[i]*x[i]
-        (b) dx[i] = dy[i]*s[i] + ds[i]*s[i]*(1 - s[i])
-        (3) dx[i] = dy[i]*s[i]*(1 + x[i]*(1 - s[i]))
+        (3) dx[i] = dy[i]*s[i] + ds[i]*s[i]*(1 - s[i])
+                  = dy[i]*s[i]*(1 + x[i]*(1 - s[i]))
                   = dy[i]*(s[i] + y[i]*(1 - s[i]))
     Notes
         x is held above -1000 in (2) and y below 1000 in (3), where s is 0 or 1 exactly: so that infinity times 0 does
         not spoil the limits, silu(-infinity) = 0 and the slope 1 at +infinity.
     """
 
-    s: Array
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         x = floating(x)
-        self.s, self.y = empty_like(x, self.s), empty_like(x, self.y)
-        for x, s, y in blocks(x, self.s, self.y):
-            logistic(x, out=s)  # (1)
-            x.clip(-1000.0, np.inf, out=y)
-            np.multiply(y, s, out=y)  # (2)
+        self.s = s = logistic(x)  # (1)
+        self.y = x.clip(-1000.0, np.inf) * s  # (2)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = empty_like(dy, self.dx)
-        for s, y, dy, dx, rest in blocks(self.s, self.y, dy, self.dx, scratch=1):
-            np.subtract(1.0, s, out=rest)
-            y.clip(-np.inf, 1000.0, out=dx)
-            np.multiply(dx, rest, out=dx)
-            np.add(dx, s, out=dx)
-            np.multiply(dx, dy, out=dx)  # (3)
-        return self.dx
+        return dy * (self.s + self.y.clip(-np.inf, 1000.0) * (1 - self.s))  # (3)
 
 
 class Softplus(Function):
@@ -387,71 +295,34 @@ class Softplus(Function):
     Symbols
         x[i]    pre-activation
     Forward
-        (1) m[i] = abs(x[i])
-        (2) y[i] = log(1 + exp(x[i]))
-                 = maximum(x[i], 0) + log1p(exp(-m[i]))
+        (1) y[i] = log(1 + exp(x[i]))
+                 = maximum(x[i], 0) + log1p(exp(-abs(x[i])))
     Backward
-        (3) dx[i] = dy[i]*exp(x[i])/(1 + exp(x[i]))
+        (2) dx[i] = dy[i]*exp(x[i])/(1 + exp(x[i]))
                   = dy[i]*sigmoid(x[i])
                   = -dy[i]*expm1(-y[i])
     Notes
-        The second form of (2) splits off what would overflow: for x > 0, log(1 + exp(x)) = x + log(exp(-x) + 1). The
-        last form of (3) needs the output only: 1 + exp(x) = exp(y), so the sigmoid 1 - 1/(1 + exp(x)) is 1 - exp(-y).
+        The second form of (1) splits off what would overflow: for x > 0, log(1 + exp(x)) = x + log(exp(-x) + 1). The
+        last form of (2) needs the output only: 1 + exp(x) = exp(y), so the sigmoid 1 - 1/(1 + exp(x)) is 1 - exp(-y).
     """
 
-    m: Array
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
-        x = floating(x)
-        self.y = empty_like(x, self.y)
-        for x, y, m in blocks(x, self.y, scratch=1):
-            if x.dtype.kind == "c":
-                # By the real part, and at 0 both on the same side: their kinks cancel.
-                np.multiply(x, x.real > 0, out=y)
-                np.subtract(x, 2.0 * y, out=m)
-            else:
-                x.clip(0.0, np.inf, out=y)
-                np.abs(x, out=m)  # (1)
-                np.negative(m, out=m)
-            np.exp(m, out=m)
-            np.log1p(m, out=m)
-            np.add(y, m, out=y)  # (2)
+        self.y = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))  # (1)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = empty_like(dy, self.dx)
-        for y, dy, dx in blocks(self.y, dy, self.dx):
-            np.negative(y, out=dx)
-            np.expm1(dx, out=dx)
-            np.negative(dx, out=dx)
-            np.multiply(dx, dy, out=dx)  # (3)
-        return self.dx
+        return -(dy * np.expm1(-self.y))  # (2)
 
 
-def logistic(x: Array, out: Array | None = None) -> Array:
+def logistic(x: Array) -> Array:
     """1/(1 + exp(-x)), right at both infinities and without a warning."""
-    if x.dtype.kind == "c":
-        # A complex infinity divides to nan, so here the exponential must not grow: exp(-abs(x)), by the real part.
-        right = x.real >= 0
-        e = np.exp(np.where(right, -x, x))
-        return np.asarray(np.divide(np.where(right, 1.0, e), 1.0 + e, out=out))
-    s = np.asarray(np.negative(x, out=out))
     with np.errstate(over="ignore"):
-        np.exp(s, out=s)
-    np.add(s, 1.0, out=s)
-    np.divide(1.0, s, out=s)
-    return s
+        return 1 / (1 + np.exp(-x))
 
 
-def heaviside(x: Array, out: Array) -> None:
+def heaviside(x: Array) -> Array:
     """1 where x > 0, 0 where not, nan where x is nan: several times as fast as selecting."""
-    if x.dtype.kind == "c":
-        np.greater(x.real, 0.0, out=out)
-    else:
-        x.clip(0.0, 1.0, out=out)
-        np.ceil(out, out=out)
+    return np.ceil(x.clip(0.0, 1.0))
 
 
 def tanh(x: TensorLike) -> Tensor:
@@ -469,7 +340,7 @@ def relu(x: TensorLike) -> Tensor:
     return Relu.apply(x)
 
 
-def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor:
+def leaky_relu(x: TensorLike, negative_slope: float = NEGATIVE_SLOPE) -> Tensor:
     """x where x > 0, negative_slope*x elsewhere; the gradient at 0 is `negative_slope`."""
     return LeakyRelu.apply(x, negative_slope=negative_slope) if negative_slope else Relu.apply(x)
 

@@ -1,18 +1,29 @@
-"""Arithmetic: + - * / neg pow. Broadcasting is undone by the sweep (`npgrad.function.unbroadcast`)."""
+"""Arithmetic: + - * / % neg pow. Broadcasting is undone by the sweep (`npgrad.engine.function.unbroadcast`)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike
 
-__all__ = ["Add", "Div", "Mul", "Neg", "Pow", "Sub", "add", "div", "mul", "neg", "pow", "sub"]
+__all__ = [
+    "Add", "Div", "Mul", "Neg", "Pow", "Remainder", "Sub",
+    "add", "div", "mul", "neg", "pow", "reciprocal", "remainder", "square", "sub",
+]  # fmt: skip
 
-_SHORT = frozenset({0.5, 1, 2, 3, 4})
-"""Absolute values of exponents for which `power` needs no pow function."""
+_SHORT: dict[float, Callable[[Array], Array]] = {
+    0.5: np.sqrt,
+    1: np.positive,
+    2: np.square,
+    3: lambda a: np.square(a) * a,
+    4: lambda a: np.square(np.square(a)),
+}
+"""Powers that need no pow function, by the absolute value of the exponent."""
 
 
 class Add(Function):
@@ -30,14 +41,11 @@ class Add(Function):
         (2) da[i,k] = dy[i,k]
         (3) db[k]   = sum(i, dy[i,k])
     Notes
-        The sum of (3) is taken by the sweep, for every Function in one place: see `npgrad.function.unbroadcast`.
+        The sum of (3) is taken by the sweep, for every Function in one place: see `npgrad.engine.function.unbroadcast`.
     """
 
-    y: Array
-
     def forward(self, a: Array, b: Array) -> Array:
-        self.y = np.add(a, b, out=self.y)  # (1)
-        return self.y
+        return a + b  # (1)
 
     def backward(self, dy: Array) -> tuple[Array, Array]:
         return dy, dy  # (2) (3)
@@ -55,20 +63,14 @@ class Sub(Function):
         (2) da[i,k] = dy[i,k]
         (3) db[k]   = -sum(i, dy[i,k])
     Notes
-        The sum of (3) is taken by the sweep: see `npgrad.function.unbroadcast`.
+        The sum of (3) is taken by the sweep: see `npgrad.engine.function.unbroadcast`.
     """
 
-    y: Array
-    db: Array
-
     def forward(self, a: Array, b: Array) -> Array:
-        self.y = np.subtract(a, b, out=self.y)  # (1)
-        return self.y
+        return a - b  # (1)
 
     def backward(self, dy: Array) -> tuple[Array, Array | None]:
-        if self.needs[1]:
-            self.db = np.negative(dy, out=self.db)  # (3)
-        return dy, self.db  # (2)
+        return dy, -dy if self.needs[1] else None  # (2) (3)
 
 
 class Mul(Function):
@@ -83,24 +85,17 @@ class Mul(Function):
         (2) da[i,k] = dy[i,k]*b[k]
         (3) db[k]   = sum(i, dy[i,k]*a[i,k])
     Notes
-        The sum of (3) is taken by the sweep: see `npgrad.function.unbroadcast`.
+        The sum of (3) is taken by the sweep: see `npgrad.engine.function.unbroadcast`.
     """
-
-    y: Array
-    da: Array
-    db: Array
 
     def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b = a, b
-        self.y = np.multiply(a, b, out=self.y)  # (1)
-        return self.y
+        return a * b  # (1)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
-        if self.needs[0]:
-            self.da = np.multiply(dy, self.b, out=self.da)  # (2)
-        if self.needs[1]:
-            self.db = np.multiply(dy, self.a, out=self.db)  # (3)
-        return self.da, self.db
+        da = dy * self.b if self.needs[0] else None  # (2)
+        db = dy * self.a if self.needs[1] else None  # (3)
+        return da, db
 
 
 class Div(Function):
@@ -117,28 +112,18 @@ class Div(Function):
                     = -sum(i, da[i,k]*y[i,k])
     Notes
         The textbook's b**2 in (3) overflows long before a/b does, so the second form is the one that is run: it reuses
-        what (1) and (2) have computed. The sum is taken by the sweep: see `npgrad.function.unbroadcast`.
+        what (1) and (2) have computed. The sum is taken by the sweep: see `npgrad.engine.function.unbroadcast`.
     """
-
-    y: Array
-    da: Array
-    db: Array
 
     def forward(self, a: Array, b: Array) -> Array:
         self.b = b
-        self.y = np.divide(a, b, out=self.y)  # (1)
+        self.y = a / b  # (1)
         return self.y
 
-    def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
-        if not self.needs[1]:
-            self.da = np.divide(dy, self.b, out=self.da)  # (2)
-            return self.da, None
-        self.db = db = np.asarray(np.divide(dy, self.b, out=self.db))
-        if self.needs[0]:
-            self.da = np.positive(db, out=self.da)  # (2)
-        np.multiply(db, self.y, out=db)
-        np.negative(db, out=db)  # (3)
-        return self.da, db
+    def backward(self, dy: Array) -> tuple[Array, Array | None]:
+        da = dy / self.b  # (2)
+        db = -(da * self.y) if self.needs[1] else None  # (3)
+        return da, db
 
 
 class Neg(Function):
@@ -152,16 +137,35 @@ class Neg(Function):
         (2) da[i] = -dy[i]
     """
 
-    y: Array
-    da: Array
-
     def forward(self, a: Array) -> Array:
-        self.y = np.negative(a, out=self.y)  # (1)
-        return self.y
+        return -a  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.da = np.negative(dy, out=self.da)  # (2)
-        return self.da
+        return -dy  # (2)
+
+
+class Remainder(Function):
+    """y = a - b*floor(a/b), what a division leaves over; it has the sign of b.
+
+    Symbols
+        a[i,k]       what is divided
+        b[k] != 0    by what, broadcast along i
+    Forward
+        (1) y[i,k] = a[i,k] - b[k]*floor(a[i,k]/b[k])
+    Backward
+        (2) da[i,k] = dy[i,k]
+        (3) db[k]   = -sum(i, dy[i,k]*floor(a[i,k]/b[k]))
+    Notes
+        Where a is a multiple of b the remainder jumps; the slopes on both sides are the same, and are the gradient
+        there too.
+    """
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.a, self.b = a, b
+        return np.remainder(a, b)  # (1)
+
+    def backward(self, dy: Array) -> tuple[Array, Array | None]:
+        return dy, -(dy * np.floor_divide(self.a, self.b)) if self.needs[1] else None  # (2) (3)
 
 
 class Pow(Function):
@@ -192,54 +196,39 @@ class Pow(Function):
         multiplications and square roots instead of calls of the pow function, which costs some ten times as much.
     """
 
-    y: Array
-    da: Array
-    dp: Array
-
     def forward(self, a: Array, p: Any) -> Array:
         self.a, self.p = a, p
-        self.y = power(a, p, out=self.y)  # (1)
+        self.y = power(a, p)  # (1)
         return self.y
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
         a, p = self.a, self.p
+        da: Array | None = None
+        dp: Array | None = None
+        if self.needs[0]:
+            one_less = (p - 1 if p != 0 else 0) if is_number(p) else np.where(p == 0, 0, p - 1)
+            da = dy * p * (a if is_number(p) and p == 2 else power(a, one_less))  # (2)
         if self.needs[1]:
-            constant = (a == 0) & (p.real >= 0)
-            self.dp = dp = np.asarray(np.multiply(dy, self.y, out=self.dp))
-            dp *= np.log(np.where(constant, 1.0, a))  # (3)
-        return self.derivative_of_base(dy) if self.needs[0] else None, self.dp
-
-    def derivative_of_base(self, dy: Array) -> Array:
-        a, p = self.a, self.p
-        if type(p) is int or type(p) is float:
-            if p == 1:
-                return dy
-            da = a if p == 2 else power(a, p - 1 if p != 0 else 0, out=self.da)
-        else:
-            da = np.power(a, np.where(p == 0, 0, p - 1), out=self.da)
-        self.da = da = np.asarray(np.multiply(da, p, out=self.da))
-        np.multiply(da, dy, out=da)  # (2)
-        return da
+            constant = (a == 0) & (p >= 0)
+            dp = dy * self.y * np.log(np.where(constant, 1.0, a))  # (3)
+        return da, dp
 
 
-def power(a: Array, p: Any, out: Array | None = None) -> Array:
+def power(a: Array, p: Any) -> Array:
     """a**p, without the pow function where p is a Python number for which multiplications and square roots do."""
-    if (type(p) is not int and type(p) is not float) or max(p, -p) not in _SHORT:
-        return np.asarray(np.power(a, p, out=out))
-    n = max(p, -p)
-    if p < 0 and np.asarray(a).dtype.kind not in "fc":
-        return np.asarray(np.power(a, p, out=out))  # NumPy's own error: integers have no negative integer powers
-    if n == 1:
-        y = np.asarray(np.positive(a, out=out))
-    elif n == 0.5:
-        y = np.asarray(np.sqrt(a, out=out))
-    else:
-        y = np.asarray(np.square(a, out=out))
-        if n == 3:
-            np.multiply(y, a, out=y)
-        elif n == 4:
-            np.square(y, out=y)
-    return np.divide(1.0, y, out=y) if p < 0 else y
+    short = _SHORT.get(abs(p)) if is_number(p) else None
+    if short is None:
+        return np.power(a, p)
+    y = short(a)
+    if p > 0:
+        return y
+    # Integers have no negative powers: NumPy's own error says so.
+    return 1.0 / y if y.dtype.kind in "fc" else np.power(a, p)
+
+
+def is_number(p: Any) -> bool:
+    """Whether p is a Python number, which has no gradient and no array."""
+    return type(p) is int or type(p) is float
 
 
 def add(a: TensorLike, b: TensorLike) -> Tensor:
@@ -270,3 +259,18 @@ def neg(a: TensorLike) -> Tensor:
 def pow(a: TensorLike, p: TensorLike) -> Tensor:
     """a**p elementwise, with broadcasting; NumPy's `power`. The gradient of x**0 is 0 everywhere."""
     return Pow.apply(a, p)
+
+
+def remainder(a: TensorLike, b: TensorLike) -> Tensor:
+    """a % b elementwise, with broadcasting: a - b*floor(a/b). NumPy's `remainder` and `mod`."""
+    return Remainder.apply(a, b)
+
+
+def square(x: TensorLike) -> Tensor:
+    """x·x elementwise."""
+    return Pow.apply(x, 2)
+
+
+def reciprocal(x: TensorLike) -> Tensor:
+    """1/x elementwise; of integers too a fraction, unlike NumPy's."""
+    return Div.apply(1.0, x)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.matrix_sums import column_mean, column_sum, constant
 from npgrad.functions.shape import moveaxis, reshape
-from npgrad.tensor import Array, Tensor, TensorLike, raw
 
 __all__ = ["BatchNorm", "BatchNormInference", "batch_norm"]
 
@@ -103,24 +104,12 @@ class BatchNorm(Function):
         statistics come to be, and why they take the unbiased variance, is the lesson `running_statistics`.
     """
 
-    mu: Array
-    xc: Array
-    var: Array
-    rstd: Array
-    scale: Array
-    y: Array
-    dx: Array
-    dgamma: Array
-    dbeta: Array
-    along_xhat: Array
-    along_ones: Array
-
     @classmethod
     def check(
         cls,
         x: Array,
-        gamma: Array,
-        beta: Array,
+        gamma: Array | None = None,
+        beta: Array | None = None,
         *,
         running_mean: Array | None = None,
         running_var: Array | None = None,
@@ -136,8 +125,8 @@ class BatchNorm(Function):
     def forward(
         self,
         x: Array,
-        gamma: Array,
-        beta: Array,
+        gamma: Array | None = None,
+        beta: Array | None = None,
         *,
         eps: float = 1e-5,
         ddof: int = 0,
@@ -146,43 +135,35 @@ class BatchNorm(Function):
         momentum: float = 0.1,
     ) -> Array:
         n = len(x)
-        self.m = n - ddof
-        first = x[0]
-        xc = self.xc = np.subtract(x, first, out=self.xc)
-        mu = self.mu = column_mean(xc, out=self.mu)
-        np.subtract(xc, mu, out=xc)  # (2)
-        np.add(mu, first, out=mu)  # (1)
-        y = np.multiply(xc, xc, out=self.y)
-        self.var = column_mean(y, out=self.var, m=self.m)  # (3)
-        rstd = np.add(self.var, constant(eps, x.dtype), out=self.rstd)
-        np.sqrt(rstd, out=rstd)
-        self.rstd = np.reciprocal(rstd, out=rstd)  # (4)
-        self.scale = np.multiply(gamma, rstd, out=self.scale)  # (5)
-        np.multiply(xc, self.scale, out=y)
-        self.y = np.add(y, beta, out=y)  # (6)
+        m = self.m = n - ddof
+        xc: Array = x - x[0]
+        mu = column_mean(xc)
+        xc -= mu  # (2)
+        mu += x[0]  # (1)
+        var = column_mean(xc * xc, m)  # (3)
+        rstd = np.reciprocal(np.sqrt(var + constant(eps, x.dtype)))  # (4)
+        scale = rstd if gamma is None else gamma * rstd  # (5)
+        y: Array = xc * scale
+        if beta is not None:
+            y += beta  # (6)
         if running_mean is not None:
             running_mean *= constant(1 - momentum, running_mean.dtype)
-            running_mean += mu.real * constant(momentum, running_mean.dtype)
+            running_mean += mu * constant(momentum, running_mean.dtype)
         if running_var is not None:
             # The running variance always takes the unbiased one.
             running_var *= constant(1 - momentum, running_var.dtype)
-            running_var += self.var.real * constant(momentum * self.m / (n - 1), running_var.dtype)
-        return self.y
+            running_var += var * constant(momentum * m / (n - 1), running_var.dtype)
+        self.xc, self.rstd, self.scale = xc, rstd, scale
+        return y
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
-        xc = self.xc
-        self.dbeta = column_sum(dy, out=self.dbeta)  # (7)
-        dx = np.multiply(dy, xc, out=self.dx)
-        dgamma = self.dgamma = column_sum(dx, out=self.dgamma)
-        dgamma *= self.rstd  # (8)
-        along_xhat = self.along_xhat = np.multiply(dgamma, self.rstd, out=self.along_xhat)
-        along_xhat *= constant(1.0 / self.m, dy.dtype)
-        np.multiply(xc, along_xhat, out=dx)
-        np.subtract(dy, dx, out=dx)
-        self.along_ones = np.multiply(self.dbeta, constant(1.0 / len(dy), dy.dtype), out=self.along_ones)
-        np.subtract(dx, self.along_ones, out=dx)
-        self.dx = np.multiply(dx, self.scale, out=dx)  # (9)
-        return dx, dgamma, self.dbeta
+        xc, rstd = self.xc, self.rstd
+        dbeta = column_sum(dy)  # (7)
+        dgamma = rstd * column_sum(dy * xc)  # (8)
+        dx = dy - xc * (rstd * dgamma * constant(1 / self.m, dy.dtype))
+        dx -= dbeta * constant(1 / len(dy), dy.dtype)
+        dx *= self.scale  # (9)
+        return dx, dgamma, dbeta
 
 
 class BatchNormInference(Function):
@@ -196,39 +177,54 @@ class BatchNormInference(Function):
         var[k] > 0    running variance, a constant here
         eps = 1e-3    as in training
     Forward
-        (1) rstd[k] = (var[k] + eps)**(-1/2)
-        (2) y[i,k]  = (x[i,k] - mu[k])*rstd[k]*gamma[k] + beta[k]
+        (1) rstd[k]  = (var[k] + eps)**(-1/2)
+        (2) scale[k] = gamma[k]*rstd[k]
+        (3) xc[i,k]  = x[i,k] - mu[k]
+        (4) y[i,k]   = xc[i,k]*scale[k] + beta[k]
     Backward
-        (3) dbeta[k]  = sum(i, dy[i,k])
-        (4) dgamma[k] = sum(i, dy[i,k]*(x[i,k] - mu[k])*rstd[k])
-        (5) dx[i,k]   = dy[i,k]*gamma[k]*rstd[k]
+        (5) dbeta[k]  = sum(i, dy[i,k])
+        (6) dgamma[k] = rstd[k]*sum(i, dy[i,k]*xc[i,k])
+        (7) dx[i,k]   = dy[i,k]*scale[k]
     Notes
-        Nothing is averaged over the batch, so the rows no longer know of each other: compare (5) with the two terms
+        Nothing is averaged over the batch, so the rows no longer know of each other: compare (7) with the two terms
         that training subtracts.
     """
 
-    xhat: Array
-    y: Array
-    dx: Array
-
     @classmethod
-    def check(cls, x: Array, gamma: Array, beta: Array, *, mu: Array, var: Array, eps: float = 1e-5) -> None:
+    def check(
+        cls,
+        x: Array,
+        gamma: Array | None = None,
+        beta: Array | None = None,
+        *,
+        mu: Array,
+        var: Array,
+        eps: float = 1e-5,
+    ) -> None:
         check_parameters(x.shape, gamma, beta, mu, var)
 
-    def forward(self, x: Array, gamma: Array, beta: Array, *, mu: Array, var: Array, eps: float = 1e-5) -> Array:
-        self.gamma = gamma
-        self.rstd = (1.0 / np.sqrt(var + eps)).astype(x.dtype, copy=False)  # (1)
-        self.xhat = np.subtract(x, mu.astype(x.dtype, copy=False), out=self.xhat)
-        self.xhat *= self.rstd
-        self.y = np.multiply(self.xhat, gamma, out=self.y)
-        self.y += beta  # (2)
-        return self.y
+    def forward(
+        self,
+        x: Array,
+        gamma: Array | None = None,
+        beta: Array | None = None,
+        *,
+        mu: Array,
+        var: Array,
+        eps: float = 1e-5,
+    ) -> Array:
+        rstd = self.rstd = (1 / np.sqrt(var + eps)).astype(x.dtype, copy=False)  # (1)
+        self.scale = rstd if gamma is None else gamma * rstd  # (2)
+        self.xc = x - mu.astype(x.dtype, copy=False)  # (3)
+        y: Array = self.xc * self.scale
+        if beta is not None:
+            y += beta  # (4)
+        return y
 
     def backward(self, dy: Array) -> tuple[Array, Array | None, Array | None]:
-        dbeta = column_sum(dy) if self.needs[2] else None  # (3)
-        dgamma = column_sum(dy * self.xhat) if self.needs[1] else None  # (4)
-        self.dx = np.multiply(dy, self.gamma * self.rstd, out=self.dx)  # (5)
-        return self.dx, dgamma, dbeta
+        dbeta = column_sum(dy) if self.needs[2] else None  # (5)
+        dgamma = self.rstd * column_sum(dy * self.xc) if self.needs[1] else None  # (6)
+        return dy * self.scale, dgamma, dbeta  # (7)
 
 
 def batch_norm(
@@ -253,19 +249,17 @@ def batch_norm(
     per channel, or evaluation has no running statistics. Source: Ioffe & Szegedy 2015, algorithms 1 and 2.
     """
     x = x if isinstance(x, Tensor) else Tensor(x)
-    shape = x._data.shape
+    shape = x._array.shape
     if len(shape) != 2:
         check_parameters(shape, raw(weight), raw(bias), running_mean, running_var)
         rows = reshape(moveaxis(x, 1, -1), (-1, shape[1]))
         y = batch_norm(rows, running_mean, running_var, weight, bias, training, momentum, eps, ddof)
         return moveaxis(reshape(y, (shape[0], *shape[2:], shape[1])), -1, 1)
-    gamma: TensorLike = np.ones(shape[1], x.dtype) if weight is None else weight
-    beta: TensorLike = np.zeros(shape[1], x.dtype) if bias is None else bias
     if training:
         return BatchNorm.apply(
             x,
-            gamma,
-            beta,
+            weight,
+            bias,
             eps=eps,
             ddof=ddof,
             running_mean=running_mean,
@@ -274,7 +268,7 @@ def batch_norm(
         )
     if running_mean is None or running_var is None:
         raise ValueError("batch_norm in evaluation needs running_mean and running_var; pass them, or training=True.")
-    return BatchNormInference.apply(x, gamma, beta, mu=running_mean, var=running_var, eps=eps)
+    return BatchNormInference.apply(x, weight, bias, mu=running_mean, var=running_var, eps=eps)
 
 
 def check_parameters(shape: tuple[int, ...], *parameters: Array | None) -> None:

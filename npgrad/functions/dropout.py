@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.functions.matrix_sums import constant
+from npgrad.functions.reduction import floating
 
 __all__ = ["Dropout", "dropout"]
 
@@ -20,12 +23,11 @@ class Dropout(Function):
         x[i,k]       input
         mask[i,k] in {0, 1}    1 where the entry stays (probability 1 - p), 0 where it is dropped
         p = 0.3      probability of being dropped
-        scale = 1/(1 - p)    what stays is multiplied by
     Forward
-        (1) y[i,k] = scale*x[i,k]*mask[i,k]
-                   = x[i,k]*mask[i,k]/(1 - p)
+        (1) factor[i,k] = mask[i,k]/(1 - p)
+        (2) y[i,k] = x[i,k]*factor[i,k]
     Backward
-        (2) dx[i,k] = scale*dy[i,k]*mask[i,k]
+        (3) dx[i,k] = dy[i,k]*factor[i,k]
     Notes
         The mean over masks is x·(1 − p)/(1 − p) = x, and its variance x²·p/(1 − p): dropout is noise in proportion to
         the activation. The original paper multiplies the weights by 1 − p in evaluation instead; the two agree in the
@@ -34,20 +36,19 @@ class Dropout(Function):
         With p = 1 the factor 1/(1 − p) has no value: everything is dropped, and y and dx are 0.
     """
 
-    y: Array
-    dx: Array
-
-    def forward(self, x: Array, mask: Array, p: float = 0.5) -> Array:
-        scale = self.scale = 1.0 / (1.0 - p) if p < 1 else 0.0
-        self.mask = mask
-        self.y = np.asarray(np.multiply(x, mask, out=self.y))
-        self.y *= scale  # (1)
-        return self.y
+    def forward(
+        self, x: Array, mask: Array | None = None, p: float = 0.5, rng: np.random.Generator | None = None
+    ) -> Array:
+        """Without a mask one is drawn from `rng`."""
+        x = floating(x)
+        if mask is None:
+            assert rng is not None
+            mask = rng.random(x.shape, dtype=np.float32) >= p
+        self.factor = mask * constant(1.0 / (1.0 - p) if p < 1 else 0.0, x.dtype)  # (1)
+        return x * self.factor  # (2)
 
     def backward(self, dy: Array) -> tuple[Array, None]:
-        self.dx = np.asarray(np.multiply(dy, self.mask, out=self.dx))
-        self.dx *= self.scale  # (2)
-        return self.dx, None
+        return dy * self.factor, None  # (3)
 
 
 def dropout(x: TensorLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None) -> Tensor:
@@ -66,4 +67,4 @@ def dropout(x: TensorLike, p: float = 0.5, training: bool = True, rng: np.random
             f"dropout in training draws random numbers; got rng={rng!r}. "
             "Pass rng=np.random.default_rng(seed), or training=False for evaluation."
         )
-    return Dropout.apply(x, rng.random(np.shape(raw(x)), dtype=np.float32) >= p, p=p)
+    return Dropout.apply(x, None, p=p, rng=rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -11,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, raw
 
 __all__ = ["Einsum", "einsum"]
 
@@ -51,46 +53,38 @@ class Einsum(Function):
     Notes
         A letter that only this operand has was summed over in it: each of its entries counted once, and the gradient is
         the same for all of them. The exchanged subscripts cannot produce such a letter, so the gradient is repeated
-        along it, by assignment to an array of the operand's shape.
+        along it.
 
         A letter an operand has twice (a diagonal, as in "ii->i") reads the diagonal, so the gradient is written to the
-        diagonal of zeros: `np.einsum("ii->i", da)` is a writable view of it.
+        diagonal of zeros.
 
         An axis of length 1 stretches to the length its letter has elsewhere, so its gradient is summed over the letter.
         The axes of an ellipsis become letters of their own before anything else is done.
     """
 
-    y: Array
-
     def forward(
         self, a: Array, b: Array | None = None, *more: Array, subscripts: str, optimize: bool | str | None = None
     ) -> Array:
         """`optimize` as in np.einsum; None decides by the amount of work."""
-        operands = (a,) if b is None else (a, b, *more)
-        plan = self.plan = make_plan(subscripts, tuple([np.shape(x) for x in operands]))
+        self.operands = (a,) if b is None else (a, b, *more)
+        plan = self.plan = make_plan(subscripts, tuple([x.shape for x in self.operands]))
         self.optimize = plan.large if optimize is None else optimize
-        if self.y is None:
-            self.y = np.empty(plan.shape, np.result_type(*operands))
-            self.gradients: list[Any] = [None] * len(operands)
-        self.operands = [np.asarray(x, self.y.dtype) for x in operands]
-        # The result goes into memory of our own: left alone, NumPy returns a view of the operand where it can.
-        np.einsum(plan.subscripts, *self.operands, out=self.y, optimize=self.optimize)  # (1)
-        return self.y
+        y: Array = np.einsum(plan.subscripts, *self.operands, optimize=self.optimize)  # (1)
+        return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
+        gradients: list[Array | None] = [None] * len(self.operands)
         for k, adjoint in enumerate(self.plan.adjoints):
             if not self.needs[k]:
                 continue
-            others = self.operands[:k] + self.operands[k + 1 :]
-            if self.gradients[k] is None:
-                self.gradients[k] = np.zeros(self.operands[k].shape, dy.dtype)
-            if adjoint.whole:
-                np.einsum(adjoint.subscripts, dy, *others, out=self.gradients[k], optimize=self.optimize)  # (2) (3)
-                continue
-            entries = np.einsum(adjoint.entries, self.gradients[k])
-            g = np.einsum(adjoint.subscripts, dy, *others, optimize=self.optimize)
-            entries[...] = g.reshape(adjoint.shape)  # (2)
-        return tuple(self.gradients)
+            shape, others = self.operands[k].shape, self.operands[:k] + self.operands[k + 1 :]
+            g = np.einsum(adjoint.subscripts, dy, *others, optimize=self.optimize).reshape(adjoint.shape)
+            if adjoint.diagonal is None:
+                gradients[k] = np.broadcast_to(g, shape)  # (2) (3)
+            else:
+                gradients[k] = zeros = np.zeros_like(dy, shape=shape)
+                zeros[adjoint.diagonal] = g
+        return tuple(gradients)
 
 
 @dataclass(frozen=True)
@@ -101,10 +95,8 @@ class Adjoint:
     """From dy and the other operands to those letters of this one that they determine."""
     shape: tuple[int, ...]
     """The result's shape, with length 1 for the letters of this operand that they do not determine."""
-    entries: str
-    """From the operand to the entries that were read: the identity, or a diagonal."""
-    whole: bool
-    """Whether `subscripts` alone give the gradient: nothing to repeat, no diagonal."""
+    diagonal: tuple[Array, ...] | None
+    """The index of the entries that were read, if the operand has a letter twice."""
 
 
 @dataclass(frozen=True)
@@ -146,12 +138,12 @@ def make_plan(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> Plan:
         # Letters that stretch elsewhere (have length 1 here) are summed over; those nobody else knows are repeated.
         known = {c for other, dims in others for c, n in zip(other, dims, strict=True) if n != 1}
         wanted = [c for c in letters if c in known and own[c] != 1]
+        place = dict(zip(letters, np.ogrid[tuple([slice(own[c]) for c in letters])], strict=True))
         adjoints.append(
             Adjoint(
                 subscripts=",".join(other for other, _ in others) + "->" + "".join(wanted),
                 shape=tuple([own[c] if c in wanted else 1 for c in letters]),
-                entries=f"{term}->{letters}",
-                whole=len(wanted) == len(term),
+                diagonal=None if len(letters) == len(term) else tuple([place[c] for c in term]),
             )
         )
     shape = tuple([sizes[c] for c in output])
@@ -208,22 +200,49 @@ def spell_out(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[lis
     return spelled, output.replace("...", names)
 
 
-def einsum(subscripts: str, *operands: TensorLike, optimize: bool | str | None = None) -> Tensor:
-    """Sum of products over named axes, as np.einsum: "ij,jk->ik" is the matrix product, "ii" the trace.
+def einsum(*arguments: Any, optimize: bool | str | None = None) -> Tensor:
+    """einsum(subscripts, *operands): the sum of products over named axes, as np.einsum.
 
-    `subscripts` is a string with a group of letters for each operand. Letters that are not in the output are summed
-    over; without "->" the output has the letters that appear once, in alphabetical order. An ellipsis (...) stands for
-    further axes, which broadcast. A letter that one operand has twice reads the diagonal. `optimize` as in np.einsum;
-    left out, large sums are turned into matrix products.
+    `subscripts` is a string with a group of letters for each operand: "ij,jk->ik" is the matrix product, "ii" the
+    trace. Letters that are not in the output are summed over; without "->" the output has the letters that appear once,
+    in alphabetical order. An ellipsis (...) stands for further axes, which broadcast. A letter that one operand has
+    twice reads the diagonal. Or the axes are named by integers, in a list after each operand and one for the output:
+    einsum(a, [0, 1], b, [1, 2], [0, 2]). `optimize` as in np.einsum; left out, large sums are turned into matrix
+    products.
 
-    Raises ValueError if the subscripts are malformed or do not fit the operands; TypeError for NumPy's other way of
-    calling it, with lists of integers.
+    Raises ValueError if the subscripts are malformed or do not fit the operands.
     """
-    if not isinstance(subscripts, str):
-        raise TypeError(
-            f"einsum takes the subscripts as a string first; got {type(subscripts).__name__}. "
-            'Write einsum("ij,jk->ik", a, b) for einsum(a, [0, 1], b, [1, 2], [0, 2]).'
-        )
+    if arguments and not isinstance(arguments[0], str):
+        arguments = in_letters(arguments)
+    subscripts, *operands = arguments or ("",)
     if not operands:
         raise ValueError(f"einsum {subscripts!r} got no operands. Pass one array or tensor per group of letters.")
+    numbers = [k for k, x in enumerate(operands) if isinstance(x, int | float | complex)]
+    if numbers:
+        # They are weak: of the dtype the arrays have together.
+        dtype = np.result_type(*[x if k in numbers else raw(x) for k, x in enumerate(operands)])
+        operands = [np.asarray(x, dtype) if k in numbers else x for k, x in enumerate(operands)]
     return Einsum.apply(*operands, subscripts=subscripts, optimize=optimize)
+
+
+def in_letters(arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """The arguments of einsum with letters instead of lists of integers, which may contain Ellipsis.
+
+    The letters are in the order of the integers, since NumPy orders an output that is not given by them.
+    """
+    operands, lists = arguments[:-1:2], arguments[1::2]
+    output = arguments[-1:] if len(arguments) % 2 else ()
+    named = [*lists, *output]
+    if not operands or not all(isinstance(axes, list | tuple) for axes in named):
+        raise TypeError(
+            "einsum takes the subscripts as a string first, or a list of integers after each operand: "
+            f'einsum("ij,jk->ik", a, b) or einsum(a, [0, 1], b, [1, 2], [0, 2]); got {len(arguments)} arguments, '
+            f"the first of type {type(arguments[0]).__name__}."
+        )
+    numbers = sorted({k for axes in named for k in axes if k is not Ellipsis})
+    if not all(isinstance(k, int | np.integer) and 0 <= k < len(ascii_letters) for k in numbers):
+        raise ValueError(f"einsum names axes by integers from 0 to {len(ascii_letters) - 1}; got {numbers}.")
+    letters = dict(zip(numbers, sorted(ascii_letters), strict=False)) | {Ellipsis: "..."}
+    groups = ["".join([letters[k] for k in axes]) for axes in named]
+    inputs = ",".join(groups[: len(operands)])
+    return ("->".join([inputs, *groups[len(operands) :]]), *operands)

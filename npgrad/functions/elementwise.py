@@ -1,15 +1,23 @@
-"""Elementary functions of one number: exp log log1p expm1 sqrt abs sin cos."""
+"""Elementary functions of one number: exp and log with their kin, sqrt, abs, and the change of dtype."""
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.indexing import operand
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = [
-    "Abs", "Cos", "Exp", "Expm1", "Log", "Log1p", "Sin", "Sqrt",
-    "abs", "cos", "exp", "expm1", "log", "log1p", "sin", "sqrt",
+    "Abs", "AsType", "Exp", "Exp2", "Expm1", "Log", "Log10", "Log1p", "Log2", "Sqrt",
+    "abs", "astype", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sqrt",
 ]  # fmt: skip
 
 
@@ -25,16 +33,12 @@ class Exp(Function):
                   = dy[i]*y[i]
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
-        self.y = np.exp(x, out=self.y)  # (1)
+        self.y = np.exp(x)  # (1)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = np.multiply(dy, self.y, out=self.dx)  # (2)
-        return self.dx
+        return dy * self.y  # (2)
 
 
 class Log(Function):
@@ -48,17 +52,12 @@ class Log(Function):
         (2) dx[i] = dy[i]/x[i]
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         self.x = x
-        self.y = np.log(x, out=self.y)  # (1)
-        return self.y
+        return np.log(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = np.divide(dy, self.x, out=self.dx)  # (2)
-        return self.dx
+        return dy / self.x  # (2)
 
 
 class Log1p(Function):
@@ -73,18 +72,12 @@ class Log1p(Function):
         (2) dx[i] = dy[i]/(1 + x[i])
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         self.x = x
-        self.y = np.log1p(x, out=self.y)  # (1)
-        return self.y
+        return np.log1p(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = dx = np.asarray(np.add(1.0, self.x, out=self.dx))
-        np.divide(dy, dx, out=dx)  # (2)
-        return dx
+        return dy / (1 + self.x)  # (2)
 
 
 class Expm1(Function):
@@ -103,18 +96,12 @@ class Expm1(Function):
         run.
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         self.x = x
-        self.y = np.expm1(x, out=self.y)  # (1)
-        return self.y
+        return np.expm1(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = dx = np.asarray(np.exp(self.x, out=self.dx))
-        np.multiply(dx, dy, out=dx)  # (2)
-        return dx
+        return dy * np.exp(self.x)  # (2)
 
 
 class Sqrt(Function):
@@ -132,17 +119,12 @@ class Sqrt(Function):
         the root, as normalisation layers do.
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
-        self.y = np.sqrt(x, out=self.y)  # (1)
+        self.y = np.sqrt(x)  # (1)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = dx = np.asarray(np.multiply(dy, 0.5, out=self.dx))
-        np.divide(dx, self.y, out=dx)  # (2)
-        return dx
+        return dy / 2 / self.y  # (2)
 
 
 class Abs(Function):
@@ -160,71 +142,91 @@ class Abs(Function):
         it is what sign(0) gives.
     """
 
-    y: Array
-    slope: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
         self.x = x
-        # The modulus of a complex number is not holomorphic: only the sign of the real part is.
-        self.y = np.multiply(x, np.sign(x.real)) if np.iscomplexobj(x) else np.abs(x, out=self.y)  # (1)
-        return self.y
+        return np.abs(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.slope = np.sign(self.x.real, out=self.slope)
-        self.dx = np.multiply(dy, self.slope, out=self.dx)  # (2)
-        return self.dx
+        return dy * np.sign(self.x)  # (2)
 
 
-class Sin(Function):
-    """y = sin(x), in radians.
+class Exp2(Function):
+    """y = 2**x.
 
     Symbols
         x[i]    any number
     Forward
-        (1) y[i] = sin(x[i])
+        (1) y[i] = 2**x[i]
+                 = exp(x[i]*log(2))
     Backward
-        (2) dx[i] = dy[i]*cos(x[i])
+        (2) dx[i] = dy[i]*y[i]*log(2)
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array) -> Array:
-        self.x = x
-        self.y = np.sin(x, out=self.y)  # (1)
+        self.y = np.exp2(x)  # (1)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = dx = np.asarray(np.cos(self.x, out=self.dx))
-        np.multiply(dx, dy, out=dx)  # (2)
-        return dx
+        return dy * self.y * math.log(2)  # (2)
 
 
-class Cos(Function):
-    """y = cos(x), in radians.
+class Log2(Function):
+    """y = log(x)/log(2), exact at powers of 2.
 
     Symbols
-        x[i]    any number
+        x[i] > 0    any positive number
     Forward
-        (1) y[i] = cos(x[i])
+        (1) y[i] = log(x[i])/log(2)
     Backward
-        (2) dx[i] = -dy[i]*sin(x[i])
+        (2) dx[i] = dy[i]/x[i]/log(2)
     """
-
-    y: Array
-    dx: Array
 
     def forward(self, x: Array) -> Array:
         self.x = x
-        self.y = np.cos(x, out=self.y)  # (1)
-        return self.y
+        return np.log2(x)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = dx = np.asarray(np.sin(self.x, out=self.dx))
-        np.multiply(dx, dy, out=dx)
-        np.negative(dx, out=dx)  # (2)
-        return dx
+        return dy / self.x / math.log(2)  # (2)
+
+
+class Log10(Function):
+    """y = log(x)/log(10), exact at powers of 10.
+
+    Symbols
+        x[i] > 0    any positive number
+    Forward
+        (1) y[i] = log(x[i])/log(10)
+    Backward
+        (2) dx[i] = dy[i]/x[i]/log(10)
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return np.log10(x)  # (1)
+
+    def backward(self, dy: Array) -> Array:
+        return dy / self.x / math.log(10)  # (2)
+
+
+class AsType(Function):
+    """The same numbers in another floating-point dtype.
+
+    Symbols
+        x[i]                 any number
+        dtype = "float64"    of the result
+    Forward
+        (1) y[i] = x[i]
+    Backward
+        (2) dx[i] = dy[i]
+    Notes
+        The sweep gives the gradient the dtype of the input, as it does for every Function.
+    """
+
+    def forward(self, x: Array, dtype: DTypeLike | None = None) -> Array:
+        return x.astype(dtype)  # (1)
+
+    def backward(self, dy: Array) -> Array:
+        return dy  # (2)
 
 
 def exp(x: TensorLike) -> Tensor:
@@ -257,11 +259,23 @@ def abs(x: TensorLike) -> Tensor:
     return Abs.apply(x)
 
 
-def sin(x: TensorLike) -> Tensor:
-    """The sine of an angle in radians, elementwise."""
-    return Sin.apply(x)
+def exp2(x: TensorLike) -> Tensor:
+    """2 to the power x, elementwise."""
+    return Exp2.apply(x)
 
 
-def cos(x: TensorLike) -> Tensor:
-    """The cosine of an angle in radians, elementwise."""
-    return Cos.apply(x)
+def log2(x: TensorLike) -> Tensor:
+    """The logarithm to the base 2, elementwise."""
+    return Log2.apply(x)
+
+
+def log10(x: TensorLike) -> Tensor:
+    """The logarithm to the base 10, elementwise."""
+    return Log10.apply(x)
+
+
+def astype(x: TensorLike, dtype: DTypeLike) -> Tensor:
+    """x in another dtype. The gradient has the dtype of x; integers and booleans have none, so the graph ends there."""
+    if np.dtype(dtype).kind in "fc":
+        return AsType.apply(operand(x), dtype=np.dtype(dtype))
+    return Tensor(raw(operand(x)).astype(dtype))

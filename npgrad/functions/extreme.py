@@ -1,15 +1,15 @@
-"""Extremes over axes: max, min, and logsumexp, the smooth maximum."""
+"""Extremes over axes: max, min, and the smooth maximum: logsumexp, and logaddexp of two."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.functions.indexing import zeros
+from npgrad.engine.arrays import Array, Axis
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.reduction import floating, without
-from npgrad.tensor import Array, Axis, Tensor, TensorLike
 
-__all__ = ["LogSumExp", "Max", "Min", "logsumexp", "max", "min"]
+__all__ = ["LogAddExp", "LogSumExp", "Max", "Min", "amax", "amin", "logaddexp", "logsumexp", "max", "min"]
 
 
 class Max(Function):
@@ -27,24 +27,16 @@ class Max(Function):
     Notes
         Only the largest has influence. With ties the maximum has a kink; equal shares are the one choice that is
         symmetric, and they add up to dy. NaN counts as largest, as it does for NumPy.
-
-        The maximum of complex numbers, which only verification asks for, is by real part, and the mean of those tied.
     """
 
-    best: Array
-    dx: Array
-
     def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-        self.x = np.asarray(x)
-        self.best = np.maximum.reduce(self.x.real, axis, out=self.best, keepdims=True)  # (1)
-        y = self.best if self.x.dtype.kind != "c" else mean_of_tied(self.x, self.best)
-        return without(y, axis, keepdims)
+        self.x = x
+        self.best = np.maximum.reduce(x, axis, keepdims=True)  # (1)
+        return without(self.best, axis, keepdims)
 
     def backward(self, dy: Array) -> Array:
-        tied, count = ties(self.x.real, self.best)  # (2) (3)
-        self.dx = zeros(self.x.shape, dy, self.dx)
-        np.copyto(self.dx, dy.reshape(self.best.shape) / count, where=tied)  # (4)
-        return self.dx
+        tied, count = ties(self.x, self.best)  # (2) (3)
+        return np.where(tied, dy.reshape(self.best.shape) / count, 0)  # (4)
 
 
 class Min(Function):
@@ -64,20 +56,14 @@ class Min(Function):
         As for `Max`, of which this is the mirror image. NaN counts as smallest too, as it does for NumPy.
     """
 
-    best: Array
-    dx: Array
-
     def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-        self.x = np.asarray(x)
-        self.best = np.minimum.reduce(self.x.real, axis, out=self.best, keepdims=True)  # (1)
-        y = self.best if self.x.dtype.kind != "c" else mean_of_tied(self.x, self.best)
-        return without(y, axis, keepdims)
+        self.x = x
+        self.best = np.minimum.reduce(x, axis, keepdims=True)  # (1)
+        return without(self.best, axis, keepdims)
 
     def backward(self, dy: Array) -> Array:
-        tied, count = ties(self.x.real, self.best)  # (2) (3)
-        self.dx = zeros(self.x.shape, dy, self.dx)
-        np.copyto(self.dx, dy.reshape(self.best.shape) / count, where=tied)  # (4)
-        return self.dx
+        tied, count = ties(self.x, self.best)  # (2) (3)
+        return np.where(tied, dy.reshape(self.best.shape) / count, 0)  # (4)
 
 
 class LogSumExp(Function):
@@ -107,56 +93,73 @@ class LogSumExp(Function):
         parts if it stands several times.
     """
 
-    e: Array
-    y: Array
-    dx: Array
-
     def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
         x = floating(x)
-        best = np.maximum.reduce(x.real, axis, keepdims=True)  # (1)
-        z = shifted(x, best, self.e)
-        self.e = np.exp(z, out=z if z.ndim else None)  # (2)
-        s = np.add.reduce(self.e, axis, keepdims=True)  # (3)
-        empty = s == 0
-        if empty.any():
-            # exp of nothing but -inf: log(1) instead of log(0) gives the limit without a warning.
-            s = np.where(empty, 1.0, s)
-        self.s = s
-        self.y = np.log(s, out=self.y)
-        self.y += best  # (4)
-        return without(self.y, axis, keepdims)
+        best = np.maximum.reduce(x, axis, keepdims=True)  # (1)
+        self.e = e = np.exp(shifted(x, best))  # (2)
+        s = np.add.reduce(e, axis, keepdims=True)  # (3)
+        # At least 1, but of nothing but -inf 0: log(1) instead of log(0) gives the limit without a warning.
+        self.s = s = np.maximum(s, 1)
+        y = best + np.log(s)  # (4)
+        return without(y, axis, keepdims)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = np.multiply(self.e, dy.reshape(self.s.shape) / self.s, out=self.dx)  # (5)
-        return self.dx
+        return self.e * (dy.reshape(self.s.shape) / self.s)  # (5)
+
+
+class LogAddExp(Function):
+    """y = log(exp(a) + exp(b)), a smooth maximum of two: `LogSumExp` of a pair, with broadcasting.
+
+    Symbols
+        a[i,k]    first operand
+        b[k]      second operand, broadcast along i
+    Forward
+        (1) y[i,k] = log(exp(a[i,k]) + exp(b[k]))
+                   = maximum(a[i,k], b[k]) + log1p(exp(-abs(a[i,k] - b[k])))
+    Backward
+        (2) da[i,k] = dy[i,k]*exp(a[i,k])/(exp(a[i,k]) + exp(b[k]))
+                    = dy[i,k]*exp(a[i,k] - y[i,k])
+        (3) db[k]   = sum(i, dy[i,k]*exp(b[k] - y[i,k]))
+    Notes
+        The limits are those of `LogSumExp`: of nothing but -inf the result is -inf with gradient 0; +inf takes all of
+        the gradient, half of it if there are two.
+    """
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.a, self.b = a, b
+        self.y = np.logaddexp(a, b)  # (1)
+        return self.y
+
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
+        a, b, y = self.a, self.b, self.y
+        da = dy * share(a, b, y) if self.needs[0] else None  # (2)
+        db = dy * share(b, a, y) if self.needs[1] else None  # (3)
+        return da, db
+
+
+def share(a: Array, b: Array, y: Array) -> Array:
+    """exp(a - y) for y = logaddexp(a, b), with the limits where y is infinite."""
+    if np.isfinite(y).all():
+        return np.exp(a - y)
+    infinite = np.isinf(y)
+    with np.errstate(invalid="ignore"):
+        return np.where(infinite, (a == np.inf) / ((a == np.inf) + 1.0 * (b == np.inf) + (y == -np.inf)), np.exp(a - y))
 
 
 def ties(x: Array, best: Array) -> tuple[Array, Array]:
     """Where x equals the best of its group, and how often per group; NaN equals NaN here."""
-    tied = x == best
+    tied = (x == best) | np.isnan(x)
     axes = tuple([a for a, n in enumerate(best.shape) if n == 1])
-    count = np.add.reduce(tied, axes, keepdims=True)
-    if not count.all():
-        tied = tied | (x != x)
-        count = np.add.reduce(tied, axes, keepdims=True)
-    return tied, count.astype(best.dtype)
+    return tied, np.add.reduce(tied, axes, dtype=best.dtype, keepdims=True)
 
 
-def mean_of_tied(x: Array, best: Array) -> Array:
-    """The extreme of complex numbers by real part, extended so that its derivative is the one declared for ties."""
-    tied, count = ties(x.real, best)
-    axes = tuple([a for a, n in enumerate(best.shape) if n == 1])
-    return np.add.reduce(np.where(tied, x, 0), axes, keepdims=True) / count
-
-
-def shifted(x: Array, best: Array, out: Array | None) -> Array:
+def shifted(x: Array, best: Array) -> Array:
     """x - best, with the limits where best is infinite: 0 for what ties with +inf, -inf for the rest."""
     if np.isfinite(best).all():
-        return np.subtract(x, best, out=out)
+        return x - best
     infinite = np.isinf(best)
-    limits = np.where(x.real == np.inf, 0.0, -np.inf)
-    z = np.where(infinite, limits, x - np.where(infinite, 0.0, best))
-    return z.astype(x.dtype) if out is None else np.add(z, 0.0, out=out, casting="same_kind")
+    z = x - np.where(infinite, 0, best)
+    return np.where(infinite, np.where(x == np.inf, z.dtype.type(0), z.dtype.type(-np.inf)), z)
 
 
 def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -167,6 +170,14 @@ def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The minimum of x over `axis`; ties share the gradient equally. Raises ValueError if x is empty there."""
     return Min.apply(x, axis=axis, keepdims=keepdims)
+
+
+amax, amin = max, min
+
+
+def logaddexp(a: TensorLike, b: TensorLike) -> Tensor:
+    """log(exp(a) + exp(b)) without overflow, elementwise with broadcasting."""
+    return LogAddExp.apply(a, b)
 
 
 def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:

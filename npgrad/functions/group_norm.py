@@ -6,10 +6,11 @@ from math import prod
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.layer_norm import check_input
-from npgrad.functions.matrix_sums import column_sum, row_sum
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.functions.matrix_sums import column_sum, constant, row_mean, row_sum
 
 __all__ = ["GroupNorm", "group_norm"]
 
@@ -71,65 +72,44 @@ class GroupNorm(Function):
         A group of one number, or of equal numbers, is normalised to 0: the output is beta and dx is 0.
     """
 
-    mu: Array
-    var: Array
-    rstd: Array
-    xhat: Array
-    y: Array
-    t: Array
-    dx: Array
-    dgamma: Array
-    dbeta: Array
-
     def forward(
         self, x: Array, gamma: Array | None = None, beta: Array | None = None, num_groups: int = 1, eps: float = 1e-5
     ) -> Array:
         items, channels, positions = x.shape[0], x.shape[1], prod(x.shape[2:])
-        self.x_shape, self.gamma = x.shape, gamma
-        self.groups, self.m = num_groups, channels // num_groups
-        n = self.n = self.m * positions
-        if self.y is None:
-            # Of the dtype that NumPy gives inputs of different ones together, which that of x may be too narrow for.
-            dtype = np.result_type(*[a for a in (x, gamma, beta) if a is not None])
-            self.y = np.empty((items, channels, positions), dtype)
-        x = x.reshape(items * num_groups, n)
-        xc = np.subtract(x, x[:, :1], out=self.xhat)
-        mu = self.mu = row_sum(xc, out=self.mu)
-        mu /= n
-        np.subtract(xc, mu[:, None], out=xc)  # (2)
+        self.x_shape, self.groups, self.m = x.shape, num_groups, channels // num_groups
+        self.gamma = constant(1.0, x.dtype, channels) if gamma is None else gamma
+        x = x.reshape(items * num_groups, self.m * positions)
+        xc = x - x[:, :1]
+        mu = row_mean(xc)
+        xc -= mu[:, None]  # (2)
         mu += x[:, 0]  # (1)
-        var = self.var = np.einsum("ik,ik->i", xc, xc, out=self.var)
-        var /= n  # (3)
-        rstd = self.rstd = np.add(var, eps, out=self.rstd)
-        np.sqrt(rstd, out=rstd)
-        np.divide(1.0, rstd, out=rstd)  # (4)
-        xhat = self.xhat = np.multiply(xc, rstd[:, None], out=xc)  # (5)
-        y = np.multiply(xhat.reshape(self.y.shape), 1.0 if gamma is None else gamma[:, None], out=self.y)
+        var = np.vecdot(xc, xc) / (self.m * positions)  # (3)
+        rstd = self.rstd = np.reciprocal(np.sqrt(var + constant(eps, x.dtype)))  # (4)
+        xc *= rstd[:, None]
+        xhat = self.xhat = xc.reshape(items, channels, positions)  # (5)
+        y: Array = self.gamma[:, None] * xhat
         if beta is not None:
             y += beta[:, None]  # (6)
         return y.reshape(self.x_shape)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:
-        items, channels, positions = self.y.shape
-        xhat = self.xhat.reshape(self.y.shape)
-        dy = dy.reshape(self.y.shape)
+        gamma, xhat = self.gamma, self.xhat
+        items, channels, positions = xhat.shape
+        dy = dy.reshape(xhat.shape)
         one_sum = row_sum(dy.reshape(items * channels, positions)).reshape(items, channels)  # (7)
-        self.t = np.multiply(dy, xhat, out=self.t)
-        xhat_sum = row_sum(self.t.reshape(items * channels, positions)).reshape(items, channels)  # (8)
-        if self.needs[2]:
-            self.dbeta = column_sum(one_sum, out=self.dbeta)  # (9)
-        if self.needs[1]:
-            self.dgamma = column_sum(xhat_sum, out=self.dgamma)  # (10)
+        xhat_sum = row_sum((dy * xhat).reshape(items * channels, positions)).reshape(items, channels)  # (8)
+        dbeta = column_sum(one_sum) if self.needs[2] else None  # (9)
+        dgamma = column_sum(xhat_sum) if self.needs[1] else None  # (10)
         if not self.needs[0]:
-            return None, self.dgamma, self.dbeta
-        gamma = np.ones(channels, dy.dtype) if self.gamma is None else self.gamma
+            return None, dgamma, dbeta
+        n = self.m * positions
         rstd = self.rstd.reshape(items, self.groups)
-        along_one = self.group_sum(gamma * one_sum) / self.n  # (11)
-        along_xhat = self.group_sum(gamma * xhat_sum) / self.n  # (12)
-        dx = self.dx = np.multiply(dy, (gamma * self.repeat(rstd))[:, :, None], out=self.dx)
+        along_one = self.group_sum(gamma * one_sum) / n  # (11)
+        along_xhat = self.group_sum(gamma * xhat_sum) / n  # (12)
+        dx = dy * (gamma * self.repeat(rstd))[:, :, None]
         dx -= self.repeat(rstd * along_one)[:, :, None]
-        dx -= np.multiply(self.repeat(rstd * along_xhat)[:, :, None], xhat, out=self.t)  # (13)
-        return dx.reshape(self.x_shape), self.dgamma, self.dbeta
+        dx -= self.repeat(rstd * along_xhat)[:, :, None] * xhat  # (13)
+        return dx.reshape(self.x_shape), dgamma, dbeta
 
     def group_sum(self, a: Array) -> Array:
         """(items, channels) -> (items, groups): the sum over the channels of each group."""

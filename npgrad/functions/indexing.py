@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from npgrad.function import Function
-from npgrad.functions.shape import watched
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.engine.arrays import Array, StandIn
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.matrix_sums import constant_array
 
 __all__ = ["Embedding", "GetItem", "Slice", "TakeAlongAxis", "embedding", "getitem", "take_along_axis"]
 
@@ -31,17 +32,15 @@ class Slice(Function):
         written to where they are, and nothing needs adding.
     """
 
-    dx: Array
-
     def forward(self, x: Array, key: Any) -> Array:
-        x = np.asarray(x)
         self.key, self.x_shape = key, x.shape
-        return watched(x[key], self.needs)  # (1)
+        y: Array = x[key]  # (1)
+        return y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = zeros(self.x_shape, dy, self.dx)
-        self.dx[self.key] = dy  # (2)
-        return self.dx
+        dx = np.zeros_like(dy, shape=self.x_shape)
+        dx[self.key] = dy  # (2)
+        return dx
 
 
 class GetItem(Function):
@@ -61,10 +60,7 @@ class GetItem(Function):
         `key` is the whole index, with `ARRAY` standing for each array; without it the arrays are the whole index.
     """
 
-    dx: Array
-
     def forward(self, x: Array, *index: Array, key: tuple[Any, ...] | None = None) -> Array:
-        x = np.asarray(x)
         if key is None:
             self.key: tuple[Any, ...] = index
         else:
@@ -75,13 +71,14 @@ class GetItem(Function):
         return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
-        self.dx = zeros(self.x_shape, dy, self.dx)
         if all(array.dtype.kind == "b" for array in self.index):
             # A mask names no place twice.
-            self.dx[self.key] = dy
+            dx = np.zeros_like(dy, shape=self.x_shape)
+            dx[self.key] = dy
         else:
-            add_at(self.dx, self.places(), dy)  # (2)
-        return self.dx, *(None,) * len(self.index)
+            places = self.places()
+            dx = added(dy, places, self.x_shape)  # (2)
+        return dx, *(None,) * len(self.index)
 
     def places(self) -> Array:
         """Where in the flattened input each number of the result was read."""
@@ -89,7 +86,8 @@ class GetItem(Function):
             # Integers alone read whole rows; numbering these spares numbering every element of the input.
             rows = np.ravel_multi_index(self.key, self.x_shape[: len(self.key)], mode="wrap")
             return places_of_rows(rows, math.prod(self.x_shape[len(self.key) :]))
-        places: Array = np.arange(math.prod(self.x_shape)).reshape(self.x_shape)[self.key]
+        every = np.arange(math.prod(self.x_shape)).reshape(self.x_shape)
+        places: Array = constant_array(every)[self.key]
         return places
 
 
@@ -106,21 +104,19 @@ class TakeAlongAxis(Function):
         (2) dx[i,k] = sum(j, delta(k, indices[i,j])*dy[i,j])
     """
 
-    dx: Array
-
     def forward(self, x: Array, indices: Array, axis: int = -1) -> Array:
-        x = np.asarray(x)
-        y = np.take_along_axis(x, indices, axis)  # (1)
+        y: Array = np.take_along_axis(x, indices, axis)  # (1)
         self.x_shape, self.indices, self.axis = x.shape, indices, normalize_axis_index(axis, x.ndim)
         return y
 
     def backward(self, dy: Array) -> tuple[Array, None]:
-        self.dx = zeros(self.x_shape, dy, self.dx)
-        if dy.size:
-            key: list[Any] = list(np.ogrid[tuple([slice(n) for n in self.x_shape])])
-            key[self.axis] = self.indices
-            add_at(self.dx, np.ravel_multi_index(key, self.x_shape, mode="wrap"), dy)  # (2)
-        return self.dx, None
+        if dy.size == 0:
+            return np.zeros_like(dy, shape=self.x_shape), None
+        key: list[Any] = list(np.ogrid[tuple([slice(n) for n in self.x_shape])])
+        key[self.axis] = self.indices
+        places = np.ravel_multi_index(key, self.x_shape, mode="wrap")
+        dx = added(dy, places, self.x_shape)  # (2)
+        return dx, None
 
 
 class Embedding(Function):
@@ -142,38 +138,33 @@ class Embedding(Function):
         was slower than either.
     """
 
-    onehot: Array
-    y: Array
-    dE: Array
-
     def forward(self, E: Array, indices: Array) -> Array:
-        indices = np.asarray(indices)
         if E.ndim != 2:
             raise ValueError(f"embedding needs a table of shape (vocabulary, features); got shape {E.shape}.")
         check_indices(indices, len(E))
         self.E_shape, self.indices = E.shape, indices
-        # With any other mode than "raise" (the indices are known to be good) NumPy writes to `out` without a copy.
-        self.y = E.take(indices, 0, self.y, "clip")  # (1)
-        return self.y
+        # The indices are known to be good; with any other mode than "raise" NumPy can write a result where it is told.
+        y: Array = E.take(indices, 0, None, "clip")  # (1)
+        return y
 
     def backward(self, dy: Array) -> tuple[Array, None]:
-        tokens, width = self.E_shape
-        if tokens <= SMALL and tokens * self.indices.size <= 64 * SMALL:
-            unit = unit_rows(tokens, dy.dtype)
-            self.onehot = unit.take(self.indices.reshape(-1), 0, self.onehot, "clip")
-            self.dE = self.onehot.T.dot(dy.reshape(len(self.onehot), width), out=self.dE)  # (2)
+        (tokens, width), n = self.E_shape, self.indices.size
+        if tokens <= SMALL and tokens * n <= MANY:
+            onehot = constant_array(unit_rows(tokens, dy.dtype)).take(self.indices.reshape(n), 0, None, "clip")
+            dE = onehot.T.dot(dy.reshape(n, width))  # (2)
             # 0*nan is nan: the product would spread one row that is not finite over the whole table.
-            table = self.dE.reshape(-1)
+            table = dE.reshape(tokens * width)
             norm = table.dot(table)
             if norm == norm:
-                return self.dE, None
-        self.dE = zeros(self.E_shape, dy, self.dE)
-        add_at(self.dE, places_of_rows(self.indices, width), dy)
-        return self.dE, None
+                return dE, None
+        return added(dy, places_of_rows(self.indices, width), self.E_shape), None
 
 
 SMALL = 64
-"""Vocabularies of at most so many tokens get their gradient by a matrix product."""
+"""Vocabularies of at most so many tokens get their gradient by a matrix product …"""
+
+MANY = 1 << 20
+"""… unless the matrix would have more entries than this."""
 
 
 @lru_cache(maxsize=8)
@@ -195,24 +186,18 @@ ARRAY = _Array()
 _BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
 
 
-def zeros(shape: tuple[int, ...], like: Array, out: Array | None) -> Array:
-    """Zeros of the dtype of `like`, in the memory of `out` if there is one."""
-    if out is None:
-        return np.zeros(shape, like.dtype)
-    out.fill(0)
-    return out
-
-
 def places_of_rows(rows: Array, width: int) -> Array:
     """The places that the numbers of these rows have in the flattened table, row after row."""
     if width == 1:
         return rows
-    return rows.reshape(-1, 1) * np.intp(width) + np.arange(width)
+    return rows.reshape(rows.size, 1) * np.intp(width) + np.arange(width)
 
 
-def add_at(total: Array, places: Array, dy: Array) -> None:
-    """Add each number of dy to its place in the flattened `total`; places may repeat."""
-    np.add.at(total.reshape(-1), places.reshape(-1), dy.reshape(-1))
+def added(dy: Array, places: Array, shape: tuple[int, ...]) -> Array:
+    """Zeros of `shape`, with each number of dy added to its place in the flattened array; places may repeat."""
+    total = np.zeros_like(dy, shape=math.prod(shape))
+    np.add.at(total, places.reshape(dy.size), dy.reshape(dy.size))
+    return total.reshape(shape)
 
 
 _UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
@@ -220,8 +205,7 @@ _UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
 def check_indices(indices: Array, size: int) -> None:
     """Raise TypeError unless `indices` are integers, IndexError unless all are in 0 … size - 1."""
-    kind = indices.dtype.kind
-    if kind not in "iu":
+    if indices.dtype.kind not in "iu":
         raise TypeError(
             f"embedding indices must be integers; got {indices.dtype}. Convert them with .astype(np.int64)."
         )
@@ -229,13 +213,18 @@ def check_indices(indices: Array, size: int) -> None:
         return
     # Seen as unsigned a negative number is huge, so that one maximum finds both kinds of mistake; by way of its place,
     # because `np.maximum.reduce` takes twice as long to begin.
-    unsigned = indices.view(_UNSIGNED[indices.itemsize]) if kind == "i" else indices
-    if unsigned.item(unsigned.argmax()) >= size:
-        wrong = indices[unsigned >= size].reshape(-1)[0]
+    unsigned = indices.reshape(indices.size).view(_UNSIGNED[indices.itemsize])
+    if unsigned[unsigned.argmax()] >= size:
+        wrong = indices[indices.view(_UNSIGNED[indices.itemsize]) >= size].reshape(-1)[0]
         raise IndexError(
             f"embedding index {wrong} is outside the vocabulary of {size} (0 to {size - 1}). "
             "Check that the data was encoded with the vocabulary the table was made for."
         )
+
+
+def operand(x: TensorLike) -> TensorLike:
+    """`x`, but a Python number as an array without axes: here its place is asked for, not its value."""
+    return np.asarray(x) if isinstance(x, int | float | complex) else x
 
 
 def getitem(x: TensorLike, index: Any) -> Tensor:
@@ -247,11 +236,11 @@ def getitem(x: TensorLike, index: Any) -> Tensor:
     for item in key:
         if type(item) not in _BASIC:
             return _gather(x, key)
-    return Slice.apply(x, key=key)
+    return Slice.apply(operand(x), key=key)
 
 
 def _gather(x: TensorLike, key: tuple[Any, ...]) -> Tensor:
-    """Indexing with arrays: they become inputs, so that a replay sees them change."""
+    """Indexing with arrays: they become inputs, so that a compiled step sees them change."""
     arrays: list[Any] = []
     pattern: list[Any] = []
     for item in key:
@@ -261,12 +250,14 @@ def _gather(x: TensorLike, key: tuple[Any, ...]) -> Tensor:
         else:
             pattern.append(item if type(item) in _BASIC else int(item))
     if not arrays:
-        return Slice.apply(x, key=tuple(pattern))
-    return GetItem.apply(x, *arrays, key=None if len(arrays) == len(pattern) else tuple(pattern))
+        return Slice.apply(operand(x), key=tuple(pattern))
+    return GetItem.apply(operand(x), *arrays, key=None if len(arrays) == len(pattern) else tuple(pattern))
 
 
 def _as_index(item: Any) -> Array:
-    array = np.asarray(raw(item))
+    array: Array = raw(item)
+    if not isinstance(array, StandIn):
+        array = np.asarray(array)
     if array.size == 0 and not isinstance(item, Tensor | np.ndarray):
         array = array.astype(np.intp)
     if array.dtype.kind not in "biu":
@@ -290,4 +281,4 @@ def embedding(weight: TensorLike, indices: TensorLike) -> Tensor:
 
     Raises IndexError for an index that is negative or beyond the vocabulary, TypeError for one that is not an integer.
     """
-    return Embedding.apply(weight, indices)
+    return Embedding.apply(weight, operand(indices))

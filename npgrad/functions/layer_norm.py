@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.functions.matrix_sums import column_sum, row_sum
-from npgrad.functions.row_blocks import row_blocks
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.matrix_sums import column_sum, constant, row_mean
+from npgrad.functions.reduction import array
 
 __all__ = ["LayerNorm", "layer_norm"]
 
@@ -71,90 +71,46 @@ class LayerNorm(Function):
         A row of one feature, or of equal features, is normalised to 0: the output is beta and dx is 0.
     """
 
-    mu: Array
-    var: Array
-    rstd: Array
-    xhat: Array
-    y: Array
-    t: Array
-    dx: Array
-    dgamma: Array
-    dbeta: Array
-
     def forward(
         self, x: Array, gamma: Array | None = None, beta: Array | None = None, eps: float = 1e-5, ndim: int = 1
     ) -> Array:
         """`ndim` counts the axes, from the last, that make up the features."""
         self.x_shape, self.features = x.shape, x.shape[x.ndim - ndim :]
-        n = self.n = prod(self.features)
+        n = prod(self.features)
         x = x.reshape(prod(x.shape[: x.ndim - ndim]), n)
-        self.gamma = None if gamma is None else gamma.reshape(n)
-        beta = None if beta is None else beta.reshape(n)
-        if self.y is None:
-            self.xhat = np.empty(x.shape, x.dtype)
-            self.mu, self.var, self.rstd = np.empty((3, len(x)), x.dtype)
-            # Of the dtype that NumPy gives inputs of different ones together, which that of x may be too narrow for.
-            self.y = np.empty(x.shape, np.result_type(*[a for a in (x, gamma, beta) if a is not None]))
-        for rows in row_blocks(len(x), n):
-            first = x[rows, 0]
-            xc = np.subtract(x[rows], first[:, None], out=self.xhat[rows])
-            mu = row_sum(xc, out=self.mu[rows])
-            mu /= n
-            np.subtract(xc, mu[:, None], out=xc)  # (2)
-            mu += first  # (1)
-            var = np.einsum("ik,ik->i", xc, xc, out=self.var[rows])
-            var /= n  # (3)
-            rstd = np.add(var, eps, out=self.rstd[rows])
-            np.sqrt(rstd, out=rstd)
-            np.divide(1.0, rstd, out=rstd)  # (4)
-            xhat = np.multiply(xc, rstd[:, None], out=xc)  # (5)
-            y = np.multiply(xhat, 1.0 if self.gamma is None else self.gamma, out=self.y[rows])
-            if beta is not None:
-                y += beta  # (6)
-        return self.y.reshape(self.x_shape)
+        self.gamma = constant(1.0, x.dtype, n) if gamma is None else gamma.reshape(n)
+        xc = x - x[:, :1]
+        mu = row_mean(xc)
+        xc -= mu[:, None]  # (2)
+        mu += x[:, 0]  # (1)
+        var = np.vecdot(xc, xc) * constant(1 / n, x.dtype)  # (3)
+        rstd = self.rstd = np.reciprocal(np.sqrt(var + constant(eps, x.dtype)))  # (4)
+        xc *= rstd[:, None]
+        xhat = self.xhat = xc  # (5)
+        y: Array = self.gamma * xhat
+        if beta is not None:
+            y += beta.reshape(n)  # (6)
+        return y.reshape(self.x_shape)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:
-        n = self.n
-        dy = dy.reshape(self.xhat.shape)
-        gamma = np.ones(n, dy.dtype) if self.gamma is None else self.gamma
-        blocks = row_blocks(len(dy), n)
-        if self.needs[0] and self.dx is None:
-            self.dx = np.empty(dy.shape, dy.dtype)
-        if self.t is None:
-            self.t = np.empty(dy[blocks[0]].shape if blocks else dy.shape, dy.dtype)
-        self.dgamma = zeros(self.needs[1], n, dy, self.dgamma)
-        self.dbeta = zeros(self.needs[2], n, dy, self.dbeta)
-        for rows in blocks:
-            dy_rows, xhat = dy[rows], self.xhat[rows]
-            if self.needs[2]:
-                self.dbeta += column_sum(dy_rows)  # (7)
-            t = np.multiply(dy_rows, xhat, out=self.t[: len(xhat)])
-            if self.needs[1]:
-                self.dgamma += column_sum(t)  # (8)
-            if self.needs[0]:
-                along_one = dy_rows.dot(gamma) / n  # (9)
-                along_xhat = t.dot(gamma) / n  # (10)
-                dx = np.multiply(dy_rows, gamma, out=self.dx[rows])
-                np.multiply(xhat, along_xhat[:, None], out=t)
-                dx -= t
-                dx -= along_one[:, None]
-                dx *= self.rstd[rows, None]  # (11)
-        return shaped(self.dx, self.x_shape), shaped(self.dgamma, self.features), shaped(self.dbeta, self.features)
-
-
-def zeros(needed: bool, n: int, like: Array, out: Array | None) -> Any:
-    """n zeros for a sum that is needed, in the memory of `out` if there is one; None otherwise."""
-    if not needed:
-        return None
-    if out is None:
-        return np.zeros(n, like.dtype)
-    out.fill(0)
-    return out
-
-
-def shaped(a: Array | None, shape: tuple[int, ...]) -> Array | None:
-    """`a` in `shape`: itself where it can be, since only an array that is no view can be handed over without a copy."""
-    return a if a is None or a.shape == shape else a.reshape(shape)
+        gamma, xhat = self.gamma, self.xhat
+        dy = dy.reshape(xhat.shape)
+        dyxhat = dy * xhat
+        dx = dgamma = dbeta = None
+        if self.needs[2]:
+            dbeta = column_sum(dy).reshape(self.features)  # (7)
+        if self.needs[1]:
+            dgamma = column_sum(dyxhat).reshape(self.features)  # (8)
+        if self.needs[0]:
+            share = gamma * constant(1 / len(gamma), gamma.dtype)
+            along_one = np.dot(dy, share)  # (9)
+            along_xhat = np.dot(dyxhat, share)  # (10)
+            dx = dy * gamma
+            dx -= along_one[:, None]
+            dx -= xhat * along_xhat[:, None]
+            dx *= self.rstd[:, None]
+            dx = dx.reshape(self.x_shape)  # (11)
+        return dx, dgamma, dbeta
 
 
 def layer_norm(
@@ -172,7 +128,7 @@ def layer_norm(
     Raises ValueError if the last axes of `x` are not `normalized_shape`, if weight or bias have another shape, or if
     there are no features; TypeError if `x` holds integers.
     """
-    features = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(int(n) for n in normalized_shape)
+    features = lengths(normalized_shape)
     x = check_input("layer_norm", x)
     if not features or prod(features) == 0:
         raise ValueError(
@@ -193,9 +149,16 @@ def layer_norm(
     return LayerNorm.apply(x, weight, bias, eps=eps, ndim=len(features))
 
 
+def lengths(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """The lengths of the axes to normalise over, as a tuple."""
+    if isinstance(normalized_shape, int | np.integer):
+        return (int(normalized_shape),)
+    return tuple(int(n) for n in normalized_shape)
+
+
 def check_input(function: str, x: TensorLike) -> Tensor | Array:
     """`x` as a tensor or an array; raises TypeError if it holds integers, which cannot be normalised in place."""
-    x = x if isinstance(x, Tensor) else np.asarray(x)
+    x = x if isinstance(x, Tensor) else array(x)
     if x.dtype.kind in "biu":
         raise TypeError(
             f"{function} normalises floating-point numbers; got {x.dtype}. Convert with .astype(np.float32) first."

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.functions.matrix_sums import constant, row_sum
-from npgrad.functions.selection import where
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.matrix_sums import constant, row_mean, row_sum
+from npgrad.functions.reduction import array, floating, rounded, widened
 from npgrad.functions.shape import moveaxis, reshape
-from npgrad.tensor import Array, Tensor, TensorLike, raw
 
 __all__ = [
     "BCEWithLogits",
@@ -25,6 +26,9 @@ __all__ = [
     "mse_loss",
     "nll_loss",
 ]
+
+
+_CLASS = np.dtype(np.int64)
 
 
 class CrossEntropy(Function):
@@ -84,18 +88,13 @@ class CrossEntropy(Function):
         Rows whose class is `ignore_index` count neither in the sum nor in n.
     """
 
-    e: Array
-    at: Array
-    total: Array
-    losses: Array
-    dz: Array
-
     @classmethod
     def check(
         cls, z: Array, t: Array, reduction: str = "mean", label_smoothing: float = 0.0, ignore_index: int | None = None
     ) -> None:
         check_logits(z.shape, reduction, label_smoothing)
         check_classes(t, z.shape)
+        check_range("cross_entropy", "logits", t, z.shape[1], reduction, ignore_index)
 
     def forward(
         self,
@@ -107,60 +106,34 @@ class CrossEntropy(Function):
         ignore_index: int | None = None,
     ) -> Array:
         n, C = z.shape
-        self.kept = None
-        if ignore_index is not None:
-            self.kept = t != ignore_index
-            t = np.where(self.kept, t, 0)
-        # Seen as unsigned, a negative class is a very large one: one comparison checks both ends. Both maxima are taken
-        # by way of their places: `np.maximum.reduce` takes two or three times as long.
-        classes = t.astype(np.int64, copy=False)
-        unsigned = classes.view(np.uint64)
-        if unsigned.item(unsigned.argmax()) >= C:
-            raise IndexError(
-                f"cross_entropy got a target class of {_stray(t, C)}; with {C} logits it must be 0 to {C - 1}."
-            )
-        self.reduction, self.label_smoothing = reduction, label_smoothing
-        starts = _row_starts(n, C)
-        largest = z.take(z.argmax(1) + starts)
-        e = np.subtract(z, largest[:, None], out=self.e)
-        self.at = np.add(classes, starts, out=self.at)
-        losses = e.take(self.at)
+        t, kept, self.share = shares(t, reduction, ignore_index, z.dtype)
+        # Maxima are taken by way of their places: `np.maximum.reduce` takes three times as long.
+        starts = row_starts(n, C)
+        # The places are known to be inside; with any other mode than "clip" NumPy checks them again.
+        largest = z.take(z.argmax(1) + starts, None, None, "clip")
+        # In C order whatever the order of z: of anything else, reshape(-1) in backward would be a copy.
+        shifted = np.subtract(z, largest[:, None], order="C")
+        self.at = t + starts
+        chosen = shifted.take(self.at, None, None, "clip")
         if label_smoothing:
-            losses *= 1 - label_smoothing
-            losses += label_smoothing / C * row_sum(e)
-        self.e = np.exp(e, out=e)  # (1)
-        self.total = row_sum(e, out=self.total)  # (2)
-        self.losses = np.subtract(np.log(self.total), losses, out=self.losses)  # (3)
-        self.n = n
-        if self.kept is not None:
-            self.n = count_kept(self.kept, reduction)
-            self.losses[~self.kept] = 0
-        if reduction == "none":
-            return self.losses
-        share = 1.0 / self.n if reduction == "mean" else 1.0
-        loss: Array = self.losses.dot(constant(share, z.dtype, n))  # (4)
+            chosen = (1 - label_smoothing) * chosen + label_smoothing * row_mean(shifted)
+        self.label_smoothing = label_smoothing
+        self.e = np.exp(shifted)  # (1)
+        self.total = row_sum(self.e)  # (2)
+        losses: Array = np.log(self.total) - chosen  # (3)
+        if kept is not None:
+            losses = np.where(kept, losses, 0.0)
+        loss: Array = losses * self.share if reduction == "none" else losses.dot(self.share)  # (4)
         return loss
 
     def backward(self, dloss: Array) -> tuple[Array, None]:
-        dlosses = dloss * constant(1.0 / self.n, dloss.dtype) if self.reduction == "mean" else dloss
-        if self.kept is not None:
-            dlosses = dlosses * self.kept
-        # In C order whatever the order of z: of anything else, reshape(-1) below would be a copy.
-        dz = np.multiply(self.e, (dlosses / self.total)[:, None], out=self.dz, order="C")
+        dlosses = dloss * self.share
+        dz = self.e * (dlosses / self.total)[:, None]
         if self.label_smoothing:
-            dz -= np.multiply(dlosses, self.label_smoothing / dz.shape[1]).reshape(-1, 1)
+            dz -= (dlosses * (self.label_smoothing / dz.shape[1]))[:, None]
             dlosses = dlosses * (1 - self.label_smoothing)
         dz.reshape(-1)[self.at] -= dlosses
-        self.dz = dz  # (5)
-        return dz, None
-
-
-@lru_cache(maxsize=64)
-def _row_starts(n: int, columns: int) -> Array:
-    """Where each of n rows starts in a flattened matrix."""
-    starts = np.arange(0, n * columns, columns)
-    starts.flags.writeable = False
-    return starts
+        return dz, None  # (5)
 
 
 class SoftCrossEntropy(Function):
@@ -180,12 +153,11 @@ class SoftCrossEntropy(Function):
         With q one-hot this is `CrossEntropy`. logp is computed after subtracting the row's maximum.
     """
 
-    logp: Array
-
     def forward(self, z: Array, q: Array) -> Array:
+        n, C = z.shape
+        shifted = z - z.take(z.argmax(1) + row_starts(n, C))[:, None]
         self.q = q
-        shifted = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=self.logp)
-        self.logp = np.subtract(shifted, np.log(row_sum(np.exp(shifted)))[:, None], out=shifted)  # (1)
+        self.logp = shifted - np.log(row_sum(np.exp(shifted)))[:, None]  # (1)
         return -row_sum(q * self.logp)  # (2)
 
     def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
@@ -208,20 +180,27 @@ class NLLLoss(Function):
         (1) losses[i] = -logp[i,t[i]]
     Backward
         (2) dlogp[i,c] = -dlosses[i]*delta(c, t[i])
+    Notes
+        With reduction "sum" or "mean" the losses are added up, each row with the share 1 or 1/n; rows whose class is
+        `ignore_index` have the share 0.
     """
 
-    def forward(self, logp: Array, t: Array) -> Array:
-        n, C = logp.shape
-        if int(t.view(np.uint64).max()) >= C:
-            raise IndexError(
-                f"nll_loss got a target class of {_stray(t, C)}; with {C} classes it must be 0 to {C - 1}."
-            )
-        self.shape_in, self.rows, self.t = logp.shape, np.arange(n), t
-        return -logp[self.rows, t]  # (1)
+    @classmethod
+    def check(cls, logp: Array, t: Array, reduction: str = "none", ignore_index: int | None = None) -> None:
+        check_range("nll_loss", "classes", t, logp.shape[1], reduction, ignore_index)
+
+    def forward(self, logp: Array, t: Array, reduction: str = "none", ignore_index: int | None = None) -> Array:
+        n, C = self.logp_shape = logp.shape
+        t, kept, self.share = shares(t, reduction, ignore_index, logp.dtype)
+        self.at = t + row_starts(n, C)
+        losses = -logp.take(self.at)  # (1)
+        if kept is not None:
+            losses = np.where(kept, losses, 0.0)
+        return losses * self.share if reduction == "none" else losses.dot(self.share)
 
     def backward(self, dlosses: Array) -> tuple[Array, None]:
-        dlogp = np.zeros(self.shape_in, dlosses.dtype)
-        dlogp[self.rows, self.t] = -dlosses  # (2)
+        dlogp = np.zeros_like(dlosses, shape=self.logp_shape)
+        dlogp.reshape(-1)[self.at] = -dlosses * self.share  # (2)
         return dlogp, None
 
 
@@ -240,18 +219,15 @@ class MSELoss(Function):
         (4) db[i,k] = -da[i,k]
     """
 
-    r: Array
-    da: Array
-
     def forward(self, a: Array, b: Array) -> Array:
-        self.r = np.subtract(a, b, out=self.r)  # (1)
-        self.n = np.size(self.r)
-        loss: Array = np.add.reduce(np.square(self.r), axis=None) / self.n  # (2)
-        return loss
+        r = self.r = floating(a - b)  # (1)
+        # Not r.dot(r), which is faster and adds up less exactly.
+        total = np.add.reduce(widened(r * r), None)
+        return rounded(total / r.size, r.dtype)  # (2)
 
     def backward(self, dloss: Array) -> tuple[Array, Array | None]:
-        self.da = np.multiply(self.r, dloss * (2.0 / self.n), out=self.da)  # (3)
-        return self.da, -self.da if self.needs[1] else None  # (4)
+        da = self.r * (dloss * (2 / self.r.size))  # (3)
+        return da, -da if self.needs[1] else None  # (4)
 
 
 class BCEWithLogits(Function):
@@ -272,9 +248,7 @@ class BCEWithLogits(Function):
 
     def forward(self, z: Array, q: Array) -> Array:
         self.z, self.q = z, q
-        positive = np.real(z) > 0
-        size = np.where(positive, z, -z)
-        losses: Array = np.where(positive, z, 0) - z * q + np.log1p(np.exp(-size))  # (1)
+        losses: Array = np.maximum(z, 0) - z * q + np.log1p(np.exp(-np.abs(z)))  # (1)
         return losses
 
     def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
@@ -303,9 +277,7 @@ def cross_entropy(
     shapes that do not fit, an empty batch, an unknown reduction, or label_smoothing outside [0, 1].
     """
     z = logits if isinstance(logits, Tensor) else Tensor(logits)
-    t = raw(target)
-    if not isinstance(t, np.ndarray):
-        t = np.asarray(t)
+    t = array(raw(target))
     options: dict[str, Any] = {}
     if reduction != "mean":
         options["reduction"] = reduction
@@ -313,7 +285,7 @@ def cross_entropy(
         options["label_smoothing"] = label_smoothing
     if ignore_index is not None:
         options["ignore_index"] = ignore_index
-    shape = z._data.shape
+    shape = z._array.shape
     probabilities = t.dtype.kind in "fc"
     if len(shape) == 2 and not probabilities:
         return CrossEntropy.apply(z, t, **options)
@@ -368,15 +340,55 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(f'reduction must be "mean", "sum" or "none"; got {reduction!r}.')
 
 
-def count_kept(kept: Array, reduction: str) -> int:
-    """How many rows are not ignored. Raises ValueError if the mean over none is asked for."""
-    count = int(np.count_nonzero(kept))
-    if count == 0 and reduction == "mean":
+def check_some(name: str, shape: tuple[int, ...]) -> None:
+    """Raise ValueError if there are no numbers to take the mean of."""
+    if 0 in shape:
+        raise ValueError(f"{name} of nothing (shape {shape}) is undefined: the mean of no numbers.")
+
+
+def check_range(name: str, what: str, t: Array, C: int, reduction: str, ignore_index: int | None) -> None:
+    """Raise IndexError for a class that is not 0 to C - 1, ValueError if the mean over ignored rows alone is asked for.
+
+    Seen as unsigned, a negative class is a very large one: one comparison checks both ends.
+    """
+    t, kept = counted(t, ignore_index)
+    unsigned = t.view(np.uint64)
+    if unsigned[unsigned.argmax()] >= C:
+        stray = int(t[(t < 0) | (t >= C)][0])
+        raise IndexError(f"{name} got a target class of {stray}; with {C} {what} it must be 0 to {C - 1}.")
+    if kept is not None and reduction == "mean" and not kept.any():
         raise ValueError(
-            f"all {kept.size} targets are the ignored class: the mean of nothing is undefined. Leave such batches out, "
+            f"all {t.size} targets are the ignored class: the mean of nothing is undefined. Leave such batches out, "
             'or take reduction="sum".'
         )
-    return count
+
+
+def counted(t: Array, ignore_index: int | None) -> tuple[Array, Array | None]:
+    """The classes as int64, any class where they are ignored; and where they are not, or None if all count."""
+    kept = None
+    if ignore_index is not None:
+        kept = t != ignore_index
+        t = np.where(kept, t, 0)
+    return t if t.dtype == _CLASS else t.astype(_CLASS), kept
+
+
+def shares(
+    t: Array, reduction: str, ignore_index: int | None, dtype: np.dtype[Any]
+) -> tuple[Array, Array | None, Array]:
+    """What `counted` returns, and the share of each row in the loss: 1/n or 1, and 0 where it is ignored."""
+    t, kept = counted(t, ignore_index)
+    if kept is None:
+        return t, None, constant(1 / len(t) if reduction == "mean" else 1.0, dtype, len(t))
+    share = kept / np.add.reduce(kept) if reduction == "mean" else kept
+    return t, kept, share.astype(dtype)
+
+
+@lru_cache(maxsize=64)
+def row_starts(n: int, columns: int) -> Array:
+    """Where each of n rows starts in a flattened matrix."""
+    starts = np.arange(0, n * columns, columns)
+    starts.flags.writeable = False
+    return starts
 
 
 def nll_loss(
@@ -388,40 +400,36 @@ def nll_loss(
     """
     check_reduction(reduction)
     logp = log_probabilities if isinstance(log_probabilities, Tensor) else Tensor(log_probabilities)
-    t = np.asarray(raw(target))
+    t = array(raw(target))
     if logp.ndim != 2 or t.shape != logp.shape[:1]:
         raise ValueError(f"nll_loss takes log-probabilities (N, C) and targets (N,); got {logp.shape} and {t.shape}.")
     if t.dtype.kind not in "iu":
         raise TypeError(f"nll_loss takes integer classes; got {t.dtype}. Convert with .astype(np.int64).")
     if logp.size == 0:
         raise ValueError(f"nll_loss of an empty batch (shape {logp.shape}) is undefined: the mean of nothing.")
-    kept = np.ones(t.shape, bool) if ignore_index is None else t != ignore_index
-    count = count_kept(kept, reduction)
-    losses = NLLLoss.apply(logp, _classes(np.where(kept, t, 0)))
-    if ignore_index is not None:
-        losses = where(kept, losses, 0.0)
-    if reduction == "none":
-        return losses
-    return losses.sum() / float(count) if reduction == "mean" else losses.sum()
+    return NLLLoss.apply(logp, t, reduction=reduction, ignore_index=ignore_index)
 
 
 def mse_loss(prediction: TensorLike, target: TensorLike) -> Tensor:
-    """The mean of (prediction - target)². Raises ValueError unless both have the same shape."""
+    """The mean of (prediction - target)². Raises ValueError unless both have the same shape, and some entries."""
     a, b = np.shape(raw(prediction)), np.shape(raw(target))
     if a != b:
         raise ValueError(f"mse_loss compares equal shapes; got {a} and {b}, and broadcasting would average nonsense.")
+    check_some("mse_loss", a)
     return MSELoss.apply(prediction, target)
 
 
 def bce_with_logits(logits: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """Binary cross-entropy of sigmoid(logits) against probabilities `target` of the same shape, in nats.
 
-    Raises ValueError for different shapes or an unknown reduction.
+    Raises ValueError for different shapes, an unknown reduction, or the mean of nothing.
     """
     check_reduction(reduction)
     a, b = np.shape(raw(logits)), np.shape(raw(target))
     if a != b:
         raise ValueError(f"bce_with_logits compares equal shapes; got {a} and {b}.")
+    if reduction == "mean":
+        check_some("bce_with_logits", a)
     losses = BCEWithLogits.apply(logits, target)
     if reduction == "none":
         return losses
@@ -430,15 +438,4 @@ def bce_with_logits(logits: TensorLike, target: TensorLike, reduction: str = "me
 
 def _rows(x: Tensor) -> Tensor:
     """(N, C, d…) as (N·d…, C)."""
-    return x if x._data.ndim == 2 else reshape(moveaxis(x, 1, -1), (-1, x.shape[1]))
-
-
-def _classes(t: Array) -> Array:
-    if t.dtype.kind not in "iu":
-        raise TypeError(f"class targets are integers; got {t.dtype}. Convert with .astype(np.int64).")
-    return np.ascontiguousarray(t, dtype=np.int64).reshape(-1)
-
-
-def _stray(t: Array, classes: int) -> int:
-    """The first entry that is no class."""
-    return int(t[(t < 0) | (t >= classes)][0])
+    return x if x._array.ndim == 2 else reshape(moveaxis(x, 1, -1), (-1, x.shape[1]))

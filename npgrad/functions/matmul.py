@@ -1,16 +1,21 @@
-"""Matrix products: `matmul` in all its ranks, and the fused affine map `linear`."""
+"""Matrix products: `matmul` in all its ranks, the fused map `linear`; dot, tensordot, inner, outer, vdot by them."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
-from npgrad.function import Function
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.arithmetic import mul
 from npgrad.functions.matrix_sums import column_sum
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.functions.shape import expand_dims, ravel, reshape, transpose
 
-__all__ = ["Linear", "MatMul", "linear", "matmul"]
+__all__ = ["Linear", "MatMul", "dot", "inner", "linear", "matmul", "outer", "tensordot", "vdot"]
 
 
 class MatMul(Function):
@@ -121,35 +126,46 @@ class MatMul(Function):
         together, not a product per member and a sum.
     """
 
-    y: Array
-    da: Array
-    db: Array
-
-    def forward(self, a: Array, b: Array) -> Array:
-        if np.ndim(a) == 0 or np.ndim(b) == 0:
+    @classmethod
+    def check(cls, a: Array, b: Array) -> None:
+        left, right = np.shape(a), np.shape(b)
+        if not left or not right:
             raise ValueError(
-                f"matmul takes vectors and matrices; got operands of shape {np.shape(a)} and {np.shape(b)}. "
+                f"matmul takes vectors and matrices; got operands of shape {left} and {right}. "
                 "Use * to multiply by a number."
             )
+        rows_of_b = right[-2] if len(right) > 1 else right[0]
+        if left[-1] != rows_of_b:
+            raise ValueError(
+                f"matmul of shapes {left} and {right}: rows of {left[-1]} entries meet columns of {rows_of_b}, and "
+                "must be as long. Transpose one of them (.T), or reshape it."
+            )
+        stacks = zip(left[-3::-1], right[-3::-1], strict=False)
+        if any(n != m and n != 1 and m != 1 for n, m in stacks):
+            raise ValueError(f"matmul of shapes {left} and {right}: the axes before the last two do not broadcast.")
+
+    def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b = a, b
-        self.y = np.matmul(a, b, out=self.y)  # (1)
-        return self.y
+        y: Array = a @ b  # (1)
+        return y
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
         a, b = self.a, self.b
-        dy = np.asarray(dy)
+        da = db = None
         if b.ndim == 1:
             b, dy = b[:, None], dy[..., None]
         if a.ndim == 1:
             a, dy = a[None, :], dy[..., None, :]
         if self.needs[0]:
-            self.da = np.matmul(dy, b.swapaxes(-1, -2), out=self.da)  # (2)
+            da = dy @ b.swapaxes(-1, -2)  # (2)
         if self.needs[1]:
             if a.ndim > 2 and b.ndim == 2:
                 a, dy = rows(a), rows(dy)
-            self.db = np.matmul(a.swapaxes(-1, -2), dy, out=self.db)  # (3)
-        da = self.da if self.a.ndim > 1 or self.da is None else self.da[..., 0, :]
-        db = self.db if self.b.ndim > 1 or self.db is None else self.db[..., 0]
+            db = a.swapaxes(-1, -2) @ dy  # (3)
+        if da is not None and self.a.ndim == 1:
+            da = da[..., 0, :]
+        if db is not None and self.b.ndim == 1:
+            db = db[..., 0]
         return da, db
 
 
@@ -171,39 +187,37 @@ class Linear(Function):
         further examples.
     """
 
-    y: Array
-    dx: Array
-    dW: Array
-    db: Array
-
-    def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
+    @classmethod
+    def check(cls, x: Array, W: Array, b: Array | None = None) -> None:
         if x.ndim < 1 or W.ndim != 2 or x.shape[-1] != W.shape[0] or (b is not None and b.shape != W.shape[1:]):
             raise ValueError(
                 f"linear got x of shape {x.shape}, W of shape {W.shape}, b of shape {None if b is None else b.shape}; "
                 "it takes x (…, fan_in), W (fan_in, fan_out) and b (fan_out,)."
             )
-        self.x, self.W, self.b = x, W, b
-        self.y = x.dot(W, out=self.y)
+
+    def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
+        self.x_shape, self.x, self.W = x.shape, rows(x), W
+        y: Array = np.dot(self.x, W)
         if b is not None:
-            self.y += b  # (1)
-        return self.y
+            y += b  # (1)
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], W.shape[1])
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:
-        x, W = self.x, self.W
-        if self.needs[0]:
-            self.dx = dy.dot(W.T, out=self.dx)  # (4)
-        if x.ndim != 2:
-            x, dy = rows(x), rows(dy)
+        dx = dW = db = None
+        dy = rows(dy)
+        if self.needs[2]:
+            db = column_sum(dy)  # (2)
         if self.needs[1]:
-            self.dW = x.T.dot(dy, out=self.dW)  # (3)
-        if self.b is not None and self.needs[2]:
-            self.db = column_sum(dy, out=self.db)  # (2)
-        return self.dx, self.dW, self.db
+            dW = np.dot(self.x.T, dy)  # (3)
+        if self.needs[0]:
+            dx = np.dot(dy, self.W.T)  # (4)
+            dx = dx if len(self.x_shape) == 2 else dx.reshape(self.x_shape)
+        return dx, dW, db
 
 
 def rows(a: Array) -> Array:
     """a as a matrix of its last axis; not by reshape(-1, …), which cannot tell how many rows of nothing there are."""
-    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+    return a if a.ndim == 2 else a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
 
 
 def matmul(a: TensorLike, b: TensorLike) -> Tensor:
@@ -217,3 +231,52 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
 def linear(x: TensorLike, W: TensorLike, b: TensorLike | None = None) -> Tensor:
     """x @ W + b, for x (…, fan_in), W (fan_in, fan_out) and b (fan_out,) or None. Raises ValueError on other shapes."""
     return Linear.apply(x, W, b)
+
+
+def dot(a: TensorLike, b: TensorLike) -> Tensor:
+    """np.dot: the product with a number, of vectors, of matrices; else over the last axis of a and second last of b.
+
+    Raises ValueError if the lengths of those axes differ.
+    """
+    m, n = np.ndim(raw(a)), np.ndim(raw(b))
+    if m == 0 or n == 0:
+        return mul(a, b)
+    return MatMul.apply(a, b) if n <= 2 else tensordot(a, b, (-1, -2))
+
+
+def vdot(a: TensorLike, b: TensorLike) -> Tensor:
+    """The sum of the products of all entries of a and b, both flattened. Raises ValueError if there are not as many."""
+    return MatMul.apply(ravel(a), ravel(b))
+
+
+def inner(a: TensorLike, b: TensorLike) -> Tensor:
+    """Products summed over the last axes of a and b. Raises ValueError if their lengths differ."""
+    return mul(a, b) if np.ndim(raw(a)) == 0 or np.ndim(raw(b)) == 0 else tensordot(a, b, (-1, -1))
+
+
+def outer(a: TensorLike, b: TensorLike) -> Tensor:
+    """The matrix of the products of every entry of a (rows) with every entry of b (columns)."""
+    return mul(expand_dims(ravel(a), 1), ravel(b))
+
+
+def tensordot(a: TensorLike, b: TensorLike, axes: Any = 2) -> Tensor:
+    """Products summed over several axes: the last `axes` of a and first of b, or (axes of a, axes of b) in that order.
+
+    The result has the other axes of a, then those of b. Raises ValueError if the axes do not fit.
+    """
+    left, right = np.shape(raw(a)), np.shape(raw(b))
+    pair = (range(-axes, 0), range(axes)) if isinstance(axes, int) else axes
+    if len(pair) != 2:
+        raise ValueError(f"tensordot takes a number of axes, or a pair: those of a, those of b; got {axes!r}.")
+    over_a, over_b = (
+        normalize_axis_tuple(tuple(which) if np.ndim(which) else which, len(shape), "axes")
+        for which, shape in zip(pair, (left, right), strict=True)
+    )
+    if [left[k] for k in over_a] != [right[k] for k in over_b]:
+        raise ValueError(f"tensordot cannot sum over axes {over_a} of shape {left} and {over_b} of shape {right}.")
+    rest_a, rest_b = ([k for k in range(len(s)) if k not in o] for s, o in ((left, over_a), (right, over_b)))
+    shape = [left[k] for k in rest_a], [right[k] for k in rest_b]
+    length = math.prod([left[k] for k in over_a])
+    rows_of_a = reshape(transpose(a, [*rest_a, *over_a]), (math.prod(shape[0]), length))
+    columns_of_b = reshape(transpose(b, [*over_b, *rest_b]), (length, math.prod(shape[1])))
+    return reshape(MatMul.apply(rows_of_a, columns_of_b), (*shape[0], *shape[1]))

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
+from npgrad.engine.mode import MODE
 
-__all__ = ["column_mean", "column_sum", "constant", "row_sum"]
+__all__ = ["column_mean", "column_sum", "constant", "constant_array", "row_mean", "row_sum"]
 
 
 @lru_cache(maxsize=256)
@@ -27,16 +28,31 @@ def constant(value: float, dtype: np.dtype[Any], n: int | None = None) -> Array:
     return array
 
 
-def column_sum(x: Array, out: Array | None = None) -> Array:
+def constant_array(a: Array) -> Array:
+    """`a`, a constant that a recorded index may look things up in (see `npgrad.compile`)."""
+    recorder = MODE.get().recorder
+    return a if recorder is None else recorder.lift(a)
+
+
+def column_sum(x: Array) -> Array:
     """sum(i, x[i,k]) of a matrix x (rows, columns), as an array (columns,)."""
-    return constant(1.0, x.dtype, len(x)).dot(x, out=out)
+    total: Array = x.T.dot(constant(1.0, x.dtype, x.shape[0]))
+    return total
 
 
-def column_mean(x: Array, out: Array | None = None, m: int | None = None) -> Array:
+def column_mean(x: Array, m: int | None = None) -> Array:
     """sum(i, x[i,k])/m of a matrix x (rows, columns), m being the number of rows unless given."""
-    return constant(1.0 / (m or len(x)), x.dtype, len(x)).dot(x, out=out)
+    mean: Array = x.T.dot(constant(1.0 / (m or x.shape[0]), x.dtype, x.shape[0]))
+    return mean
 
 
-def row_sum(x: Array, out: Array | None = None) -> Array:
+def row_sum(x: Array) -> Array:
     """sum(k, x[i,k]) of a matrix x (rows, columns), as an array (rows,)."""
-    return x.dot(constant(1.0, x.dtype, x.shape[1]), out=out)
+    total: Array = x.dot(constant(1.0, x.dtype, x.shape[1]))
+    return total
+
+
+def row_mean(x: Array) -> Array:
+    """sum(k, x[i,k])/n of a matrix x (rows, n columns), as an array (rows,)."""
+    mean: Array = x.dot(constant(1.0 / x.shape[1], x.dtype, x.shape[1]))
+    return mean

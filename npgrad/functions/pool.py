@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.arrays import Array, as_array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.functions.shape import expand_dims, squeeze
 from npgrad.functions.windows import Extent, windows
-from npgrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["AvgPool", "MaxPool", "avg_pool2d", "max_pool2d"]
 
@@ -29,47 +33,39 @@ class MaxPool(Function):
     Notes
         The derivation shows one spatial axis; the code takes any number of them, r then running over all offsets of
         the kernel. One strided slice of x per offset, so (1) is a running maximum over slices and (4) adds to them.
+        Dilation multiplies the offset wherever it is added to a position.
 
         The code asks for (2) as "not less than": the two differ for nan alone. A window that holds a nan has the value
         nan, and shares its gradient among all its entries. Padding has the value -inf, which never wins against a
         number.
     """
 
-    xp: Array
-    y: Array
-    mask: Array
-    share: Array
-    t: Array
-    dxp: Array
-
-    def forward(self, x: Array, kernel_size: Extent, stride: Extent | None = None, padding: Extent = 0) -> Array:
-        at = self.at = windows("max_pool", x.shape, kernel_size, kernel_size if stride is None else stride, padding)
-        if any(at.padding):
-            x = self.xp = at.pad(x, self.xp, fill=-np.inf)
-        if self.y is None:
-            self.y = np.empty((*x.shape[:2], *at.counts), x.dtype)
-        self.x, y = x, self.y
-        y[...] = x[at.slices[0]]
+    def forward(
+        self,
+        x: Array,
+        kernel_size: Extent,
+        stride: Extent | None = None,
+        padding: Extent = 0,
+        dilation: Extent = 1,
+        ceil_mode: bool = False,
+    ) -> Array:
+        stride = kernel_size if stride is None else stride
+        at = self.at = windows("max_pool", x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+        x = self.x = at.frame(x, -np.inf)
+        y: Array = x[at.slices[0]]
         for window in at.slices[1:]:
-            np.maximum(y, x[window], out=y)  # (1)
+            y = np.maximum(y, x[window])  # (1)
+        self.y = y
         return y
 
     def backward(self, dy: Array) -> Array:
-        # Real parts, for the verification in complex numbers; of a real array this is the array itself.
-        at, x, y = self.at, self.x.real, self.y.real
-        if self.dxp is None:
-            self.mask = np.empty((len(at.slices), *y.shape), bool)
-            self.dxp = np.empty(x.shape, dy.dtype)
-        mask, dx = self.mask, self.dxp
+        at, x, y = self.at, self.x, self.y
+        mask = ~np.stack([x[window] < y for window in at.slices])  # (2)
+        share = dy / np.add.reduce(mask, 0, y.dtype)  # (3)
+        dx = np.zeros_like(dy, shape=x.shape)
         for r, window in enumerate(at.slices):
-            np.less(x[window], y, out=mask[r])
-        np.logical_not(mask, out=mask)  # (2)
-        self.t = np.add.reduce(mask, axis=0, dtype=y.dtype, out=self.t)
-        share = self.share = np.divide(dy, self.t, out=self.share)  # (3)
-        dx.fill(0.0)
-        for r, window in enumerate(at.slices):
-            dx[window] += share * mask[r]  # (4)
-        return dx[at.interior] if any(at.padding) else dx
+            dx[window] += mask[r] * share
+        return at.inside(dx)  # (4)
 
 
 class AvgPool(Function):
@@ -92,81 +88,98 @@ class AvgPool(Function):
         (3) dx[i,c,t]    = sum((r,p), delta(t, stride*p+r-padding)*share[i,c,p])
     Notes
         The derivation shows one spatial axis; the code takes any number of them, r then running over all offsets of
-        the kernel. Padding is zeros, which count as entries of their windows (PyTorch's count_include_pad=True).
+        the kernel. Padding is zeros, which count as entries of their windows unless `count_include_pad` is off; what a
+        window of `ceil_mode` has beyond them never counts. Where windows differ in that, n is an array, with the number
+        of each window.
     """
 
-    xp: Array
-    y: Array
-    share: Array
-    dxp: Array
-
-    def forward(self, x: Array, kernel_size: Extent, stride: Extent | None = None, padding: Extent = 0) -> Array:
-        at = self.at = windows("avg_pool", x.shape, kernel_size, kernel_size if stride is None else stride, padding)
-        if any(at.padding):
-            x = self.xp = at.pad(x, self.xp)
-        if self.y is None:
-            self.y = np.empty((*x.shape[:2], *at.counts), x.dtype)
-        self.n, y = len(at.slices), self.y
-        y[...] = x[at.slices[0]]
+    def forward(
+        self,
+        x: Array,
+        kernel_size: Extent,
+        stride: Extent | None = None,
+        padding: Extent = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> Array:
+        stride = kernel_size if stride is None else stride
+        at = self.at = windows("avg_pool", x.shape, kernel_size, stride, padding, 1, ceil_mode)
+        self.n = at.entries(count_include_pad, x.dtype)
+        xp = at.frame(x)
+        total: Array = xp[at.slices[0]]
         for window in at.slices[1:]:
-            y += x[window]
-        y /= self.n  # (1)
+            total = total + xp[window]
+        y: Array = total / self.n  # (1)
         return y
 
     def backward(self, dy: Array) -> Array:
         at = self.at
-        if self.dxp is None:
-            self.dxp = np.empty((*dy.shape[:2], *at.padded), dy.dtype)
-        dx = self.dxp
-        share = self.share = np.divide(dy, self.n, out=self.share)  # (2)
-        dx.fill(0.0)
+        share = dy / self.n  # (2)
+        dx = np.zeros_like(dy, shape=(*dy.shape[:2], *at.padded))
         for window in at.slices:
-            dx[window] += share  # (3)
-        return dx[at.interior] if any(at.padding) else dx
+            dx[window] += share
+        return at.inside(dx)  # (3)
 
 
-def max_pool2d(x: TensorLike, kernel_size: Extent, stride: Extent | None = None, padding: Extent = 0) -> Tensor:
-    """The largest value of each window of `x` (N, C, H, W): a tensor (N, C, P, Q).
+def max_pool2d(
+    x: TensorLike,
+    kernel_size: Extent,
+    stride: Extent | None = None,
+    padding: Extent = 0,
+    dilation: Extent = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The largest value of each window of `x` (N, C, H, W): a tensor (N, C, P, Q); of (C, H, W), a tensor (C, P, Q).
 
-    Along the rows P = (H + 2·padding − kh)//stride + 1, and Q likewise along the columns. kernel_size, stride (by
-    default the kernel size) and padding are one integer or a pair. Several largest entries of a window share its
-    gradient equally (PyTorch: the first takes it). Signature as in PyTorch, without dilation.
+    Along the rows P = (H + 2·padding − dilation·(kh − 1) − 1)//stride + 1, and Q likewise along the columns; with
+    `ceil_mode` the division rounds up, as long as the last window begins inside. kernel_size, stride (by default the
+    kernel size), padding and dilation are one integer or a pair. Several largest entries of a window share its gradient
+    equally (PyTorch: the first takes it). Signature as in PyTorch.
 
-    Raises ValueError if `x` is not 4-dimensional, the kernel is larger than the padded input, or padding exceeds half
+    Raises ValueError if `x` has other dimensions, the kernel is larger than the padded input, or padding exceeds half
     the kernel; TypeError if `x` holds integers.
     """
-    return MaxPool.apply(
-        checked("max_pool2d", x, kernel_size, padding), kernel_size=kernel_size, stride=stride, padding=padding
-    )
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+    return pool(MaxPool, "max_pool2d", x, kernel_size, **options)
 
 
-def avg_pool2d(x: TensorLike, kernel_size: Extent, stride: Extent | None = None, padding: Extent = 0) -> Tensor:
-    """The mean of each window of `x` (N, C, H, W): a tensor (N, C, P, Q).
+def avg_pool2d(
+    x: TensorLike,
+    kernel_size: Extent,
+    stride: Extent | None = None,
+    padding: Extent = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window of `x` (N, C, H, W): a tensor (N, C, P, Q); of (C, H, W), a tensor (C, P, Q).
 
-    Along the rows P = (H + 2·padding − kh)//stride + 1, and Q likewise along the columns. kernel_size, stride (by
-    default the kernel size) and padding are one integer or a pair; the zeros of the padding count as entries. Signature
-    as in PyTorch.
+    Along the rows P = (H + 2·padding − kh)//stride + 1, and Q likewise along the columns; with `ceil_mode` the division
+    rounds up, as long as the last window begins inside. kernel_size, stride (by default the kernel size) and padding
+    are one integer or a pair; the zeros of the padding count as entries unless `count_include_pad` is off. Signature as
+    in PyTorch.
 
-    Raises ValueError if `x` is not 4-dimensional, the kernel is larger than the padded input, or padding exceeds half
+    Raises ValueError if `x` has other dimensions, the kernel is larger than the padded input, or padding exceeds half
     the kernel; TypeError if `x` holds integers.
     """
-    return AvgPool.apply(
-        checked("avg_pool2d", x, kernel_size, padding), kernel_size=kernel_size, stride=stride, padding=padding
-    )
+    options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
+    return pool(AvgPool, "avg_pool2d", x, kernel_size, **options)
 
 
-def checked(function: str, x: TensorLike, kernel_size: Extent, padding: Extent) -> Tensor | Array:
-    """`x` as a tensor or an array, if it can be pooled."""
-    x = x if isinstance(x, Tensor) else np.asarray(x)
+def pool(rule: type[Function], function: str, x: TensorLike, kernel_size: Extent, **options: Any) -> Tensor:
+    """Pool `x`, if it can be pooled."""
+    x = x if isinstance(x, Tensor) else as_array(x)
+    if x.ndim == 3:
+        return squeeze(pool(rule, function, expand_dims(x, 0), kernel_size, **options), 0)
     if x.ndim != 4:
         raise ValueError(f"{function} takes an input of shape (N, C, H, W); got {x.shape}. Reshape it to four axes.")
     if x.dtype.kind in "biu":
         raise TypeError(
             f"{function} pools floating-point numbers; got {x.dtype}. Convert with .astype(np.float32) first."
         )
+    padding = options["padding"]
     if np.any(np.multiply(padding, 2) > np.asarray(kernel_size)):
         raise ValueError(
             f"{function} got padding={padding} for kernel_size={kernel_size}: some windows would hold padding alone. "
             "Pad by at most half the kernel."
         )
-    return x
+    return rule.apply(x, kernel_size=kernel_size, **options)

@@ -1,4 +1,4 @@
-"""Reductions: sum, mean, var, std, prod and cumsum, over any axes, with NumPy's names and options.
+"""Reductions: sum, mean, var, std, prod, and the running cumsum and cumprod, with NumPy's names and options.
 
 Results are kept with the reduced axes at length 1: in that shape a result, or its gradient, broadcasts against the
 input.
@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Axis, Tensor, TensorLike
+from npgrad.engine.arrays import Array, Axis
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike
 
 __all__ = [
+    "CumProd",
     "CumSum",
     "Mean",
     "Prod",
     "Std",
     "Sum",
     "Var",
+    "cumprod",
     "cumsum",
     "mean",
     "prod",
@@ -46,15 +49,13 @@ class Sum(Function):
         (2) dx[i,k] = dy[i]
     """
 
-    y: Array
-
     def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-        self.y = np.add.reduce(x, axis, out=self.y, keepdims=True)  # (1)
-        self.x_shape = np.shape(x)
-        return without(self.y, axis, keepdims)
+        y = np.add.reduce(x, axis, keepdims=True)  # (1)
+        self.x_shape, self.kept = array(x).shape, y.shape
+        return without(y, axis, keepdims)
 
     def backward(self, dy: Array) -> Array:
-        return np.broadcast_to(dy.reshape(self.y.shape), self.x_shape)  # (2)
+        return np.broadcast_to(dy.reshape(self.kept), self.x_shape)  # (2)
 
 
 class Mean(Function):
@@ -69,23 +70,22 @@ class Mean(Function):
     Backward
         (2) dx[i,k] = dy[i]/n
     Notes
-        As for NumPy, the mean of nothing is nan with a RuntimeWarning.
+        As in NumPy, the mean of nothing is nan with a RuntimeWarning, and float16 is added up in float32.
     """
 
-    y: Array
-
     def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-        total = np.add.reduce(x, axis, keepdims=True)
-        self.x_shape = np.shape(x)
-        self.n = reduced_size(self.x_shape, total.shape)
-        if self.n == 0:
+        x = floating(x)
+        total = np.add.reduce(widened(x), axis, keepdims=True)
+        self.x_shape, self.kept = x.shape, total.shape
+        n = self.n = reduced_size(x.shape, total.shape)
+        if n == 0:
             warnings.warn("mean of an empty slice", RuntimeWarning, stacklevel=2)
-        self.y = np.divide(total, self.n, out=self.y)  # (1)
-        return without(self.y, axis, keepdims)
+        y = rounded(total / n, x.dtype)  # (1)
+        return without(y, axis, keepdims)
 
     def backward(self, dy: Array) -> Array:
-        share = dy / self.n if self.n else dy
-        return np.broadcast_to(share.reshape(self.y.shape), self.x_shape)  # (2)
+        share = dy.reshape(self.kept) / max(self.n, 1)
+        return np.broadcast_to(share, self.x_shape)  # (2)
 
 
 class Var(Function):
@@ -116,22 +116,17 @@ class Var(Function):
         so float32 data far from zero keeps its variance, and a constant has variance exactly 0.
     """
 
-    xc: Array
-    dx: Array
-    y: Array
-
     def forward(self, x: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
         x = floating(x)
-        self.xc, n = deviations(x, axis, self.xc)  # (1)
-        self.m = divisor(n, ddof)
-        self.dx = np.asarray(np.multiply(self.xc, self.xc, out=self.dx))
-        self.y = np.divide(np.add.reduce(self.dx, axis, keepdims=True), self.m, out=self.y)  # (2)
-        return without(self.y, axis, keepdims)
+        xc, n = deviations(x, axis)  # (1)
+        m = divisor(n, ddof)
+        y = np.add.reduce(xc * xc, axis, keepdims=True) / m  # (2)
+        self.xc, self.m, self.kept = xc, m, y.shape
+        return without(rounded(y, x.dtype), axis, keepdims)
 
     def backward(self, dy: Array) -> Array:
-        factor = np.divide(dy.reshape(self.y.shape) * 2.0, self.m)
-        self.dx = np.multiply(self.xc, factor, out=self.dx)  # (3)
-        return self.dx
+        dy = widened(dy).reshape(self.kept)
+        return dy * 2 / self.m * self.xc  # (3)
 
 
 class Std(Function):
@@ -160,25 +155,20 @@ class Std(Function):
         is declared to be 0, the subgradient of least norm.
     """
 
-    xc: Array
-    dx: Array
-    y: Array
-
     def forward(self, x: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
         x = floating(x)
-        self.xc, n = deviations(x, axis, self.xc)  # (1)
-        self.m = divisor(n, ddof)
-        self.dx = np.asarray(np.multiply(self.xc, self.xc, out=self.dx))
-        v = np.divide(np.add.reduce(self.dx, axis, keepdims=True), self.m)  # (2)
-        self.y = np.sqrt(v, out=self.y)  # (3)
-        return without(self.y, axis, keepdims)
+        xc, n = deviations(x, axis)  # (1)
+        m = divisor(n, ddof)
+        v = np.add.reduce(xc * xc, axis, keepdims=True) / m  # (2)
+        y = np.sqrt(v)  # (3)
+        self.xc, self.m, self.y = xc, m, y
+        return without(rounded(y, x.dtype), axis, keepdims)
 
     def backward(self, dy: Array) -> Array:
         y = self.y
-        varies = y.real != 0
-        factor = np.divide(dy.reshape(y.shape), y * self.m, out=np.zeros(y.shape, y.dtype), where=varies)
-        self.dx = np.multiply(self.xc, factor, out=self.dx)  # (4)
-        return self.dx
+        dy = widened(dy).reshape(y.shape)
+        # What is divided by infinity is 0.
+        return dy / (self.m * np.where(y == 0, np.inf, y)) * self.xc  # (4)
 
 
 class Prod(Function):
@@ -200,22 +190,20 @@ class Prod(Function):
         running from the left and from the right give all of them in one pass each, and divide by nothing.
     """
 
-    y: Array
-
     def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-        self.x = np.asarray(x)
-        self.y = np.multiply.reduce(x, axis, out=self.y, keepdims=True)  # (1)
-        return without(self.y, axis, keepdims)
+        y = np.multiply.reduce(x, axis, keepdims=True)  # (1)
+        self.x, self.kept = array(x), y.shape
+        return without(y, axis, keepdims)
 
     def backward(self, dy: Array) -> Array:
         # Axes of length 1 count as reduced: a product over them is itself.
-        shape, kept = self.x.shape, self.y.shape
+        shape, kept = self.x.shape, self.kept
         order = sorted(range(len(shape)), key=lambda a: kept[a] == 1)
         moved = self.x.transpose(order)
         x = moved.reshape([n for n in kept if n != 1] + [reduced_size(shape, kept)])
         left, right = np.ones_like(x), np.ones_like(x)
-        np.multiply.accumulate(x[..., :-1], -1, out=left[..., 1:])  # (2)
-        np.multiply.accumulate(x[..., :0:-1], -1, out=right[..., -2::-1])  # (3)
+        left[..., 1:] = np.multiply.accumulate(x[..., :-1], -1)  # (2)
+        right[..., -2::-1] = np.multiply.accumulate(x[..., :0:-1], -1)  # (3)
         dx = left * right * dy.reshape([*x.shape[:-1], 1])  # (4)
         return dx.reshape(moved.shape).transpose(np.argsort(order))
 
@@ -234,20 +222,54 @@ class CumSum(Function):
         x[i,j] is part of every running sum from j on; so (2) is a running sum from the other end.
     """
 
-    y: Array
-    dx: Array
-
     def forward(self, x: Array, axis: int | None = None) -> Array:
-        self.x_shape = np.shape(x)
-        self.axis = axis
-        self.y = np.cumsum(x, axis, None, self.y)  # (1)
-        return self.y
+        self.x_shape, self.axis = array(x).shape, axis
+        return np.cumsum(x, axis)  # (1)
 
     def backward(self, dy: Array) -> Array:
-        if self.dx is None:
-            self.dx = np.empty(dy.shape, dy.dtype)
-        np.cumsum(np.flip(dy, self.axis), self.axis, None, np.flip(self.dx, self.axis))  # (2)
-        return self.dx.reshape(self.x_shape)
+        axis = self.axis
+        dx = np.flip(np.cumsum(np.flip(dy, axis), axis), axis)
+        return dx.reshape(self.x_shape)  # (2)
+
+
+class CumProd(Function):
+    """Running products along an axis.
+
+    Symbols
+        x[i,k]       input
+        axis = -1    the axis to run along; None means over all values, flattened
+    Forward
+        (1) y[i,k] = prod(j, where(j <= k, x[i,j], 1))
+    Backward
+        (2) left[i,k] = prod(j, where(j < k, x[i,j], 1))
+        (3) s[i,k]    = sum(j, (j >= k)*dy[i,j]*prod(m, where(k < m, where(m <= j, x[i,m], 1), 1)))
+        (4) dx[i,k]   = left[i,k]*s[i,k]
+    Notes
+        x[i,k] is a factor of every running product from k on: what stands left of it is the same in all of them, what
+        stands right of it grows from one to the next. So (3) is computed from the end, s[k] = dy[k] + x[k+1]*s[k+1],
+        and divides by nothing: zeros among the factors do no harm.
+    """
+
+    def forward(self, x: Array, axis: int | None = None) -> Array:
+        self.x, self.axis = array(x), axis
+        return np.cumprod(x, axis)  # (1)
+
+    def backward(self, dy: Array) -> Array:
+        x, axis = (self.x.reshape(-1), -1) if self.axis is None else (self.x, self.axis)
+        x, dy = np.moveaxis(x, axis, -1), np.moveaxis(dy, axis, -1)
+        left = np.ones_like(x)
+        left[..., 1:] = np.multiply.accumulate(x[..., :-1], -1)  # (2)
+        s = from_the_end(dy, x)  # (3)
+        dx = left * s  # (4)
+        return np.moveaxis(dx, -1, axis).reshape(self.x.shape)
+
+
+def from_the_end(dy: Array, x: Array) -> Array:
+    """s[k] = dy[k] + x[k+1]*s[k+1] along the last axis."""
+    s = dy.copy()
+    for k in range(s.shape[-1] - 2, -1, -1):
+        s[..., k] += x[..., k + 1] * s[..., k + 1]
+    return s
 
 
 def without(y: Array, axis: Axis, keepdims: bool) -> Array:
@@ -264,10 +286,25 @@ def reduced_size(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
     return math.prod([n for n, k in zip(shape, kept, strict=True) if k == 1])
 
 
+def array(x: Any) -> Array:
+    """x, or as an array if it is a Python number."""
+    return x if hasattr(x, "shape") else np.asarray(x)
+
+
 def floating(x: Any) -> Array:
     """x as an array of floating-point numbers."""
-    a = np.asarray(x)
+    a = array(x)
     return a if a.dtype.kind in "fc" else a.astype(np.float64)
+
+
+def widened(x: Array) -> Array:
+    """x as numbers to be added up: float16, whose largest is 65504, as float32, which is how NumPy takes means."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def rounded(y: Array, dtype: Any) -> Array:
+    """A result from `widened` numbers in the dtype of the original ones."""
+    return y if y.dtype == dtype else y.astype(dtype)
 
 
 def divisor(n: int, ddof: float) -> float:
@@ -278,12 +315,13 @@ def divisor(n: int, ddof: float) -> float:
     return n - ddof
 
 
-def deviations(x: Array, axis: Axis, out: Array | None) -> tuple[Array, int]:
+def deviations(x: Array, axis: Axis) -> tuple[Array, int]:
     """x minus its mean over the reduced axes, found relative to the first number of each group; and its length."""
+    x = widened(x)
     axes = range(x.ndim) if axis is None or x.ndim == 0 else normalize_axis_tuple(axis, x.ndim)
     n = math.prod([x.shape[a] for a in axes])
     first = x[tuple([slice(0, 1) if a in axes else slice(None) for a in range(x.ndim)])]
-    xc = np.subtract(x, first, out=out)
+    xc = x - first
     if n:
         xc -= np.add.reduce(xc, axis, keepdims=True) / n
     return xc, n
@@ -317,3 +355,8 @@ def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def cumsum(x: TensorLike, axis: int | None = None) -> Tensor:
     """The running sums of x along `axis` (None: of all its values, in row-major order)."""
     return CumSum.apply(x, axis=axis)
+
+
+def cumprod(x: TensorLike, axis: int | None = None) -> Tensor:
+    """The running products of x along `axis` (None: of all its values, in row-major order); zeros do no harm."""
+    return CumProd.apply(x, axis=axis)

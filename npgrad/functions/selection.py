@@ -1,6 +1,6 @@
-"""Choosing between arrays, entry by entry: maximum minimum clip where.
+"""Choosing between arrays, entry by entry: maximum minimum clip where nan_to_num.
 
-The gradient goes to the entry that was chosen. Comparisons of complex numbers are made on the real part.
+The gradient goes to the entry that was chosen.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 
-__all__ = ["Clip", "Maximum", "Minimum", "Where", "clip", "maximum", "minimum", "where"]
+__all__ = ["Clip", "Maximum", "Minimum", "Where", "clip", "maximum", "minimum", "nan_to_num", "where"]
 
 
 class Maximum(Function):
@@ -34,24 +35,17 @@ class Maximum(Function):
         two share equally. Where an operand is nan, so are y and both gradients.
     """
 
-    y: Array
-    da: Array
-    db: Array
-
     def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b = a, b
-        self.y = np.maximum(a, b, out=self.y)
-        if self.y.dtype.kind == "c":
-            self.y = _pick(a, b, a.real > b.real, a.real < b.real)  # (1)
+        self.y = np.maximum(a, b)  # (1)
         return self.y
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
-        share = _share(self.a.real > self.b.real, self.a.real >= self.b.real, self.y)  # (2)
-        if self.needs[0]:
-            self.da = np.multiply(dy, share, out=self.da)  # (3)
-        if self.needs[1]:
-            self.db = np.multiply(dy, 1.0 - share, out=self.db)  # (4)
-        return self.da, self.db
+        a, b = self.a, self.b
+        share = unless_nan(self.y, np.add(a > b, a >= b, dtype=dy.dtype) / 2)  # (2)
+        da = dy * share if self.needs[0] else None  # (3)
+        db = dy * (1 - share) if self.needs[1] else None  # (4)
+        return da, db
 
 
 class Minimum(Function):
@@ -71,24 +65,17 @@ class Minimum(Function):
         Ties share equally, and nan makes everything nan, as in `Maximum`.
     """
 
-    y: Array
-    da: Array
-    db: Array
-
     def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b = a, b
-        self.y = np.minimum(a, b, out=self.y)
-        if self.y.dtype.kind == "c":
-            self.y = _pick(a, b, a.real < b.real, a.real > b.real)  # (1)
+        self.y = np.minimum(a, b)  # (1)
         return self.y
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
-        share = _share(self.a.real < self.b.real, self.a.real <= self.b.real, self.y)  # (2)
-        if self.needs[0]:
-            self.da = np.multiply(dy, share, out=self.da)  # (3)
-        if self.needs[1]:
-            self.db = np.multiply(dy, 1.0 - share, out=self.db)  # (4)
-        return self.da, self.db
+        a, b = self.a, self.b
+        share = unless_nan(self.y, np.add(a < b, a <= b, dtype=dy.dtype) / 2)  # (2)
+        da = dy * share if self.needs[0] else None  # (3)
+        db = dy * (1 - share) if self.needs[1] else None  # (4)
+        return da, db
 
 
 class Clip(Function):
@@ -110,38 +97,17 @@ class Clip(Function):
         Where the bounds are crossed, lo > hi, NumPy answers hi; then hi takes the gradient. nan stays nan.
     """
 
-    y: Array
-    da: Array
-    dlo: Array
-    dhi: Array
-
-    def forward(self, a: Array, lo: Array | None, hi: Array | None) -> Array:
-        self.a, self.lo, self.hi = a, lo, hi
-        if lo is None and hi is None:
-            self.y = np.multiply(a, 1, out=self.y)
-        else:
-            self.y = np.clip(a, lo, hi, out=self.y)
-        if self.y.dtype.kind == "c":
-            y = a if lo is None else np.where(a.real < lo.real, lo, a)
-            self.y = np.asarray(y if hi is None else np.where(y.real > hi.real, hi, y))  # (1)
+    def forward(self, a: Array, lo: Any, hi: Any) -> Array:
+        self.y = np.clip(a, lo, hi) if lo is not None or hi is not None else a * 1  # (1)
+        self.a, self.lo, self.hi = a, -inf if lo is None else lo, inf if hi is None else hi
         return self.y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
-        a = self.a.real
-        lo: Any = -inf if self.lo is None else self.lo.real
-        hi: Any = inf if self.hi is None else self.hi.real
-        if self.needs[0]:
-            self.da = self.masked(dy, (a >= lo) & (a <= hi), self.da)  # (2)
-        if self.needs[1]:
-            self.dlo = self.masked(dy, (a < lo) & (lo <= hi), self.dlo)  # (3)
-        if self.needs[2]:
-            self.dhi = self.masked(dy, np.maximum(a, lo) > hi, self.dhi)  # (4)
-        return self.da, self.dlo, self.dhi
-
-    def masked(self, dy: Array, mask: Array, out: Array) -> Array:
-        g = np.asarray(np.multiply(dy, mask, out=out))
-        np.copyto(g, self.y, where=np.isnan(self.y))
-        return g
+        a, lo, hi, y = self.a, self.lo, self.hi, self.y
+        da = unless_nan(y, dy * ((a >= lo) & (a <= hi))) if self.needs[0] else None  # (2)
+        dlo = unless_nan(y, dy * ((a < lo) & (lo <= hi))) if self.needs[1] else None  # (3)
+        dhi = unless_nan(y, dy * (np.maximum(a, lo) > hi)) if self.needs[2] else None  # (4)
+        return da, dlo, dhi
 
 
 class Where(Function):
@@ -162,53 +128,25 @@ class Where(Function):
         overflows: where(m, log(where(m, x, 1)), 0), since log itself multiplies 0 by 1/x.)
     """
 
-    z: Array
-    dx: Array
-    dy: Array
-
-    def forward(self, condition: Array, x: Array, y: Array) -> Array:
-        condition = np.asarray(condition)
-        if condition.dtype.kind not in "biu":
+    def forward(self, condition: Any, x: Array, y: Array) -> Array:
+        dtype = condition.dtype if hasattr(condition, "dtype") else np.dtype(type(condition))
+        if dtype.kind not in "biu":
             raise TypeError(
-                f"where got a condition of dtype {condition.dtype}, and its choice has no gradient. "
+                f"where got a condition of dtype {dtype}, and its choice has no gradient. "
                 "Say what is to be true of it, such as `c > 0` or `c != 0`."
             )
-        self.condition = condition = condition != 0
-        if self.z is None:
-            self.z = np.where(condition, x, y)
-        else:
-            np.copyto(self.z, y)
-            np.copyto(self.z, x, where=condition)  # (1)
-        return self.z
+        self.condition = condition != 0
+        return np.where(self.condition, x, y)  # (1)
 
     def backward(self, dz: Array) -> tuple[None, Array | None, Array | None]:
-        if self.needs[1]:
-            self.dx = _selected(dz, self.condition, self.dx)  # (2)
-        if self.needs[2]:
-            self.dy = _selected(dz, ~self.condition, self.dy)  # (3)
-        return None, self.dx, self.dy
+        dx = np.where(self.condition, dz, 0) if self.needs[1] else None  # (2)
+        dy = np.where(self.condition, 0, dz) if self.needs[2] else None  # (3)
+        return None, dx, dy
 
 
-def _pick(a: Array, b: Array, first: Array, second: Array) -> Array:
-    """a, b or at a tie the mean of both: what `_share` is the derivative of."""
-    return np.where(first, a, np.where(second, b, 0.5 * (a + b)))
-
-
-def _share(above: Array, not_below: Array, y: Array) -> Array:
-    """1, 1/2 at a tie, or 0; nan where y is nan."""
-    share = np.asarray(np.add(above, not_below, dtype=y.real.dtype))
-    np.multiply(share, 0.5, out=share)
-    np.copyto(share, np.nan, where=np.isnan(y))
-    return share
-
-
-def _selected(dz: Array, condition: Array, out: Array | None) -> Array:
-    if out is None:
-        out = np.zeros_like(dz)
-    else:
-        out.fill(0)
-    np.copyto(out, dz, where=condition)
-    return out
+def unless_nan(y: Array, g: Array) -> Array:
+    """g, but nan where y is nan."""
+    return np.where(y == y, g, y)
 
 
 def maximum(a: TensorLike, b: TensorLike) -> Tensor:
@@ -246,3 +184,15 @@ def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
     the gradient of the other. Raises TypeError if the condition is floating-point.
     """
     return Where.apply(condition, x, y)
+
+
+def nan_to_num(
+    x: TensorLike, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """x with nan and infinities replaced by numbers, as np.nan_to_num; what was replaced gets no gradient.
+
+    By default nan becomes 0 and infinities the largest numbers there are. `copy` is NumPy's, and nothing is ever
+    written into x.
+    """
+    number = np.nan_to_num(raw(x), nan=nan, posinf=posinf, neginf=neginf)
+    return Where.apply(np.isfinite(raw(x)), x, number)

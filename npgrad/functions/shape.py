@@ -1,4 +1,4 @@
-"""Shape: reshape, transpose, broadcast, join, split, pad, flip. Every value keeps itself and only changes its place.
+"""Shape: reshape, transpose, broadcast, repeat, join, split, pad, flip, roll. Every value only changes its place.
 
 So every backward rule here is the forward one undone: the gradient of a value is read where the value went, and summed
 if the value went to several places.
@@ -6,15 +6,17 @@ if the value went to several places.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import index as as_int
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from npgrad.function import Function
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.engine.arrays import Array
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.indexing import getitem, operand
 
 __all__ = [
     "BroadcastTo",
@@ -22,21 +24,32 @@ __all__ = [
     "Flip",
     "Pad",
     "Reshape",
+    "Roll",
     "Stack",
     "Transpose",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
     "broadcast_to",
+    "column_stack",
     "concatenate",
+    "dstack",
     "expand_dims",
     "flip",
+    "hstack",
     "moveaxis",
     "pad",
     "ravel",
+    "repeat",
     "reshape",
+    "roll",
     "split",
     "squeeze",
     "stack",
     "swapaxes",
+    "tile",
     "transpose",
+    "vstack",
 ]
 
 
@@ -58,9 +71,8 @@ class Reshape(Function):
     """
 
     def forward(self, x: Array, shape: Any) -> Array:
-        x = np.asarray(x)
         self.x_shape = x.shape
-        return watched(x.reshape(shape), self.needs)  # (1)
+        return x.reshape(shape)  # (1)
 
     def backward(self, dy: Array) -> Array:
         return dy.reshape(self.x_shape)  # (2)
@@ -82,7 +94,7 @@ class Transpose(Function):
 
     def forward(self, x: Array, axes: Sequence[int] | None = None) -> Array:
         self.axes = axes
-        return watched(np.transpose(x, axes), self.needs)  # (1)
+        return x.transpose(axes)  # (1)
 
     def backward(self, dy: Array) -> Array:
         if self.axes is None:
@@ -105,11 +117,11 @@ class BroadcastTo(Function):
     Backward
         (2) dx[k] = sum(i, dy[i,k])
     Notes
-        The sum of (2) is taken by the sweep, for every Function in one place: see `npgrad.function.unbroadcast`.
+        The sum of (2) is taken by the sweep, for every Function in one place: see `npgrad.engine.arrays.unbroadcast`.
     """
 
     def forward(self, x: Array, shape: Any) -> Array:
-        return watched(np.broadcast_to(x, shape), self.needs)  # (1)
+        return np.broadcast_to(x, shape)  # (1)
 
     def backward(self, dy: Array) -> Array:
         return dy  # (2)
@@ -133,14 +145,11 @@ class Concatenate(Function):
         (1) says: row m is row m of a, or row m-n of b. Each array gets back the piece of dy that it occupies; a view.
     """
 
-    y: Array
-
     def forward(self, a: Array, *b: Array, axis: int = 0) -> Array:
-        arrays = (a, *b)
-        self.y = np.concatenate(arrays, axis, out=self.y)  # (1)
-        self.axis = normalize_axis_index(axis, self.y.ndim)
-        self.lengths = [x.shape[self.axis] for x in arrays]
-        return self.y
+        y = np.concatenate((a, *b), axis)  # (1)
+        self.axis = normalize_axis_index(axis, y.ndim)
+        self.lengths = [x.shape[self.axis] for x in (a, *b)]
+        return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         before = (slice(None),) * self.axis
@@ -167,12 +176,10 @@ class Stack(Function):
         (3) db[i,k] = dy[i,1,k]
     """
 
-    y: Array
-
     def forward(self, a: Array, *b: Array, axis: int = 0) -> Array:
-        self.y = np.stack((a, *b), axis, out=self.y)  # (1)
-        self.axis = normalize_axis_index(axis, self.y.ndim)
-        return self.y
+        y = np.stack((a, *b), axis)  # (1)
+        self.axis = normalize_axis_index(axis, y.ndim)
+        return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         # `...` keeps the pieces arrays where the result is one-dimensional.
@@ -181,33 +188,32 @@ class Stack(Function):
 
 
 class Pad(Function):
-    """Zeros around an array.
+    """A constant around an array.
 
     Symbols
         x[i]                      input
-        pad_width = ((1, 2),)     for each axis, the number of zeros before and after
-        p = 1                     zeros before
+        pad_width = ((1, 2),)     for each axis, the number of places before and after
+        value = 0.5               what they are filled with
+        p = 1                     places before
         size(m) = size(i) + 3     length of the result
     Forward
-        (1) y[m] = sum(i, delta(m, p+i)*x[i])
+        (1) y[m] = value + sum(i, delta(m, p+i)*(x[i] - value))
     Backward
         (2) dx[i] = dy[p+i]
     Notes
-        The zeros depend on nothing, so what the gradient says about them is dropped.
+        (1) says: place p+i is x[i], and every other is the value. The value is a constant, so what the gradient says
+        about its places is dropped.
     """
 
-    y: Array
-
-    def forward(self, x: Array, pad_width: Sequence[tuple[int, int]]) -> Array:
-        x = np.asarray(x)
+    def forward(self, x: Array, pad_width: Sequence[tuple[int, int]], value: float = 0.0) -> Array:
         self.inside: Any = tuple([slice(p, p + n) for (p, _), n in zip(pad_width, x.shape, strict=True)])
-        if self.y is None:
-            self.y = np.zeros([p + n + r for (p, r), n in zip(pad_width, x.shape, strict=True)], x.dtype)
-        self.y[self.inside] = x  # (1)
-        return self.y
+        y = np.full_like(x, value, shape=[p + n + r for (p, r), n in zip(pad_width, x.shape, strict=True)])
+        y[self.inside] = x  # (1)
+        return y
 
     def backward(self, dy: Array) -> Array:
-        return dy[(*self.inside, ...)]  # (2)
+        dx: Array = dy[(*self.inside, ...)]  # (2)
+        return dx
 
 
 class Flip(Function):
@@ -224,25 +230,42 @@ class Flip(Function):
 
     def forward(self, x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
         self.axis = axis
-        return watched(np.flip(x, axis), self.needs)  # (1)
+        return np.flip(x, axis)  # (1)
 
     def backward(self, dy: Array) -> Array:
         return np.flip(dy, self.axis)  # (2)
 
 
-def watched(view: Array, needs: tuple[bool, ...]) -> Array:
-    """The view itself if a graph watches its origin for changes; otherwise a copy, which later changes cannot reach."""
-    return view if needs else view.copy()
+class Roll(Function):
+    """Entries moved along axes, those that leave at one end coming back at the other.
+
+    Symbols
+        x[i]         input
+        shift = 1    by how many places; one number for all axes, or one for each
+        axis = 0     the axis or axes; None means over all values, flattened
+    Forward
+        (1) y[i] = x[(i - shift) % size(i)]
+    Backward
+        (2) dx[i] = dy[(i + shift) % size(i)]
+    """
+
+    def forward(self, x: Array, shift: Any, axis: Any = None) -> Array:
+        self.shift, self.axis = shift, axis
+        return np.roll(x, shift, axis)  # (1)
+
+    def backward(self, dy: Array) -> Array:
+        back = tuple([-n for n in self.shift]) if isinstance(self.shift, tuple) else -self.shift
+        return np.roll(dy, back, self.axis)  # (2)
 
 
 def reshape(x: TensorLike, shape: int | Sequence[int]) -> Tensor:
     """x in row-major order under another shape; one length may be -1. Raises ValueError if the sizes disagree."""
-    return Reshape.apply(x, shape=shape)
+    return Reshape.apply(operand(x), shape=shape)
 
 
 def ravel(x: TensorLike) -> Tensor:
     """x as a vector, in row-major order."""
-    return Reshape.apply(x, shape=-1)
+    return Reshape.apply(operand(x), shape=-1)
 
 
 def squeeze(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
@@ -253,7 +276,7 @@ def squeeze(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
         raise ValueError(
             f"squeeze can only remove axes of length 1; got axis {axis} of shape {shape}. Index or reduce it."
         )
-    return Reshape.apply(x, shape=tuple([n for a, n in enumerate(shape) if n != 1 or a not in axes]))
+    return Reshape.apply(operand(x), shape=tuple([n for a, n in enumerate(shape) if n != 1 or a not in axes]))
 
 
 def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
@@ -261,14 +284,21 @@ def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
     shape = np.shape(raw(x))
     places = normalize_axis_tuple(axis, len(shape) + (len(axis) if isinstance(axis, tuple) else 1))
     rest = iter(shape)
-    return Reshape.apply(x, shape=tuple([1 if a in places else next(rest) for a in range(len(shape) + len(places))]))
+    return Reshape.apply(
+        operand(x), shape=tuple([1 if a in places else next(rest) for a in range(len(shape) + len(places))])
+    )
 
 
 def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes in the order `axes` (default: reversed). Raises ValueError unless `axes` is a permutation."""
     if axes is not None:
-        axes = normalize_axis_tuple(axes, np.ndim(raw(x)), "axes")
-    return Transpose.apply(x, axes=axes)
+        ndim = np.ndim(raw(x))
+        if np.ndim(axes) == 0 or len(axes) != ndim:
+            raise ValueError(
+                f"transpose takes an order of all {ndim} axes; got {axes!r}. Two axes are exchanged by swapaxes."
+            )
+        axes = normalize_axis_tuple(axes, ndim, "axes")
+    return Transpose.apply(operand(x), axes=axes)
 
 
 def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
@@ -276,7 +306,7 @@ def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
     axes = list(range(np.ndim(raw(x))))
     i, j = normalize_axis_index(axis1, len(axes)), normalize_axis_index(axis2, len(axes))
     axes[i], axes[j] = j, i
-    return Transpose.apply(x, axes=tuple(axes))
+    return Transpose.apply(operand(x), axes=tuple(axes))
 
 
 def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
@@ -288,7 +318,7 @@ def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequ
         raise ValueError(f"moveaxis got {len(moved)} source and {len(places)} destination axes; give as many of each.")
     goes = dict(zip(places, moved, strict=True))
     rest = iter([a for a in range(ndim) if a not in moved])
-    return Transpose.apply(x, axes=tuple([goes[a] if a in goes else next(rest) for a in range(ndim)]))
+    return Transpose.apply(operand(x), axes=tuple([goes[a] if a in goes else next(rest) for a in range(ndim)]))
 
 
 def broadcast_to(x: TensorLike, shape: int | Sequence[int]) -> Tensor:
@@ -317,8 +347,6 @@ def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0
 
     Raises ValueError if the sections cannot be equal.
     """
-    from npgrad.functions.indexing import getitem
-
     shape = np.shape(raw(x))
     axis = normalize_axis_index(axis, len(shape))
     length = shape[axis]
@@ -337,28 +365,103 @@ def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0
 
 
 def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
-    """Zeros around x: `pad_width` is one number for all sides, (before, after) for all axes, or a pair for each axis.
+    """One constant around x: `pad_width` is a number for all sides, (before, after) for all axes, or a pair for each.
 
-    The signature is np.pad's. Raises NotImplementedError for a mode other than "constant", or a value other than 0.
+    The signature is np.pad's. Raises NotImplementedError for a mode other than "constant", or several values.
     """
-    if mode != "constant" or np.ndim(constant_values) or constant_values != 0:
+    if mode != "constant" or np.ndim(constant_values):
         raise NotImplementedError(
-            f"pad only pads with the constant 0; got mode={mode!r}, constant_values={constant_values!r}. "
+            f"pad only pads with one constant; got mode={mode!r}, constant_values={constant_values!r}. "
             "Other paddings can be put together with concatenate."
         )
     ndim = np.ndim(raw(x))
     widths = np.asarray(pad_width)
     if widths.dtype.kind not in "iu":
-        raise TypeError(f"pad_width counts zeros and must be integers; got {pad_width!r}.")
+        raise TypeError(f"pad_width counts places and must be integers; got {pad_width!r}.")
     if widths.size and widths.min() < 0:
         raise ValueError(f"pad_width cannot be negative; got {pad_width!r}. Cut with a slice instead.")
     pairs = np.broadcast_to(widths, (ndim, 2)).tolist()
-    return Pad.apply(x, pad_width=tuple([(before, after) for before, after in pairs]))
+    return Pad.apply(operand(x), pad_width=tuple([(before, after) for before, after in pairs]), value=constant_values)
 
 
 def flip(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
     """x read backwards along `axis` (default: along every axis)."""
     return Flip.apply(x, axis=tuple(axis) if isinstance(axis, list) else axis)
+
+
+def roll(x: TensorLike, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
+    """x with its entries moved by `shift` places along `axis`, round the end (None: of all its values, flattened)."""
+    given = [tuple(n) if isinstance(n, Sequence) else n for n in (shift, axis)]
+    return Roll.apply(operand(x), shift=given[0], axis=given[1])
+
+
+def repeat(x: TensorLike, repeats: int | Sequence[int] | Array, axis: int | None = None) -> Tensor:
+    """Each entry along `axis` several times in a row (None: of all values, flattened); one number, or one for each."""
+    if axis is None:
+        x, axis = ravel(x), 0
+    shape = np.shape(raw(x))
+    axis = normalize_axis_index(axis, len(shape))
+    if np.ndim(repeats):
+        return getitem(x, (*(slice(None),) * axis, np.repeat(np.arange(shape[axis]), repeats)))
+    times = as_int(repeats)  # type: ignore[arg-type]
+    copies = broadcast_to(expand_dims(x, axis + 1), (*shape[: axis + 1], times, *shape[axis + 1 :]))
+    return reshape(copies, (*shape[:axis], shape[axis] * times, *shape[axis + 1 :]))
+
+
+def tile(x: TensorLike, reps: int | Sequence[int]) -> Tensor:
+    """x laid side by side `reps` times along each axis; one number is for the last axis."""
+    times = (reps,) if isinstance(reps, int) else tuple(reps)
+    shape = np.shape(raw(x))
+    ndim = max(len(times), len(shape))
+    times, shape = (1,) * (ndim - len(times)) + times, (1,) * (ndim - len(shape)) + shape
+    copies = broadcast_to(
+        reshape(x, [n for length in shape for n in (1, length)]),
+        tuple([n for pair in zip(times, shape, strict=True) for n in pair]),
+    )
+    return reshape(copies, tuple([n * length for n, length in zip(times, shape, strict=True)]))
+
+
+def atleast_1d(*tensors: TensorLike) -> Any:
+    """x, or if it is a number a vector of one entry. Of several tensors a tuple."""
+    return _each(tensors, lambda x, ndim: reshape(x, (1,)) if ndim == 0 else x)
+
+
+def atleast_2d(*tensors: TensorLike) -> Any:
+    """x with axes of length 1 in front until it has two. Of several tensors a tuple."""
+    return _each(tensors, lambda x, ndim: reshape(x, (1,) * (2 - ndim) + np.shape(raw(x))) if ndim < 2 else x)
+
+
+def atleast_3d(*tensors: TensorLike) -> Any:
+    """x with axes of length 1 until it has three, a vector in the middle, as NumPy does. Of several tensors a tuple."""
+    return _each(tensors, lambda x, ndim: expand_dims(x, ((0, 1, 2), (0, 2), 2)[ndim]) if ndim < 3 else x)
+
+
+def vstack(tensors: Sequence[TensorLike]) -> Tensor:
+    """The tensors one below the other; vectors are rows. Raises ValueError as `concatenate`."""
+    return concatenate([atleast_2d(x) for x in _sequence(tensors, "vstack")], 0)
+
+
+def hstack(tensors: Sequence[TensorLike]) -> Tensor:
+    """The tensors side by side: along the second axis, or vectors end to end. Raises ValueError as `concatenate`."""
+    parts = [atleast_1d(x) for x in _sequence(tensors, "hstack")]
+    return concatenate(parts, 0 if np.ndim(raw(parts[0])) == 1 else 1)
+
+
+def dstack(tensors: Sequence[TensorLike]) -> Tensor:
+    """The tensors one behind the other, along a third axis. Raises ValueError as `concatenate`."""
+    return concatenate([atleast_3d(x) for x in _sequence(tensors, "dstack")], 2)
+
+
+def column_stack(tensors: Sequence[TensorLike]) -> Tensor:
+    """The tensors side by side as columns of a matrix; vectors are columns. Raises ValueError as `concatenate`."""
+    parts = [atleast_1d(x) for x in _sequence(tensors, "column_stack")]
+    return concatenate([expand_dims(x, 1) if np.ndim(raw(x)) == 1 else x for x in parts], 1)
+
+
+def _each(tensors: tuple[TensorLike, ...], change: Callable[[Any, int], Any]) -> Any:
+    changed = tuple([change(x, np.ndim(raw(x))) for x in tensors])
+    changed = tuple([x if isinstance(x, Tensor) else Tensor(x) for x in changed])
+    return changed[0] if len(changed) == 1 else changed
 
 
 def _sequence(tensors: Any, name: str) -> Sequence[Any]:

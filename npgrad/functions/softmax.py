@@ -1,18 +1,15 @@
 """Softmax and its logarithm."""
 
-# Loops over the blocks of arrays call the blocks by the names of the arrays.
-# ruff: noqa: B020
-
 from __future__ import annotations
 
 import numpy as np
 
-from npgrad.function import Function
+from npgrad.engine.arrays import Array, Axis
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.extreme import shifted
 from npgrad.functions.matrix_sums import row_sum
 from npgrad.functions.reduction import floating
-from npgrad.functions.row_blocks import blocks_along, empty_like
-from npgrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["LogSoftmax", "Softmax", "log_softmax", "softmax"]
 
@@ -22,7 +19,7 @@ class Softmax(Function):
 
     Symbols
         x[i,k]       scores
-        axis = -1    the axis along which the result sums to 1
+        axis = -1    the axis or axes along which the result sums to 1; None means all
     Forward
         (1) best[i] = max(k, x[i,k])
         (2) e[i,k]  = exp(x[i,k] - best[i])
@@ -48,28 +45,17 @@ class Softmax(Function):
         One score of +inf has probability 1; several share it. Scores of nothing but -inf have no limit, and give nan.
     """
 
-    y: Array
-    dx: Array
-
-    def forward(self, x: Array, axis: int = -1) -> Array:
+    def forward(self, x: Array, axis: Axis = -1) -> Array:
         x = floating(x)
-        self.axis = axis = -1 if axis == x.ndim - 1 else axis
-        self.y = empty_like(x, self.y)
-        for x, y in blocks_along(axis, x, self.y):
-            best = np.maximum.reduce(x.real, axis, keepdims=True)  # (1)
-            z = shifted(x, best, y)
-            e = np.exp(z, out=y)  # (2)
-            s = total(e, axis)  # (3)
-            np.divide(e, s, out=y)  # (4)
+        self.axis = axis
+        best = np.maximum.reduce(x, axis, keepdims=True)  # (1)
+        e = np.exp(shifted(x, best))  # (2)
+        s = total(e, axis)  # (3)
+        self.y = e / s  # (4)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        self.dx = empty_like(dy, self.dx)
-        for y, dy, dx in blocks_along(self.axis, self.y, dy, self.dx):
-            np.multiply(dy, y, out=dx)
-            np.subtract(dy, total(dx, self.axis), out=dx)
-            np.multiply(dx, y, out=dx)  # (5)
-        return self.dx
+        return self.y * (dy - total(dy * self.y, self.axis))  # (5)
 
 
 class LogSoftmax(Function):
@@ -77,7 +63,7 @@ class LogSoftmax(Function):
 
     Symbols
         x[i,k]       scores
-        axis = -1    the axis along which exp of the result sums to 1
+        axis = -1    the axis or axes along which exp of the result sums to 1; None means all
     Forward
         (1) best[i] = max(k, x[i,k])
         (2) z[i,k]  = x[i,k] - best[i]
@@ -100,45 +86,37 @@ class LogSoftmax(Function):
         The second form of (6) reuses the e of the forward pass: no exp is taken twice.
     """
 
-    y: Array
-    e: Array
-    s: Array
-    dx: Array
-
-    def forward(self, x: Array, axis: int = -1) -> Array:
+    def forward(self, x: Array, axis: Axis = -1) -> Array:
         x = floating(x)
-        self.axis = axis = -1 if axis == x.ndim - 1 else axis
-        self.y, self.e = empty_like(x, self.y), empty_like(x, self.e)
-        if self.s is None:
-            self.s = np.empty([1 if k == axis % x.ndim else n for k, n in enumerate(x.shape)], x.dtype)
-        for x, y, e, s in blocks_along(axis, x, self.y, self.e, self.s):
-            best = np.maximum.reduce(x.real, axis, keepdims=True)  # (1)
-            z = shifted(x, best, y)  # (2)
-            np.exp(z, out=e)  # (3)
-            s[...] = total(e, axis)  # (4)
-            np.subtract(z, np.log(s), out=y)  # (5)
-        return self.y
+        self.axis = axis
+        best = np.maximum.reduce(x, axis, keepdims=True)  # (1)
+        z = shifted(x, best)  # (2)
+        self.e = e = np.exp(z)  # (3)
+        self.s = s = total(e, axis)  # (4)
+        return z - np.log(s)  # (5)
 
     def backward(self, dy: Array) -> Array:
-        self.dx = empty_like(dy, self.dx)
-        for e, s, dy, dx in blocks_along(self.axis, self.e, self.s, dy, self.dx):
-            np.multiply(e, total(dy, self.axis) / s, out=dx)
-            np.subtract(dy, dx, out=dx)  # (6)
-        return self.dx
+        return dy - self.e * (total(dy, self.axis) / self.s)  # (6)
 
 
-def total(a: Array, axis: int) -> Array:
-    """The sum along an axis, which is kept."""
-    if a.ndim == 2 and axis == -1:
+def total(a: Array, axis: Axis) -> Array:
+    """The sum along an axis, or several, or all, which are kept."""
+    if a.ndim == 2 and axis in (-1, 1):
         return row_sum(a)[:, None]
-    return np.asarray(np.add.reduce(a, axis, keepdims=True))
+    return np.add.reduce(a, axis, keepdims=True)
 
 
-def softmax(x: TensorLike, axis: int = -1) -> Tensor:
-    """exp(x)/sum(exp(x)) along `axis`, exact however large the scores. Raises ValueError along an empty axis."""
+def softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
+    """exp(x)/sum(exp(x)) over `axis` (an axis, several, or None for all), exact however large the scores.
+
+    Raises ValueError along an empty axis.
+    """
     return Softmax.apply(x, axis=axis)
 
 
-def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
-    """log(softmax(x)) along `axis`, exact however large the scores. Raises ValueError along an empty axis."""
+def log_softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
+    """log(softmax(x)) over `axis` (an axis, several, or None for all), exact however large the scores.
+
+    Raises ValueError along an empty axis.
+    """
     return LogSoftmax.apply(x, axis=axis)

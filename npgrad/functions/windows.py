@@ -1,8 +1,8 @@
 """Windows sliding over the last axes of an array: what convolution and pooling have in common.
 
-A window is taken apart by its offsets. For the offset r of a kernel, the entries x[stride·p + r] of all windows p
-together are one strided slice of x. Reading these slices one by one gathers the windows; adding to the same slices
-scatters their gradients back, overlaps included: the loop over offsets is its own transpose.
+A window is taken apart by its offsets. For the offset r of a kernel, the entries x[stride·p + dilation·r] of all
+windows p together are one strided slice of x. Reading these slices one by one gathers the windows; adding to the same
+slices scatters their gradients back, overlaps included: the loop over offsets is its own transpose.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 __all__ = ["Extent", "Windows", "windows"]
 
@@ -23,59 +23,123 @@ Extent = int | Sequence[int]
 
 
 class Windows:
-    """Where the windows of one kernel lie on the (padded) spatial axes of an input of shape (N, C, …).
+    """Where the windows of one kernel lie on the padded spatial axes of an input of shape (N, C, …).
 
-    `counts` is the number of windows along each axis; `slices[r]` selects the entry with offset r of every window.
+    `counts` is the number of windows along each axis. `along[k][r]` selects, on axis k, the entry with offset r of
+    every window; `slices` are all combinations of these, one per offset of the kernel. `padding` is a number, one per
+    axis, or "same": as many windows as there are entries, an odd number of zeros having one more at the end. With
+    `ceil_mode` the last window may reach beyond the padding, but not begin there.
+
     Raises ValueError if a number is out of its range, or if the kernel is larger than the padded input.
     """
 
     def __init__(
-        self, function: str, shape: tuple[int, ...], *, kernel: Extent, stride: Extent, padding: Extent
+        self,
+        function: str,
+        shape: tuple[int, ...],
+        *,
+        kernel: Extent,
+        stride: Extent,
+        padding: Extent | str,
+        dilation: Extent,
+        ceil_mode: bool,
     ) -> None:
+        self.shape = shape
         spatial = shape[2:]
         self.kernel = per_axis(function, "kernel_size", kernel, len(spatial), 1)
         self.stride = per_axis(function, "stride", stride, len(spatial), 1)
-        self.padding = per_axis(function, "padding", padding, len(spatial), 0)
-        self.padded = tuple(n + 2 * p for n, p in zip(spatial, self.padding, strict=True))
-        if any(k > n for k, n in zip(self.kernel, self.padded, strict=True)):
+        self.dilation = per_axis(function, "dilation", dilation, len(spatial), 1)
+        extents = tuple([d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True)])
+        if padding == "same":
+            if any(s != 1 for s in self.stride):
+                raise ValueError(f'{function} got padding="same" with stride={stride}. Use a stride of 1, or numbers.')
+            self.padding = [((e - 1) // 2, e // 2) for e in extents]
+        else:
+            self.padding = [(p, p) for p in per_axis(function, "padding", padding, len(spatial), 0)]
+        padded = [n + before + after for n, (before, after) in zip(spatial, self.padding, strict=True)]
+        if any(e > n for e, n in zip(extents, padded, strict=True)):
             raise ValueError(
                 f"{function} got a kernel of shape {self.kernel}, larger than its input of shape {shape} with "
-                f"padding {self.padding}. Use a smaller kernel or more padding."
+                f"padding {tuple([before for before, _ in self.padding])}. Use a smaller kernel or more padding."
+                + (f" (Dilation makes it extend over {extents}.)" if extents != self.kernel else "")
             )
-        steps = zip(self.padded, self.kernel, self.stride, strict=True)
-        self.counts = tuple((n - k) // s + 1 for n, k, s in steps)
-        extents = [s * (n - 1) + 1 for n, s in zip(self.counts, self.stride, strict=True)]
-        self.slices: list[tuple[Any, ...]] = [
-            (..., *[slice(r, r + e, s) for r, e, s in zip(offset, extents, self.stride, strict=True)])
-            for offset in product(*[range(k) for k in self.kernel])
+        axes = list(zip(spatial, padded, extents, self.stride, self.padding, strict=True))
+        counts = [(n - e) // s + 1 for _, n, e, s, _ in axes]
+        if ceil_mode:
+            counts = [min(-(-(m - e) // s), (n + p - 1) // s) + 1 for n, m, e, s, (p, _) in axes]
+        self.counts = tuple(counts)
+        # With ceil_mode the frame is as large as its last window needs.
+        self.padded = tuple([max(n, s * (m - 1) + e) for m, (_, n, e, s, _) in zip(counts, axes, strict=True)])
+        self.along = [
+            [slice(d * r, d * r + s * (m - 1) + 1, s) for r in range(k)]
+            for k, d, s, m in zip(self.kernel, self.dilation, self.stride, self.counts, strict=True)
         ]
-        self.interior: tuple[Any, ...] = (..., *[slice(p, p + n) for p, n in zip(self.padding, spatial, strict=True)])
+        self.slices: list[tuple[Any, ...]] = [(..., *offset) for offset in product(*self.along)]
+        self.interior: tuple[Any, ...] = (
+            ...,
+            *[slice(p, p + n) for n, (p, _) in zip(spatial, self.padding, strict=True)],
+        )
 
-    def pad(self, x: Array, out: Array | None, fill: float = 0.0) -> Array:
-        """`x` with a frame of `fill`; written into `out`, an earlier result, if there is one."""
-        if out is None:
-            out = np.full((*x.shape[:2], *self.padded), fill, x.dtype)
-        out[self.interior] = x
-        return out
+    def frame(self, x: Array, fill: float = 0.0) -> Array:
+        """`x` with a frame of `fill` around it, if there is padding."""
+        if self.padded == self.shape[2:]:
+            return x
+        xp = np.full_like(x, fill, shape=(*x.shape[:2], *self.padded))
+        xp[self.interior] = x
+        return xp
+
+    def inside(self, xp: Array) -> Array:
+        """What `frame` put a frame around."""
+        x: Array = xp[self.interior]
+        return x
+
+    def entries(self, with_padding: bool, dtype: np.dtype[Any]) -> Array | int:
+        """How many entries of the input each window has, or of the input with its padding; one number if all agree."""
+        ends = tuple([n + p + q for n, (p, q) in zip(self.shape[2:], self.padding, strict=True)])
+        if self.padded == (ends if with_padding else self.shape[2:]):
+            return len(self.slices)
+        inside = np.zeros(self.padded, dtype)
+        inside[tuple([slice(n) for n in ends]) if with_padding else self.interior] = 1
+        numbers: Array = np.add.reduce([inside[window] for window in self.slices])
+        return numbers
 
 
-def windows(function: str, shape: tuple[int, ...], kernel: Extent, stride: Extent, padding: Extent) -> Windows:
+def windows(
+    function: str,
+    shape: tuple[int, ...],
+    kernel: Extent,
+    stride: Extent,
+    padding: Extent | str,
+    dilation: Extent = 1,
+    ceil_mode: bool = False,
+) -> Windows:
     """The windows of a kernel on an input of `shape`; computed once for every combination."""
-    hashable = [tuple(value) if isinstance(value, Sequence) else value for value in (kernel, stride, padding)]
-    return _cached(function, shape, *hashable)
+    numbers = (kernel, stride, padding, dilation)
+    hashable = [tuple(v) if isinstance(v, Sequence) and not isinstance(v, str) else v for v in numbers]
+    return _cached(function, shape, *hashable, ceil_mode)
 
 
 @lru_cache(maxsize=256)
-def _cached(function: str, shape: tuple[int, ...], kernel: Extent, stride: Extent, padding: Extent) -> Windows:
-    return Windows(function, shape, kernel=kernel, stride=stride, padding=padding)
+def _cached(
+    function: str,
+    shape: tuple[int, ...],
+    kernel: Extent,
+    stride: Extent,
+    padding: Extent | str,
+    dilation: Extent,
+    ceil_mode: bool,
+) -> Windows:
+    return Windows(
+        function, shape, kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+    )
 
 
-def per_axis(function: str, name: str, value: Extent, axes: int, least: int) -> tuple[int, ...]:
+def per_axis(function: str, name: str, value: Any, axes: int, least: int) -> tuple[int, ...]:
     """`value` as one integer per axis; raises ValueError if there are too many or too few, or one is below `least`."""
     values = tuple(value) if isinstance(value, Sequence) else (value,) * axes
-    if len(values) != axes or any(int(v) != v or v < least for v in values):
+    if len(values) != axes or any(isinstance(v, str) or int(v) != v or v < least for v in values):
         raise ValueError(
-            f"{function} got {name}={value}. Pass an integer of at least {least}"
+            f"{function} got {name}={value!r}. Pass an integer of at least {least}"
             + (f", or {axes} of them, one per spatial axis." if axes > 1 else ".")
         )
     return tuple(int(v) for v in values)

@@ -1,14 +1,15 @@
-"""Nonlinearities as modules, for use in `Sequential`."""
+"""Nonlinearities as modules, for use in `Sequential`, and by name in `ACTIVATIONS`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from npgrad import functions as F
+from npgrad.engine.tensor import Tensor
+from npgrad.functions.activation import NEGATIVE_SLOPE
 from npgrad.nn.module import Module
-from npgrad.tensor import Tensor
 
-__all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "SiLU", "Sigmoid", "Tanh"]
+__all__ = ["ACTIVATIONS", "ELU", "GELU", "LeakyReLU", "ReLU", "SiLU", "Sigmoid", "Softplus", "Tanh"]
 
 
 class Tanh(Module):
@@ -35,7 +36,7 @@ class ReLU(Module):
 class LeakyReLU(Module):
     """x for x > 0, negative_slope·x otherwise."""
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = NEGATIVE_SLOPE) -> None:
         self.negative_slope = negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,3 +80,24 @@ class SiLU(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.Silu.apply(x)
+
+
+class Softplus(Module):
+    """log(1 + exp(x)), a smooth relu."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.Softplus.apply(x)
+
+
+ACTIVATIONS: dict[str, type[Module] | None] = {
+    "tanh": Tanh,
+    "sigmoid": Sigmoid,
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "elu": ELU,
+    "gelu": GELU,
+    "silu": SiLU,
+    "softplus": Softplus,
+    "linear": None,
+}
+"""The nonlinearities by the name of their function; "linear" has none."""

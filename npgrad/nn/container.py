@@ -7,8 +7,8 @@ from math import prod
 from typing import Self, overload
 
 from npgrad import functions as F
+from npgrad.engine.tensor import Tensor
 from npgrad.nn.module import Module, Parameter
-from npgrad.tensor import Tensor
 
 __all__ = ["Flatten", "ModuleList", "Sequential"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from npgrad import functions as F
+from npgrad.engine.tensor import Tensor
 from npgrad.nn import init
 from npgrad.nn.module import Module
-from npgrad.tensor import Tensor
 
 __all__ = ["Dropout"]
 

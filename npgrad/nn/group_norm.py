@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from npgrad import functions as F
+from npgrad.engine.tensor import Tensor
 from npgrad.nn import init
 from npgrad.nn.module import Module, Parameter
-from npgrad.tensor import Tensor
 
 __all__ = ["GroupNorm"]
 

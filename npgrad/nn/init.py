@@ -19,7 +19,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-from npgrad.tensor import Array
+from npgrad.creation import generator
+from npgrad.engine.arrays import Array
+from npgrad.functions.activation import NEGATIVE_SLOPE
 
 __all__ = [
     "calculate_gain", "constant", "fans", "generator", "kaiming_normal", "kaiming_uniform", "normal", "ones",
@@ -32,22 +34,12 @@ _UNIT_GAIN = (
 )  # fmt: skip
 
 
-def generator(rng: object, who: str) -> np.random.Generator:
-    """`rng` itself; TypeError naming `who` if it is not a numpy.random.Generator."""
-    if not isinstance(rng, np.random.Generator):
-        got = "none" if rng is None else f"{type(rng).__name__}"
-        raise TypeError(
-            f"{who} draws random numbers from a numpy.random.Generator and got {got}: pass "
-            f"rng=np.random.default_rng({rng if isinstance(rng, int) and not isinstance(rng, bool) else 'seed'})."
-        )
-    return rng
-
-
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor by which weights must exceed 1/√fan for activations to keep their size through `nonlinearity`.
 
-    linear, conv…, sigmoid 1; tanh 5/3; relu √2; leaky_relu √(2/(1 + slope²)) with slope = `param` (0.01 if None);
-    selu 3/4: PyTorch's table. Raises ValueError for any other name, or a slope that is not a number.
+    linear, conv…, sigmoid 1; tanh 5/3; relu √2; leaky_relu √(2/(1 + slope²)) with slope = `param` (by default the one
+    of `npgrad.leaky_relu`); selu 3/4: PyTorch's table. Raises ValueError for any other name, or a slope that is not a
+    number.
     """
     if nonlinearity in _UNIT_GAIN:
         return 1.0
@@ -57,7 +49,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         return math.sqrt(2.0)
     if nonlinearity == "leaky_relu":
         if param is None:
-            param = 0.01
+            param = NEGATIVE_SLOPE
         if isinstance(param, bool) or not isinstance(param, int | float):
             raise ValueError(f"the negative slope of leaky_relu must be a number, got {param!r}.")
         return math.sqrt(2.0 / (1 + param**2))

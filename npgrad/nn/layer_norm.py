@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from npgrad import functions as F
+from npgrad.engine.tensor import Tensor
 from npgrad.nn import init
 from npgrad.nn.module import Module, Parameter
-from npgrad.tensor import Tensor
 
 __all__ = ["LayerNorm"]
 
@@ -31,7 +31,7 @@ class LayerNorm(Module):
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = (normalized_shape,) if isinstance(normalized_shape, int | np.integer) else tuple(normalized_shape)
         if not shape or math.prod(shape) < 1:
             raise ValueError(f"LayerNorm({normalized_shape}): give the positive lengths of the axes to normalise over.")
         self.normalized_shape, self.eps = shape, eps

@@ -18,12 +18,14 @@ buffer is declared with `register_buffer`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from npgrad.tensor import Array, Tensor, TensorLike, raw
+from npgrad.bindings.spellings import unknown
+from npgrad.engine.arrays import Array, note_change
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = ["IncompatibleKeys", "Module", "Parameter"]
 
@@ -65,6 +67,22 @@ class Module:
     _forward_hooks: tuple[ForwardHook, ...] = ()
     _backward_hooks: tuple[BackwardHook, ...] = ()
     _hooked: bool = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in self.__dict__ or self.__dict__[name] is not value:
+            object.__setattr__(self, name, value)
+            note_change()
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        note_change()
+
+    if not TYPE_CHECKING:  # type checkers would take any misspelling for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            unknown("Module", name, dir(self), type(self).__name__)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, x).")
@@ -133,7 +151,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of all parameters and buffers by dotted name."""
-        state = {name: parameter._data.copy() for name, parameter in self.named_parameters()}
+        state = {name: parameter._array.copy() for name, parameter in self.named_parameters()}
         state.update((name, array.copy()) for name, array in self.named_buffers())
         return state
 
@@ -145,7 +163,7 @@ class Module:
         """
         parameters = dict(self.named_parameters())
         buffers = dict(self.named_buffers())
-        targets: dict[str, Array] = {name: p._data for name, p in parameters.items()} | buffers
+        targets: dict[str, Array] = {name: p._array for name, p in parameters.items()} | buffers
         values = {name: np.asarray(raw(value)) for name, value in state.items() if name in targets}
         missing = [name for name in targets if name not in state]
         unexpected = [name for name in state if name not in targets]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from npgrad import functions as F
+from npgrad.engine.tensor import Tensor
 from npgrad.nn.module import Module
-from npgrad.tensor import Tensor
 
 __all__ = ["AvgPool2d", "MaxPool2d"]
 

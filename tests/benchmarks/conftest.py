@@ -15,6 +15,6 @@ WORDS = ["emma", "olivia", "ava", "sophia", "isabella", "mia", "noah", "liam", "
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("benchmarks")
     words = directory / "words.txt"
-    words.write_text("\n".join([*WORDS, "abcdefghijklmnopqrstuvwxyz"]))
+    words.write_text("\n".join([*WORDS, "abcdefghijklmnopqrstuvwxyz"]), encoding="utf-8")
     inputs.write(directory, words)
     return directory

@@ -1,26 +1,63 @@
-"""The anatomy of a step names every function the step runs and leaves the step itself as it was."""
+"""The anatomy of a step times every line of its program and runs the program as it is."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from benchmarks import anatomy
 
 
 @pytest.mark.parametrize("net", ["lecture", "deep"])
-def test_every_function_has_its_line(net: str) -> None:
-    lines = anatomy.report(net, 10)
-    table = {line[:16].strip(): line[16:].split() for line in lines if line}
-    for name in ("Embedding", "Reshape", "Linear", "BatchNorm", "Tanh", "CrossEntropy"):
-        assert all(float(cell) > 0 for cell in table[name])
+def test_every_line_of_the_step_is_there(net: str) -> None:
+    parts = anatomy.anatomy(net, 10)
+    assert all(line.microseconds >= 0 for line in parts)
+    sections = list(dict.fromkeys(line.section for line in parts))
+    assert sections[0] == anatomy.BEFORE and sections[-1] == anatomy.AFTER
+    for text in ("cross_entropy(model(x), y)", "optimizer.step()", "self"):
+        assert any(text in section for section in sections)
+    remarks = {line.text.partition("  # ")[2].split(" ")[0] for line in parts}
+    assert {"Embedding", "Linear", "BatchNorm", "Tanh", "CrossEntropy"} <= remarks
+    products = [line for line in parts if ".dot(" in line.text and "Linear" in line.text]
+    assert products and all(line.microseconds > 0 for line in products)
+
+
+def test_sections_add_up() -> None:
+    lines = anatomy.report("lecture", 50)
+    sums = [float(line[:8]) for line in lines if line[8:14].strip().endswith("%")]
+    total = next(float(line[:8]) for line in lines if line.endswith("all lines"))
+    assert sum(sums) == pytest.approx(total, abs=0.06 * len(sums))
     assert sum("NumPy by hand" in line for line in lines) == 2
 
 
-def test_parts_add_up() -> None:
-    parts, whole = anatomy.anatomy("lecture", 10)
-    methods = {method for _, method in (key for key in parts if key != "optimiser")}
-    assert methods == {"forward", "backward"}
-    assert 0 < parts["optimiser"] < whole
+def test_clocks_change_nothing() -> None:
+    source = """def step(x):
+    if x is None: return STALE
+
+    # train.py:3  y = f(x)
+    y = x + 1.0
+    with errstate(divide='ignore'):
+        z = 1.0 / y                                             # Reciprocal (1)
+
+    # train.py:4  w = g(z)
+    for rows in tiles:
+        w = z + 1.0                                             # Add (1)
+        w = w * 1.0
+
+    leaf = z
+    return z
+"""
+    watched, lines = anatomy.clocked(source)
+    readings: list[tuple[int, ...]] = []
+    namespace = {"STALE": None, "errstate": np.errstate, "clock": lambda: 0, "ticks": readings.append, "tiles": [1, 2]}
+    exec(watched, namespace)
+    assert namespace["step"](3.0) == 0.25
+    assert [len(ticks) for ticks in readings] == [len(lines) + 1] == [7]
+    assert [section for section, _ in lines] == [
+        anatomy.BEFORE, *["train.py:3  y = f(x)"] * 2, "train.py:4  w = g(z)", *[anatomy.AFTER] * 2,
+    ]  # fmt: skip
+    assert lines[3][1] == "for rows in tiles:\n    w = z + 1.0  # Add (1)\n    w = w * 1.0"
+    assert lines[2][1] == "z = 1.0 / y  # Reciprocal (1)"
 
 
 def test_refuses_too_few_steps(capsys: pytest.CaptureFixture[str]) -> None:

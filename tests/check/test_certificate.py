@@ -13,7 +13,8 @@ import pytest
 from npgrad.check import certificate
 from npgrad.check.__main__ import main
 from npgrad.check.case import CASES, Case
-from npgrad.function import Function, registry
+from npgrad.engine.function import Function
+from npgrad.functions import registry
 
 
 def test_some_functions_by_either_name(capsys: pytest.CaptureFixture[str]) -> None:

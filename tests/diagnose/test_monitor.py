@@ -39,9 +39,7 @@ def network(
     return nn.Sequential(*layers, nn.Linear(width, 4, rng=rng))
 
 
-def train(
-    model: nn.Module, optimizer: optim.Optimizer, monitor: Monitor | None = None, steps: int = 7, replay: bool = False
-) -> list[float]:
+def train(model: nn.Module, optimizer: optim.Optimizer, monitor: Monitor | None = None, steps: int = 7) -> list[float]:
     rng = np.random.default_rng(1)
 
     def update(x: Any, y: Any) -> Tensor:
@@ -51,7 +49,6 @@ def train(
         optimizer.step()
         return loss
 
-    update = npgrad.replay(update) if replay else update
     losses = []
     for step in range(steps):
         x, y = rng.integers(5, size=(6, 2)), rng.integers(4, size=6)
@@ -75,32 +72,17 @@ def same(a: Record, b: Record) -> None:
     norm=st.sampled_from(sorted(NORMS)),
     optimizer=st.sampled_from(sorted(OPTIMIZERS)),
     every=st.integers(1, 4),
-    replay=st.booleans(),
 )
-def test_watched_training_is_the_same_to_the_bit(
-    seed: int, norm: str, optimizer: str, every: int, replay: bool
-) -> None:
+def test_watched_training_is_the_same_to_the_bit(seed: int, norm: str, optimizer: str, every: int) -> None:
     plain, watched = network(seed, norm), network(seed, norm)
-    plain_losses = train(plain, OPTIMIZERS[optimizer](plain), replay=replay)
+    plain_losses = train(plain, OPTIMIZERS[optimizer](plain))
     monitor = Monitor(watched, every=every)
-    assert train(watched, OPTIMIZERS[optimizer](watched), monitor, replay=replay) == plain_losses
+    assert train(watched, OPTIMIZERS[optimizer](watched), monitor) == plain_losses
     for name, value in plain.state_dict().items():
         np.testing.assert_array_equal(value, watched.state_dict()[name], err_msg=name)
     record = monitor.record
     assert record.step.tolist() == list(range(0, 7, every))
     assert record.loss.tolist() == plain_losses[::every]
-
-
-@pytest.mark.smoke
-def test_replayed_steps_are_recorded_as_plain_ones_are() -> None:
-    records = []
-    for replay in (False, True):
-        model = network()
-        optimizer = OPTIMIZERS["adam"](model)
-        monitor = Monitor(model, optimizer, every=2)
-        train(model, optimizer, monitor, replay=replay)
-        records.append(monitor.record)
-    same(*records)
 
 
 def test_statistics_are_those_of_the_arrays_themselves() -> None:
@@ -328,7 +310,6 @@ def test_a_recorded_step_costs_less_than_ten_plain_ones() -> None:
     monitor = Monitor(model, optimizer, every=1)
     x, y = np.zeros((32, 2), int), np.zeros(32, int)
 
-    @npgrad.replay
     def update() -> Tensor:
         loss = cross_entropy(model(x), y)
         optimizer.zero_grad()

@@ -70,7 +70,7 @@ def test_a_failed_write_leaves_the_old_file(record: Record, tmp_path: Path, monk
 
 def test_other_files_are_refused(record: Record, tmp_path: Path) -> None:
     np.save(tmp_path / "array.npy", np.zeros(3))
-    (tmp_path / "text").write_text("no record at all")
+    (tmp_path / "text").write_text("no record at all", encoding="utf-8")
     record.save(tmp_path / "whole")
     (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:500])
     for name in ("array.npy", "text", "cut"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,12 @@ def test_the_cotangent_is_neither_kept_nor_written() -> None:
     x.grad += 1
     assert np.array_equal(dy, [3, 4])
     y = leaf(0.0, 0.0)
-    (x + y).backward(dy)
-    assert not np.shares_memory(x.grad, y.grad)
+    z = x + y
+    z.retain_grad()
+    z.backward(dy)
+    assert z.grad is not None and np.array_equal(z.grad, dy)
+    for a, b in combinations((x.grad, y.grad, z.grad, dy), 2):
+        assert not np.shares_memory(a, b)
 
 
 def test_retain_graph_allows_a_second_sweep() -> None:
@@ -98,6 +103,35 @@ def test_hooks_see_replace_and_are_removed() -> None:
     (y2 := x * 2.0).register_hook(lambda g: None)
     y2.sum().backward()
     assert np.array_equal(x.grad, [22.0])
+
+
+def test_the_hook_of_a_leaf_sees_the_whole_gradient_once() -> None:
+    """Clipping the sum to 3 is not the sum of the clipped parts."""
+    x = leaf(1.0)
+    seen: list[Any] = []
+
+    def clip(g: Any) -> Any:
+        seen.append(float(g[0]))
+        return np.clip(g, -3, 3)
+
+    x.register_hook(clip)
+    (x * 2.0 + x * 3.0).sum().backward()
+    assert seen == [5.0] and np.array_equal(x.grad, [3.0])
+    (x * 2.0 + x * 3.0).sum().backward()
+    assert seen == [5.0, 5.0] and np.array_equal(x.grad, [6.0])
+
+
+def test_leaves_get_their_hooks_called_in_the_order_the_graph_was_walked() -> None:
+    x, y, z = leaf(1.0), leaf(2.0), leaf(3.0)
+    seen: list[str] = []
+    for name, t in (("x", x), ("y", y), ("z", z)):
+        t.register_hook(lambda g, name=name: seen.append(name))
+    orders = set()
+    for _ in range(5):
+        seen.clear()
+        (x * y + z).sum().backward()
+        orders.add(tuple(seen))
+    assert len(orders) == 1 and set(orders.pop()) == {"x", "y", "z"}
 
 
 def test_hooks_get_a_read_only_view() -> None:
@@ -314,7 +348,7 @@ ERRORS: dict[str, tuple[Any, type[Exception], list[str]]] = {
         RuntimeError,
         ["does not require a gradient", "never be called"],
     ),
-    "integer with gradient": (lambda: Tensor([1, 2], requires_grad=True), TypeError, ["int64", "astype", "1.0"]),
+    "integer with gradient": (lambda: Tensor([1, 2], requires_grad=True), TypeError, ["int64", "np.asarray", "1.0"]),
     "boolean with gradient": (lambda: Tensor([True], requires_grad=True), TypeError, ["bool", "floating-point"]),
     "complex with gradient": (lambda: Tensor([1j], requires_grad=True), TypeError, ["verification", "holomorphic()"]),
     "text": (lambda: Tensor("word"), TypeError, ["str", "numeric"]),
@@ -338,13 +372,13 @@ ERRORS: dict[str, tuple[Any, type[Exception], list[str]]] = {
     ),
     "silent array": (lambda: np.asarray(leaf(1.0)), TypeError, ["drop the gradient", ".numpy()", ".detach()"]),
     "unsupported ufunc": (
-        lambda: np.arctanh(leaf(0.5)),
+        lambda: np.cbrt(leaf(0.5)),
         TypeError,
-        ["np.arctanh", "no gradient rule", "np.arctanh(t.numpy())"],
+        ["np.cbrt", "no gradient rule", "np.cbrt(t.numpy())"],
     ),
     "ufunc method": (lambda: np.add.reduce(leaf(1.0)), TypeError, ["np.add.reduce", "no gradient rule"]),
     "ufunc option": (lambda: np.add(leaf(1.0), 1.0, where=np.array([True])), TypeError, ["np.add", "where="]),
-    "unsupported function": (lambda: np.linalg.inv(leaf(1.0)), TypeError, ["np.inv", "no gradient rule"]),
+    "unsupported function": (lambda: np.linalg.pinv(leaf(1.0)), TypeError, ["np.pinv", "no gradient rule"]),
     "option of a function": (lambda: np.sum(leaf(1.0), out=np.zeros(())), TypeError, ["np.sum", "out="]),
     "out=": (lambda: np.exp(leaf(1.0), out=np.zeros(1)), TypeError, ["np.exp", "out="]),
 }

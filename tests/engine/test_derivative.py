@@ -129,7 +129,7 @@ def test_parameters_of_a_module() -> None:
     for p in parameters:
         p.grad = np.full(p.shape, 7, p.dtype)
     before = [p.numpy().copy() for p in parameters]
-    arrays = [p._data for p in parameters]
+    arrays = [p._array for p in parameters]
     vectors = [rng.normal(size=p.shape) for p in parameters]
     products = npgrad.hvp(lambda: npgrad.cross_entropy(model(x), t), parameters, vectors)
     W1, b1, W2, b2 = before
@@ -140,7 +140,7 @@ def test_parameters_of_a_module() -> None:
     for a, b, p in zip(products, want, parameters, strict=True):
         assert np.allclose(a, b, rtol=1e-5, atol=1e-6) and a.dtype == p.dtype
     for p, array, values in zip(parameters, arrays, before, strict=True):
-        assert p._data is array and np.array_equal(array, values) and np.all(p.grad == 7)
+        assert p._array is array and np.array_equal(array, values) and np.all(p.grad == 7)
     assert seen == []
 
 
@@ -158,7 +158,7 @@ def test_everything_is_restored_after_an_error() -> None:
     state = dict(vars(x))
     with pytest.raises(ZeroDivisionError):
         npgrad.hvp(lambda: 1 / 0, [x], [np.ones(2)])
-    assert vars(x).keys() == state.keys() and x._data is state["_data"]
+    assert vars(x).keys() == state.keys() and x._array is state["_array"]
 
 
 def test_what_f_closes_over_keeps_its_gradient() -> None:
@@ -175,33 +175,188 @@ def test_what_f_closes_over_keeps_its_gradient() -> None:
     assert p.grad.tolist() == [9.0]
 
 
-def test_derivatives_within_no_grad_and_replay() -> None:
+def test_derivatives_within_no_grad_and_compiled() -> None:
     with npgrad.no_grad():
         assert npgrad.grad(lambda x: x * x)(3.0) == 6.0
         assert npgrad.hvp(lambda x: x * x * x, 3.0, 1.0) == 18.0
 
-    @npgrad.replay
+    p = npgrad.nn.Parameter(np.array(3.0))
+
+    @npgrad.compile
     def step() -> Any:
-        return npgrad.hvp(lambda x: x * x * x, 3.0, 1.0), npgrad.grad(lambda x: x * x)(3.0)
+        products = npgrad.hvp(lambda: p * p * p, [p], [1.0])
+        p.data -= 1.0
+        return products[0]
 
-    for _ in range(3):
-        assert step() == (18.0, 6.0)
+    assert [step() for _ in range(6)] == [18.0, 12.0, 6.0, 0.0, -6.0, -12.0]
+    assert "calls hvp" in step.explain()
 
 
-class Modulus(Function):
+class Lost(Function):
+    """A rule whose forward takes the class off its input, and with it the derivative."""
+
     def forward(self, x: Any) -> Any:
         self.x = x
-        return np.abs(x)
+        return np.abs(np.asarray(x))
 
     def backward(self, dy: Any) -> Any:
         return dy * np.sign(self.x)
 
 
-def test_a_lost_imaginary_part_is_an_error() -> None:
-    for f in (lambda: npgrad.jvp(Modulus.apply, np.ones(2), np.ones(2)),
-              lambda: npgrad.hvp(lambda x: Modulus.apply(x * x).sum(), np.ones(2), np.ones(2))):  # fmt: skip
-        with pytest.raises(TypeError, match=r"Modulus .*is not holomorphic.*compare real parts"):
+class Assigned(Lost):
+    def forward(self, x: Any) -> Any:
+        self.x, y = x, np.zeros(x.shape)
+        y[...] = x
+        return y
+
+
+class Number(Lost):
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x * float(x[0])
+
+
+@pytest.mark.parametrize("rule", [Lost, Assigned, Number])
+def test_a_lost_imaginary_part_is_an_error(rule: type[Function]) -> None:
+    for f in (lambda: npgrad.jvp(rule.apply, np.ones(2), np.ones(2)),
+              lambda: npgrad.hvp(lambda x: rule.apply(x * x).sum(), np.ones(2), np.ones(2))):  # fmt: skip
+        with pytest.raises(TypeError, match=r"derivative.* lost"):
             f()
+
+
+# -- one meaning for grad, jvp and hvp ---------------------------------------------------------------------------------
+
+LEAVING: dict[str, Any] = {
+    "detach": lambda x: x * x.detach(),
+    "numpy": lambda x: x * x.numpy(),
+    "item": lambda x: x * x.item(),
+    "float": lambda x: x * float(x),
+    "a tensor of it": lambda x: x * Tensor(x),
+    "no_grad": lambda x: x * without_graph(x),
+    "intermediate": lambda x: x * npgrad.exp(x).detach() * npgrad.log(npgrad.exp(x).numpy()) / npgrad.exp(x).item(),
+    "a branch": lambda x: x * x.detach() if x.numpy() > 0 else x,
+}
+
+
+def without_graph(x: Tensor) -> Tensor:
+    with npgrad.no_grad():
+        return npgrad.abs(x * 1.0)
+
+
+@pytest.mark.parametrize("name", LEAVING)
+def test_what_leaves_the_graph_is_a_constant_for_all_three(name: str) -> None:
+    f = LEAVING[name]
+    assert np.isclose(npgrad.grad(f)(3.0), 3.0)
+    assert np.isclose(npgrad.jvp(f, 3.0, 1.0), 3.0)
+    assert npgrad.hvp(f, 3.0, 1.0) == 0.0
+    p = Tensor(3.0, requires_grad=True)
+    assert np.isclose(npgrad.jvp(lambda: f(p), [p], [1.0]), 3.0)
+    assert npgrad.hvp(lambda: f(p), [p], [1.0]) == (0.0,)
+
+
+def test_a_result_that_left_the_graph_has_derivative_zero() -> None:
+    for f in (lambda x: x.detach(), lambda x: Tensor(x), lambda x: Tensor(x.numpy()), without_graph):
+        assert npgrad.grad(f)(2.0) == npgrad.jvp(f, 2.0, 1.0) == npgrad.hvp(f, 2.0, 1.0) == 0.0
+
+
+def test_values_seen_inside_are_real_numbers() -> None:
+    seen: list[Any] = []
+
+    def f(x: Tensor) -> Tensor:
+        y = x * 2.0
+        seen.extend([x.numpy(), y.numpy(), y.item(), float(y), x.data, y > 2.0, y == 2.0])
+        return y
+
+    npgrad.jvp(f, 1.0, 1.0)
+    assert [type(v) for v in seen[2:4]] == [float, float]
+    assert all(np.asarray(v).dtype in (np.float64, bool) for v in seen) and seen[-2:] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "v", "want"),
+    [
+        (npgrad.relu, [0.0, -0.0, 1.0], [1.0, 1.0, 1.0], [0, 0, 1]),
+        (npgrad.abs, [0.0, 2.0, -2.0], [1.0, 1.0, 1.0], [0, 1, -1]),
+        (lambda x: npgrad.clip(x * x + x, 0.0, 1.0), [0.0], [1.0], [1]),
+        (lambda x: npgrad.relu(x * x), [0.0], [1.0], [0]),
+        (lambda x: npgrad.maximum(x, 1.0), [1.0], [1.0], [0.5]),
+        (lambda x: npgrad.maximum(x, 1), [1.0], [1.0], [0.5]),
+        (lambda x: npgrad.max(x), [1.0, 1.0], [1.0, 0.0], 0.5),
+        (lambda x: npgrad.std(x), [2.0, 2.0], [1.0, 0.0], 0),
+        (npgrad.sqrt, [0.0, 4.0], [1.0, 1.0], [np.inf, 0.25]),
+        (npgrad.log, [0.0, -1.0, 2.0], [1.0, 1.0, 1.0], [np.inf, np.nan, 0.5]),
+        (lambda x: x**1.25, [0.0, 1.0], [1.0, 1.0], [0, 1.25]),
+        (lambda x: npgrad.sum(npgrad.sqrt(x)), [0.0, 4.0], [0.0, 1.0], 0.25),
+    ],
+)  # fmt: skip
+def test_kinks_and_edges_are_as_declared(f: Any, x: Any, v: Any, want: Any) -> None:
+    with np.errstate(all="ignore"):
+        assert np.array_equal(npgrad.jvp(f, np.array(x), np.array(v)), want, equal_nan=True)
+
+
+def test_derivatives_within_a_differentiated_function_are_refused() -> None:
+    """grad, jvp and hvp return arrays: what they depend on would be dropped."""
+
+    def inner(x: Tensor) -> list[Any]:
+        return [
+            lambda: npgrad.grad(lambda y: x * y)(2.0),
+            lambda: npgrad.grad(lambda y: y * y)(x),
+            lambda: npgrad.grad(lambda y: y * y)(x * 1.0),
+            lambda: npgrad.jvp(lambda y: x * y, 2.0, 1.0),
+            lambda: npgrad.hvp(lambda y: x * y * y, 2.0, 1.0),
+            lambda: npgrad.hvp(lambda: x * x, [x], [1.0])[0],
+            lambda: npgrad.jvp(lambda y: y, x * 2.0, 1.0),
+            lambda: npgrad.jvp(lambda y: y, 1.0, x),
+        ]
+
+    outer = [
+        lambda f: npgrad.grad(f)(3.0),
+        lambda f: npgrad.jvp(f, 3.0, 1.0),
+        lambda f: npgrad.hvp(f, 3.0, 1.0),
+    ]
+    for differentiate in outer:
+        for k in range(8):
+            with pytest.raises(
+                RuntimeError, match=r"inside a function that is itself being differentiated.*hvp.*detach"
+            ):
+                differentiate(lambda x, k=k: x * inner(x)[k]())
+
+
+def test_independent_derivatives_may_be_nested() -> None:
+    p = Tensor(5.0, requires_grad=True)
+
+    def f(x: Tensor) -> Tensor:
+        constant = npgrad.grad(lambda y: p * y * y)(2.0) + npgrad.grad(lambda y: y * x.detach())(2.0)
+        with npgrad.no_grad():
+            constant = constant + npgrad.grad(lambda y: y * without_graph(x).detach())(2.0)
+        return x * (constant + npgrad.hvp(lambda y: y * y * x.item(), 1.0, 1.0))
+
+    assert npgrad.grad(f)(3.0) == npgrad.jvp(f, 3.0, 1.0) == 20.0 + 3.0 + 3.0 + 6.0
+    assert npgrad.hvp(f, 3.0, 1.0) == 0.0 and p.grad is None
+
+
+def test_everything_is_restored_whatever_fails() -> None:
+    p, q = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0, 4.0])
+    calls: list[Any] = []
+    p.register_hook(calls.append)
+    p.grad = np.array([5.0, 6.0])
+    arrays = p._array, q._array
+
+    def late() -> Tensor:
+        npgrad.sum(p * q).backward()
+        raise ZeroDivisionError
+
+    for act in (
+        lambda: npgrad.jvp(late, [p, q], [np.ones(2), None]),
+        lambda: npgrad.hvp(late, [p, q], [np.ones(2), np.ones(2)]),
+        lambda: npgrad.hvp(lambda: p * q, [p, q], [np.ones(2), np.ones(2)]),
+    ):
+        with pytest.raises((ZeroDivisionError, ValueError)):
+            act()
+        assert p._array is arrays[0] and q._array is arrays[1] and not q.requires_grad and q.grad is None
+        assert p.requires_grad and p.grad.tolist() == [5, 6] and calls == []
+    npgrad.sum(p * q).backward()
+    assert p.grad.tolist() == [8, 10] and len(calls) == 1
 
 
 ERRORS: dict[str, tuple[Any, type[Exception], list[str]]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import gc
 import sys
 import tracemalloc
@@ -15,9 +14,9 @@ import numpy as np
 import pytest
 
 import npgrad
-from npgrad import Tensor, explain
+from npgrad import Tensor
 from npgrad.check.certificate import draw
-from npgrad.function import registry
+from npgrad.functions import registry
 
 
 @pytest.fixture
@@ -136,67 +135,23 @@ def test_results_without_gradient_keep_nothing_alive() -> None:
         assert npgrad.tanh(Tensor(np.ones(3), requires_grad=True))._node is None
 
 
-def test_the_array_a_rule_made_becomes_the_gradient_unless_somebody_else_has_it() -> None:
-    made: list[weakref.ref[Any]] = []
+def test_a_gradient_is_an_array_of_its_own() -> None:
     kept: list[Any] = []
-    keep = False
 
     class Twice(npgrad.Function):
         def forward(self, x: Any) -> Any:
             return 2 * x
 
         def backward(self, dy: Any) -> Any:
-            dx = 2 * dy
-            made.append(weakref.ref(dx))
-            if keep:
-                kept.append(dx)
-            return dx
+            kept.append(2 * dy)
+            return kept[-1]
 
-    for keep in (False, True):
-        x = Tensor(np.ones(3), requires_grad=True)
-        Twice.apply(x).backward(np.arange(3.0))
-        assert x.grad is not None and x.grad.tolist() == [0, 2, 4]
-        assert (made[-1]() is x.grad) == (not keep)
-
-
-def test_references_are_counted_where_every_python_counts_alike() -> None:
-    """Python 3.14 borrows references to local variables, so only attributes and items may be asked about."""
-    package = Path(npgrad.__file__).parent
-    asked = [
-        node.args[0]
-        for path in package.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getrefcount"
-    ]
-    assert len(asked) > 5
-    assert [ast.unparse(x) for x in asked if not isinstance(x, ast.Attribute | ast.Subscript)] == []
-
-
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated at once before Python 3.14")
-def test_names_that_exist_only_for_type_checkers_may_annotate_buffers_and_functions() -> None:
-    source = """
-def f(x: Array) -> Array:
-    return (x * x).sum()
-
-class Tanh(npgrad.Function):
-    t: Array
-    dx: Array | None
-    other: Tanh
-    count: int
-
-    def forward(self, x: Array) -> Array:
-        self.t = np.tanh(x, out=self.t)
-        return self.t
-
-    def backward(self, dy):
-        self.dx = np.multiply(1 - self.t**2, dy, out=self.dx)
-        return self.dx
-"""
-    names: dict[str, Any] = {"npgrad": npgrad, "np": np}
-    exec(compile(source, "<user>", "exec", dont_inherit=True), names)
-    assert names["Tanh"].buffers == {"t", "dx"}
     x = Tensor(np.ones(3), requires_grad=True)
-    names["Tanh"].apply(x).backward(np.ones(3))
-    assert np.allclose(x.grad, 1 - np.tanh(1) ** 2)
-    assert "Tanh" in str(explain.step(names["Tanh"].apply(x).sum()))
-    assert npgrad.hvp(names["f"], np.ones(2), np.array([1.0, 2.0])).tolist() == [2, 4]
+    Twice.apply(x).backward(np.arange(3.0))
+    kept[-1][:] = 100
+    assert x.grad is not None and x.grad.tolist() == [0, 2, 4]
+
+
+def test_no_answer_depends_on_counting_references() -> None:
+    package = Path(npgrad.__file__).parent
+    assert [path.name for path in package.rglob("*.py") if "getrefcount" in path.read_text(encoding="utf-8")] == []

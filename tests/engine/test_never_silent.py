@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,8 +15,6 @@ import npgrad
 from npgrad import Tensor, optim
 
 CHANGED = "changed between forward and backward"
-UNDER_WAY = r"while another backward\(\) through it was under way"
-RAN_AGAIN = r"has run again since .* was computed from it"
 
 
 def leaf(*values: float) -> Tensor:
@@ -44,19 +43,176 @@ def test_an_array_taken_from_a_constant_is_read_only() -> None:
     assert x.numpy().tolist() == [3.0, 4.0]
 
 
-@pytest.mark.parametrize("hold", [lambda a: a, lambda a: a[:1], memoryview], ids=["whole", "part", "memoryview"])
-@pytest.mark.parametrize("optimised", [False, True])
-def test_an_array_handed_out_is_watched_after_an_assignment_too(hold: Callable[[Any], Any], optimised: bool) -> None:
-    p = leaf(1, 2)
-    optimizer = optim.SGD([p]) if optimised else None
-    held = hold(p.data)
-    for assign in ("p.data += 1", "p.data = [5.0, 6.0]", "p.data = np.array([7.0, 8.0])"):
-        exec(assign)
-        y = (p * p).sum()
+HOLD: dict[str, Callable[[Any], Any]] = {
+    "whole": lambda a: a,
+    "part": lambda a: a[:1],
+    "part of a part": lambda a: a[:][:1],
+    "transposed": lambda a: a.T,
+    "memoryview": memoryview,
+    "iterator": lambda a: np.nditer(a, op_flags=[["readwrite"]]),
+}
+
+
+def write(held: Any) -> None:
+    if isinstance(held, np.nditer):
+        next(held)[...] = 100.0
+    else:
         held[0] = 100.0
+
+
+@pytest.mark.parametrize("hold", HOLD.values(), ids=list(HOLD))
+@pytest.mark.parametrize("optimised", ["before", "after", "deleted", "never"])
+@pytest.mark.parametrize("taken", ["before forward", "after forward"])
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_write_into_a_leaf_is_noticed(hold: Callable[[Any], Any], optimised: str, taken: str, deleted: bool) -> None:
+    p = leaf(1, 2)
+    kept = [optim.SGD([p])] if optimised in ("before", "deleted") else []
+    held = hold(p.data) if taken == "before forward" else None
+    if optimised == "after":
+        kept.append(optim.SGD([p]))
+    elif optimised == "deleted":
+        kept.clear()
+        gc.collect()
+    y = (p * p).sum()
+    if held is None:
+        held = hold(p.data)
+    write(held)
+    if deleted:
+        del held
+    with pytest.raises(RuntimeError, match=CHANGED):
+        y.backward()
+    assert p.numpy()[0] == 100.0 and p.grad is None
+
+
+def test_looking_at_an_array_between_forward_and_backward_is_no_change() -> None:
+    p = leaf(1, 2)
+    y = (p * p).sum()
+    held = p.data
+    assert held.sum() == 3 and p.data[0] == 1
+    y.backward()
+    assert p.grad is not None and p.grad.tolist() == [2.0, 4.0]
+
+
+def test_a_write_into_a_constant_is_noticed_too() -> None:
+    p, c = leaf(1, 2), Tensor([3.0, 4.0])
+    with npgrad.no_grad():
+        d = c * 2.0
+    for constant in (c, d):
+        y = (p * constant).sum()
+        constant.data[0] = 100.0
         with pytest.raises(RuntimeError, match=CHANGED):
             y.backward()
-    assert optimizer is None or p.data[0] == 100.0
+
+
+def test_a_write_between_two_uses_spoils_the_first_only() -> None:
+    p = leaf(1, 2)
+    held = p.data
+    first = (p * p).sum()
+    held[0] = 5.0
+    second = (p * p).sum()
+    del held
+    with pytest.raises(RuntimeError, match=CHANGED):
+        first.backward()
+    second.backward()
+    assert p.grad is not None and p.grad.tolist() == [10.0, 4.0]
+
+
+def test_what_swaps_numbers_or_hides_in_the_last_bit_is_noticed() -> None:
+    for change in (lambda a: a.sort(), lambda a: np.nextafter(a, 9, out=a), lambda a: np.negative(a, out=a)):
+        p = leaf(2, 1, 0)
+        held = p.data
+        y = (p * p).sum()
+        change(held)
+        with pytest.raises(RuntimeError, match=CHANGED):
+            y.backward()
+
+
+def test_writing_what_was_there_is_no_change() -> None:
+    p = leaf(1, np.nan)
+    held = p.data
+    y = p[:1].sum()
+    held[:] = held.copy()
+    y.backward()
+    assert p.grad is not None and p.grad.tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("assign", ["p.data = [5.0, 6.0]", "p.data = p.data + 4", "p.data = p.data[::-1]"])
+def test_an_array_that_was_handed_out_keeps_its_numbers_when_others_are_assigned(assign: str) -> None:
+    p = leaf(1, 2)
+    held = p.data
+    exec(assign)
+    y = (p * p).sum()
+    assert held.tolist() == [1.0, 2.0]
+    held[0] = 100.0
+    y.backward()
+    assert p.grad is not None and np.array_equal(p.grad, 2 * p.numpy()) and 100.0 not in p.numpy()
+
+
+def test_swapping_the_data_of_two_tensors_loses_neither() -> None:
+    p, q = leaf(1, 2), leaf(3, 4)
+    p.data, q.data = q.data, p.data
+    assert p.numpy().tolist() == [3.0, 4.0] and q.numpy().tolist() == [1.0, 2.0]
+    assert not np.shares_memory(p.numpy(), q.numpy())
+
+
+def test_a_step_between_forward_and_backward_is_noticed() -> None:
+    p = leaf(1, 2)
+    optimizer = optim.SGD([p], lr=0.1)
+    (p * p).sum().backward()
+    y = (p * p).sum()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match=CHANGED):
+        y.backward()
+
+
+def test_a_held_gradient_stays_what_it_was() -> None:
+    p = leaf(1, 2)
+    optimizer = optim.SGD([p], lr=0.0)
+    (p * p).sum().backward()
+    held = p.grad
+    del optimizer
+    gc.collect()
+    (p * p).sum().backward()
+    p.grad = None
+    (p * 7.0).sum().backward()
+    assert held is not None and held.tolist() == [2.0, 4.0]
+
+
+def test_arrays_are_compared_only_while_somebody_may_write_and_a_graph_needs_them() -> None:
+    p = leaf(1, 2)
+    storage = p._leaf().storage
+
+    def needed() -> bool:
+        y = (p * p).sum()
+        return y.requires_grad and storage.read().copy is not None
+
+    p.data += 1
+    assert not needed()
+    p.data[0] = 3
+    assert not needed()
+    held = p.data[:1]
+    assert needed()
+    with npgrad.no_grad():
+        assert not (p * p).requires_grad and storage.current() is None
+    del held
+    assert not needed() and storage._handed_out is None
+
+
+def test_a_hook_that_changes_a_leaf_stops_the_sweep_before_it_is_used() -> None:
+    """An unrolled recurrent network whose hook on the last state updates the weight."""
+    W = leaf(0.5)
+    held = W.data
+    states = [Tensor([1.0])]
+    for _ in range(5):
+        states.append(np.tanh(states[-1] * W))
+
+    def spoil(dy: Any) -> None:
+        held[0] = 9.0
+
+    states[3].register_hook(spoil)
+    with pytest.raises(RuntimeError, match=CHANGED):
+        states[-1].sum().backward()
+    assert W.grad is None
 
 
 def put_back(t: Tensor, array: Any) -> None:
@@ -79,37 +235,6 @@ def test_an_array_that_was_handed_out_and_put_back_is_watched_on(back: Callable[
         y.backward()
 
 
-@pytest.mark.parametrize("optimised", [False, True])
-def test_nothing_is_watched_when_nobody_has_the_array(optimised: bool) -> None:
-    p = leaf(1, 2)
-    optimizer = optim.SGD([p]) if optimised else None
-
-    def changed() -> float:
-        y = (p * p).sum()
-        assert p._fingerprint is None
-        return y.item()
-
-    p.data += 1
-    assert changed() == 13
-    p.data = [5.0, 6.0]
-    assert changed() == 61
-    p.data[0] = 3
-    assert changed() == 45
-    assert p.data.sum() == 9
-    assert changed() == 45
-    assert optimizer is None or optimizer.lr > 0
-
-
-def test_a_part_handed_out_before_there_was_an_optimiser_cannot_falsify_a_gradient() -> None:
-    p = leaf(1, 2)
-    part = p.data[:1]
-    y = (p * p).sum()
-    optim.SGD([p])
-    part[0] = 100.0
-    with pytest.raises(RuntimeError, match=CHANGED):
-        y.backward()
-
-
 @pytest.mark.parametrize("part", [False, True])
 def test_a_rule_that_returns_its_input_shares_no_memory_outside_a_graph(part: bool) -> None:
     w, p, a = leaf(3, 4), leaf(1, 2), np.array([1.0, 2.0])
@@ -123,40 +248,13 @@ def test_a_rule_that_returns_its_input_shares_no_memory_outside_a_graph(part: bo
     assert w.grad is not None and w.grad.tolist() == [1.0, 4.0]
 
 
-@pytest.mark.parametrize("grad", [False, True])
-@pytest.mark.parametrize(
-    "read",
-    [lambda y: y.numpy(), np.asarray, lambda y: y.data, lambda y: y.detach()],
-    ids=["numpy", "asarray", "data", "detach"],
-)
-def test_numbers_read_in_a_replayed_step_stay_what_they_were(read: Callable[[Tensor], Any], grad: bool) -> None:
-    if grad and read is np.asarray:
-        read = Tensor.numpy  # np.asarray is refused: it would drop the gradient
-    kept = []
-
-    @npgrad.replay
-    def step(x: Any) -> Any:
-        t = Tensor(x)
-        t.requires_grad = grad
-        y = np.tanh(t * 1.0)
-        kept.append(read(y))
-        kept.append(read(Same.apply(y)))
-        return read(y)
-
-    returned = [step(np.array([k, k])) for k in (0.0, 1.0, 2.0)]
-    expected = np.tanh(np.array([0.0, 1.0, 2.0]))
-    assert [np.asarray(x)[0] for x in returned] == expected.tolist()
-    assert [np.asarray(x)[0] for x in kept] == expected.repeat(2).tolist()
-
-
 # -- numbers that have no gradient -------------------------------------------------------------------------------------
 
 
 def test_a_gradient_is_never_rounded_to_whole_numbers() -> None:
     p = Tensor([1, 2, 3])
-    p.requires_grad = True
-    with pytest.raises(TypeError, match=r"Mul .*reached input 0, which is int64.*whole numbers"):
-        (p * 0.5).sum().backward()
+    with pytest.raises(TypeError, match=r"floating-point.*int64"):
+        p.requires_grad = True
 
     class Rounded(npgrad.Function):
         def forward(self, x: Any) -> Any:
@@ -179,8 +277,7 @@ def test_complex_results_are_not_differentiated_outside_verification() -> None:
         y.backward()
 
 
-@pytest.mark.parametrize("decorate", [lambda f: f, npgrad.replay], ids=["plain", "replayed"])
-def test_a_rule_without_return_is_not_a_gradient_of_zero(decorate: Callable[..., Any]) -> None:
+def test_a_rule_without_return_is_not_a_gradient_of_zero() -> None:
     class Forgetful(npgrad.Function):
         def forward(self, x: Any) -> Any:
             return x * 2
@@ -189,10 +286,23 @@ def test_a_rule_without_return_is_not_a_gradient_of_zero(decorate: Callable[...,
             dy * 2
 
     p = leaf(1, 2)
-    step = decorate(lambda: Forgetful.apply(p).sum().backward())
-    for _ in range(3):
-        with pytest.raises(RuntimeError, match=r"Forgetful .*returned 0 gradients for 1 input"):
-            step()
+    with pytest.raises(RuntimeError, match=r"Forgetful .*returned 0 gradients for 1 input"):
+        Forgetful.apply(p).sum().backward()
+
+
+@pytest.mark.parametrize("name", ["seq", "grad", "edges", "hooks", "readings", "out_shape", "backward", "describe"])
+def test_a_rule_cannot_take_a_name_of_the_graph(name: str) -> None:
+    class Greedy(npgrad.Function):
+        def forward(self, x: Any) -> Any:
+            setattr(self, name, 3.0)
+            return x * 3.0
+
+        def backward(self, dy: Any) -> Any:
+            return dy * getattr(self, name)
+
+    for x in (leaf(1, 2), Tensor([1.0, 2.0])):
+        with pytest.raises(RuntimeError, match=f"Greedy set self.{name}, which the graph uses"):
+            Greedy.apply(x)
 
 
 def test_a_changed_list_of_axes_does_not_reach_the_graph() -> None:
@@ -235,35 +345,30 @@ def test_derivatives_leave_retained_gradients_of_others_alone() -> None:
 # -- two sweeps at once ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decorate", [lambda f: f, npgrad.replay], ids=["plain", "replayed"])
+@pytest.mark.parametrize("retain", [True, False])
 @pytest.mark.parametrize("where", ["leaf", "intermediate"])
-def test_a_hook_cannot_sweep_the_graph_that_is_being_swept(decorate: Callable[..., Any], where: str) -> None:
+def test_a_hook_may_sweep_the_graph_that_is_being_swept_if_it_leaves_it_whole(where: str, retain: bool) -> None:
     p, q = leaf(1, 2), leaf(3, 4)
+    h = np.tanh(p) * q
+    y = (h * h + h).sum()
     nested = True
 
-    @decorate
-    def step() -> None:
-        p.grad = q.grad = None
-        h = np.tanh(p) * q
-        y = (h * h + h).sum()
-        remove = (q if where == "leaf" else h).register_hook(
-            lambda dy: y.backward(3.0, retain_graph=True) if nested else None
-        )
-        try:
-            y.backward(retain_graph=True)
-        finally:
-            remove()
-
-    for nested in (False, True, True, False):
+    def hook(dy: Any) -> None:
+        nonlocal nested
         if nested:
-            with pytest.raises(RuntimeError, match=UNDER_WAY):
-                step()
-            continue
-        step()
+            nested = False
+            y.backward(3.0, retain_graph=retain)
+
+    (q if where == "leaf" else h).register_hook(hook)
+    if retain:
+        y.backward(retain_graph=True)
         t = np.tanh(p.numpy())
-        h = t * q.numpy()
-        np.testing.assert_allclose(q.grad, (2 * h + 1) * t, rtol=1e-14)
-        np.testing.assert_allclose(p.grad, (2 * h + 1) * q.numpy() * (1 - t**2), rtol=1e-14)
+        np.testing.assert_allclose(q.grad, 4 * (2 * t * q.numpy() + 1) * t, rtol=1e-14)
+        np.testing.assert_allclose(p.grad, 4 * (2 * t * q.numpy() + 1) * q.numpy() * (1 - t**2), rtol=1e-14)
+    else:
+        with pytest.raises(RuntimeError, match="already freed"):
+            y.backward(retain_graph=where == "leaf")
+            y.backward()
 
 
 def test_a_hook_may_sweep_another_graph_on_the_same_leaves() -> None:
@@ -283,113 +388,45 @@ def impatient() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_threads_count_every_gradient_or_say_why_not() -> None:
-    """Sweeps over common nodes give an error, and what did not give one has been added in full."""
+def test_threads_count_every_gradient_of_a_common_graph() -> None:
     W = Tensor(np.random.default_rng(0).normal(size=(40, 40)) / 7, requires_grad=True)
     h = W
     for _ in range(4):
         h = np.tanh(h @ W + h)
     roots = [h.sum(axis=None) for _ in range(4)]
     done: list[int] = []
-    errors: list[str] = []
 
     def work(root: Tensor) -> None:
         for _ in range(15):
-            own = Tensor(W, requires_grad=True)
-            try:
-                root.backward(retain_graph=True)
-                done.append(1)
-            except RuntimeError as error:
-                errors.append(str(error))
-            np.tanh(own @ W).sum().backward()
+            root.backward(retain_graph=True)
+            np.tanh(Tensor(W.numpy()) @ W).sum().backward()
+            done.append(1)
 
-    removed: list[float] = []
-    total = np.zeros(W.shape)
-
-    def add_up(dy: Any) -> None:
-        nonlocal total
-        removed.append(1.0)
-
-    h.register_hook(add_up)
     threads = [threading.Thread(target=work, args=(root,)) for root in roots]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert all("under way" in text for text in errors)
-    assert len(done) + len(errors) == 60 and len(removed) >= len(done)
+    assert len(done) == 60
     got = W.grad
     W.grad = None
     h.sum().backward(retain_graph=True)
-    assert W.grad is not None and got is not None
-    shared = W.grad
-    W.grad = None
     np.tanh(Tensor(W.numpy()) @ W).sum().backward()
-    np.testing.assert_allclose(got, len(done) * shared + 60 * W.grad, rtol=1e-9)
-
-
-# -- graphs that a replay has run over ---------------------------------------------------------------------------------
-
-
-def test_a_loss_kept_from_an_earlier_call_is_right_or_refused() -> None:
-    W = Tensor(np.random.default_rng(0).normal(size=(2, 2)), requires_grad=True)
-    first, second = np.random.default_rng(1).normal(size=(2, 3, 2))
-    kept: list[Tensor] = []
-
-    @npgrad.replay
-    def step(x: Any, old: Tensor | None = None) -> None:
-        h = x @ W
-        if old is not None:
-            with pytest.raises(RuntimeError, match=RAN_AGAIN):
-                old.backward()
-        kept.append(np.tanh(h).sum())
-
-    step(first)
-    step(first)
-    step(second, kept[-1])
-    step(second)
-    for loss in kept[:-1]:
-        W.grad = None
-        with pytest.raises(RuntimeError, match=RAN_AGAIN):
-            loss.backward()
-        assert W.grad is None
-    kept[-1].backward()
-    got, W.grad = W.grad, None
-    np.tanh(Tensor(second) @ W).sum().backward()
-    assert np.array_equal(got, W.grad)  # type: ignore[arg-type]
-
-
-def test_what_was_computed_from_a_replayed_step_is_refused_once_the_step_has_run_again() -> None:
-    W = Tensor(np.eye(2), requires_grad=True)
-    kept: list[Tensor] = []
-
-    @npgrad.replay
-    def step(x: Any) -> None:
-        kept.append(np.tanh(x @ W))
-
-    for _ in range(2):
-        kept.clear()
-        step(np.ones((1, 2)))
-    z = (kept.pop() ** 2).sum()
-    step(np.zeros((1, 2)))
-    with pytest.raises(RuntimeError, match=RAN_AGAIN):
-        z.backward()
+    assert W.grad is not None and got is not None
+    np.testing.assert_allclose(got, 60 * W.grad, rtol=1e-9)
 
 
 # -- errors on the way -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decorate", [lambda f: f, npgrad.replay], ids=["plain", "replayed"])
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_sweep_that_failed_leaves_nothing_behind(decorate: Callable[..., Any], error: type[BaseException]) -> None:
-    """Also if the step itself catches the error, so that its recording lives on."""
+def test_a_sweep_that_failed_leaves_nothing_behind(error: type[BaseException]) -> None:
     p, fail = leaf(1, 2), False
 
     def hook(dy: Any) -> None:
         if fail:
             raise error
 
-    @decorate
     def step() -> Any:
         p.grad = None
         h = p * p
@@ -406,23 +443,3 @@ def test_a_sweep_that_failed_leaves_nothing_behind(decorate: Callable[..., Any],
     for fail in (False, True, False, False, True, True, False):
         got = step()
         assert fail or np.array_equal(got, want)
-
-
-def test_a_replayed_step_survives_an_operation_that_fails() -> None:
-    p = leaf(1, 2)
-
-    @npgrad.replay
-    def step(index: int) -> Any:
-        p.grad = None
-        try:
-            y = p[index] * 2.0
-        except IndexError:
-            y = p[0] * 3.0
-        (y * np.tanh(p)).sum().backward()
-        return p.grad
-
-    def plain(index: int) -> Any:
-        return step.__wrapped__(index)
-
-    for index in (9, 0, 9, 9, 1, 1, 9):
-        assert np.array_equal(step(index), plain(index).copy())

@@ -25,14 +25,14 @@ def test_leaves_are_copied_with_their_gradient(x: Tensor, clone: object) -> None
     y = clone(x)
     assert np.array_equal(y.numpy(), x.numpy()) and np.array_equal(y.grad, x.grad)
     assert y.requires_grad and y.is_leaf and type(y) is Tensor
-    assert not np.shares_memory(y._data, x._data) and not np.shares_memory(y.grad, x.grad)
+    assert not np.shares_memory(y._array, x._array) and not np.shares_memory(y.grad, x.grad)
     (y * y).sum().backward()
     assert np.array_equal(x.grad, np.ones((2, 3)))
 
 
 @pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_intermediates_are_not(x: Tensor, clone: object) -> None:
-    with pytest.raises(RuntimeError, match=r"Mul cannot be copied or pickled with its graph.*detach"):
+    with pytest.raises(RuntimeError, match=r"Mul is part of a graph.*copied or pickled.*numpy.*detach"):
         clone(x * x)
 
 
@@ -64,7 +64,7 @@ def test_what_a_tensor_is_made_of(value: object) -> None:
 
 def test_a_tensor_of_a_tensor_is_a_copy(x: Tensor) -> None:
     y = Tensor(x)
-    assert not y.requires_grad and not np.shares_memory(y._data, x._data)
+    assert not y.requires_grad and not np.shares_memory(y._array, x._array)
 
 
 def test_numbers(x: Tensor) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from experiments import claims as module
 from experiments.__main__ import main
-from experiments.claims import DOCUMENTS, OURS, Claim, collection
-from experiments.experiment import discover
+from experiments.claims import DOCUMENTS, OURS, Claim
+from experiments.experiment import collection, discover
 
 BARS = Path(str(module.__file__)).with_name("bars.md")
 

@@ -95,7 +95,14 @@ ALL = {"tanh", "relu", "stages"}
         # Nothing that a run executes:
         (ACTIVATION, CLASS + '\n    """', CLASS + '\n    """Or: ', set()),
         (ACTIVATION, CLASS, CUBE + CLASS, set()),
-        ("npgrad/functions/__init__.py", '"Tanh"', '"Tanh", "Cube"', set()),
+        ("npgrad/functions/__init__.py", "\nregistry: ", "\nfrom npgrad.functions.cube import *\n\nregistry: ", set()),
+        ("npgrad/version.py", '__version__ = "', '__version__ = "1', set()),
+        (
+            "npgrad/bindings/spellings.py",
+            "\nfrom __future__ import annotations\n",
+            "\nfrom __future__ import annotations\n\nTABLE = ()\n",
+            set(),
+        ),
         ("models/mlp.py", "\nfrom __future__", "\n# A remark.\nfrom __future__", set()),
         ("models/mlp.py", "hidden: int", "hidden: object", set()),
         ("experiments/lessons/stages.py", "def plot(", "def plot_again(): pass\n\n\ndef plot(", set()),
@@ -138,6 +145,23 @@ def test_functions_are_noted_when_they_are_applied() -> None:
             npgrad.relu(x)
     assert inner == {TANH, RELU} and again == {TANH, RELU}
     assert "first" not in npgrad.functions.Tanh.forward.__qualname__
+
+
+def test_functions_of_a_program_compiled_before_are_noted() -> None:
+    @npgrad.compile(warm_up=1)
+    def step(x):
+        return npgrad.relu(npgrad.tanh(x))
+
+    x = np.ones(3)
+    with applied_functions() as seen:
+        for _ in range(6):
+            step(x)
+    assert seen == {TANH, RELU}
+    with applied_functions() as idle:
+        pass
+    with applied_functions() as again:
+        step(x)  # runs the program alone: the next comparison with eager code comes later
+    assert again == {TANH, RELU} and idle == set()
 
 
 def test_a_function_that_inherits_its_forward_is_noted_under_its_own_name() -> None:

@@ -26,9 +26,9 @@ def results(directory: Path, tmp_path: Path) -> Path:
 def edit(reference: Path, **changes: Any) -> None:
     """Change what the reference says about one claim."""
     path = reference / "claims.json"
-    claims = json.loads(path.read_text())
+    claims = json.loads(path.read_text(encoding="utf-8"))
     claims["fake/two"].update(changes)
-    path.write_text(json.dumps(claims))
+    path.write_text(json.dumps(claims), encoding="utf-8")
 
 
 def test_export_keeps_verdicts_summaries_and_pictures(directory: Path, results: Path, tmp_path: Path) -> None:
@@ -37,14 +37,14 @@ def test_export_keeps_verdicts_summaries_and_pictures(directory: Path, results: 
     assert {path.name for path in to.iterdir()} == {
         "README.md", "claims.json", "figures", "runs.jsonl", "scoreboard.txt",
     }  # fmt: skip
-    runs = [json.loads(line) for line in (to / "runs.jsonl").read_text().splitlines()]
+    runs = [json.loads(line) for line in (to / "runs.jsonl").read_text(encoding="utf-8").splitlines()]
     assert sorted({run["config"]["gain"] for run in runs}) == [1.0, 2.0, 3.0] and len(runs) == 6
     assert runs[0]["summary"]["nothing"] is None  # JSON has no nan
     assert [path.name for path in (to / "figures").iterdir()] == ["fake-twice.svg"]
-    readme = (to / "README.md").read_text()
+    readme = (to / "README.md").read_text(encoding="utf-8")
     assert "6 runs" in readme and "python -m experiments run --all --seeds 2" in readme
-    assert "fake/two" in (to / "scoreboard.txt").read_text()
-    claims = json.loads((to / "claims.json").read_text())
+    assert "fake/two" in (to / "scoreboard.txt").read_text(encoding="utf-8")
+    claims = json.loads((to / "claims.json").read_text(encoding="utf-8"))
     expected = {"verdict": "reproduced", "mean": 2.0, "sd": 0.0, "n": 2, "bar": "1.9 to 2.1", "low": 2.0, "high": 2.0}
     assert expected.items() <= claims["fake/two"].items() and claims["fake/two"]["why"] == "As printed."
 
@@ -104,17 +104,20 @@ def test_a_reference_is_judged_again_from_what_it_holds(
     source.write_text(source.read_text(encoding="utf-8").replace("low=1.9, high=2.1", "low=2.1"), encoding="utf-8")
     sys.modules.pop("lesson_fake")
     assert main(["judge", str(to)], directory) == 0
-    assert json.loads((to / "claims.json").read_text())["fake/two"]["verdict"] == "not reproduced"
+    assert json.loads((to / "claims.json").read_text(encoding="utf-8"))["fake/two"]["verdict"] == "not reproduced"
     sys.modules.pop("lesson_fake")
 
 
-def test_the_committed_verdicts_follow_from_the_committed_runs(tmp_path: Path) -> None:
+def test_the_committed_verdicts_follow_from_the_committed_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")  # the width of a file is not that of whoever's terminal
     copy = tmp_path / "reference"
     copy.mkdir()
     shutil.copyfile(REFERENCE / "runs.jsonl", copy / "runs.jsonl")
     board = write_verdicts(copy, discover())
     for name in ("claims.json", "scoreboard.txt"):
-        assert (copy / name).read_text() == (REFERENCE / name).read_text(), f"{name}: python -m experiments judge"
+        assert (copy / name).read_text(encoding="utf-8") == (REFERENCE / name).read_text(encoding="utf-8"), (
+            f"{name}: python -m experiments judge"
+        )
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert sentence(board) in readme
 
@@ -124,10 +127,10 @@ def test_mistakes_are_said_in_a_sentence(
 ) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
-    (precious / "thesis.txt").write_text("years of work")
+    (precious / "thesis.txt").write_text("years of work", encoding="utf-8")
     assert main(["export", str(results), str(precious)], directory) == 2
     assert "is not a reference result" in capsys.readouterr().err
-    assert (precious / "thesis.txt").read_text() == "years of work"
+    assert (precious / "thesis.txt").read_text(encoding="utf-8") == "years of work"
     assert main(["export", str(tmp_path / "nowhere"), str(tmp_path / "to")], directory) == 2
     assert "there is no directory" in capsys.readouterr().err
     assert main(["compare", str(results), str(precious)], directory) == 2

@@ -113,6 +113,7 @@ def test_a_process_that_dies_is_named_and_the_others_go_on(lesson: Experiment, s
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on Unix")
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_keeps_what_is_finished(directory: Path, store: Store) -> None:
     # gain=3 ends at once, the others wait for a minute.
     arguments = ["run", "fake", "--jobs", "2", "--set", "wait=60", "--set", "gain=3,1,2", "--out", str(store.directory)]
@@ -173,7 +174,7 @@ def test_from_the_command_line(directory: Path, store: Store, capsys: pytest.Cap
         (["run", "fake", "--set", "gian=2"], "did you mean gain?"),
         (["run", "fake", "--seeds", "0"], "must be a whole number, 1 or more; got '0'"),
         (["run", "fake", "--quick", "--full"], "not allowed with argument"),
-        (["run", "fake", "--out", "/dev/null/x"], "cannot be made"),
+        (["run", "fake", "--out", f"{__file__}/x"], "cannot be made"),
         (["run", "fake", "--scheduler", "nonsense"], ""),
         (["report", "/nowhere"], "there is no directory /nowhere."),
         (["show", "/nowhere", "fake"], "holds no results of fake: run it first."),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from npgrad.explain.order import things
-from tests.conftest import CI
+from tests.conftest import CI, chromium, left_out
 
 WIDTHS = (390, 1400)
 PAGES = ["index", "notation", *things()]
@@ -37,29 +37,17 @@ return {
 """
 
 
-def missing() -> str | None:
-    try:
-        import selenium  # noqa: F401
-    except ImportError:
-        return "selenium is not installed"
-    if not (shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")):
-        return "Chromium is not installed"
-    return None if shutil.which("chromedriver") else "chromedriver is not installed"
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    reason = missing()
-    if reason is not None:
+    how = left_out().get("the pages in a browser")
+    if how is not None:
         if CI:
-            pytest.fail(f"{reason}: under CI nothing may be skipped.")
-        pytest.skip(reason)
+            pytest.fail(f"there is no browser, and under CI nothing may be skipped: {how}.")
+        pytest.skip(f"there is no browser: {how}")
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
-    options.binary_location = (
-        shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
-    )
+    options.binary_location = chromium() or ""
     for argument in (
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
         "--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync",

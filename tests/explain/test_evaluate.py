@@ -1,14 +1,17 @@
-"""The evaluator against NumPy, in real and complex numbers."""
+"""The evaluator against NumPy, on real arrays and on those of the complex step."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from npgrad.engine.holomorphic import Holomorphic
 from npgrad.explain import DerivationError, parse
-from npgrad.explain.evaluate import Scope, Variable
+from npgrad.explain.evaluate import AMPLIFIED, Scope, Variable
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(3, 4))
@@ -110,17 +113,35 @@ def test_complex_steps_are_derivatives(function: str, at: float) -> None:
     derivation = parse(doc)
     (case,) = derivation.cases
 
-    def f(x: complex) -> complex:
-        scope = Scope({"x": Variable(np.asarray(x))}, {}, derivation.source)
-        return complex(scope.define(case.steps[0]).data)
+    def f(x: Any) -> Any:
+        return Scope({"x": Variable(x)}, {}, derivation.source).define(case.steps[0]).data
 
-    slope = f(at + 1e-20j).imag / 1e-20
-    assert slope == pytest.approx((f(at + 1e-6) - f(at - 1e-6)).real / 2e-6, rel=1e-7)
+    slope = f(Holomorphic(at, 1.0)).slope
+    assert slope == pytest.approx((f(np.array(at + 1e-6)) - f(np.array(at - 1e-6))) / 2e-6, rel=1e-7)
 
 
-@pytest.mark.parametrize("expression", ["max(i, x[i])", "abs(x[1])*where(x[0] < x[1], 2, 3)", "maximum(x[0], x[1])"])
-def test_comparisons_look_at_the_real_part(expression: str) -> None:
+@given(st.integers(0, 2**32 - 1), st.floats(0, 12))
+def test_noise_moves_a_result_as_far_as_rounding_does_or_farther(seed: int, digits: float) -> None:
+    """A sum of numbers that cancel up to a small rest, against the exact one; a product, which cannot cancel."""
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=6) * 10**digits
+    x = np.concatenate([a, rng.normal(size=3), -a[::-1]])
+    results = []
+    for expression in ("sum(i, x[i]) + 0.1 - 0.1", "x[0]*x[1]*3/7"):
+        derivation = parse(f"S.\n\nSymbols\n    x[i]     x\nForward\n    (1) y = {expression}\n")
+        (equation,) = derivation.cases[0].steps
+        scope = Scope({"x": Variable(x)}, {"i": len(x)}, derivation.source)
+        value = float(scope.define(equation).data)
+        noisy = replace(scope, noise=np.random.default_rng(seed))
+        results.append((value, max(abs(float(noisy.define(equation).data) - value) for _ in range(8)) / AMPLIFIED))
+    (total, moved), (product, moved_product) = results
+    assert abs(total - math.fsum(x)) <= 16 * moved <= 1e-13 * 10**digits + 1e-13
+    assert abs(product) * 1e-18 < moved_product < abs(product) * 1e-15
+
+
+@pytest.mark.parametrize("expression", ["max(i, x[i])", "abs(x[1])*where(x[0] < x[1], 1, 3)", "maximum(x[0], x[1])"])
+def test_comparisons_look_at_the_value(expression: str) -> None:
     derivation = parse(f"S.\n\nSymbols\n    x[i]     x\nForward\n    (1) y = {expression}\n")
-    x = np.array([1 + 5j, 2 - 7j])
-    scope = Scope({"x": Variable(x)}, {"i": 2}, derivation.source)
-    assert complex(scope.define(derivation.cases[0].steps[0]).data) in (x[1], 2 * x[1])
+    x = Holomorphic(np.array([1.0, 2.0]), np.array([5.0, -7.0]))
+    y = Scope({"x": Variable(x)}, {"i": 2}, derivation.source).define(derivation.cases[0].steps[0]).data
+    assert (y.value, y.slope) == (2.0, -7.0)

@@ -59,7 +59,13 @@ def read(pages: Path) -> dict[str, Reader]:
 
 
 def test_a_page_for_everything(read: dict[str, Reader]) -> None:
-    assert set(read) == {"index.html", "notation.html", *(f"{name}.html" for name in things())}
+    assert set(read) == {
+        "index.html",
+        "notation.html",
+        "program.html",
+        "spellings.html",
+        *(f"{name}.html" for name in things()),
+    }
     linked = {link for link in read["index.html"].links if link.endswith(".html")}
     assert set(read) <= linked | {"index.html"}
 
@@ -119,6 +125,16 @@ def test_equations_and_code_are_linked_both_ways(read: dict[str, Reader], pages:
         assert f'class="eq k-{label}"' in string
         assert re.search(rf'class="line k-{label}" id="L\d+"', string)
         assert f"main:has(.k-{label}:hover) .k-{label}" in string
+
+
+def test_the_lines_of_the_program_lead_to_their_equations(read: dict[str, Reader], pages: Path) -> None:
+    links = read["program.html"].links
+    for anchor in ("batch_norm.html#eq-9", "linear.html#eq-3", "tanh.html#eq-2", "cross_entropy.html#eq-4"):
+        assert anchor in links
+    assert "#N12" in links, "the line of the network that normalises"
+    words = " ".join("".join(read["program.html"].words).split())
+    assert "self.bn(hprebn)" in words and "tanh(" in words and "# BatchNorm (9)" in words
+    assert len([i for i in read["program.html"].ids if i.startswith("P")]) > 80
 
 
 def test_fonts_come_with_their_licence(pages: Path) -> None:

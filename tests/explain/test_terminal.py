@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def test_side_by_side_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> No
     wide = "\n".join(page(thing, style(200, monkeypatch)))
     narrow = "\n".join(page(thing, style(80, monkeypatch)))
     assert not re.search(r"  t: Array$", wide, re.MULTILINE), "the arrays a class keeps are no part of what it does"
-    level = re.search(r"\(1\) .*np\.tanh\(x, out=self\.t\)  # \(1\)", wide)
+    level = re.search(r"\(1\) .*np\.tanh\(x\)  # \(1\)", wide)
     assert level and "Code" not in wide.split("\n")
     assert "Code" in narrow.split("\n") and not re.search(r"\(1\) .*np\.tanh", narrow)
 
@@ -59,7 +60,7 @@ def test_side_by_side_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> No
 def test_long_lines_of_code_are_folded_to_stay_beside_their_equations(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = list(page(things()["batch_norm"], style(160, monkeypatch)))
     assert all(width(line) <= 160 for line in lines)
-    assert any(re.search(r"\(9\) ∂xᵢₖ .*self\.dx = .*# \(9\)$", line) for line in lines)
+    assert any(re.search(r"\(9\) ∂xᵢₖ .*dx \*= self\.scale.*# \(9\)$", line) for line in lines)
     assert any(re.search(r"γₖ +scale +\d+ ", line) for line in lines), "what is given stands beside the code"
     assert list(fold("    a = f(b, c)  # (12)", 16)) == ["    a = f(b, c)", "            # (12)"]
 
@@ -137,7 +138,11 @@ def test_a_class_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
         assert said in capsys.readouterr().err
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes as on Unix")
 def test_a_closed_pipe_is_no_error() -> None:
-    command = f"{sys.executable} -m npgrad.explain batch_norm | head -1"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("batch_norm") and done.stderr == ""
+    command = [sys.executable, "-m", "npgrad.explain", "batch_norm"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()  # before anything is printed, as `| true` does
+        assert process.stderr.read() == ""
+    assert process.returncode == 0

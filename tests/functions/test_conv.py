@@ -89,6 +89,40 @@ def test_lists_and_numpy_integers_are_as_good_as_tuples() -> None:
     assert np.array_equal(npgrad.conv2d(x, W, stride=[2, 2], padding=np.int64(1)).numpy(), expected)
 
 
+def test_an_input_without_a_batch_axis_is_a_batch_of_one() -> None:
+    rng = np.random.default_rng(0)
+    x, W = rng.normal(size=(3, 5, 4)), rng.normal(size=(2, 3, 3, 3))
+    single = Tensor(x, requires_grad=True)
+    y = npgrad.conv2d(single, W, padding="same")
+    assert np.array_equal(y.numpy(), npgrad.conv2d(x[None], W, padding="same").numpy()[0])
+    y.backward(np.ones(y.shape))
+    assert single.grad is not None and single.grad.shape == (3, 5, 4)
+
+
+@given(st.data(), st.integers(1, 3), st.integers(1, 2), st.integers(1, 3))
+def test_each_group_is_a_convolution_of_its_own(data: Any, groups: int, channels: int, filters: int) -> None:
+    x = data.draw(arrays((2, groups * channels, 5)))
+    W = data.draw(arrays((groups * filters, channels, 2)))
+    y = npgrad.conv1d(x, W, groups=groups).numpy()
+    parts = [npgrad.conv1d(a, b).numpy() for a, b in zip(np.split(x, groups, 1), np.split(W, groups), strict=True)]
+    assert np.allclose(y, np.concatenate(parts, 1), atol=1e-12)
+
+
+@given(st.data(), st.integers(1, 3), st.integers(1, 3), st.integers(1, 6))
+def test_dilation_is_a_kernel_with_zeros_between(data: Any, kernel: int, dilation: int, size: int) -> None:
+    x, W = data.draw(arrays((1, 2, size))), data.draw(arrays((2, 2, kernel)))
+    spread = np.zeros((2, 2, dilation * (kernel - 1) + 1))
+    spread[:, :, ::dilation] = W
+    y = npgrad.conv1d(x, W, padding="same", dilation=dilation).numpy()
+    assert y.shape[2] == size
+    assert np.allclose(y, npgrad.conv1d(x, spread, padding="same").numpy(), atol=1e-12)
+
+
+def test_of_an_odd_number_of_zeros_one_more_is_at_the_end() -> None:
+    y = npgrad.conv1d(np.array([[[1.0, 2.0, 3.0]]]), np.ones((1, 1, 2)), padding="same").numpy()
+    assert np.array_equal(y, [[[3, 5, 3]]])
+
+
 def test_a_batch_of_none() -> None:
     x, W = Tensor(np.zeros((0, 2, 5)), requires_grad=True), Tensor(np.ones((3, 2, 2)), requires_grad=True)
     y = npgrad.conv1d(x, W)
@@ -112,7 +146,7 @@ def test_backward_twice_through_a_retained_graph_adds_the_same_again() -> None:
 @pytest.mark.parametrize(
     ("function", "arguments", "options", "words"),
     [
-        ("conv2d", ((2, 3, 4), (1, 3, 2, 2)), {}, "takes an input of shape (N, C, H, W)"),
+        ("conv2d", ((3, 4), (1, 3, 2, 2)), {}, "takes an input of shape (N, C, H, W)"),
         ("conv1d", ((2, 3, 4), (1, 3, 2, 2)), {}, "a weight of shape (F, C, k); got (2, 3, 4) and (1, 3, 2, 2)"),
         (
             "conv2d",
@@ -131,6 +165,11 @@ def test_backward_twice_through_a_retained_graph_adds_the_same_again() -> None:
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"stride": (1, 2, 3)}, "stride=(1, 2, 3)"),
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": -1}, "padding=-1. Pass an integer of at least 0"),
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": 0.5}, "padding=0.5"),
+        ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": "valid"}, "padding='valid'. Pass an integer"),
+        ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": "same", "stride": 2}, "stride=2. Use a stride of 1"),
+        ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"dilation": 4}, "Dilation makes it extend over (5, 5)"),
+        ("conv2d", ((2, 4, 4, 4), (5, 2, 2, 2)), {"groups": 2}, "groups=2 for 4 input and 5 output channels"),
+        ("conv2d", ((2, 4, 4, 4), (6, 4, 2, 2)), {"groups": 2}, "a weight for 4 (shape (6, 4, 2, 2)) in each of 2"),
     ],
 )
 def test_errors_name_the_shapes(function: str, arguments: Any, options: dict[str, Any], words: str) -> None:

@@ -66,23 +66,6 @@ def test_with_probability_one_nothing_stays() -> None:
     assert np.array_equal(x.grad, np.zeros(5))
 
 
-def test_a_replayed_step_draws_anew() -> None:
-    x = Tensor(np.ones(40), requires_grad=True)
-    rng, again = np.random.default_rng(0), np.random.default_rng(0)
-
-    @npgrad.replay
-    def step() -> Tensor:
-        x.grad = None
-        y = npgrad.dropout(x, 0.5, rng=rng)
-        y.sum().backward()
-        return y
-
-    for _ in range(4):
-        y = step().numpy()
-        assert np.array_equal(y, npgrad.dropout(np.ones(40), 0.5, rng=again).numpy())
-        assert np.array_equal(x.grad, y)
-
-
 @pytest.mark.parametrize("p", [-0.1, 1.5, float("nan")])
 @pytest.mark.parametrize("training", [True, False])
 def test_a_probability_out_of_range_is_named(p: float, training: bool) -> None:

@@ -157,7 +157,33 @@ def test_errors_name_what_does_not_fit(subscripts: str, shapes: list[tuple[int, 
     assert repr(subscripts) in str(raised.value)
 
 
-def test_lists_of_integers_are_refused_with_the_other_spelling() -> None:
+@pytest.mark.parametrize(
+    ("lists", "shapes", "subscripts"),
+    [
+        ([[0, 1], [1, 2], [0, 2]], [(2, 3), (3, 4)], "ij,jk->ik"),
+        ([[5, 1], [1, 2]], [(2, 3), (3, 4)], "zj,jk"),
+        ([[1, 0]], [(2, 3)], "ba"),
+        ([[0, 0]], [(3, 3)], "ii"),
+        ([[Ellipsis, 0], [0], [Ellipsis]], [(2, 5, 3), (3,)], "...i,i->..."),
+        ([(0,), (1,), (1, 0)], [(2,), (3,)], "i,j->ji"),
+    ],
+)
+def test_axes_named_by_integers(lists: list[Any], shapes: list[tuple[int, ...]], subscripts: str) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=shape) for shape in shapes]
+    ones, others = ([Tensor(a, requires_grad=True) for a in arrays] for _ in range(2))
+    mixed = [x for pair in zip(ones, lists, strict=False) for x in pair] + lists[len(ones) :]
+    y, z = np.einsum(*mixed), npgrad.einsum(subscripts, *others)
+    plain = [x for pair in zip(arrays, lists, strict=False) for x in pair] + lists[len(ones) :]
+    assert np.array_equal(y.numpy(), z.numpy()) and np.allclose(y.numpy(), np.einsum(*plain), rtol=1e-13)
+    for t in (y, z):
+        t.backward(np.random.default_rng(1).normal(size=y.shape))
+    assert all(np.array_equal(a.grad, b.grad) for a, b in zip(ones, others, strict=True))
+
+
+def test_what_is_neither_letters_nor_integers() -> None:
     a = Tensor(np.zeros((2, 2)), requires_grad=True)
-    with pytest.raises(TypeError, match="takes the subscripts as a string first; got Tensor"):
-        np.einsum(a, [0, 1], a, [1, 2], [0, 2])
+    with pytest.raises(TypeError, match=r"takes the subscripts as a string first, .*of type Tensor"):
+        npgrad.einsum(a, a)
+    with pytest.raises(ValueError, match=r"integers from 0 to 51; got \[0, 99\]"):
+        npgrad.einsum(a, [0, 99])

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 import npgrad
 from npgrad import Tensor
+from npgrad.functions.extreme import Max, Min
 from tests.functions.test_reduction import gradient
 from tests.strategies import arrays, shape_and_axis
 
@@ -37,11 +38,13 @@ def test_ties_share_equally(f: Any, shape_axis: Any, data: st.DataObject) -> Non
     assert np.allclose(dx, (x == best) / count)
 
 
-@pytest.mark.parametrize("f", [npgrad.max, npgrad.min])
-def test_ties_split_in_the_complex_step_too(f: Any) -> None:
-    """The complex extension is the mean of the tied, so the step confirms the convention instead of refuting it."""
+@pytest.mark.parametrize(("f", "rule"), [(npgrad.max, Max), (npgrad.min, Min)])
+def test_ties_split_in_the_complex_step_too(f: Any, rule: Any) -> None:
+    """The step confirms the convention instead of refuting it."""
+    from npgrad.engine.holomorphic import Holomorphic
+
     x, v = np.array([1.0, 1.0, 1.0]), np.array([3.0, 6.0, 0.0])
-    assert np.isclose(f(x + 1e-20j * v)._data.imag / 1e-20, np.sum(gradient(f, x) * v))
+    assert np.isclose(rule().forward(Holomorphic(x, v)).slope, np.sum(gradient(f, x) * v))
 
 
 def test_nan_is_the_extreme_and_takes_the_gradient() -> None:
@@ -102,3 +105,21 @@ def test_logsumexp_at_its_limits(dtype: Any, x: list[float], y: float, dx: list[
 def test_nan_in_logsumexp_stays_in_its_row() -> None:
     y = npgrad.logsumexp(np.array([[np.nan, 1.0], [0.0, 0.0]]), axis=1).numpy()
     assert np.isnan(y[0]) and y[1] == np.log(2)
+
+
+def test_logsumexp_of_a_number_is_the_number() -> None:
+    for x in (2, 2.0, np.float32(2), np.array(2.0), Tensor(2.0, requires_grad=True)):
+        for options in ({}, {"axis": ()}, {"keepdims": True}):
+            y = npgrad.logsumexp(x, **options)
+            assert y.shape == () and y.item() == 2
+    assert gradient(npgrad.logsumexp, np.array(2.0)) == 1
+
+
+@pytest.mark.parametrize("f", [npgrad.max, npgrad.min, npgrad.logsumexp, npgrad.sum, npgrad.mean])
+def test_axes_are_integers_of_any_kind(f: Any) -> None:
+    x = np.arange(24.0).reshape(2, 3, 4)
+    for axis in (np.int64(0), np.int8(-1), (np.int64(0), 2)):
+        plain = tuple(map(int, axis)) if isinstance(axis, tuple) else int(axis)
+        assert np.array_equal(f(x, axis=axis).numpy(), f(x, axis=plain).numpy())
+        dx = gradient(lambda t, axis=axis: f(t, axis=axis).sum(), x)
+        assert np.array_equal(dx, gradient(lambda t, plain=plain: f(t, axis=plain).sum(), x))

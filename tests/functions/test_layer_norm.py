@@ -91,6 +91,14 @@ def test_parameters_of_a_wider_type_widen_the_result() -> None:
     assert single.dtype == np.float32
 
 
+@pytest.mark.parametrize("shape", [np.int64(3), (np.int32(2), np.int64(3)), np.array([2, 3])])
+def test_lengths_may_be_numpys_integers(shape: Any) -> None:
+    x = np.arange(12.0).reshape(2, 2, 3) ** 2
+    want = npgrad.layer_norm(x, tuple(np.atleast_1d(shape).tolist())).numpy()
+    assert np.array_equal(npgrad.layer_norm(x, shape).numpy(), want)
+    assert np.array_equal(npgrad.nn.LayerNorm(shape, dtype=np.float64)(Tensor(x)).numpy(), want)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [

@@ -129,6 +129,25 @@ def test_squares_and_logistic_losses_by_the_book() -> None:
         np.testing.assert_allclose(npgrad.bce_with_logits(a, b, reduction=reduction).numpy(), want, rtol=1e-13)
 
 
+def test_the_sum_of_no_losses_is_0() -> None:
+    assert npgrad.bce_with_logits(Z[:0], Z[:0], reduction="sum").item() == 0
+    assert npgrad.bce_with_logits(Z[:0], Z[:0], reduction="none").shape == (0, 3)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_logits_in_any_order(order: Any) -> None:
+    for f in (npgrad.cross_entropy, lambda z, t: npgrad.nll_loss(npgrad.log_softmax(z), t)):
+        dx = gradient(lambda z, f=f: f(z, T), np.array(Z, order=order))
+        p = np.exp(Z) / np.exp(Z).sum(1, keepdims=True)
+        np.testing.assert_allclose(dx, (p - np.eye(3)[T]) / 4, rtol=1e-12)
+
+
+def test_squares_of_float16_do_not_overflow_in_their_sum() -> None:
+    a = np.full(70_000, 2.0, np.float16)
+    loss = npgrad.mse_loss(a, np.zeros_like(a))
+    assert loss.dtype == np.float16 and loss.item() == 4
+
+
 REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: npgrad.cross_entropy(Z, [0, 3, 1, 2]), IndexError, r"target class of 3; with 3 logits .* 0 to 2"),
     (lambda: npgrad.cross_entropy(Z, [0, -1, 1, 2]), IndexError, r"target class of -1"),
@@ -147,6 +166,8 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: npgrad.nll_loss(Z, T[:2]), ValueError, r"got \(4, 3\) and \(2,\)"),
     (lambda: npgrad.nll_loss(Z[:0], T[:0]), ValueError, r"empty batch"),
     (lambda: npgrad.nll_loss(Z, T, reduction="max"), ValueError, r"reduction must be"),
+    (lambda: npgrad.mse_loss(Z[:0], Z[:0]), ValueError, r"mse_loss of nothing \(shape \(0, 3\)\)"),
+    (lambda: npgrad.bce_with_logits(Z[:0], Z[:0]), ValueError, r"bce_with_logits of nothing \(shape \(0, 3\)\)"),
     (lambda: npgrad.mse_loss(Z, Z[0]), ValueError, r"\(4, 3\) and \(3,\), and broadcasting"),
     (lambda: npgrad.bce_with_logits(Z, Z[0]), ValueError, r"\(4, 3\) and \(3,\)"),
     (lambda: npgrad.bce_with_logits(Z, Z, reduction=""), ValueError, r"reduction must be"),

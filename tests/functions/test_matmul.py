@@ -66,5 +66,17 @@ def test_numbers_are_no_factors(shapes: Any) -> None:
 
 
 def test_sizes_that_do_not_fit() -> None:
-    with pytest.raises(ValueError, match="mismatch in its core dimension"):
+    with pytest.raises(ValueError, match=r"shapes \(2, 3\) and \(2, 3\): rows of 3 entries meet columns of 2"):
         Tensor(np.ones((2, 3)), requires_grad=True) @ np.ones((2, 3))
+
+
+def test_linear_takes_further_axes_in_front() -> None:
+    rng = np.random.default_rng(0)
+    x, W, b, dy = (rng.normal(size=shape) for shape in ((2, 3, 4), (4, 5), (5,), (2, 3, 5)))
+    for rows in (x, x[0, 0], x[:0]):
+        t = Tensor(rows, requires_grad=True)
+        y = npgrad.linear(t, W, b)
+        np.testing.assert_allclose(y.numpy(), rows @ W + b, rtol=1e-13)
+        y.backward(dy[tuple(slice(n) for n in rows.shape[:-1])] if rows.ndim > 1 else dy[0, 0])
+        cotangent = dy[: len(rows)] if rows.ndim > 1 else dy[0, 0]
+        np.testing.assert_allclose(t.grad, cotangent @ W.T, rtol=1e-13)

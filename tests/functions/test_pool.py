@@ -101,6 +101,24 @@ def test_one_nan_is_the_maximum_of_its_window_alone() -> None:
 
 
 @pytest.mark.parametrize("pool", [npgrad.max_pool2d, npgrad.avg_pool2d])
+def test_an_input_without_a_batch_axis_is_a_batch_of_one(pool: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 5, 4))
+    single = Tensor(x, requires_grad=True)
+    y = pool(single, 2)
+    assert np.array_equal(y.numpy(), pool(x[None], 2).numpy()[0])
+    y.backward(np.ones(y.shape))
+    assert single.grad is not None and single.grad.shape == x.shape
+
+
+def test_a_rest_is_pooled_with_what_it_has() -> None:
+    x = np.arange(5.0).reshape(1, 1, 1, 5)
+    assert np.array_equal(npgrad.max_pool2d(x, (1, 2), ceil_mode=True).numpy(), [[[[1, 3, 4]]]])
+    assert np.array_equal(npgrad.avg_pool2d(x, (1, 2), ceil_mode=True).numpy(), [[[[0.5, 2.5, 4]]]])
+    padded = npgrad.avg_pool2d(x, (1, 3), 2, padding=(0, 1), count_include_pad=False).numpy()
+    assert np.array_equal(padded, [[[[0.5, 2, 3.5]]]])
+
+
+@pytest.mark.parametrize("pool", [npgrad.max_pool2d, npgrad.avg_pool2d])
 def test_single_precision_and_a_batch_of_none(pool: Any) -> None:
     x = Tensor(np.zeros((0, 2, 4, 4), np.float32), requires_grad=True)
     y = pool(x, 2)
@@ -113,7 +131,7 @@ def test_single_precision_and_a_batch_of_none(pool: Any) -> None:
 @pytest.mark.parametrize(
     ("x", "options", "error", "words"),
     [
-        (np.zeros((3, 4, 4)), {"kernel_size": 2}, ValueError, "(N, C, H, W); got (3, 4, 4)"),
+        (np.zeros((4, 4)), {"kernel_size": 2}, ValueError, "(N, C, H, W); got (4, 4)"),
         (np.zeros((1, 1, 4, 4)), {"kernel_size": 5}, ValueError, "larger than its input of shape (1, 1, 4, 4)"),
         (np.zeros((1, 1, 4, 4)), {"kernel_size": 0}, ValueError, "kernel_size=0"),
         (np.zeros((1, 1, 4, 4)), {"kernel_size": 2, "stride": -1}, ValueError, "stride=-1"),

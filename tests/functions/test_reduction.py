@@ -163,3 +163,31 @@ def test_numpys_dtype_argument_is_refused_wherever_it_stands() -> None:
         np.sum(t, dtype=np.float32)
     with pytest.raises(TypeError, match="dtype="):
         np.sum(t, 0, np.float32)
+
+
+@pytest.mark.parametrize("f", [np.sum, np.mean, np.var, np.std])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_the_sums_of_float16_do_not_limit_its_means(f: Any, axis: Any) -> None:
+    """The sum of so many numbers is beyond float16's largest, 65504; their mean and variance are not."""
+    x = (np.arange(140_000).reshape(2, -1) % 7 + 0.1).astype(np.float16)
+    x[1] *= np.float16(10)
+    with np.errstate(over="ignore"):
+        y, expected = f(Tensor(x), axis=axis).numpy(), f(x.astype(np.float64), axis=axis).astype(np.float16)
+    assert y.dtype == np.float16
+    np.testing.assert_allclose(y, expected, rtol=2e-3)
+    dx = gradient(lambda t: f(t, axis=axis).sum(), x[:, :50])
+    wide = gradient(lambda t: f(t, axis=axis).sum(), x[:, :50].astype(np.float64))
+    assert dx.dtype == np.float16
+    np.testing.assert_allclose(dx, wide, rtol=5e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("f", [npgrad.sum, npgrad.mean, npgrad.var, npgrad.std, npgrad.prod, npgrad.cumsum])
+def test_axes_may_be_numpys_integers(f: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 4, 5))
+    for axis in (0, -1, (0, 2), (-1, 1)):
+        if f is npgrad.cumsum and isinstance(axis, tuple):
+            continue
+        other = tuple(map(np.int32, axis)) if isinstance(axis, tuple) else np.int64(axis)
+        assert np.array_equal(f(x, other).numpy(), f(x, axis).numpy())
+        dx, expected = (gradient(lambda t, a=a: npgrad.sum(f(t, a) ** 2), x) for a in (other, axis))
+        assert np.array_equal(dx, expected)

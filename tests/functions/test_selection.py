@@ -36,8 +36,8 @@ def test_ties_share_equally(name: str, pair: Any, seed: int, dtype: Any) -> None
     assert np.array_equal(y.numpy(), f(a, b)) and y.dtype == dtype
     da, db = gradients(f, a, b)
     share = np.where(a == b, 0.5, (y.numpy() == a).astype(float))
-    assert np.array_equal(da, npgrad.function.unbroadcast(share, a.shape))
-    assert np.array_equal(db, npgrad.function.unbroadcast(1 - share, b.shape))
+    assert np.array_equal(da, npgrad.engine.arrays.unbroadcast(share, a.shape))
+    assert np.array_equal(db, npgrad.engine.arrays.unbroadcast(1 - share, b.shape))
     assert da.sum() + db.sum() == y.size
     swapped = gradients(f, b, a)
     assert np.array_equal(swapped[1], da) and np.array_equal(swapped[0], db)
@@ -87,7 +87,7 @@ def test_clip_is_numpys_and_gives_every_gradient_to_one(triple: Any, seed: int, 
     inside = np.ones(y.shape, bool)
     inside &= a >= lo if low else True
     inside &= a <= hi if high else True
-    assert np.array_equal(found[0], npgrad.function.unbroadcast(inside.astype(float), a.shape))
+    assert np.array_equal(found[0], npgrad.engine.arrays.unbroadcast(inside.astype(float), a.shape))
 
 
 def test_clip_at_its_bounds() -> None:
@@ -133,7 +133,7 @@ def test_where_is_numpys(triple: Any, seed: int) -> None:
     assert np.array_equal(z.numpy(), np.where(condition, x, y))
     dz = np.random.default_rng(seed).normal(size=z.shape)
     dx, dy = gradients(lambda a, b: npgrad.where(condition, a, b), x, y, dy=dz)
-    unbroadcast = npgrad.function.unbroadcast
+    unbroadcast = npgrad.engine.arrays.unbroadcast
     assert np.allclose(dx, unbroadcast(np.where(condition, dz, 0), x.shape))
     assert np.allclose(dy, unbroadcast(np.where(condition, 0, dz), y.shape))
 

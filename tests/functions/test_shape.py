@@ -90,6 +90,7 @@ def test_pad(data: st.DataObject) -> None:
     widths = data.draw(st.one_of(st.integers(0, 3), pair, st.tuples(*[pair] * x.ndim)))
     check_move(lambda a: np.pad(a, widths), x)
     check_move(lambda a: np.pad(a, widths, mode="constant", constant_values=0), x)
+    assert np.array_equal(np.pad(Tensor(x), widths, constant_values=2).numpy(), np.pad(x, widths, constant_values=2))
 
 
 @given(st.data())
@@ -141,7 +142,7 @@ def test_results_are_views_where_numpy_makes_views() -> None:
         lambda a: npgrad.reshape(a, (3, 2)), npgrad.transpose, npgrad.flip, lambda a: npgrad.broadcast_to(a, (4, 2, 3)),
         lambda a: npgrad.expand_dims(a, 0), lambda a: npgrad.swapaxes(a, 0, 1), lambda a: npgrad.split(a, 2)[1],
     ):  # fmt: skip
-        assert np.shares_memory(f(t)._data, t._data)
+        assert np.shares_memory(f(t)._array, t._array)
 
 
 VIEWS: list[Callable[[Any], Tensor]] = [
@@ -201,7 +202,7 @@ T = Tensor(np.zeros((2, 3)), requires_grad=True)
         (lambda: npgrad.concatenate([T, T[:, :2]]), ValueError, "size 2"),
         (lambda: npgrad.stack([T, T[:, :2]]), ValueError, "same shape"),
         (lambda: np.pad(T, 1, mode="reflect"), NotImplementedError, "'reflect'"),
-        (lambda: np.pad(T, 1, constant_values=3), NotImplementedError, "constant_values=3"),
+        (lambda: np.pad(T, 1, constant_values=(1, 2)), NotImplementedError, r"constant_values=\(1, 2\)"),
         (lambda: npgrad.pad(T, -1), ValueError, "negative; got -1"),
         (lambda: npgrad.pad(T, 0.5), TypeError, "must be integers; got 0.5"),
         (lambda: npgrad.broadcast_to(T, (2, 4)), ValueError, "broadcast"),
@@ -210,3 +211,9 @@ T = Tensor(np.zeros((2, 3)), requires_grad=True)
 def test_errors_say_what_is_wrong(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_numbers_are_arrays_without_axes() -> None:
+    assert npgrad.reshape(3.0, (1, 1)).shape == (1, 1)
+    assert npgrad.ravel(3.0).shape == npgrad.expand_dims(3.0, 0).shape == npgrad.getitem(3.0, None).shape == (1,)
+    assert npgrad.transpose(3.0).shape == npgrad.pad(3.0, 1).shape == npgrad.flip(3.0).shape == ()

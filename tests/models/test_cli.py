@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import models.lock
 from models.__main__ import main
+from models.lock import LOCK, Busy, Lock
 from models.runs import FILE, Run
 from npgrad import checkpoint
 
@@ -27,7 +29,7 @@ TINY = ["--hidden", "8", "--embedding", "3", "--batch-size", "8"]
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("data") / "words.txt"
-    path.write_text("\n".join(WORDS))
+    path.write_text("\n".join(WORDS), encoding="utf-8")
     return str(path)
 
 
@@ -75,6 +77,10 @@ def test_train_sample_eval(tmp_path: Path, words: str, capsys: pytest.CaptureFix
     assert all(line.startswith("em") for line in draws[3]) and all(len(line) <= 2 for line in draws[4])
 
 
+# -- interrupted -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("model", [["--model", "mlp", "--stage", "kaiming"],
                                    ["--model", "deep_mlp", "--depth", "3", "--norm", "layer", "--activation", "relu"],
                                    ["--optimizer", "adamw", "--weight-decay", "0.1", "--context", "5"]])  # fmt: skip
@@ -90,7 +96,7 @@ def test_a_run_stopped_anywhere_ends_the_same(
     def interrupted(self: Run, steps: int, on_step: Any) -> None:
         def act(step: int, loss: float) -> bool:
             if step % 15 == 14:
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
             return bool(on_step(step, loss))
 
         advance(self, steps, act)
@@ -117,9 +123,9 @@ def test_a_killed_run_resumes_to_the_same_digest(tmp_path: Path, words: str) -> 
     process = subprocess.Popen([*command, "--steps", "1500", "--out", str(killed)], stderr=subprocess.PIPE, **options)
     assert process.stderr is not None
     assert process.stderr.readline().startswith("step 100 of 1500")
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    assert process.returncode != 0
     assert Run.load(killed).step < 1500
     lines = [
         subprocess.run(
@@ -130,6 +136,8 @@ def test_a_killed_run_resumes_to_the_same_digest(tmp_path: Path, words: str) -> 
     assert lines[0][-1] == lines[1][-1] == f"digest {digest_of(str(whole))}"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals as on Unix")
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupt_from_the_terminal(tmp_path: Path, words: str) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "models", "train", "--data", words, "--out", str(out), *TINY]
@@ -144,6 +152,105 @@ def test_an_interrupt_from_the_terminal(tmp_path: Path, words: str) -> None:
         rf"(step .*\n)*stopped at step \d+ of 200000; saved in {out}, continue with --resume\.\n", errors
     ), errors
     assert Run.load(out).step > 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on Unix")
+def test_a_job_that_was_told_to_ignore_ctrl_c_ignores_it(
+    tmp_path: Path, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Run.advance
+
+    def interrupted(self: Run, steps: int, on_step: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        advance(self, steps, on_step)
+
+    monkeypatch.setattr(Run, "advance", interrupted)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert main(["train", "--data", words, "--out", str(tmp_path / "run"), "--steps", "3", *TINY]) == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# -- two at a time -----------------------------------------------------------------------------------------------------
+
+
+def test_only_one_process_trains_a_run(tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    command = ["train", "--data", words, "--out", str(out), "--steps", "20", *TINY]
+    assert main(command) == 0
+    saving = out / f".{FILE}.1234.tmp"
+    with Lock(out):
+        saving.write_bytes(b"half of a checkpoint that the other process is writing")
+        capsys.readouterr()
+        assert main(["train", "--out", str(out), "--resume"]) == 75
+        printed = capsys.readouterr()
+        assert printed.out == "" and re.fullmatch(
+            rf"python -m models train: {re.escape(str(out))} is being trained by process {os.getpid()} on .+ since "
+            r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d: wait for it or stop it\.\n",
+            printed.err,
+        )
+        assert saving.exists()
+        # Who only reads need not wait.
+        assert main(["sample", str(out), "-n", "1"]) == 0
+    assert main(["train", "--out", str(out), "--resume"]) == 0
+    assert os.listdir(out) == [FILE]
+
+
+def test_two_processes_begin_in_the_same_directory(tmp_path: Path, words: str) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "models", "train", "--data", words, "--out", str(out), "--steps", "30", *TINY]
+    both = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "ab"
+    ]
+    ended = [(process.communicate(timeout=60), process.returncode) for process in both]
+    assert sorted(code for _, code in ended) in ([0, 2], [0, 75]), ended
+    assert Run.load(out).step == 30 and os.listdir(out) == [FILE]
+
+
+def test_the_lock_of_a_process_that_died_is_no_lock(tmp_path: Path, words: str) -> None:
+    code = "import sys, time; from pathlib import Path; from models.lock import Lock\n"
+    code += "with Lock(Path(sys.argv[1])):\n    print('locked', flush=True); time.sleep(60)"
+    out = tmp_path / "run"
+    out.mkdir()
+    holder = subprocess.Popen([sys.executable, "-c", code, str(out)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "locked\n"
+    with pytest.raises(Busy, match=f"is being trained by process {holder.pid} on"), Lock(out):
+        pass
+    holder.kill()
+    holder.communicate()
+    assert os.listdir(out) == [LOCK]
+    # Killed before its first save: a new run can begin there.
+    assert main(["train", "--data", words, "--out", str(out), "--steps", "3", *TINY]) == 0
+    assert os.listdir(out) == [FILE]
+
+
+def test_the_lock_is_released_whatever_happens(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), Lock(tmp_path):
+        raise ZeroDivisionError
+    with Lock(tmp_path):
+        assert os.listdir(tmp_path) == [LOCK]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_removed_between_opening_and_locking_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The holder removes the file and releases it just after we opened it: our lock would be on no file."""
+    take, opened = models.lock._take, []
+
+    def late(file: int) -> bool:
+        opened.append(file)
+        if len(opened) == 1 and os.name == "posix":
+            (tmp_path / LOCK).unlink()
+        return take(file)
+
+    monkeypatch.setattr(models.lock, "_take", late)
+    with Lock(tmp_path):
+        assert len(opened) == (2 if os.name == "posix" else 1)
+        with pytest.raises(Busy), Lock(tmp_path):
+            pass
 
 
 def test_the_help_is_worth_reading(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +277,7 @@ def refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[st
     ("extra", "message"),
     [
         (["--data", "none.txt"], "cannot read the data none.txt: No such file or directory"),
-        (["--data", "."], r"cannot read the data \.: Is a directory"),
+        (["--data", "."], r"cannot read the data \.: (Is a directory|Permission denied)"),
         (["--steps", "-5"], "number of steps must be 0 or more; got -5"),
         (["--steps", "many"], "argument --steps: invalid int value: 'many'"),
         (["--batch-size", "0"], "batch size must be 1 or more"),
@@ -281,6 +388,23 @@ def test_checkpoints_that_cannot_be_used(tmp_path: Path, run: str, capsys: pytes
         ({**state, "model": "rnn"}, "does not fit the models of this version: there is no model 'rnn'"),
         ({**state, "options": {"hidden": 9}}, "does not fit the models of this version: this state does not fit MLP"),
         ({key: state[key] for key in state if key != "config"}, "does not fit the models of this version"),
+        *(
+            ({**state, key: wrong}, "does not fit the models of this version: .")
+            for key, wrong in (
+                ("progress", None),
+                ("progress", {"losses": 3, "batches": {}}),
+                ("config", [1]),
+                ("context", "three"),
+                ("options", {"hidden": "many"}),
+                ("parameters", [1.0]),
+                ("optimizer", 5),
+                ("characters", 7),
+                ("data", ""),
+                ("characters", ".a.b"),
+                ("config", {**state["config"], "lr": "fast"}),
+                ("model", ["mlp"]),
+            )
+        ),
     ):
         checkpoint.save(path, other)
         refused(["sample", str(tmp_path)], message, capsys)
@@ -288,21 +412,21 @@ def test_checkpoints_that_cannot_be_used(tmp_path: Path, run: str, capsys: pytes
 
 def test_data_that_moved_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, out = tmp_path / "words.txt", str(tmp_path / "run")
-    path.write_text("\n".join(WORDS))
+    path.write_text("\n".join(WORDS), encoding="utf-8")
     assert main(["train", "--data", str(path), "--out", out, "--steps", "3", *TINY]) == 0
     moved = path.rename(tmp_path / "moved.txt")
     refused(["eval", out], "cannot read the data", capsys)
     assert main(["eval", out, "--data", str(moved)]) == 0
-    moved.write_text("emma\nolivia\n")
+    moved.write_text("emma\nolivia\n", encoding="utf-8")
     assert main(["eval", out, "--data", str(moved)]) == 0
     assert "not the data it was trained on" in capsys.readouterr().out
-    moved.write_text("quincy\nzoe\n" * 5)
+    moved.write_text("quincy\nzoe\n" * 5, encoding="utf-8")
     refused(["eval", out, "--data", str(moved)], "the characters 'q', 'u', 'y', 'z' were not seen", capsys)
 
 
 def test_data_that_moved_are_named_when_resuming(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, after = tmp_path / "before.txt", tmp_path / "after.txt"
-    before.write_text("\n".join(WORDS))
+    before.write_text("\n".join(WORDS), encoding="utf-8")
     out = str(tmp_path / "run")
     assert main(["train", "--data", str(before), "--out", out, "--steps", "5", *TINY]) == 0
     whole = digest_of(out)

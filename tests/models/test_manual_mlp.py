@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import models
+import npgrad
 from models import manual_mlp
 from models.manual_mlp import ADJOINTS, CLOSED, PARAMETERS, backward, backward_closed, forward, initial, train
 from models.training import TrainConfig, evaluate, fit, generators
+from npgrad import Tensor
 from npgrad.data import Batches, Indices
+from npgrad.explain.program import record, sections
+from npgrad.functions import cross_entropy
 
 LAST = 20
 
@@ -58,6 +65,118 @@ def test_the_backward_lines_answer_the_forward_lines_in_reverse() -> None:
     assert set(answered) == set(range(1, LAST + 1))
 
 
+# -- the program that npgrad.compile writes ----------------------------------------------------------------------------
+
+
+def tags(heading: str) -> list[int]:
+    """The numbers beside a line of `forward` that is the heading of a section."""
+    return [int(k) for k in re.findall(r"\((\d+)\)", heading.partition("  # ")[2])]
+
+
+def test_the_program_has_every_number_of_the_backward_pass_by_hand_and_in_its_order() -> None:
+    p = initial(np.random.default_rng(0), spread=0.3)
+    source, _ = record(manual_mlp.engine_step(p), *batch(32))
+    numbers = [k for section in sections(source) for k in tags(section.heading)]
+    there, back = numbers[: numbers.index(LAST) + 1], numbers[numbers.index(LAST) :]
+    assert there == list(range(1, LAST + 1))
+    assert back == sorted(back, reverse=True)
+    # The adjoints of (2) and (16) are views, another shape and a row of copies: neither takes a call of NumPy.
+    assert set(range(1, LAST + 1)) - {*back} == {2, 16}
+
+
+def compiled_adjoints(p: dict[str, Any], x: Indices, y: Indices) -> tuple[SimpleNamespace, dict[str, Any]]:
+    """The intermediates of the forward pass and every adjoint, as the program computes them."""
+    tensors = {name: Tensor(value, requires_grad=True) for name, value in p.items()}
+
+    @npgrad.compile(warm_up=0)
+    def step(x: Indices, y: Indices) -> Any:
+        f = forward(tensors, x, y)  # type: ignore[arg-type]
+        for parameter in tensors.values():
+            parameter.grad = None
+        for name in ADJOINTS:
+            getattr(f, name).retain_grad()
+        f.loss.backward()
+        return {name: (getattr(f, name), getattr(f, name).grad) for name in ADJOINTS}
+
+    for _ in range(3):  # recorded, compared with the eager step, and run as it is
+        found = step(x, y)
+    assert "runs" in step.explain() and "eagerly" not in step.explain()
+    values = {name: value.numpy() for name, (value, _) in found.items()}
+    return SimpleNamespace(n=len(x), x=x, y=y, **values), {name: grad for name, (_, grad) in found.items()}
+
+
+OTHERWISE = {
+    # (17) counts_sum**-2 by hand, 1/square(counts_sum) in the program.
+    "counts_sum": 2,
+    # (7) 1/(n - 1) times dbnvar by hand, dbnvar/(n - 1) in the program.
+    "bndiff2": 1,
+}
+"""Where the program computes a line in another order, and by how many units in the last place it may differ."""
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_each_line_of_the_backward_pass_by_hand_gives_the_bytes_of_the_program(dtype: Any, seed: int) -> None:
+    """Every hand-written line, given what the program has computed so far, computes what the program computes next."""
+    p = initial(np.random.default_rng(seed), dtype=dtype, spread=0.3)
+    f, program = compiled_adjoints(p, *batch(32, seed))
+    body = ast.parse(inspect.getsource(backward)).body[0].body[:-2]  # type: ignore[attr-defined]
+    space: dict[str, Any] = {**vars(manual_mlp), "f": f}
+    done = {max(k for k, line in enumerate(body) if f"d{name}" in changed(line)): name for name in ADJOINTS}
+    assert len(done) == len(ADJOINTS)
+    for k, line in enumerate(body):
+        exec(compile(ast.Module([line], []), "manual_mlp.py", "exec"), space)
+        name = done.get(k, "")
+        if not name:
+            continue
+        by_hand, compiled = space[f"d{name}"], program[name]
+        if name in OTHERWISE:
+            np.testing.assert_array_max_ulp(by_hand, compiled, OTHERWISE[name])
+        else:
+            # A zero may have either sign: (14) changes the sign of a sum by hand, and sums what has changed its sign.
+            np.testing.assert_array_equal(by_hand, compiled, err_msg=ast.unparse(line), strict=True)
+        space[f"d{name}"] = compiled
+
+
+def changed(line: ast.stmt) -> set[str]:
+    """The variables that a line of `backward` assigns or writes into."""
+    found = {node.id for node in ast.walk(line) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    for node in ast.walk(line):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            found |= {part.id for part in ast.walk(node.value) if isinstance(part, ast.Name)}
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.add.at":
+            found.add(ast.unparse(node.args[0]))
+    return found
+
+
+def test_the_closed_form_is_the_program_of_the_model() -> None:
+    """The same network of fused Functions: the gradients of its program are those of `backward_closed`."""
+    rng = np.random.default_rng(3)
+    p = initial(rng, dtype=np.float64, spread=0.3)
+    p["b1"][:] = 0  # the model has none
+    model = models.build("mlp", vocab_size=27, context=3, rng=rng, dtype=np.float64)
+    x, y = batch(32)
+    names = ("C", "W1", "bngain", "bnbias", "W2", "b2")
+    for parameter, name in zip(model.parameters(), names, strict=True):
+        parameter.data = p[name]
+
+    @npgrad.compile(warm_up=0)
+    def step(x: Indices, y: Indices) -> None:
+        model.zero_grad()
+        cross_entropy(model(x), y).backward()
+
+    for _ in range(3):
+        step(x, y)
+    closed = backward_closed(forward(p, x, y))
+    for parameter, name in zip(model.parameters(), names, strict=True):
+        largest = np.abs(closed[name]).max()
+        # In another order throughout: 1/n goes into the rows at once, and sums are products with ones.
+        np.testing.assert_allclose(parameter.grad, closed[name], rtol=0, atol=16 * np.spacing(largest), err_msg=name)
+
+
+# -- training ----------------------------------------------------------------------------------------------------------
+
+
 def test_training_by_hand_is_training_with_the_engine() -> None:
     x, y = batch(500, seed=3)
     config = TrainConfig(steps=40, seed=5)
@@ -74,7 +193,7 @@ def test_training_by_hand_is_training_with_the_engine() -> None:
 
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
-    words.write_text("emma\nolivia\nava\nmia\nnoah\nliam\nmason\njacob\n")
+    words.write_text("emma\nolivia\nava\nmia\nnoah\nliam\nmason\njacob\n", encoding="utf-8")
     assert manual_mlp.main(["--steps", "20", "--data", str(words)]) == 0
     out = capsys.readouterr().out
     assert all(re.search(rf"^d{name} ", out, re.MULTILINE) for name in ADJOINTS)

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import models
-from models.deep_mlp import ACTIVATIONS, NORMS, DeepMLP
+from models.deep_mlp import NORMS, DeepMLP
 from models.mlp import MLP, STAGES
 from npgrad import nn
 from npgrad.functions import cross_entropy
+from npgrad.nn import ACTIVATIONS
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,22 @@ from hypothesis import strategies as st
 
 import models
 from models.character_model import CharacterModel
-from models.training import OPTIMIZERS, TrainConfig, evaluate, fit, generators, make_optimizer, sample
+from models.deep_mlp import NORMS
+from models.mlp import STAGES
+from models.training import (
+    OPTIMIZERS,
+    TrainConfig,
+    evaluate,
+    fit,
+    generators,
+    make_optimizer,
+    sample,
+    training_step,
+)
 from npgrad import checkpoint, data
 from npgrad.data import Batches, DataError, Vocabulary
 from npgrad.functions import cross_entropy
+from npgrad.nn import ACTIVATIONS
 
 WORDS = ["emma", "olivia", "ava", "sophia", "isabella", "mia", "noah", "liam", "mason", "jacob", "ana", "eva"]
 VOCABULARY = Vocabulary(WORDS)
@@ -37,6 +50,28 @@ def test_the_loss_falls() -> None:
     assert losses.shape == (300,) and losses.dtype == np.float32
     assert losses[-50:].mean() < losses[:10].mean() - 0.5
     assert evaluate(model, X, Y) < np.log(len(VOCABULARY)) - 0.5
+
+
+EVERY: list[tuple[str, dict[str, Any], str]] = [
+    *(("mlp", {"stage": stage}, "sgd") for stage in STAGES),
+    *(("mlp", {}, optimizer) for optimizer in OPTIMIZERS),
+    *(("deep_mlp", {"depth": 3, "norm": norm, "groups": 4}, "sgd") for norm in NORMS),
+    *(("deep_mlp", {"depth": 3, "activation": activation}, "sgd") for activation in ACTIVATIONS),
+    ("conv_net", {"blocks": 2}, "sgd"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "optimizer"), EVERY)
+def test_every_model_becomes_one_program(name: str, options: dict[str, Any], optimizer: str) -> None:
+    options = options if name == "conv_net" else {"hidden": 12, "embedding": 4, **options}
+    model = models.build(name, vocab_size=len(VOCABULARY), context=3, rng=generators(0).init, **options)
+    step = training_step(model, make_optimizer(model, TrainConfig(optimizer=optimizer, lr=0.01)))
+    batches = Batches(X, Y, 16, generators(0).batches)
+    for _ in range(8):  # the fourth is recorded
+        step(*next(batches))
+    told = step.explain()  # type: ignore[attr-defined]
+    assert "stays a call" not in told and "eagerly" not in told
+    assert re.findall(r"^variant: .*, (\d+) runs$", told, re.MULTILINE) == ["5"]
 
 
 def test_the_seed_fixes_everything() -> None:

@@ -106,7 +106,7 @@ def test_layers_are_float32_unless_told_otherwise(name: str) -> None:
         assert p.dtype == np.float64
     state = layer.state_dict()
     for p in layer.parameters():
-        p._data = p._data.astype(np.float32)
+        p.__init__(p.numpy().astype(np.float32))
     for key in [key for key in state if "running" in key]:
         layer.register_buffer(key, state[key].astype(np.float32))
     x = Tensor(np.random.default_rng(1).normal(size=shape).astype(np.float32), requires_grad=True)

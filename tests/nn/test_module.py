@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from npgrad import Tensor, nn
+from npgrad.engine.arrays import changes
 from npgrad.nn import Module, Parameter
 
 
@@ -113,9 +114,9 @@ def test_state_is_a_copy_and_loads_in_place() -> None:
     tree.count[...] = 3
     state = tree.state_dict()
     assert list(state) == [*NAMES, "count"]
-    held, buffer = other.child.w._data, other.count
+    held, buffer = other.child.w._array, other.count
     assert other.load_state_dict(state) == ([], [])
-    assert other.child.w._data is held and other.count is buffer
+    assert other.child.w._array is held and other.count is buffer
     assert np.array_equal(held, np.full(3, 7.0)) and np.array_equal(buffer, [3, 3])
     for array in state.values():
         array[...] = -1
@@ -312,7 +313,7 @@ def test_backward_hook_on_a_module_that_passes_its_input_on() -> None:
     assert len(seen) == 3
     np.testing.assert_array_equal(seen[0], [2, 2, 2])
     np.testing.assert_array_equal(x.grad, [21, 21, 21])
-    assert not x._hooks
+    assert not x._leaf().hooks
 
 
 def test_backward_hook_needs_one_tensor() -> None:
@@ -382,3 +383,24 @@ def test_repr_of_tied_weights_and_of_a_cycle() -> None:
     text = repr(c)
     assert "(parent): Scale, shared: see above" in text and "(tied): Parameter (3,) float64, shared" in text
     assert text.endswith("3 parameters")
+
+
+def test_every_change_of_a_module_is_noted() -> None:
+    """By this number compiled steps notice that they were recorded from another network."""
+    module = nn.Sequential(nn.Linear(2, 2, rng=np.random.default_rng(0)), nn.Tanh())
+    x = Tensor(np.ones((1, 2)))
+
+    def noted(act: Any) -> bool:
+        before = changes()[0]
+        act()
+        return changes()[0] != before
+
+    removers: list[Any] = []
+    assert noted(module.eval) and not noted(module.eval) and noted(module.train)
+    assert noted(lambda: setattr(module, "gain", 2.0)) and not noted(lambda: setattr(module, "gain", module.gain))
+    assert noted(lambda: delattr(module, "gain"))
+    assert noted(lambda: removers.append(module.register_forward_hook(lambda module, inputs, output: None)))
+    assert noted(lambda: removers.append(module.register_backward_hook(lambda module, dy: None)))
+    assert all(noted(remove) for remove in removers) and not noted(lambda: module(x))
+    assert noted(lambda: module.requires_grad_(False)) and noted(lambda: module.register_buffer("b", np.ones(2)))
+    assert module.parameters()[0].requires_grad is False

@@ -28,7 +28,7 @@ def batches() -> list[tuple[np.ndarray, np.ndarray]]:
     return [(rng.integers(0, 27, (8, 3)), rng.integers(0, 27, 8)) for _ in range(STEPS)]
 
 
-def train(model: nn.Sequential, optimizer: optim.Optimizer, replay: bool) -> list[float]:
+def train(model: nn.Sequential, optimizer: optim.Optimizer) -> list[float]:
     def step(x: np.ndarray, y: np.ndarray) -> npgrad.Tensor:
         loss = npgrad.cross_entropy(model(x), y)
         optimizer.zero_grad()
@@ -36,8 +36,7 @@ def train(model: nn.Sequential, optimizer: optim.Optimizer, replay: bool) -> lis
         optimizer.step()
         return loss
 
-    run = npgrad.replay(step) if replay else step
-    return [run(x, y).item() for x, y in batches()]
+    return [step(x, y).item() for x, y in batches()]
 
 
 def optimizers(module: Any, name: str, parameters: Any) -> Any:
@@ -46,8 +45,7 @@ def optimizers(module: Any, name: str, parameters: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["SGD", "AdamW"])
-@pytest.mark.parametrize("replay", [False, True])
-def test_losses_and_state_are_torchs(torch: Any, name: str, replay: bool) -> None:
+def test_losses_and_state_are_torchs(torch: Any, name: str) -> None:
     ours = network(np.float64)
     theirs = torch.nn.Sequential(
         torch.nn.Embedding(27, 4),
@@ -61,7 +59,7 @@ def test_losses_and_state_are_torchs(torch: Any, name: str, replay: bool) -> Non
     state = {k: torch.tensor(a.T.copy() if k in linear else a) for k, a in ours.state_dict().items()}
     theirs.load_state_dict(state, strict=False)
 
-    losses = train(ours, optimizers(optim, name, ours.parameters()), replay)
+    losses = train(ours, optimizers(optim, name, ours.parameters()))
     optimizer = optimizers(torch.optim, name, theirs.parameters())
     expected = []
     for x, y in batches():
@@ -77,30 +75,20 @@ def test_losses_and_state_are_torchs(torch: Any, name: str, replay: bool) -> Non
         np.testing.assert_allclose(array, other.T if key in linear else other, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["SGD", "AdamW"])
-def test_replayed_training_gives_the_same_bytes(name: str) -> None:
-    plain, replayed = network(np.float32), network(np.float32)
-    a = train(plain, optimizers(optim, name, plain.parameters()), False)
-    b = train(replayed, optimizers(optim, name, replayed.parameters()), True)
-    assert a == b
-    for key, array in plain.state_dict().items():
-        assert array.tobytes() == replayed.state_dict()[key].tobytes()
-
-
-def test_hooks_see_every_replayed_step() -> None:
+def test_hooks_see_every_step() -> None:
     model = network(np.float64)
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     outputs: list[np.ndarray] = []
     gradients: list[np.ndarray] = []
     forward = model[4].register_forward_hook(lambda module, inputs, output: outputs.append(output.numpy()))
     backward = model[4].register_backward_hook(lambda module, dy: gradients.append(dy.copy()))
-    losses = train(model, optimizer, replay=True)
+    losses = train(model, optimizer)
     assert len(outputs) == len(gradients) == STEPS
     assert len({a.tobytes() for a in outputs}) == len({a.tobytes() for a in gradients}) == STEPS
     forward()
     backward()
     twin = network(np.float64)
-    assert train(twin, optim.SGD(twin.parameters(), lr=0.1), replay=False) == losses
+    assert train(twin, optim.SGD(twin.parameters(), lr=0.1)) == losses
 
 
 @pytest.mark.parametrize("how", [lambda g: g, lambda g: g[-1:], lambda g: g.T], ids=["whole", "part", "transposed"])
@@ -110,7 +98,6 @@ def test_gradients_a_user_keeps_stay_what_they_were(how: Any, every: int) -> Non
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     kept: list[tuple[np.ndarray, bytes]] = []
 
-    @npgrad.replay
     def step(x: np.ndarray, y: np.ndarray) -> None:
         optimizer.zero_grad()
         npgrad.cross_entropy(model(x), y).backward()

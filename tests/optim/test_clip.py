@@ -19,7 +19,7 @@ def owner(g: np.ndarray | None, shape: tuple[int, ...] = (2,)) -> Tensor:
 @given(st.integers(0, 2**32), st.floats(0.0, 20.0), st.sampled_from([np.float32, np.float64]))
 def test_as_torch(torch: Any, seed: int, max_norm: float, dtype: type) -> None:
     rng = np.random.default_rng(seed)
-    gradients = [rng.normal(size=shape).astype(dtype) for shape in [(3, 4), (), (0,), (7,)]]
+    gradients: list[np.ndarray] = [rng.normal(size=shape).astype(dtype) for shape in [(3, 4), (), (0,), (7,)]]
     ours = [owner(g.copy()) for g in gradients] + [owner(None)]
     theirs = []
     for g in gradients:

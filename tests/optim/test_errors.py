@@ -47,7 +47,7 @@ def test_duplicates_within_and_across_groups() -> None:
     p = leaf(2)
     for params in ([p, p], [{"params": [p]}, {"params": [p]}]):
         with pytest.raises(ValueError, match=r"shape \(2,\) twice"):
-            optim.SGD(params)  # type: ignore[arg-type]
+            optim.SGD(params)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,12 @@ def test_duplicates_within_and_across_groups() -> None:
         ("SGD", {"lr": "fast"}, "got 'fast'"),
         ("SGD", {"momentum": -0.1}, "momentum must be"),
         ("SGD", {"weight_decay": -0.1}, "weight_decay must be"),
+        ("SGD", {"dampening": -0.1}, "dampening must be"),
         ("SGD", {"nesterov": True}, "momentum is 0. Set momentum"),
+        ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "without dampening, and dampening is 0.1"),
+        ("SGD", {"maximize": 1}, "maximize must be True or False, got 1"),
+        ("Adam", {"amsgrad": "no"}, "amsgrad must be True or False, got 'no'"),
+        ("Adam", {"betas": 0.9}, "betas must be two numbers"),
         ("Adam", {"betas": (0.9, 1.0)}, r"betas must be two numbers in \[0, 1\), got \(0.9, 1.0\)"),
         ("AdamW", {"betas": (-0.1, 0.9)}, "AdamW: betas"),
         ("AdamW", {"eps": -1e-8}, "eps must be"),
@@ -85,7 +90,12 @@ def test_repr_says_what_is_optimised() -> None:
 
 
 def test_an_optimiser_without_a_rule_says_so() -> None:
+    class Numbers(optim.Optimizer):
+        def numbers(self, group: dict[str, Any], t: int) -> dict[str, float]:
+            return {}
+
     p = leaf(1)
     p.grad = np.ones(1)
-    with pytest.raises(NotImplementedError, match="define update"):
-        optim.Optimizer([p], lr=0.1).step()
+    for kind, words in ((optim.Optimizer, "define numbers"), (Numbers, "Numbers has no update.*define update")):
+        with pytest.raises(NotImplementedError, match=words):
+            kind([p], lr=0.1).step()

@@ -82,5 +82,17 @@ def test_errors() -> None:
         optim.StepLR(0.1, 3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="1 parameter groups and the optimiser has 2"):
         optim.StepLR(sgd(0.1, 0.2), 3).load_state_dict(optim.StepLR(sgd(0.1), 3).state_dict())
+    schedule = optim.StepLR(sgd(0.1), 3)
+    for state, words in (
+        ({}, "has 'steps' and 'initial'"),
+        (None, "has 'steps' and 'initial'"),
+        ({"steps": -1, "initial": [0.1]}, "at least 0; this state has -1"),
+        ({"steps": 2.5, "initial": [0.1]}, "this state has 2.5"),
+        ({"steps": 3, "initial": [float("nan")]}, "initial must be a finite number"),
+        ({"steps": 3, "initial": ["0.1"]}, "initial must be a finite number"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            schedule.load_state_dict(state)  # type: ignore[arg-type]
+        assert schedule.state_dict() == {"steps": 0, "initial": [0.1]} and schedule.optimizer.lr == 0.1
     with pytest.raises(NotImplementedError, match="define rate"):
         optim.Schedule(sgd(0.1))

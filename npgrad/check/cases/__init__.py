@@ -1,43 +1,7 @@
 """One file of cases per family of functions; importing this package registers them all."""
 
-from npgrad.check.cases import (
-    activation,
-    arithmetic,
-    batch_norm,
-    conv,
-    dropout,
-    einsum,
-    elementwise,
-    extreme,
-    group_norm,
-    indexing,
-    layer_norm,
-    loss,
-    matmul,
-    pool,
-    reduction,
-    selection,
-    shape,
-    softmax,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "activation",
-    "arithmetic",
-    "batch_norm",
-    "conv",
-    "dropout",
-    "einsum",
-    "elementwise",
-    "extreme",
-    "group_norm",
-    "indexing",
-    "layer_norm",
-    "loss",
-    "matmul",
-    "pool",
-    "reduction",
-    "selection",
-    "shape",
-    "softmax",
-]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -62,6 +62,23 @@ def div_with_number(rng: np.random.Generator) -> Case:
     return Case(inputs, torch=lambda torch, a, b: a / b)
 
 
+@case("Remainder")
+def remainder(rng: np.random.Generator) -> Case:
+    a, b = broadcastable(rng)
+    divisor = away_from_zero(rng, b)
+    # As many whole times the divisor, and a part that is near neither end.
+    shape = np.broadcast_shapes(a, b)
+    x = np.asarray((rng.integers(-3, 3, size=shape) + rng.uniform(0.1, 0.9, size=shape)) * divisor)
+    return Case((x, divisor), torch=lambda torch, x, y: torch.remainder(x, y))
+
+
+@case("Remainder")
+def remainder_by_number(rng: np.random.Generator) -> Case:
+    shape, divisor = shape_of(rng), float(rng.choice([-1.5, 0.7, 2.0]))
+    x = np.asarray((rng.integers(-3, 3, size=shape) + rng.uniform(0.1, 0.9, size=shape)) * divisor)
+    return Case((x, divisor), torch=lambda torch, x, y: torch.remainder(x, y))
+
+
 @case("Neg")
 def neg(rng: np.random.Generator) -> Case:
     return Case((rng.normal(size=shape_of(rng)),), torch=lambda torch, a: -a)

@@ -41,3 +41,23 @@ def two_axes(rng: np.random.Generator) -> Case:
 @case("Conv")
 def without_bias(rng: np.random.Generator) -> Case:
     return drawn(rng, int(rng.integers(1, 3)), False, plain=True)
+
+
+@case("Conv")
+def groups_and_dilation(rng: np.random.Generator) -> Case:
+    """Depthwise and other groups, kernels with gaps, and as many windows as entries."""
+    axes, groups = int(rng.integers(1, 3)), int(rng.integers(1, 4))
+    options: dict[str, Any] = {"dilation": int(rng.integers(1, 3)), "groups": groups}
+    same = rng.random() < 0.5
+    options["padding"] = "same" if same else int(rng.integers(2, 4))
+    # Where an odd number of zeros makes it the same, torch warns of a copy.
+    kernel = tuple(int(rng.choice([1, 3] if same else [1, 2, 3])) for _ in range(axes))
+    spatial = tuple(int(n) for n in rng.integers(1, 6, size=axes))
+    channels, filters = (int(n) for n in rng.integers(1, 3, size=2))
+
+    def reference(torch: Any, x: Any, W: Any, b: Any) -> Any:
+        convolve = torch.nn.functional.conv1d if axes == 1 else torch.nn.functional.conv2d
+        return convolve(x, W, b, **options)
+
+    x, W = rng.normal(size=(2, groups * channels, *spatial)), rng.normal(size=(groups * filters, channels, *kernel))
+    return Case((x, W, rng.normal(size=groups * filters)), options, reference)

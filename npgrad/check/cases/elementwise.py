@@ -48,11 +48,21 @@ def abs(rng: np.random.Generator) -> Case:
     return Case((away_from_zero(rng, shape_of(rng), 0.01),), torch=lambda torch, x: torch.abs(x))
 
 
-@case("Sin")
-def sin(rng: np.random.Generator) -> Case:
-    return Case((rng.normal(scale=2.0, size=shape_of(rng)),), torch=lambda torch, x: torch.sin(x))
+@case("Exp2")
+def exp2(rng: np.random.Generator) -> Case:
+    return Case((rng.normal(size=shape_of(rng)),), torch=lambda torch, x: torch.exp2(x))
 
 
-@case("Cos")
-def cos(rng: np.random.Generator) -> Case:
-    return Case((rng.normal(scale=2.0, size=shape_of(rng)),), torch=lambda torch, x: torch.cos(x))
+@case("Log2")
+def log2(rng: np.random.Generator) -> Case:
+    return Case((rng.uniform(0.1, 5.0, size=shape_of(rng)),), torch=lambda torch, x: torch.log2(x))
+
+
+@case("Log10")
+def log10(rng: np.random.Generator) -> Case:
+    return Case((rng.uniform(0.1, 5.0, size=shape_of(rng)),), torch=lambda torch, x: torch.log10(x))
+
+
+@case("AsType")
+def astype(rng: np.random.Generator) -> Case:
+    return Case((rng.normal(size=shape_of(rng)),), {"dtype": np.float64}, lambda torch, x: x.to(torch.float64) * 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from npgrad.check.case import Case, case
-from npgrad.check.cases.arithmetic import shape_of
+from npgrad.check.cases.arithmetic import broadcastable, shape_of
 from npgrad.check.cases.reduction import apart, options_of
 
 
@@ -28,3 +28,9 @@ def logsumexp(rng: np.random.Generator) -> Case:
     x = rng.normal(size=shape_of(rng))
     options, axes, keep = options_of(rng, x)
     return Case((x,), options, lambda torch, x: torch.logsumexp(x, axes, keepdim=keep) if axes else x * 1.0)
+
+
+@case("LogAddExp")
+def logaddexp(rng: np.random.Generator) -> Case:
+    a, b = broadcastable(rng)
+    return Case((rng.normal(size=a), rng.normal(size=b)), torch=lambda torch, x, y: torch.logaddexp(x, y))

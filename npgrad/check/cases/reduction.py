@@ -94,3 +94,12 @@ def cumsum(rng: np.random.Generator) -> Case:
     x = rng.normal(size=shape_of(rng, 1))
     axis = None if rng.random() < 0.2 else int(rng.integers(-x.ndim, x.ndim))
     return Case((x,), {"axis": axis}, lambda torch, x: x.ravel().cumsum(0) if axis is None else x.cumsum(axis))
+
+
+@case("CumProd")
+def cumprod(rng: np.random.Generator) -> Case:
+    x = rng.normal(size=shape_of(rng, 1))
+    if rng.random() < 0.5:
+        x[rng.random(size=x.shape) < 0.3] = 0
+    axis = None if rng.random() < 0.2 else int(rng.integers(-x.ndim, x.ndim))
+    return Case((x,), {"axis": axis}, lambda torch, x: x.ravel().cumprod(0) if axis is None else x.cumprod(axis))

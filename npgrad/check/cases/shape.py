@@ -64,7 +64,12 @@ def pad(rng: np.random.Generator) -> Case:
     x = rng.normal(size=shape_of(rng))
     widths = tuple((int(p), int(r)) for p, r in rng.integers(0, 3, size=(x.ndim, 2)))
     flat = [n for pair in reversed(widths) for n in pair]
-    return Case((x,), {"pad_width": widths}, lambda torch, x: torch.nn.functional.pad(x, flat) if flat else x * 1.0)
+    value = float(rng.integers(-1, 2))
+
+    def reference(torch: Any, x: Any) -> Any:
+        return torch.nn.functional.pad(x, flat, value=value) if flat else x * 1.0
+
+    return Case((x,), {"pad_width": widths, "value": value}, reference)
 
 
 @case("Flip")
@@ -79,3 +84,18 @@ def flip_several(rng: np.random.Generator) -> Case:
     x = rng.normal(size=shape_of(rng))
     axes = tuple(a for a in range(x.ndim) if rng.random() < 0.5) if rng.random() < 0.5 else None
     return Case((x,), {"axis": axes}, lambda torch, x: torch.flip(x, tuple(range(x.ndim)) if axes is None else axes))
+
+
+@case("Roll")
+def roll(rng: np.random.Generator) -> Case:
+    x = rng.normal(size=shape_of(rng, 1))
+    shift, axis = int(rng.integers(-5, 6)), None if rng.random() < 0.3 else int(rng.integers(-x.ndim, x.ndim))
+    return Case((x,), {"shift": shift, "axis": axis}, lambda torch, x: torch.roll(x, shift, axis))
+
+
+@case("Roll")
+def roll_several(rng: np.random.Generator) -> Case:
+    x = rng.normal(size=shape_of(rng, 2))
+    shift = tuple(int(n) for n in rng.integers(-5, 6, size=2))
+    axes = tuple(int(a) for a in rng.permutation(x.ndim)[:2])
+    return Case((x,), {"shift": shift, "axis": axes}, lambda torch, x: torch.roll(x, shift, axes))

@@ -11,7 +11,7 @@ import numpy as np
 from npgrad.diagnose import style
 from npgrad.diagnose.plots.wording import beside, layer_colour, layer_names, parameter_names, percent, short, when
 from npgrad.diagnose.record import Record
-from npgrad.tensor import Array
+from npgrad.engine.arrays import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

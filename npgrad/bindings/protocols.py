@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from inspect import signature
+from operator import attrgetter
+from types import FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from npgrad import functions as F
-from npgrad.tensor import Tensor, raw
+from npgrad.engine.tensor import Tensor, raw
 
 __all__ = ["dispatch_function", "dispatch_ufunc", "supported"]
 
@@ -26,11 +28,16 @@ _SPELLED_OTHERWISE = {
     np.negative: "neg",
     np.power: "pow",
     np.absolute: "abs",
+    np.fabs: "abs",
+    np.rint: "round",
+    np.around: "round",
+    np.fix: "trunc",
 }
 _WITHOUT_GRADIENT = frozenset((
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.isnan, np.isinf, np.isfinite, np.signbit,
     np.argmax, np.argmin, np.argsort, np.shape, np.ndim, np.size, np.array_equal, np.allclose, np.isclose,
+    np.any, np.all, np.nonzero, np.flatnonzero, np.argwhere, np.isposinf, np.isneginf, np.array_equiv, np.argpartition,
     np.count_nonzero, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.array_repr, np.array_str,
     np.iscomplexobj, np.isrealobj, np.may_share_memory, np.shares_memory,
 ))  # fmt: skip
@@ -40,30 +47,24 @@ _REFUSED = ("out", "dtype", "where", "initial", "casting")
 
 def _table() -> dict[Any, str]:
     table = dict(_SPELLED_OTHERWISE)
-    for name in F.__all__:  # type: ignore[attr-defined]  # computed, and so unknown to type checkers
-        namesake = getattr(np, name, None)
-        if callable(namesake) and not isinstance(namesake, type):
-            table.setdefault(namesake, name)
+    for ours, theirs, prefix in ((F, np, ""), (F.linalg, np.linalg, "linalg.")):
+        for name in names_of(ours):
+            namesake = getattr(theirs, name, None)
+            if callable(namesake) and not isinstance(namesake, type):
+                table.setdefault(namesake, prefix + name)
     return table
+
+
+def names_of(module: Any) -> list[str]:
+    """The public functions of a module, among them those it takes from others unless it says which are its own."""
+    return [
+        name for name in getattr(module, "__all__", vars(module)) if isinstance(getattr(module, name), FunctionType)
+    ]
 
 
 supported: dict[Any, str] = _table()
 """NumPy function or ufunc -> the name of the npgrad function that differentiates it."""
-
-
-class _Rules(dict[Any, Callable[..., Tensor] | None]):
-    """NumPy function -> the npgrad function, for those that have been asked for: looking one up loads its family."""
-
-    def __missing__(self, function: Any) -> Callable[..., Tensor] | None:
-        name = supported.get(function)
-        if name is None:
-            return None
-        rule: Callable[..., Tensor] = getattr(F, name)
-        self[function] = rule
-        return rule
-
-
-_rules = _Rules()
+_rules: dict[Any, Callable[..., Any]] = {function: attrgetter(name)(F) for function, name in supported.items()}
 
 
 def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -72,7 +73,7 @@ def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], option
         if any(isinstance(x, Tensor) for x in (*options.get("out", ()), options.get("where"))):
             refuse_options(ufunc.__name__, options)
         return ufunc(*[raw(x) for x in inputs], **options)
-    rule = _rules[ufunc]
+    rule = _rules.get(ufunc)
     if method != "__call__" or rule is None:
         refuse(ufunc.__name__ + ("" if method == "__call__" else f".{method}"))
     if options:
@@ -84,7 +85,7 @@ def dispatch_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, An
     """NEP 18: called by NumPy when one of its functions meets a tensor. Raises TypeError for what has no rule."""
     if function in _WITHOUT_GRADIENT:
         return function(*[raw(x) for x in args], **{name: raw(x) for name, x in kwargs.items()})
-    rule = _rules[function]
+    rule = _rules.get(function)
     if rule is None:
         refuse(function.__name__)
     if len(args) > 2:
@@ -123,3 +124,15 @@ def refuse(name: str) -> NoReturn:
 def refuse_options(name: str, options: dict[str, Any]) -> NoReturn:
     given = ", ".join(f"{key}=" for key in options)
     raise TypeError(f"np.{name} on a tensor does not take {given}; call it without, on tensors of the dtype you want.")
+
+
+def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+    return dispatch_ufunc(ufunc, method, inputs, options)
+
+
+def _array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    return dispatch_function(function, args, kwargs)
+
+
+Tensor.__array_ufunc__ = _array_ufunc
+Tensor.__array_function__ = _array_function

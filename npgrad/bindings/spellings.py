@@ -1,0 +1,230 @@
+"""What other libraries call otherwise, in one table: error messages and documentation read it.
+
+`Tensor([1.0]).view(-1)` is an AttributeError that says "Tensor has no attribute 'view': use reshape(…)", because the
+table has an entry for it. `python -m npgrad --spellings` prints the table. What npgrad has under the
+same name is not in it.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from types import FunctionType
+from typing import Any, NamedTuple, NoReturn
+
+from npgrad import functions as F
+from npgrad.engine.tensor import Tensor
+
+__all__ = ["DIFFERENT", "TABLE", "Spelling", "unknown"]
+
+
+class Spelling(NamedTuple):
+    """One name that somebody types, and what npgrad has for it."""
+
+    owner: str
+    """What it is looked for on: "Tensor", "npgrad", "Module", "npgrad.nn" or "npgrad.optim"."""
+    name: str
+    ours: str
+    """What to write; empty if there is nothing."""
+    reason: str
+
+
+def _rows(owner: str, text: str) -> list[Spelling]:
+    """A spelling from each line "names | what to write | why", `names` being one or several, each a {name}."""
+    rows = []
+    for line in text.strip().splitlines():
+        names, ours, reason = (part.strip() for part in line.split("|"))
+        if ours in _FUNCTIONS and not (owner == "Tensor" and hasattr(Tensor, ours)):
+            ours = f"npgrad.{ours}"
+        rows += [Spelling(owner, name, ours.replace("{name}", name), reason) for name in names.split()]
+    return rows
+
+
+_FUNCTIONS = frozenset(name for name, f in vars(F).items() if isinstance(f, FunctionType))
+
+
+_EVERYWHERE = """
+acos | arccos | NumPy's name
+acosh | arccosh | NumPy's name
+asin | arcsin | NumPy's name
+asinh | arcsinh | NumPy's name
+atan | arctan | NumPy's name
+atan2 | arctan2 | NumPy's name
+atanh | arctanh | NumPy's name
+absolute | abs | one name of the two that NumPy has
+clamp | clip | NumPy's name
+cat concat | concatenate | NumPy's name
+fmod | remainder | which has the sign of the divisor
+frac | x % 1 | the part after the point, never negative
+ger | outer | NumPy's name
+index_select | take | NumPy's name; the axis comes last
+gather | take_along_axis | NumPy's name; the index has the dimensions of x
+logcumsumexp median mode quantile kthvalue | | it has no rule yet
+lerp | a + t*(b - a) | it is an expression
+masked_select | x[mask] | indexing by booleans
+mm bmm | matmul | or the operator @
+movedim | moveaxis | NumPy's name
+multiply | mul | or the operator *
+negative | neg | or the operator -
+permute | transpose | NumPy's name
+power | pow | or the operator **
+rsqrt | x ** -0.5 | it is an expression
+scatter scatter_add | where, or indexing | tensors are not written in place; the gradient of indexing scatters
+subtract | sub | or the operator -
+divide true_divide | div | or the operator /
+t | x.T | for matrices
+topk | sort | sort(x)[..., -k:]; argsort(x) gives the places
+unsqueeze | expand_dims | NumPy's name; or x[None]
+var_mean | var and mean | two calls
+"""
+_TENSOR = """
+add_ sub_ mul_ div_ zero_ fill_ copy_ clamp_ | t.data … | the array of a leaf; results are not written in place
+contiguous | the tensor itself | the layout of memory makes no difference
+cpu cuda | the tensor itself | everything is on the CPU
+to | astype(dtype) | everything is on the CPU
+device is_cuda get_device | | everything is on the CPU
+detach_ | detach() | nothing is done in place
+dim | ndim | an attribute, as in NumPy
+double | astype(np.float64) | as in NumPy
+float | astype(np.float32) | as in NumPy
+half | astype(np.float16) | as in NumPy
+int long | astype(np.int64) | integers have no gradient
+bool | t != 0 | comparisons are NumPy arrays
+itemsize nbytes strides flags base ctypes tobytes tofile dump dumps | t.numpy() | the array has it
+searchsorted argpartition | t.numpy() | the array has it, indices have no gradient
+byteswap choose compress getfield to_device newbyteorder | t.numpy() | the array has it, without a gradient
+element_size | t.dtype.itemsize | as in NumPy
+flat | ravel() | iterating over it gives numbers
+ptp | t.max() - t.min() | it is an expression
+mT | swapaxes(-1, -2) | of stacks of matrices
+eq ne lt le gt ge | the operators == != < <= > >= | they give arrays
+expand expand_as | npgrad.broadcast_to(t, shape) | NumPy's name
+fliplr flipud | flip | flip(t, axis)
+grad_fn | repr(t) | it names the Function that made t; npgrad.explain.step(t) shows the graph
+is_contiguous | | the layout of memory makes no difference
+masked_fill | npgrad.where(mask, value, t) | a function
+new_zeros new_ones new_full | npgrad.zeros, ones, full | functions of a shape
+nelement numel | size | an attribute, as in NumPy
+normal_ uniform_ | npgrad.nn.init | initial values are drawn from a generator
+norm | npgrad.linalg.norm(t) | as in NumPy
+fill put partition resize setfield setflags itemset | t.data | the array; tensors are not written in place
+pin_memory share_memory_ | | everything is on the CPU
+real conj conjugate | the tensor itself | tensors are real
+imag | | tensors are real
+requires_grad_ | t.requires_grad = True | an attribute
+retains_grad | retain_grad() | asks for it
+storage untyped_storage data_ptr | t.data | the array
+type type_as | astype(dtype) | as in NumPy
+unbind | list(t), or npgrad.split | iterating goes over the first axis
+unfold | npgrad.nn.Conv2d | windows are a matter of convolution and pooling
+view view_as | reshape(…) | it is a view wherever NumPy can make one
+"""
+_NPGRAD = """
+FloatTensor LongTensor DoubleTensor from_numpy as_tensor array asarray | tensor(data, dtype=…) | one way in; it copies
+empty | zeros(shape) | there is no reason to leave numbers undefined
+addmm baddbmm | linear(x, W, b) | or c + a @ b
+autograd | Function, grad, jvp, hvp | they are in npgrad itself
+bool int8 uint8 int16 int32 int64 float16 float32 float64 | np.{name} | dtypes are NumPy's
+half | np.float16 | dtypes are NumPy's
+float | np.float32 | dtypes are NumPy's
+double | np.float64 | dtypes are NumPy's
+int long | np.int64 | dtypes are NumPy's
+chunk | split | NumPy's name
+cuda device mps set_default_device | | everything is on the CPU
+erf | | it has no rule yet by itself; gelu has it
+eq ne lt le gt ge | the operators == != < <= > >= | they give arrays
+from_dlpack | tensor(np.from_dlpack(x)) | by way of NumPy
+functional | npgrad itself | functions of arrays are in npgrad, those of networks too
+isnan isinf isfinite allclose any all argmax argmin argsort nonzero | np.{name} | it takes tensors and gives arrays
+equal | np.array_equal | it takes tensors
+is_tensor | isinstance(x, npgrad.Tensor) | a class
+jit | compile | npgrad.compile(step)
+manual_seed seed random | randn(…, rng=np.random.default_rng(seed)) | there is no global random state
+rand_like randn_like | randn(*x.shape, rng=rng) | there is no global random state
+meshgrid | np.meshgrid | coordinates need no gradient
+multinomial | rng.choice | as NumPy draws
+set_grad_enabled inference_mode | no_grad(), enable_grad() | context managers and decorators
+set_num_threads | OPENBLAS_NUM_THREADS=1 | an environment variable of NumPy's BLAS
+Variable | Tensor | a class
+utils | npgrad.data | minibatches and splits
+"""
+_MODULE = """
+add_module register_parameter register_module | self.name = … | attributes are found by looking at them
+bfloat16 double float half to type | Module(…, dtype=…) | layers take a dtype when they are made
+children named_children | modules(), named_modules() | which begin with the module itself
+compile | npgrad.compile(step) | of a function
+cpu cuda | | everything is on the CPU
+get_parameter get_submodule | dict(module.named_parameters())[name] | or attributes
+register_full_backward_hook | register_backward_hook | one kind
+"""
+_NN = """
+AlphaDropout Dropout1d Dropout2d Dropout3d | Dropout | one kind
+BatchNorm3d Conv3d MaxPool3d AvgPool3d | | images have two axes here
+GRU GRUCell LSTM LSTMCell RNN RNNCell | | recurrent networks are written as loops
+Hardtanh ReLU6 | npgrad.clip | a function
+MultiheadAttention Transformer TransformerEncoderLayer | | write it of Linear, softmax and @
+ParameterList ParameterDict ModuleDict | a list or a dict | attributes are found inside lists and dictionaries
+SELU Mish Hardswish Hardsigmoid Hardshrink LogSigmoid Softsign Tanhshrink Threshold | | compose it of npgrad's functions
+Upsample | npgrad.repeat | a function
+utils | npgrad.optim.clip_grad_norm | the one of them that is here
+"""
+_OPTIM = """
+ASGD Adadelta Adagrad Adamax LBFGS NAdam RAdam RMSprop Rprop | | subclass Optimizer: numbers and update are all of it
+lr_scheduler | npgrad.optim itself | schedules are beside the optimisers
+LambdaLR ExponentialLR CosineAnnealingWarmRestarts OneCycleLR ReduceLROnPlateau | Schedule | subclass it
+"""
+
+TABLE: tuple[Spelling, ...] = (
+    *_rows("Tensor", _EVERYWHERE), *_rows("Tensor", _TENSOR), *_rows("npgrad", _EVERYWHERE), *_rows("npgrad", _NPGRAD),
+    *_rows("Module", _MODULE), *_rows("npgrad.nn", _NN),
+    *_rows("npgrad.optim", _OPTIM),
+)  # fmt: skip
+"""Every spelling, in the order of the documentation."""
+
+DIFFERENT: dict[str, str] = {
+    "Linear.weight": "is (fan_in, fan_out): y = x @ W, where PyTorch has x @ W.T",
+    "Tensor, tensor": "copy the data and keep its dtype: a list of floats is float64, a float32 array float32",
+    "data": "is an array, not a tensor; so is grad",
+    "grad": "is a NumPy array; zero_grad() makes it None",
+    "max, min": "give the values alone; argmax and argmin give the places. Ties share the gradient equally",
+    "numpy()": "is read-only, and works on tensors that require a gradient too",
+    "randn, rand": "need rng=, a numpy.random.Generator; so do layers that are drawn, and dropout",
+    "repeat": "repeats entry by entry, as NumPy's; what PyTorch calls repeat is tile",
+    "save": "takes the path first: save(path, state)",
+    "sort": "gives the values alone; argsort gives the places",
+    "split": "takes the number of sections, or the places to cut at; PyTorch takes the size of a section",
+    "std, var": "divide by n, as NumPy's; ddof=1 divides by n - 1, as PyTorch does",
+    "transpose": "takes an order of all axes, as NumPy's; swapaxes exchanges two",
+    "where": "takes a condition of booleans and two values, never the condition alone",
+}
+"""What has the same name as in PyTorch and does something else."""
+
+_BY_NAME = {(row.owner, row.name): row for row in TABLE}
+
+
+def unknown(owner: str, name: str, known: Any, subject: str | None = None) -> NoReturn:
+    """Raise the AttributeError of a name that `owner` has not, with what to write instead.
+
+    `known` are the names there are, for misspellings; `subject` is how the message calls the owner.
+    """
+    subject = subject or owner
+    row = _BY_NAME.get((owner, name))
+    if row is not None:
+        raise AttributeError(
+            f"{subject} has no attribute {name!r}: "
+            + (f"use {row.ours} ({row.reason})." if row.ours else f"{row.reason}.")
+        )
+    if owner == "Tensor" and name in _FUNCTIONS:
+        raise AttributeError(f"{subject} has no attribute {name!r}: it is a function, npgrad.{name}(t).")
+    # A name of a few letters is near to everything; the same letters in another order are nearest.
+    close = get_close_matches(name, [n for n in known if not n.startswith("_")], 5, 0.6 if len(name) > 3 else 0.8)
+    close.sort(key=lambda n: sorted(n) != sorted(name))
+    raise AttributeError(f"{subject} has no attribute {name!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+
+
+def _getattr(self: Tensor, name: str) -> Any:
+    if name.startswith("_"):  # what NumPy, copy and pickle ask for
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    unknown("Tensor", name, dir(type(self)), type(self).__name__)
+
+
+Tensor.__getattr__ = _getattr  # type: ignore[attr-defined]

@@ -1,0 +1,639 @@
+"""The decorator: which variant of the program runs, when one is recorded, and how it is checked against eager code."""
+
+from __future__ import annotations
+
+import operator
+import os
+import threading
+import types
+import warnings
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+import numpy as np
+
+from npgrad.compile.guards import SIMPLE, Dependencies, changed, current, differs
+from npgrad.compile.program import Program
+from npgrad.compile.recorder import Eager, Recording, Unrecordable
+from npgrad.compile.runtime import STALE
+from npgrad.compile.stand_in import RecordingArray
+from npgrad.compile.tiles import Tiles
+from npgrad.compile.trace import CompileError, Memory, Value
+from npgrad.engine.backward import sweep
+from npgrad.engine.function import Function
+from npgrad.engine.mode import MODE, Mode
+from npgrad.engine.node import Leaf
+from npgrad.engine.tensor import Tensor
+
+__all__ = ["CompiledFunction", "compile"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+WARM_UP = 3
+"""A step that runs no more often is not compiled."""
+VARIANTS = 8
+"""A function of more variants, for arguments of the same shapes, depends on something that changes all the time."""
+
+
+@overload
+def compile(function: Callable[P, R]) -> CompiledFunction[P, R]: ...
+@overload
+def compile(
+    function: None = None, *, check: bool = False, warm_up: int = WARM_UP
+) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
+def compile(function: Any = None, *, check: bool = False, warm_up: int = WARM_UP) -> Any:
+    """Decorate a function that is called again and again: after `warm_up` calls it runs as one NumPy program.
+
+    The program computes the same bytes as the function, which is compared at calls 1, 2, 4, 8, … and then at every
+    thousandth, or at every call with `check=True`. It is written anew for arguments of other shapes or dtypes, and
+    where a number or flag that the function closes over, a module's attribute or the mode (`train`, `no_grad`) has
+    changed. Learning rates, step counts and random generators are looked up at each run. Tensors that the function
+    returns are copies without history, unless their graph was not swept: then `backward()` works on them, until the
+    next call.
+
+    `step.source` is the program; `step.explain()` says what was recorded and why.
+
+    Raises CompileError where the function reads a value (`item()`, `if loss > 3`) or changes something that a program
+    could not change, or if a check finds another result.
+    """
+    if function is None:
+        return lambda f: CompiledFunction(f, check, warm_up)
+    return CompiledFunction(function, check, warm_up)
+
+
+class _State(threading.local):
+    """What one thread knows: programs write into memory of their own, so each thread has its own."""
+
+    def __init__(self) -> None:
+        self.program: Program | None = None
+        """The one that ran last."""
+        self.programs: dict[Any, list[Program]] = {}
+        self.calls: dict[Any, int] = {}
+        self.next_try: dict[Any, int] = {}
+        self.floats: dict[Any, tuple[Any, ...]] = {}
+        self.varying: dict[Any, set[int]] = {}
+        self.running = False
+        self.failed: Exception | None = None
+        """What a run raised before it had changed anything."""
+        self.log: list[str] = []
+
+
+class CompiledFunction(Generic[P, R]):
+    """What `npgrad.compile` makes of a function: call it as before."""
+
+    def __init__(self, function: Callable[P, R], check: bool, warm_up: int) -> None:
+        update_wrapper(self, function)
+        self.function = function
+        self.check, self.warm_up = check, warm_up
+        self._state = _State()
+        self._opaque: dict[type[Function], str] = {}
+        self._warned = False
+        self._tiles = True
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        state = self._state
+        mode = MODE.get()
+        program = state.program
+        if (
+            program is not None
+            and not kwargs
+            and program.keys is None
+            and program.count == len(args)
+            and program.runs < program.next_check
+            and (mode is program.mode or mode == program.mode)
+            and not program.running
+        ):
+            result = self._run(program, args)
+            if result is not STALE:
+                return result  # type: ignore[no-any-return]
+        return self._slowly(args, kwargs, mode)  # type: ignore[no-any-return]
+
+    def _run(self, program: Program, arguments: Sequence[Any]) -> Any:
+        program.running = True
+        try:
+            result = program.run(*arguments)
+            if result is not STALE:
+                program.runs += 1
+            return result
+        except (CompileError, NameError, AssertionError):
+            program.abandon()
+            raise
+        except Exception as error:
+            if program.changed_before(error):
+                program.abandon()
+                raise
+            # If it is the user's, the eager run raises it where it belongs.
+            self._state.failed = error
+            return STALE
+        except BaseException:
+            program.abandon()
+            raise
+        finally:
+            program.running = False
+
+    # -- choosing ------------------------------------------------------------------------------------------------------
+
+    def _slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any], mode: Mode) -> Any:
+        state = self._state
+        if mode.recorder is not None:
+            return self.function(*args, **kwargs)
+        busy = state.running or any(p.running for programs in state.programs.values() for p in programs)
+        if mode.holomorphic or mode.differentiating or busy:
+            return self.function(*args, **kwargs)
+        keys = layout(args, kwargs)
+        flat = flattened(args, kwargs)
+        if any(
+            x.requires_grad or not x.is_leaf
+            if isinstance(x, Tensor)
+            else isinstance(x, np.ndarray) and type(x) is not np.ndarray
+            for x in flat
+        ):
+            return self._eagerly(args, kwargs)
+        key = (keys, mode, *[signature(x) for x in flat])
+        calls = state.calls[key] = state.calls.get(key, 0) + 1
+        programs = state.programs.setdefault(key, [])
+        for program in programs:
+            if program.runs >= program.next_check:
+                result = self._checked(program, args, kwargs, flat)
+            else:
+                result = self._run(program, flat)
+            if result is not STALE:
+                programs.remove(program)
+                programs.insert(0, program)
+                state.program = program
+                return result
+        if state.failed is not None:
+            failed, state.failed = state.failed, None
+            result = self._eagerly(args, kwargs)
+            self._give_up(key, f"its program raised {type(failed).__name__}: {failed}")
+            return result
+        if calls <= self.warm_up or calls < state.next_try.get(key, 0) or any(p.hooked() for p in programs):
+            return self._eagerly(args, kwargs)
+        if len(programs) >= VARIANTS:
+            raise CompileError(
+                f"{self._name()} has been compiled {VARIANTS} times for arguments of the same shapes, because "
+                f"{programs[0].why_stale(flat) or 'what it depends on'} changes. Give what changes to the function as "
+                "an argument (an array or a float), or leave it out."
+            )
+        program_ = self._record(args, kwargs, flat, keys, key, mode)
+        if program_ is None:
+            return self._eagerly(args, kwargs)
+        programs.insert(0, program_)
+        try:
+            result = self._checked(program_, args, kwargs, flat)
+        except Different as error:
+            programs.remove(program_)
+            if not any(isinstance(call, Tiles) for call in program_.plan.calls):
+                raise
+            # Whether the product of some rows has the bytes of the product of all is up to the BLAS.
+            self._tiles = False
+            state.log.append("large arrays stay whole: in tiles the bytes were others")
+            return error.eager
+        if not program_.runs:
+            programs.remove(program_)
+            self._give_up(
+                key, f"its program does not apply to the call it was recorded in ({program_.why_stale(flat)})"
+            )
+        else:
+            state.program = program_
+        return result
+
+    def _eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return detached(self.function(*args, **kwargs))
+
+    def _name(self) -> str:
+        return getattr(self.function, "__name__", "function")
+
+    # -- recording -----------------------------------------------------------------------------------------------------
+
+    def _record(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], flat: list[Any], keys: Any, key: Any, mode: Mode
+    ) -> Program | None:
+        """The program of this call; None if it is to run eagerly. Nothing has been changed in either case."""
+        state = self._state
+        floats = tuple(x for x in flat if type(x) is float)
+        varying = state.varying.setdefault(key, set())
+        if key in state.floats:
+            positions = [k for k, x in enumerate(flat) if type(x) is float]
+            varying.update(k for k, a, b in zip(positions, floats, state.floats[key], strict=True) if differs(a, b))
+        state.floats[key] = floats
+        while True:
+            recording = Recording(self._opaque)
+            dependencies = Dependencies(self.function, tuple(flat))
+            if dependencies.hooked():
+                self._give_up(key, "there are hooks")
+                return None
+            before = {id(g): g.bit_generator.state for g in dependencies.generators.values()}
+            token = MODE.set(mode._replace(recorder=recording))
+            state.running = True
+            try:
+                arguments, given = self._arguments(recording, flat, varying)
+                result = self.function(*rebuilt(args, kwargs, given)[0], **rebuilt(args, kwargs, given)[1])
+                self._unmoved(recording, dependencies, before)
+                split, cotangent = len(recording.calls), None
+                roots = [t for t in tensors(result) if has_graph(t)]
+                if len(roots) > 1:
+                    raise Eager("it returns several tensors that can be differentiated")
+                if roots:
+                    recording.captured = {}
+                    cotangent = Value(np.ones_like(recording.samples(roots[0]._array)), Memory("argument"))
+                    cotangent.memory.value, cotangent.name = cotangent, "dy"
+                    assert roots[0]._node is not None
+                    sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
+                name = self._name() if self._name().isidentifier() else "function"
+                program = Program(name, recording, split, arguments, result, dependencies, mode, cotangent, self._tiles)
+                program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
+                program.count = len(flat)
+                state.log.append(
+                    f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}"
+                )
+                return program
+            except Unrecordable as error:
+                if error.function in self._opaque:
+                    raise CompileError(f"{error.function.__name__} {error.why}, and cannot be left out.") from None
+                self._opaque[error.function] = error.why
+                state.log.append(f"{error.function.__name__} stays a call of its methods: it {error.why}")
+            except Eager as reason:
+                self._give_up(key, str(reason))
+                return None
+            except CompileError:
+                raise
+            except Exception as error:
+                if os.environ.get("NPGRAD_COMPILE_DEBUG"):
+                    raise
+                # An error of the user's is raised by the eager run, where it belongs.
+                self._give_up(key, f"recording it failed ({type(error).__name__}: {error})")
+                return None
+            finally:
+                state.running = False
+                MODE.reset(token)
+                recording.take_back()
+
+    def _arguments(
+        self, recording: Recording, flat: list[Any], varying: set[int]
+    ) -> tuple[list[tuple[Any, Value | None]], list[Any]]:
+        """For each argument (what was given, the value that stands for it), and what the function gets."""
+        names = argument_names(self.function)
+        arguments: list[tuple[Any, Value | None]] = []
+        given: list[Any] = []
+        for k, x in enumerate(flat):
+            array = x._array if isinstance(x, Tensor) else x
+            if isinstance(array, np.ndarray | np.generic) or (k in varying and type(x) is float):
+                memory = Memory("argument" if isinstance(array, np.ndarray | np.generic) else "number")
+                memory.value = value = Value(array, memory)
+                value.name = names[k] if k < len(names) else f"x{k}"
+                stand_in = RecordingArray(recording, value)
+                if isinstance(x, Tensor):
+                    if id(array) in recording.memories:
+                        raise Eager("it got one tensor twice")
+                    recording.memories[id(array)] = memory
+                    recording.stand_ins[id(array)] = stand_in
+                arguments.append((x, value))
+                given.append(x if isinstance(x, Tensor) else stand_in)
+            else:
+                arguments.append((x, None))
+                given.append(x)
+        return arguments, given
+
+    def _unmoved(self, recording: Recording, dependencies: Dependencies, before: dict[int, Any]) -> None:
+        """Raise CompileError if the run has changed what it depends on, and put that back."""
+        for text, form, container, key, value in dependencies.guards:
+            now = current(form, container, key)
+            if changed(form, value, now):
+                put_back(form, container, key, value)
+                raise CompileError(
+                    f"{self._name()} changes {text} (from {shown(value)} to {shown(now)}) and depends on it, which "
+                    "only Python could "
+                    "do at each call. Leave that line out of the compiled function, or give the number as an argument."
+                )
+        for identity, generator in dependencies.generators.items():
+            if identity not in recording.generators and generator.bit_generator.state != before[identity]:
+                generator.bit_generator.state = before[identity]
+                raise CompileError(
+                    f"{self._name()} draws random numbers from a generator itself, which would be the same in every "
+                    "run. Draw them before the call and give them as an argument; Functions such as dropout may draw."
+                )
+        name = dependencies.put_back()
+        if name:
+            raise CompileError(
+                f"{self._name()} changes the attribute {name} of a module while it runs, as a program would not. Set "
+                "it outside the compiled function, or return what is to be kept."
+            )
+
+    def _give_up(self, key: Any, reason: str) -> None:
+        state = self._state
+        calls = state.calls[key]
+        again = state.next_try.get(key, 0) > 0
+        state.next_try[key] = 2 * calls
+        state.log.append(f"call {calls} ran eagerly: {reason}")
+        if again and calls > 16 and not self._warned:
+            self._warned = True
+            warnings.warn(f"{self._name()} keeps running eagerly: {reason}.", RuntimeWarning, stacklevel=4)
+
+    # -- checking ------------------------------------------------------------------------------------------------------
+
+    def _checked(self, program: Program, args: tuple[Any, ...], kwargs: dict[str, Any], flat: list[Any]) -> Any:
+        """Run eagerly and as a program, from the same state, and compare the bytes of everything."""
+        program.next_check = program.runs + 1 if self.check else min(2 * program.runs + 1, program.runs + 1000)
+        state = State(program)
+        start = state.copy()
+        inputs = [x.copy() if isinstance(x, np.ndarray) else x for x in flat]
+        try:
+            eager = self.function(*args, **kwargs)
+        except BaseException:
+            program.next_check = program.runs
+            raise
+        after, gradients = state.copy(), state.gradients_of(eager, program)
+        state.restore(start)
+        changed = [(x, x.copy(), old) for x, old in zip(flat, inputs, strict=True) if isinstance(x, np.ndarray)]
+        for x, _, old in changed:
+            if x.flags.writeable:
+                x[...] = old
+        result: Any = STALE
+        try:
+            result = self._run(program, flat)
+            if result is not STALE:
+                found = state.copy()
+                difference = after.difference(found) or different(eager, result)
+                if not difference and program.backward is not None and gradients is None:
+                    difference = "whether it can be differentiated"
+                if not difference and gradients is not None:
+                    assert program.backward is not None
+                    mine = program.backward(np.ones_like(next(t for t in tensors(eager) if has_graph(t))._array))
+                    pairs = zip(gradients, mine, strict=True)
+                    difference = next(("a gradient" for a, b in pairs if not same_bytes(a, b)), "")
+                if difference:
+                    self._drop(program)
+                    raise Different(self._name(), difference, detached(eager))
+        finally:
+            state.restore(after)
+            for x, new, _ in changed:
+                if x.flags.writeable:
+                    x[...] = new
+        return detached(eager)
+
+    def _drop(self, program: Program) -> None:
+        """Never run this program again."""
+        state = self._state
+        program.abandon()
+        for programs in state.programs.values():
+            programs[:] = [other for other in programs if other is not program]
+        if state.program is program:
+            state.program = None
+
+    # -- for readers ---------------------------------------------------------------------------------------------------
+
+    @property
+    def source(self) -> str:
+        """The program that ran last, as text. Raises CompileError if nothing has been compiled yet."""
+        program = self._state.program
+        if program is None:
+            raise CompileError(
+                f"{self._name()} has not been compiled yet: call it {self.warm_up + 1} times with arguments of equal "
+                f"shapes. So far: {'; '.join(self._state.log) or 'nothing was recorded'}."
+            )
+        return program.source
+
+    def explain(self) -> str:
+        """What was recorded in this thread, why variants were made, and what fell back to eager code."""
+        state = self._state
+        lines = [f"{self._name()}: {sum(state.calls.values())} calls outside the last program"]
+        lines += state.log
+        for programs in state.programs.values():
+            lines += [f"variant: {program.summary()}, {program.runs} runs" for program in programs]
+        return "\n".join(lines)
+
+
+class Different(CompileError):
+    """A check found that the program computes something else."""
+
+    def __init__(self, name: str, what: str, eager: Any) -> None:
+        super().__init__(
+            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see "
+            "has changed (a number kept in an object, a global of another module), or the function does not "
+            "give the same result twice. What was computed eagerly stands; give what changes to the function "
+            "as an argument, or do not compile it."
+        )
+        self.eager = eager
+
+
+class State:
+    """Everything a program and its function may change: arrays, gradients, generators, counters."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.arrays = program.arrays()
+        self.leaves = program.leaves
+
+    def copy(self) -> Copy:
+        return Copy(self)
+
+    def restore(self, copy: Copy) -> None:
+        copy.put_back()
+
+    def gradients_of(self, result: Any, program: Program) -> list[Any] | None:
+        """The gradients that the program captures, by the eager graph, which stays as it is."""
+        if program.backward is None:
+            return None
+        root = next((t for t in tensors(result) if has_graph(t)), None)
+        if root is None:
+            return None
+        kept = [(leaf, leaf._grad, leaf.hooks) for leaf in program.captured]
+        try:
+            for leaf, _, _ in kept:
+                leaf._grad = leaf.hooks = None
+            assert root._node is not None
+            sweep(root._node, np.ones_like(root._array), retain_graph=True)
+            return [np.array(leaf.grad) for leaf in program.captured]
+        finally:
+            for leaf, grad, hooks in kept:
+                leaf._grad, leaf.hooks = grad, hooks
+
+
+class Copy:
+    """The state at one moment."""
+
+    def __init__(self, state: State) -> None:
+        self.arrays = [(a, a.copy()) for a in state.arrays]
+        self.gradients: list[tuple[Leaf, Any, Any]] = []
+        for leaf in state.leaves:
+            g = leaf.grad
+            self.gradients.append((leaf, g, None if g is None else g.copy()))
+        self.generators = [(g, g.bit_generator.state) for g in state.program.generators]
+        self.counters = [host._snapshot() for host in state.program.hosts]
+
+    def put_back(self) -> None:
+        for array, content in self.arrays:
+            array[...] = content
+        for leaf, g, content in self.gradients:
+            if g is not None:
+                g[...] = content
+            leaf._grad = g
+        for generator, where in self.generators:
+            generator.bit_generator.state = where
+        for undo in self.counters:
+            undo()
+
+    def difference(self, other: Copy) -> str:
+        """What differs between two moments; empty if nothing does."""
+        for (_, a), (_, b) in zip(self.arrays, other.arrays, strict=True):
+            if not same_bytes(a, b):
+                return f"an array of shape {a.shape}"
+        for (leaf, _, a), (_, _, b) in zip(self.gradients, other.gradients, strict=True):
+            if (a is None) is not (b is None) or (a is not None and not same_bytes(a, b)):
+                return f"the gradient of a parameter of shape {leaf.out_shape}"
+        if any(a != b for (_, a), (_, b) in zip(self.generators, other.generators, strict=True)):
+            return "the random numbers drawn"
+        return ""
+
+
+# -- arguments and results ---------------------------------------------------------------------------------------------
+
+
+def layout(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The nesting of the arguments, without what is in it."""
+
+    def of(x: Any) -> Any:
+        if type(x) in (tuple, list):
+            return (type(x), *[of(item) for item in x])
+        if type(x) is dict:
+            return (dict, *[(key, of(item)) for key, item in x.items()])
+        return None
+
+    return (tuple(of(x) for x in args), tuple((key, of(x)) for key, x in kwargs.items()))
+
+
+def flattened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """The arguments one by one, from inside tuples, lists and dictionaries too."""
+    found: list[Any] = []
+
+    def walk(x: Any) -> None:
+        if type(x) in (tuple, list):
+            for item in x:
+                walk(item)
+        elif type(x) is dict:
+            for item in x.values():
+                walk(item)
+        else:
+            found.append(x)
+
+    for x in (*args, *kwargs.values()):
+        walk(x)
+    return found
+
+
+def rebuilt(args: tuple[Any, ...], kwargs: dict[str, Any], flat: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with others in their places."""
+    rest = iter(flat)
+
+    def walk(x: Any) -> Any:
+        if type(x) in (tuple, list):
+            return type(x)([walk(item) for item in x])
+        if type(x) is dict:
+            return {key: walk(item) for key, item in x.items()}
+        return next(rest)
+
+    return tuple([walk(x) for x in args]), {key: walk(x) for key, x in kwargs.items()}
+
+
+def signature(x: Any) -> Any:
+    """What has to be the same for two calls to be of one variant."""
+    array = x._array if isinstance(x, Tensor) else x
+    if isinstance(array, np.ndarray | np.generic):
+        return (type(x), array.shape, array.dtype.str, array.strides)
+    return type(x)
+
+
+def shown(x: Any) -> str:
+    """A value in an error message, which must not look into arrays of a recording."""
+    return repr(x) if isinstance(x, SIMPLE) else f"a {type(x).__name__}"
+
+
+def describe(x: Any) -> str:
+    array = x._array if isinstance(x, Tensor) else x
+    if isinstance(array, np.ndarray | np.generic):
+        return f"{type(x).__name__} {array.dtype} {array.shape}"
+    return type(x).__name__
+
+
+def argument_names(function: Any) -> list[str]:
+    code = getattr(function, "__code__", None)
+    return list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]) if code is not None else []
+
+
+def tensors(x: Any) -> list[Tensor]:
+    """The tensors in a result."""
+    if isinstance(x, Tensor):
+        return [x]
+    if isinstance(x, tuple | list):
+        return [t for item in x for t in tensors(item)]
+    if isinstance(x, dict):
+        return [t for item in x.values() for t in tensors(item)]
+    return []
+
+
+def has_graph(t: Tensor) -> bool:
+    """Whether `backward()` can be called on this result."""
+    return t._node is not None and not isinstance(t._node, Leaf) and t._node.edges is not None
+
+
+def detached(result: Any) -> Any:
+    """`result` with copies in the place of tensors whose graph has been freed."""
+    if isinstance(result, Tensor):
+        return result.detach() if not result.is_leaf and not has_graph(result) else result
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return type(result)(*[detached(x) for x in result])
+    if type(result) in (tuple, list):
+        return type(result)([detached(x) for x in result])
+    if type(result) is dict:
+        return {key: detached(x) for key, x in result.items()}
+    return result
+
+
+def same_bytes(a: Any, b: Any) -> bool:
+    """Whether two arrays hold the same bytes. One nan is as good as another: processors differ in its sign."""
+    if a.tobytes() == b.tobytes():
+        return True
+    if a.dtype.kind not in "fc":
+        return False
+    missing = np.isnan(a)
+    return (
+        bool(missing.any())
+        and np.where(missing, 0, a).tobytes() == np.where(np.isnan(b), 0, b).tobytes()
+        and bool(np.array_equal(missing, np.isnan(b)))
+    )
+
+
+def different(a: Any, b: Any) -> str:
+    """Where two results differ; empty if nowhere."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return different(a._array, b._array)
+    if isinstance(a, np.ndarray | np.generic) and isinstance(b, np.ndarray | np.generic):
+        same = a.shape == b.shape and a.dtype == b.dtype and same_bytes(a, b)
+        return "" if same else f"the result ({a} and {b})" if np.size(a) == 1 else "the result"
+    if isinstance(a, tuple | list) and isinstance(b, tuple | list) and len(a) == len(b):
+        return next((d for x, y in zip(a, b, strict=True) if (d := different(x, y))), "")
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        return next((d for key in a if (d := different(a[key], b[key]))), "")
+    return (
+        ""
+        if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b))
+        else "the result"
+    )
+
+
+def put_back(form: str, container: Any, key: Any, value: Any) -> None:
+    """Set a guarded place back to what it held."""
+    if form == "cell":
+        container.cell_contents = value
+    elif form == "attribute":
+        setattr(container, key, value)
+    elif form == "length":
+        for extra in list(container)[value:]:
+            container.pop(extra) if isinstance(container, dict) else container.pop()
+    elif form != "members":
+        operator.setitem(container, key, value)

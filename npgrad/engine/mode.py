@@ -1,0 +1,123 @@
+"""What the current thread is doing: recording a graph or not, verifying, compiling.
+
+The state is one immutable value in a `contextvars.ContextVar`, so every thread (and every asyncio task) has its own,
+and an exception can never leave it half changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from functools import wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+__all__ = ["MODE", "Mode", "Recorder", "enable_grad", "holomorphic", "is_grad_enabled", "no_grad", "switch"]
+
+
+class Recorder(Protocol):
+    """What the engine asks of a recording (`npgrad.compile`) while there is one."""
+
+    def forward(self, node: Any, arrays: list[Any], options: dict[str, Any], leaves: tuple[Any, ...]) -> Any:
+        """`node.forward(*arrays, **options)` on stand-ins, or as one call if it cannot be recorded."""
+
+    def lift(self, x: Any) -> Any:
+        """What stands in for `x`, an array or a generator, during the recording; anything else as it is."""
+
+    def born(self, leaf: Any) -> None:
+        """`leaf` was made by the recorded function, which will make another one in the next run."""
+
+    def leaf(self, leaf: Any, reading: bool = False) -> None:
+        """The gradient of `leaf` is about to be read or set."""
+
+    def accumulate(self, leaf: Any, g: Any) -> bool:
+        """Whether the recording keeps `g`, the gradient of `leaf` in one sweep, to itself."""
+
+    def host(self, call: Callable[..., Any], *args: Any) -> Any:
+        """The result of a method that is to be called again at each run: a dictionary of numbers, or nothing.
+
+        Its object has a method `_snapshot`, which returns a function that undoes what calls have changed since.
+        """
+
+    def refuse(self, what: str) -> None:
+        """Raise: the recorded function did something that a program cannot do."""
+
+
+class Mode(NamedTuple):
+    """The switches an operation has to look at."""
+
+    grad: bool = True
+    """Operations on tensors that require a gradient are recorded."""
+    holomorphic: bool = False
+    """Complex tensors stand for real ones that move (verification by complex step)."""
+    recorder: Recorder | None = None
+    """The recording that arrays are to be taken from."""
+    differentiating: tuple[frozenset[int], ...] = ()
+    """For each `grad`, `jvp` or `hvp` that is under way, the outermost first, its leaves (their ids)."""
+
+
+MODE: ContextVar[Mode] = ContextVar("npgrad_mode", default=Mode())  # noqa: B039 (it never changes)
+
+
+class switch:
+    """Changes of the mode, for the inside of a `with` or for the calls of a decorated function."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+        self.tokens: list[Token[Mode]] = []
+
+    def __enter__(self) -> None:
+        self.tokens.append(MODE.set(MODE.get()._replace(**self.changes)))
+
+    def __exit__(self, *error: object) -> None:
+        MODE.reset(self.tokens.pop())
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        if isgeneratorfunction(function) or iscoroutinefunction(function) or isasyncgenfunction(function):
+            raise TypeError(
+                f"{function.__name__} is a generator or coroutine: decorated, it would be created in this mode "
+                "and run in its caller's. Write the `with` inside it."
+            )
+
+        @wraps(function)
+        def switched(*args: P.args, **kwargs: P.kwargs) -> R:
+            with switch(**self.changes):
+                return function(*args, **kwargs)
+
+        return switched
+
+
+def no_grad() -> switch:
+    """Inside, nothing is recorded and results do not require a gradient; as a decorator, inside the function.
+
+    >>> with no_grad():
+    ...     loss = evaluate(model)
+    """
+    return switch(grad=False)
+
+
+def enable_grad() -> switch:
+    """Inside, recording is on again, even within `no_grad`; usable as a decorator too."""
+    return switch(grad=True)
+
+
+def holomorphic() -> switch:
+    """Inside, complex tensors may require a gradient: for *verification* by complex step only.
+
+    A complex number stands for a real one that moves: its imaginary part, divided by the step, is the derivative
+    (Squire & Trapp 1998, "Using complex variables to estimate derivatives of real functions"). Rules are written for
+    real numbers and know nothing of this; `npgrad.engine.holomorphic` makes NumPy carry the imaginary parts along,
+    through backward too. So f'(z) is the holomorphic derivative, not the conjugated gradient that an optimiser of a
+    real loss over complex parameters would need.
+
+    What the graph does not record is constant, as for `grad`: inside, `numpy()`, `item()` and `detach()` give real
+    values. After the `with`, `y.numpy()` and `.grad` are complex arrays. `jvp` and `hvp` do all of this for you.
+    """
+    return switch(holomorphic=True)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations in this thread are being recorded."""
+    return MODE.get().grad

@@ -1,0 +1,246 @@
+"""Linear algebra, as in np.linalg: norm, solve, inv, det, slogdet. `npgrad.linalg` is this module.
+
+Matrices are the last two axes, further axes in front are stacks of them. The derivations write the inverse of a 2 by 2
+matrix out, so that they can be executed; the backward rules hold for any size, and are run for all.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from npgrad.engine.arrays import Array, Axis
+from npgrad.engine.function import Function
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.elementwise import abs
+from npgrad.functions.extreme import max, min
+from npgrad.functions.reduction import floating, sum, without
+
+__all__ = ["Det", "Inv", "LogAbsDet", "Norm", "Solve", "det", "inv", "norm", "slogdet", "solve"]
+
+
+class Norm(Function):
+    """y = sqrt(sum(x**2)), the Euclidean length over some axes.
+
+    Symbols
+        x[i,k]       input
+        axis = -1    the axis or axes to reduce; None means all
+    Forward
+        (1) y[i] = sqrt(sum(k, x[i,k]**2))
+    Backward
+        (2) dx[i,k] = dy[i]/(2*y[i])*2*x[i,k]
+                    = dy[i]/y[i]*x[i,k]
+    Notes
+        At x = 0 the length has a kink, as |x| has at 0; the gradient is declared to be 0, the subgradient of least
+        norm.
+    """
+
+    def forward(self, x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+        self.x = x = floating(x)
+        self.y = np.sqrt(np.add.reduce(x * x, axis, keepdims=True))  # (1)
+        return without(self.y, axis, keepdims)
+
+    def backward(self, dy: Array) -> Array:
+        y = self.y
+        # What is divided by infinity is 0.
+        return dy.reshape(y.shape) / np.where(y == 0, np.inf, y) * self.x  # (2)
+
+
+class Solve(Function):
+    """y with A y = b, for square matrices A.
+
+    Symbols
+        A[i,k]         square matrix
+        size(i) = 2    the matrix is 2 by 2 here, so that (1) can be written out
+        size(k) = 2    as many columns as rows
+
+    Case: several right-hand sides
+    Symbols
+        b[i,c]    right-hand sides, one a column
+    Forward
+        (a) det = A[0,0]*A[1,1] - A[0,1]*A[1,0]
+        (1) y[k,c] = sum(i, (-1)**(i+k)*A[1-i,1-k]*b[i,c])/det
+    Backward
+        (b) sum(k, A[i,k]*y[k,c]) = b[i,c]
+        (2) db[i,c] = sum(k, (-1)**(i+k)*A[1-i,1-k]*dy[k,c])/det
+                    # the solution of the transposed system
+        (c) sum(i, A[i,k]*db[i,c]) = dy[k,c]
+        (3) dA[i,k] = -sum(c, db[i,c]*y[k,c])
+                    # by (b), to change A by e moves y as much as to change b by -e y
+
+    Case: one right-hand side
+    Symbols
+        b[i]    right-hand side
+    Forward
+        (a) det = A[0,0]*A[1,1] - A[0,1]*A[1,0]
+        (1) y[k] = sum(i, (-1)**(i+k)*A[1-i,1-k]*b[i])/det
+    Backward
+        (2) db[i]   = sum(k, (-1)**(i+k)*A[1-i,1-k]*dy[k])/det
+        (3) dA[i,k] = -db[i]*y[k]
+
+    Notes
+        As in NumPy, b is one right-hand side if it has one axis, and a matrix of columns otherwise. A singular matrix
+        is NumPy's LinAlgError.
+    """
+
+    def forward(self, A: Array, b: Array) -> Array:
+        self.A, self.column = A, b.ndim == 1
+        self.y = np.linalg.solve(A, b)  # (1)
+        return self.y
+
+    def backward(self, dy: Array) -> tuple[Array | None, Array]:
+        y = self.y
+        if self.column:
+            y, dy = y[..., None], dy[..., None]
+        db = np.linalg.solve(self.A.swapaxes(-1, -2), dy)  # (2)
+        dA = -(db @ y.swapaxes(-1, -2)) if self.needs[0] else None  # (3)
+        return dA, db[..., 0] if self.column else db
+
+
+class Inv(Function):
+    """y = the inverse of square matrices x.
+
+    Symbols
+        x[i,j]         square matrix
+        size(i) = 2    the matrix is 2 by 2 here, so that (1) can be written out
+        size(j) = 2    as many columns as rows
+    Forward
+        (a) det = x[0,0]*x[1,1] - x[0,1]*x[1,0]
+        (1) y[j,i] = (-1)**(i+j)*x[1-i,1-j]/det
+    Backward
+        (b) sum(j, x[i,j]*y[j,k]) = delta(i,k)
+        (2) dx[i,j] = -sum((k,l), y[k,i]*dy[k,l]*y[j,l])
+                    # (b) differentiated: dx y + x dy = 0, so a change e of x moves y by -y e y
+    Notes
+        Where the inverse is only multiplied with something, `solve` is faster and more accurate. A singular matrix is
+        NumPy's LinAlgError.
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.y = np.linalg.inv(x)  # (1)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        transposed = self.y.swapaxes(-1, -2)
+        return -(transposed @ dy @ transposed)  # (2)
+
+
+class Det(Function):
+    """y = the determinant of square matrices x.
+
+    Symbols
+        x[i,j]         square matrix
+        size(i) = 2    the matrix is 2 by 2 here, so that (1) can be written out
+        size(j) = 2    as many columns as rows
+    Forward
+        (1) y = x[0,0]*x[1,1] - x[0,1]*x[1,0]
+    Backward
+        (2) dx[i,j] = dy*(-1)**(i+j)*x[1-i,1-j]
+                    # the cofactor: y times entry [j,i] of the inverse (Jacobi's formula)
+    Notes
+        The code has the cofactors from the inverse, so where the matrix is singular backward raises NumPy's
+        LinAlgError.
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.x, self.y = x, np.linalg.det(x)  # (1)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        return (dy * self.y)[..., None, None] * np.linalg.inv(self.x).swapaxes(-1, -2)  # (2)
+
+
+class LogAbsDet(Function):
+    """y = log(|det x|) of square matrices x, which neither overflows nor underflows.
+
+    Symbols
+        x[i,j]         square matrix
+        size(i) = 2    the matrix is 2 by 2 here, so that (1) can be written out
+        size(j) = 2    as many columns as rows
+    Forward
+        (a) det = x[0,0]*x[1,1] - x[0,1]*x[1,0]
+        (1) y = log(abs(det))
+    Backward
+        (2) dx[i,j] = dy*(-1)**(i+j)*x[1-i,1-j]/det
+                    # entry [j,i] of the inverse
+    Notes
+        Of a singular matrix y is -inf, and backward raises NumPy's LinAlgError.
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return np.linalg.slogdet(x)[1]  # (1)
+
+    def backward(self, dy: Array) -> Array:
+        return dy[..., None, None] * np.linalg.inv(self.x).swapaxes(-1, -2)  # (2)
+
+
+class SlogDet(NamedTuple):
+    """What `slogdet` returns: det x = sign*exp(logabsdet)."""
+
+    sign: Tensor
+    logabsdet: Tensor
+
+
+def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The length of x over `axis`, as np.linalg.norm: of vectors along one axis, of matrices along two.
+
+    `ord` None is the root of the sum of squares, over all of x if `axis` is None too. Of vectors, `ord` is any number
+    p: (sum |x|^p)^(1/p), and inf or -inf for the largest or smallest |x|. Of matrices it is "fro", 1, -1, inf or -inf.
+    Raises NotImplementedError for norms that need singular values (2, -2, "nuc"), ValueError for other orders.
+    """
+    if ord is None:
+        return Norm.apply(x, axis=axis, keepdims=keepdims)
+    ndim = np.ndim(raw(x))
+    axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
+    if len(axes) == 1:
+        if ord in (inf, -inf):
+            return (max if ord > 0 else min)(abs(x), axes[0], keepdims)
+        if ord == 2:
+            return Norm.apply(x, axis=axes[0], keepdims=keepdims)
+        if ord == 1:
+            return sum(abs(x), axes[0], keepdims)
+        if isinstance(ord, int | float) and ord != 0:
+            return sum(abs(x) ** ord, axes[0], keepdims) ** (1 / ord)
+    elif len(axes) == 2:
+        if ord == "fro":
+            return Norm.apply(x, axis=axes, keepdims=keepdims)
+        if ord in (1, -1, inf, -inf):
+            lines, over = axes if ord in (1, -1) else axes[::-1]
+            y = (max if ord > 0 else min)(sum(abs(x), lines, True), over, True)
+            return y if keepdims else y.sum(axes)
+        if ord in (2, -2, "nuc"):
+            raise NotImplementedError(f"norm of matrices with ord={ord!r} needs singular values, which have no rule.")
+    raise ValueError(
+        f"norm got ord={ord!r} over {len(axes)} axes. Of vectors it takes a number other than 0; "
+        'of matrices "fro", 1, -1, inf or -inf.'
+    )
+
+
+def solve(A: TensorLike, b: TensorLike) -> Tensor:
+    """y with A y = b, for square matrices A (…, n, n) and b a vector (n,) or matrices (…, n, m) of columns.
+
+    Raises numpy.linalg.LinAlgError if a matrix is singular or not square.
+    """
+    return Solve.apply(A, b)
+
+
+def inv(x: TensorLike) -> Tensor:
+    """The inverse of square matrices x (…, n, n). Raises numpy.linalg.LinAlgError if one is singular or not square."""
+    return Inv.apply(x)
+
+
+def det(x: TensorLike) -> Tensor:
+    """The determinant of square matrices x (…, n, n), in shape (…); backward needs them to be regular."""
+    return Det.apply(x)
+
+
+def slogdet(x: TensorLike) -> SlogDet:
+    """The sign of the determinant of square matrices x (…, n, n) and the logarithm of its absolute value.
+
+    The sign has no gradient.
+    """
+    return SlogDet(Tensor._of(np.asarray(np.linalg.slogdet(raw(x))[0])), LogAbsDet.apply(x))

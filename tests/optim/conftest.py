@@ -1,0 +1,109 @@
+"""The optimisers under test, typed once: every test over all of them derives from this table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from npgrad import Tensor, optim
+
+unit = st.floats(0.01, 0.99)
+rates = st.floats(1e-4, 0.5)
+decays = st.one_of(st.just(0.0), st.floats(1e-4, 0.3))
+
+
+@st.composite
+def sgd_options(draw: st.DrawFn) -> dict[str, Any]:
+    momentum = draw(st.one_of(st.just(0.0), unit))
+    nesterov = draw(st.booleans()) if momentum else False
+    dampening = 0.0 if nesterov else draw(st.one_of(st.just(0.0), unit))
+    return {
+        "lr": draw(rates),
+        "momentum": momentum,
+        "dampening": dampening,
+        "weight_decay": draw(decays),
+        "nesterov": nesterov,
+        "maximize": draw(st.booleans()),
+    }
+
+
+@st.composite
+def adam_options(draw: st.DrawFn) -> dict[str, Any]:
+    # Without a memory of squares (beta2 near 0) every gradient near 0 amplifies rounding: nothing to compare then.
+    return {
+        "lr": draw(rates),
+        "betas": (draw(st.floats(0.0, 0.99)), draw(st.floats(0.5, 0.9999))),
+        "eps": draw(st.sampled_from([1e-8, 1e-3, 0.1])),
+        "weight_decay": draw(decays),
+        "amsgrad": draw(st.booleans()),
+        "maximize": draw(st.booleans()),
+    }
+
+
+def sgd_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any]) -> np.ndarray:
+    b: Any = None
+    for g in gradients:
+        g = (-g if o["maximize"] else g) + o["weight_decay"] * p
+        b = g if b is None else o["momentum"] * b + (1 - o["dampening"]) * g
+        p = p - o["lr"] * (g + o["momentum"] * b if o["nesterov"] else b if o["momentum"] else g)
+    return p
+
+
+def adam_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any], decoupled: bool) -> np.ndarray:
+    (beta1, beta2), lr = o["betas"], o["lr"]
+    m = v = largest = np.zeros_like(p)
+    for t, g in enumerate(gradients, 1):
+        g = -g if o["maximize"] else g
+        if decoupled:
+            p = (1 - lr * o["weight_decay"]) * p
+        else:
+            g = g + o["weight_decay"] * p
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        largest = np.maximum(largest, v) if o["amsgrad"] else v
+        p = p - lr * (m / (1 - beta1**t)) / (np.sqrt(largest / (1 - beta2**t)) + o["eps"])
+    return p
+
+
+@dataclass(frozen=True)
+class Case:
+    options: st.SearchStrategy[dict[str, Any]]
+    """Every option, under torch's names."""
+    example: dict[str, Any]
+    """Options that make use of every array it keeps."""
+    formula: Callable[[np.ndarray, list[np.ndarray], dict[str, Any]], np.ndarray]
+    """Where the equations in the docstring take a parameter under given gradients and options (all of them)."""
+
+
+OPTIMISERS = {
+    "SGD": Case(sgd_options(), {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}, sgd_formula),
+    "Adam": Case(
+        adam_options(),
+        {"lr": 0.01, "betas": (0.8, 0.99), "amsgrad": True},
+        lambda p, g, o: adam_formula(p, g, o, False),
+    ),
+    "AdamW": Case(adam_options(), {"lr": 0.01, "amsgrad": True}, lambda p, g, o: adam_formula(p, g, o, True)),
+}
+
+each_optimiser = pytest.mark.parametrize("name", list(OPTIMISERS))
+
+
+def make(name: str, params: Any, **options: Any) -> optim.Optimizer:
+    """An optimiser with the given options, or else those of its example."""
+    made: optim.Optimizer = getattr(optim, name)(params, **(options or OPTIMISERS[name].example))
+    return made
+
+
+def leaves(*values: np.ndarray) -> list[Tensor]:
+    return [Tensor(value, requires_grad=True) for value in values]
+
+
+def steps(parameters: list[Tensor], optimizer: optim.Optimizer, rng: np.random.Generator, n: int) -> None:
+    """n steps with random gradients, each of which is absent now and then."""
+    for _ in range(n):
+        for p in parameters:
+            p.grad = np.asarray(rng.normal(size=p.shape), p.dtype) if rng.random() < 0.8 else None
+        optimizer.step()
