@@ -106,5 +106,5 @@ def conv_norm(
 ) -> list[nn.Module]:
     """A convolution that keeps the length (odd widths) and its normalisation, if any; the bias belongs to the last."""
     bias = norm == "none"
-    layers: list[nn.Module] = [nn.Conv1d(n_in, n_out, width, 1, width // 2, bias, rng=rng, gain=gain, dtype=dtype)]
+    layers: list[nn.Module] = [nn.Conv1d(n_in, n_out, width, 1, width // 2, bias=bias, rng=rng, gain=gain, dtype=dtype)]
     return layers + ([nn.BatchNorm1d(n_out, momentum=momentum, dtype=dtype)] if norm == "batch" else [])

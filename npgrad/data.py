@@ -190,6 +190,27 @@ class Corpus(NamedTuple):
     digest: str
     """`digest` of the whole list: two corpora with the same one are the same data."""
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(part.y):,}" for name, part in self._parts())
+        return f"Corpus({self.vocabulary!r}, examples: {sizes}, digest {self.digest[:12]}…)"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: how many examples each part has, and its first few: context → next character."""
+        from html import escape  # here, because it takes milliseconds that only a notebook needs
+
+        rows = []
+        for name, part in self._parts():
+            decode = self.vocabulary.decode
+            first = ", ".join(f"{decode(x)} → {decode([y])}" for x, y in zip(part.x[:5], part.y[:5], strict=True))
+            number = f'<td style="text-align: right">{len(part.y):,}</td>'
+            rows.append(f"<tr><td>{name}</td>{number}<td><code>{escape(first)}</code></td></tr>")
+        characters = f"{len(self.vocabulary)} characters: <code>{escape(self.vocabulary.characters)}</code>"
+        head = "<tr><th>part</th><th>examples</th><th>the first of them</th></tr>"
+        return f"<div>{characters}<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
+
+    def _parts(self) -> list[tuple[str, Windows]]:
+        return [("train", self.train), ("val", self.val), ("test", self.test)]
+
 
 def load(path: str | PathLike[str], context: int = 3, vocabulary: Vocabulary | None = None) -> Corpus:
     """Read a word list, split it and cut it into windows; with the vocabulary of a trained model if one is given.

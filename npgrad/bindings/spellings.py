@@ -163,7 +163,7 @@ GRU GRUCell LSTM LSTMCell RNN RNNCell | | recurrent networks are written as loop
 Hardtanh ReLU6 | npgrad.clip | a function
 MultiheadAttention Transformer TransformerEncoderLayer | | write it of Linear, softmax and @
 ParameterList ParameterDict ModuleDict | a list or a dict | attributes are found inside lists and dictionaries
-SELU Mish Hardswish Hardsigmoid Hardshrink LogSigmoid Softsign Tanhshrink Threshold | | compose it of npgrad's functions
+Hardswish Hardsigmoid Hardshrink Tanhshrink Threshold | | compose it of npgrad's functions
 Upsample | npgrad.repeat | a function
 utils | npgrad.optim.clip_grad_norm | the one of them that is here
 """

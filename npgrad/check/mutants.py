@@ -250,6 +250,10 @@ def softmax_alone(original: Body, self: Any, dy: Any) -> Any:
     return e / e.sum(axis=1, keepdims=True) * np.mean(dy) / len(z), None
 
 
+def rms_norm_scaled(self: Any, dx: Any, dy: Any) -> Any:
+    return (dy.reshape(self.xhat.shape) * self.gamma * self.rrms[:, None]).reshape(dx.shape)
+
+
 def overwritten_windows(original: Body, self: Any, dy: Any) -> Any:
     dx = np.zeros((*dy.shape[:2], *self.at.padded), dy.dtype)
     for window in self.at.slices:
@@ -342,7 +346,14 @@ MUTANTS: list[Mutant] = [
     Mutant("LogSoftmax", "the sum term forgotten", lambda o, s, dy: dy * 1.0),
     Mutant("CrossEntropy", "1/n forgotten", lambda o, s, dy: (o(s, dy)[0] * len(s.given[0]), None), keeping),
     Mutant("CrossEntropy", "p for p − onehot", softmax_alone, keeping),
+    Mutant(
+        "CrossEntropy",
+        "weights of the classes forgotten",
+        lambda o, s, dy: (o(s, dy)[0] / np.where(s.share > 0, s.share * len(s.share), 1)[:, None], None),
+    ),
     Mutant("MSELoss", "the 2 forgotten", scaled(0.5)),
+    Mutant("Huber", "the difference not held", changed(0, lambda s, g, dy: dy * np.subtract(*s.given)), keeping),
+    Mutant("BCELoss", "the target forgotten", changed(0, lambda s, g, dy: g * s.p / (s.p - s.q))),
     Mutant("BCEWithLogits", "the target forgotten", changed(0, lambda s, g, dy: g + dy * s.q)),
     # matrices and indices
     Mutant("MatMul", "operands swapped", lambda o, s, dy: o(s, dy)[::-1]),
@@ -376,6 +387,8 @@ MUTANTS: list[Mutant] = [
     Mutant("BatchNorm", "gamma forgotten", changed(0, lambda s, g, dy: g / s.given[1]), keeping),
     Mutant("BatchNorm", "dgamma without xhat", changed(1, lambda s, g, dy: dy.sum(axis=0))),
     Mutant("LayerNorm", "the averages over features forgotten", layer_norm_scaled, keeping),
+    Mutant("RMSNorm", "the average over features forgotten", changed(0, rms_norm_scaled)),
+    Mutant("ConvTranspose", "the kernel flipped", changed(1, lambda s, g, dy: np.flip(g, -1))),
     Mutant("AvgPool", "= for += where windows overlap", overwritten_windows),
     Mutant("Conv", "the kernel flipped", changed(1, lambda s, g, dy: np.flip(g, -1))),
     Mutant("Dropout", "1/(1 − p) forgotten", lambda o, s, dy: (dy * (s.factor != 0), None)),

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
+import contextvars
+import functools
+import keyword
 import operator
 import os
+import sys
 import threading
 import types
 import warnings
@@ -22,7 +27,7 @@ from npgrad.compile.tiles import Tiles
 from npgrad.compile.trace import CompileError, Memory, Value
 from npgrad.engine.backward import sweep
 from npgrad.engine.function import Function
-from npgrad.engine.mode import MODE, Mode
+from npgrad.engine.mode import MODE, Mode, switch
 from npgrad.engine.node import Leaf
 from npgrad.engine.tensor import Tensor
 
@@ -113,8 +118,8 @@ class CompiledFunction(Generic[P, R]):
         return self._slowly(args, kwargs, mode)  # type: ignore[no-any-return]
 
     def _run(self, program: Program, arguments: Sequence[Any]) -> Any:
-        program.running = True
         try:
+            program.running = True
             result = program.run(*arguments)
             if result is not STALE:
                 program.runs += 1
@@ -139,10 +144,14 @@ class CompiledFunction(Generic[P, R]):
 
     def _slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any], mode: Mode) -> Any:
         state = self._state
-        if mode.recorder is not None:
+        if mode.recorder is not None or mode.inlined:
             return self.function(*args, **kwargs)
-        busy = state.running or any(p.running for programs in state.programs.values() for p in programs)
-        if mode.holomorphic or mode.differentiating or busy:
+        if state.running or any(p.running for programs in state.programs.values() for p in programs):
+            state.running = self._under_way()  # an interrupt may have left it said so
+            for programs in state.programs.values():
+                for program in programs:
+                    program.running = state.running
+        if mode.holomorphic or mode.differentiating or state.running:
             return self.function(*args, **kwargs)
         keys = layout(args, kwargs)
         flat = flattened(args, kwargs)
@@ -186,7 +195,6 @@ class CompiledFunction(Generic[P, R]):
         try:
             result = self._checked(program_, args, kwargs, flat)
         except Different as error:
-            programs.remove(program_)
             if not any(isinstance(call, Tiles) for call in program_.plan.calls):
                 raise
             # Whether the product of some rows has the bytes of the product of all is up to the BLAS.
@@ -201,6 +209,15 @@ class CompiledFunction(Generic[P, R]):
         else:
             state.program = program_
         return result
+
+    def _under_way(self) -> bool:
+        """Whether this function is being run or recorded: an interrupt may have left it said so."""
+        frame = sys._getframe(1).f_back
+        while frame is not None:
+            if frame.f_code in _MAIN and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back
+        return False
 
     def _eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return detached(self.function(*args, **kwargs))
@@ -221,42 +238,35 @@ class CompiledFunction(Generic[P, R]):
             positions = [k for k, x in enumerate(flat) if type(x) is float]
             varying.update(k for k, a, b in zip(positions, floats, state.floats[key], strict=True) if differs(a, b))
         state.floats[key] = floats
+        opaque = dict(self._opaque)
         while True:
-            recording = Recording(self._opaque)
+            recording = Recording(opaque)
             dependencies = Dependencies(self.function, tuple(flat))
             if dependencies.hooked():
                 self._give_up(key, "there are hooks")
                 return None
-            before = {id(g): g.bit_generator.state for g in dependencies.generators.values()}
-            token = MODE.set(mode._replace(recorder=recording))
-            state.running = True
+            dry = functools.partial(self._dry_run, recording, dependencies, args, kwargs, flat, varying, mode)
             try:
-                arguments, given = self._arguments(recording, flat, varying)
-                result = self.function(*rebuilt(args, kwargs, given)[0], **rebuilt(args, kwargs, given)[1])
-                self._unmoved(recording, dependencies, before)
-                split, cotangent = len(recording.calls), None
-                roots = [t for t in tensors(result) if has_graph(t)]
-                if len(roots) > 1:
-                    raise Eager("it returns several tensors that can be differentiated")
-                if roots:
-                    recording.captured = {}
-                    cotangent = Value(np.ones_like(recording.samples(roots[0]._array)), Memory("argument"))
-                    cotangent.memory.value, cotangent.name = cotangent, "dy"
-                    assert roots[0]._node is not None
-                    sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
-                name = self._name() if self._name().isidentifier() else "function"
+                state.running = True
+                # In a context of its own, so that no interrupt can leave the recording switched on.
+                arguments, result, split, cotangent = contextvars.copy_context().run(dry)
+                name = self._name()
+                if not name.isidentifier() or keyword.iskeyword(name) or hasattr(builtins, name):
+                    name = "function"
                 program = Program(name, recording, split, arguments, result, dependencies, mode, cotangent, self._tiles)
                 program.keys = keys if kwargs or any(isinstance(x, tuple | list | dict) for x in args) else None
                 program.count = len(flat)
+                for function in opaque.keys() - self._opaque.keys():
+                    self._opaque[function] = opaque[function]
+                    state.log.append(f"{function.__name__} stays a call of its methods: it {opaque[function]}")
                 state.log.append(
                     f"recorded for {', '.join(map(describe, flat)) or 'no arguments'}: {program.summary()}"
                 )
                 return program
             except Unrecordable as error:
-                if error.function in self._opaque:
+                if error.function in opaque:
                     raise CompileError(f"{error.function.__name__} {error.why}, and cannot be left out.") from None
-                self._opaque[error.function] = error.why
-                state.log.append(f"{error.function.__name__} stays a call of its methods: it {error.why}")
+                opaque[error.function] = error.why  # if the run is not about to raise anyway
             except Eager as reason:
                 self._give_up(key, str(reason))
                 return None
@@ -269,9 +279,40 @@ class CompiledFunction(Generic[P, R]):
                 self._give_up(key, f"recording it failed ({type(error).__name__}: {error})")
                 return None
             finally:
-                state.running = False
-                MODE.reset(token)
-                recording.take_back()
+                try:
+                    recording.take_back()
+                finally:  # an interrupted one goes on
+                    recording.take_back()
+                    state.running = False
+
+    def _dry_run(
+        self,
+        recording: Recording,
+        dependencies: Dependencies,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        flat: list[Any],
+        varying: set[int],
+        mode: Mode,
+    ) -> tuple[list[tuple[Any, Value | None]], Any, int, Value | None]:
+        """Run the function on stand-ins. Returns its arguments, its result, and how many calls come before a backward
+        pass for later, with the value that starts that."""
+        before = {id(g): g.bit_generator.state for g in dependencies.generators.values()}
+        MODE.set(mode._replace(recorder=recording))
+        arguments, given = self._arguments(recording, flat, varying)
+        result = self.function(*rebuilt(args, kwargs, given)[0], **rebuilt(args, kwargs, given)[1])
+        self._unmoved(recording, dependencies, before)
+        split, cotangent = len(recording.calls), None
+        roots = [t for t in tensors(result) if has_graph(t)]
+        if len(roots) > 1:
+            raise Eager("it returns several tensors that can be differentiated")
+        if roots:
+            recording.captured = {}
+            cotangent = Value(np.ones_like(roots[0]._array.sample), Memory("argument"))  # type: ignore[attr-defined]
+            cotangent.memory.value, cotangent.name = cotangent, "dy"
+            assert roots[0]._node is not None
+            sweep(roots[0]._node, RecordingArray(recording, cotangent))  # type: ignore[arg-type]
+        return arguments, result, split, cotangent
 
     def _arguments(
         self, recording: Recording, flat: list[Any], varying: set[int]
@@ -286,14 +327,12 @@ class CompiledFunction(Generic[P, R]):
                 memory = Memory("argument" if isinstance(array, np.ndarray | np.generic) else "number")
                 memory.value = value = Value(array, memory)
                 value.name = names[k] if k < len(names) else f"x{k}"
-                stand_in = RecordingArray(recording, value)
-                if isinstance(x, Tensor):
-                    if id(array) in recording.memories:
-                        raise Eager("it got one tensor twice")
-                    recording.memories[id(array)] = memory
-                    recording.stand_ins[id(array)] = stand_in
+                stand_in: Any = RecordingArray(recording, value)
+                if isinstance(x, Tensor):  # another tensor: this one may also be known to the function by itself
+                    stand_in = type(x)._of(stand_in)
+                    vars(stand_in).update({key: own for key, own in vars(x).items() if key not in ("_array", "_node")})
                 arguments.append((x, value))
-                given.append(x if isinstance(x, Tensor) else stand_in)
+                given.append(stand_in)
             else:
                 arguments.append((x, None))
                 given.append(x)
@@ -343,18 +382,29 @@ class CompiledFunction(Generic[P, R]):
         start = state.copy()
         inputs = [x.copy() if isinstance(x, np.ndarray) else x for x in flat]
         try:
-            eager = self.function(*args, **kwargs)
+            with switch(inlined=True):
+                eager = self.function(*args, **kwargs)
         except BaseException:
             program.next_check = program.runs
             raise
         after, gradients = state.copy(), state.gradients_of(eager, program)
-        state.restore(start)
-        changed = [(x, x.copy(), old) for x, old in zip(flat, inputs, strict=True) if isinstance(x, np.ndarray)]
-        for x, _, old in changed:
-            if x.flags.writeable:
-                x[...] = old
+        changed = [
+            (x, x.copy(), old)
+            for x, old in zip(flat, inputs, strict=True)
+            if isinstance(x, np.ndarray) and x.flags.writeable
+        ]
+
+        def finish() -> None:
+            """Let what was computed eagerly stand."""
+            state.restore(after)
+            for x, new, _ in changed:
+                x[...] = new
+
         result: Any = STALE
         try:
+            state.restore(start)
+            for x, _, old in changed:
+                x[...] = old
             result = self._run(program, flat)
             if result is not STALE:
                 found = state.copy()
@@ -370,10 +420,10 @@ class CompiledFunction(Generic[P, R]):
                     self._drop(program)
                     raise Different(self._name(), difference, detached(eager))
         finally:
-            state.restore(after)
-            for x, new, _ in changed:
-                if x.flags.writeable:
-                    x[...] = new
+            try:
+                finish()
+            finally:  # an interrupted one goes on
+                finish()
         return detached(eager)
 
     def _drop(self, program: Program) -> None:
@@ -408,6 +458,9 @@ class CompiledFunction(Generic[P, R]):
         return "\n".join(lines)
 
 
+_MAIN = {CompiledFunction._run.__code__, CompiledFunction._record.__code__}
+
+
 class Different(CompileError):
     """A check found that the program computes something else."""
 
@@ -415,8 +468,9 @@ class Different(CompileError):
         super().__init__(
             f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see "
             "has changed (a number kept in an object, a global of another module), or the function does not "
-            "give the same result twice. What was computed eagerly stands; give what changes to the function "
-            "as an argument, or do not compile it."
+            "give the same result twice, or it fills an array that it makes itself (make that with np.zeros_like of an "
+            "argument). What was computed eagerly stands; give what changes to the function as an argument, or do not "
+            "compile it."
         )
         self.eager = eager
 
@@ -458,6 +512,7 @@ class Copy:
     """The state at one moment."""
 
     def __init__(self, state: State) -> None:
+        self.program = state.program
         self.arrays = [(a, a.copy()) for a in state.arrays]
         self.gradients: list[tuple[Leaf, Any, Any]] = []
         for leaf in state.leaves:
@@ -470,7 +525,7 @@ class Copy:
         for array, content in self.arrays:
             array[...] = content
         for leaf, g, content in self.gradients:
-            if g is not None:
+            if g is not None and g.flags.writeable:
                 g[...] = content
             leaf._grad = g
         for generator, where in self.generators:
@@ -480,9 +535,10 @@ class Copy:
 
     def difference(self, other: Copy) -> str:
         """What differs between two moments; empty if nothing does."""
-        for (_, a), (_, b) in zip(self.arrays, other.arrays, strict=True):
+        for (array, a), (_, b) in zip(self.arrays, other.arrays, strict=True):
             if not same_bytes(a, b):
-                return f"an array of shape {a.shape}"
+                line = self.program.changer(array)
+                return f"an array of shape {a.shape}" + (f" that `{line}` changes" if line else "")
         for (leaf, _, a), (_, _, b) in zip(self.gradients, other.gradients, strict=True):
             if (a is None) is not (b is None) or (a is not None and not same_bytes(a, b)):
                 return f"the gradient of a parameter of shape {leaf.out_shape}"

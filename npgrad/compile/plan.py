@@ -46,12 +46,20 @@ _WITH_OUT = frozenset(
 class Plan:
     """The calls of a program in order, `forward` and then `backward` (a backward pass for later, mostly empty)."""
 
-    def __init__(self, calls: Sequence[Call], split: int, results: Iterable[Value], tiles: bool = True) -> None:
+    def __init__(
+        self,
+        calls: Sequence[Call],
+        split: int,
+        results: Iterable[Value],
+        lent: Iterable[Value] = (),
+        tiles: bool = True,
+    ) -> None:
         self.forward: list[Call] = list(calls[:split])
         self.backward: list[Call] = list(calls[split:])
         self.results = [value for value in results if value is not None]
         self.lasting = {value.memory for value in self.results}
         """Memories whose content is wanted after the run."""
+        self.lent = list(lent)
         self.loose()
         self.drop_copies()
         self.fold_constants()
@@ -391,8 +399,12 @@ class Plan:
             value = memory.value
             assert value is not None
             like = np.asarray(value.sample)[:step] if step else np.asarray(value.sample)
-            old = self.in_place(call, value, last, k, at) if call.out is value else None
-            block = at.pop(old) if old is not None else take(free, like.nbytes) or Block(like.nbytes)
+            if any(memory is lent.memory for lent in self.lent):
+                # Looked at after the run, and after one that turned out to be stale: nothing else is ever there.
+                block = Block(like.nbytes)
+            else:
+                old = self.in_place(call, value, last, k, at) if call.out is value else None
+                block = at.pop(old) if old is not None else take(free, like.nbytes) or Block(like.nbytes)
             if block not in self.blocks:
                 self.blocks.append(block)
             at[memory] = block

@@ -14,7 +14,7 @@ from npgrad.compile.guards import Dependencies, changed, current, differs, membe
 from npgrad.compile.plan import Plan
 from npgrad.compile.recorder import Recording
 from npgrad.compile.stand_in import RecordingArray
-from npgrad.compile.trace import CompileError, Memory, Value
+from npgrad.compile.trace import CompileError, Memory, Value, values_in
 from npgrad.compile.write import Writer, define
 from npgrad.engine.arrays import Array, changes, tick
 from npgrad.engine.function import Function
@@ -52,6 +52,8 @@ class Program:
         """The Functions that its calls were recorded of."""
         self.runs = 0
         self.running = False
+        self.started = [0]
+        """How many runs have begun to write into the program's memory, if a backward pass for later needs it."""
         self.next_check = 0
         self.keys: Any = None
         """How arguments are nested, if they are."""
@@ -62,6 +64,7 @@ class Program:
         self.local = recording.local
         self.trained = [leaf.requires_grad for leaf in self.leaves]
         self.lent: dict[Leaf, Value] = {}
+        self.steps: list[SameSteps] = []
         self.cleared: list[Leaf] = []
         for leaf in recording.gradients:
             if leaf in recording.local:
@@ -83,7 +86,7 @@ class Program:
         """The result is one tensor without a graph."""
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
         self.name_arrays(recording)
-        self.plan = Plan(recording.calls, split, wanted, tiles)
+        self.plan = Plan(recording.calls, split, wanted, self.lent.values(), tiles)
         values = [value for _, value in arguments if value is not None]
         self.writer = writer = Writer(
             self.plan, [*values, *([cotangent] if cotangent is not None else [])], [name, f"{name}_backward"]
@@ -95,7 +98,21 @@ class Program:
         if cotangent is not None:
             self.source += "\n\n" + (text := self.write_backward(f"{name}_backward", cotangent))
             self.backward = define(f"{name}_backward", text, writer.namespace)
+        self.captured = dict.fromkeys(self.captured)
+        self.forget()
         PROGRAMS.add(self)
+
+    def forget(self) -> None:
+        """Let go of the arrays that the recorded call computed."""
+        waiting = [value for call in self.plan.calls for value in values_in((call.args, call.kwargs, call.out))]
+        seen: set[int] = set()
+        while waiting:
+            value = waiting.pop()
+            if id(value) not in seen:
+                seen.add(id(value))
+                value.sample = None
+                waiting += [value.memory.value] if value.memory.value is not None else []
+                waiting += [*values_in((value.view.args, value.view.kwargs))] if value.view is not None else []
 
     def name_arrays(self, recording: Recording) -> None:
         """Call arrays of the user's what modules and variables call them, and gradients after them."""
@@ -214,7 +231,8 @@ class Program:
         for call in self.plan.forward:
             if call.form == "host" and call.args:
                 optimizer = call.function.__self__
-                seen = writer.bind(SameSteps(optimizer, call.args[1]), "steps", ("steps", id(call)))
+                self.steps.append(steps := SameSteps(optimizer, call.args[1]))
+                seen = writer.bind(steps, "steps", ("steps", id(call)))
                 held = writer.bind(optimizer, "optimizer", ("container", id(optimizer)))
                 checks.append(f"if {held}._uneven != {seen}.seen and not {seen}.same(): return STALE")
         for leaf, value in gradients:
@@ -224,7 +242,12 @@ class Program:
             else:
                 value.name = value.name or "g"
                 writer.names[value] = n = writer.fresh(value.name)
-                checks.append(f"if ({n} := {owner}.grad) is None: return STALE")
+                a = value.sample
+                kind, dtype = writer.bind(np.ndarray, "ndarray"), writer.argument(a.dtype)
+                same = f"type({n}) is {kind} and {n}.shape == {a.shape} and {n}.dtype is {dtype}"
+                same += f" and {n}.strides == {a.strides}"
+                checks.append(f"{n} = {owner}.grad")
+                checks.append(f"if not ({same}): return STALE")
         lines = writer.lines(self.plan.forward)
         if cotangent is not None:
             later = writer.lines(self.plan.backward)
@@ -235,6 +258,7 @@ class Program:
                 lines += ["", f"{saved}[:] = {', '.join(wanted)}{',' * (len(wanted) == 1)}"]
                 later = [f"{', '.join(wanted)}{',' * (len(wanted) == 1)} = {saved}", *later]
             self.later = later
+            checks.append(f"{writer.bind(self.started, 'started')}[0] += 1")
         effects = self.effects()
         self.first_effect = 1 + len(checks) + self.first_line_with_effect(lines)
         copies = [
@@ -328,6 +352,13 @@ class Program:
                 found[id(getattr(module, name))] = getattr(module, name)
         return [a for a in found.values() if isinstance(a, np.ndarray) and a.flags.writeable]
 
+    def changer(self, array: Array) -> str:
+        """The line of the user's that changes this array, if it is not a leaf's."""
+        for call in self.plan.calls:
+            if any(memory.array is array and memory.leaf is None for memory in call.writes):
+                return call.place.section
+        return ""
+
     def hooked(self) -> bool:
         """Whether somebody watches the modules or leaves."""
         return any(leaf.hooks for leaf in self.leaves) or any(
@@ -360,6 +391,8 @@ class Program:
         for leaf, loan in self.loans:
             if leaf._grad is loan:
                 leaf._grad = None
+        for steps in self.steps:
+            steps.seen = -1
 
 
 class SameSteps:
@@ -391,19 +424,26 @@ class Compiled(Function):
     """The node of what a compiled function returned: `backward()` runs the program's second half."""
 
     def __init__(self, program: Program) -> None:
-        self.program, self.run = program, program.runs + 1
+        self.program, self.run = program, program.started[0]
+        self.swept = False
         self.edges = tuple(program.captured)
         self.readings = tuple([leaf.storage.read() for leaf in program.leaves])
         self.needs = (True,) * len(self.edges)
         self.seq = tick()
 
     def backward(self, dy: Array) -> tuple[Array, ...]:
-        if self.program.runs != self.run:
+        if self.program.started[0] != self.run:
             raise CompileError(
                 "backward() on a result of a compiled function that was called again since: what its backward pass "
                 "needs was in memory that the later call used. Call backward() before the next call, or inside the "
                 "function."
             )
+        if self.swept:
+            raise CompileError(
+                "backward() a second time on a result of a compiled function, whose memory the first one has used. "
+                "Add up the losses and call backward() once, or call the function again."
+            )
+        self.swept = True
         assert self.program.backward is not None
         gradients: tuple[Array, ...] = self.program.backward(dy)
         return gradients

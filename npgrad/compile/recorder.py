@@ -537,7 +537,7 @@ class Recording:
             copy = whole.copy()
 
     def take_back(self) -> None:
-        """Put back whatever the run has changed."""
+        """Put back whatever the run has changed. May be called again, if it was interrupted."""
         for undo in reversed(self.undo):
             undo()
         for generator, state in self.generators.values():

@@ -45,6 +45,7 @@ class RecordingArray(StandIn):
 
     # -- what is known while recording ---------------------------------------------------------------------------------
 
+    weak = property(lambda self: type(self.sample) in (bool, int, float, complex))
     shape = property(lambda self: np.shape(self.sample))
     ndim = property(lambda self: np.ndim(self.sample))
     size = property(lambda self: np.size(self.sample))

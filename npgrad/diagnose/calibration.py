@@ -95,7 +95,7 @@ def calibrate(model: Module, x: Array, *, chunk: int = 8192) -> Calibration:
         )
     names = {module: name for name, module in model.named_modules()}
     where = depths(model)
-    norms = [module for module in names if isinstance(module, BatchNorm1d | BatchNorm2d)]
+    norms = [m for m in names if isinstance(m, BatchNorm1d | BatchNorm2d) and m.running_mean is not None]
     found: list[Statistics] = []
     with undisturbed(model, training=False), no_grad():
         done: set[Module] = set()

@@ -269,7 +269,7 @@ class Watch:
             if flatness is not None:
                 beyond = [np.count_nonzero(flatness > t) for t in monitor.thresholds]
                 seen.saturated = np.array(beyond) / output.size
-            if hasattr(module, "running_mean") and module.training and isinstance(inputs[0], Tensor):
+            if getattr(module, "running_mean", None) is not None and module.training and isinstance(inputs[0], Tensor):
                 row.norms[name] = self._drift(name, module, inputs[0]._array)
         if output.requires_grad:
             self._removers.append(output.register_hook(lambda dy: self._see_gradient(name, dy)))

@@ -14,6 +14,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from html import escape
 from pathlib import Path
 from typing import Any, Self
 
@@ -202,6 +203,53 @@ class Record:
         return (
             f"Record({len(self.step)} rows{span}; {len(self.layer_name)} layers, {len(self.parameter_name)} parameters)"
         )
+
+    def _repr_html_(self) -> str:
+        """Two tables for notebooks, of the last recorded step: layers and parameters. What was not seen is a dash."""
+        if not len(self.step):
+            return f"<div>{escape(repr(self))}</div>"
+        beyond = self.saturated[-1, :, -1] if len(self.threshold) else np.full(len(self.layer_name), np.nan)
+        layers: list[tuple[object, ...]] = [
+            *zip(
+                self.layer_name,
+                self.layer_kind,
+                self.activation_mean[-1],
+                self.activation_std[-1],
+                beyond,
+                self.gradient_std[-1],
+                strict=True,
+            )
+        ]
+        parameters: list[tuple[object, ...]] = [
+            *zip(
+                self.parameter_name,
+                self.parameter_shape,
+                self.data_std[-1],
+                self.gradient_to_data[-1],
+                self.update_to_data[-1],
+                strict=True,
+            )
+        ]
+        share = f"saturated beyond {self.threshold[-1]:g}" if len(self.threshold) else "saturated"
+        return (
+            f"<div>{escape(repr(self))}"
+            + _table(("layer", "kind", "mean", "std", share, "std of gradient"), layers)
+            + _table(("parameter", "shape", "std", "gradient : data", "update : data"), parameters)
+            + "</div>"
+        )
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+    """An HTML table; numbers with three digits, nan as a dash."""
+
+    def cell(x: object) -> str:
+        if not isinstance(x, float):
+            return f"<td>{escape(str(x))}</td>"
+        return f'<td style="text-align: right">{"–" if np.isnan(x) else f"{x:.3g}"}</td>'
+
+    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows)
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _ratio(a: Floats, b: Floats) -> Floats:

@@ -43,7 +43,10 @@ def changes() -> list[int]:
 
 
 class StandIn:
-    """Base of what stands in for an array while `npgrad.compile` records: it answers like one, and is none."""
+    """Base of what stands in for an array while `npgrad.compile` records: it behaves like an array and holds none."""
+
+    weak: bool
+    """Whether it stands for a Python number."""
 
     def number(self) -> Any:
         """What stands in for `float()` of it, which Python would insist on getting at once."""

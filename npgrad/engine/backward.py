@@ -23,7 +23,7 @@ def sweep(root: Node, dy: Array, retain_graph: bool = False) -> None:
     is reached, all the contributions to its gradient have been added. Leaves come last, so that an error on the way
     leaves every `grad` as it was. Nothing recurses: depth is limited by memory alone.
 
-    Whose arrays these are: what `backward` returns may be its `dy`, a view of it, or one array for two inputs, and is
+    Ownership: what `backward` returns may be its `dy`, a view of it, or one array for two inputs, and is
     never written into here. A second contribution makes a new array, the sum, which later ones are added to in place.
 
     Raises RuntimeError if part of the graph was freed, or if a leaf has changed since the forward pass.

@@ -30,7 +30,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, as_array, tick
+from npgrad.engine.arrays import Array, StandIn, as_array, tick
 from npgrad.engine.holomorphic import entering, leaving
 from npgrad.engine.mode import MODE
 from npgrad.engine.node import Leaf, Node
@@ -100,7 +100,7 @@ class Function(Node):
                 elif mode.grad:
                     tracked = True
                 x = x._array
-            elif type(x) not in _WEAK:
+            elif type(x) not in _WEAK and not (isinstance(x, StandIn) and x.weak):
                 if type(x) in _SEQUENCES and holds_tensors(x):
                     return cls.apply(*[Tensor._joined(x) if holds_tensors(x) else x for x in inputs], **options)
                 plain.append(len(arrays))
@@ -108,8 +108,9 @@ class Function(Node):
             arrays.append(x)
             edges.append(edge)
         node = cls()
+        needs = node.needs
         if tracked:
-            node.needs = tuple([edge is not None for edge in edges])
+            node.needs = needs = tuple([edge is not None for edge in edges])
             for k in plain:
                 a = arrays[k] if mode.recorder is None else mode.recorder.lift(arrays[k])
                 arrays[k] = a.copy()
@@ -126,12 +127,13 @@ class Function(Node):
         elif type(y) is not np.ndarray:
             y = as_array(y)
         if mode.recorder is None and not _TAKEN.isdisjoint(node.__dict__):  # a recorder replaces `backward`
-            name = min(_TAKEN.intersection(node.__dict__))
-            raise RuntimeError(
-                f"forward of {cls.__name__} set self.{name}, which the graph uses for itself. Choose another name."
-            )
+            raise _taken(cls, min(_TAKEN.intersection(node.__dict__)))
+        if node.needs is not needs:
+            raise _taken(cls, "needs")
         if not tracked:
             return Tensor._of(y if mode.recorder is not None else unshared(y, arrays))
+        if options and mode.recorder is None:
+            keep_own(node, options)
         if leaves:
             node.readings = tuple([leaf.storage.read() for leaf in leaves])
         node.edges = tuple(edges)
@@ -143,6 +145,21 @@ class Function(Node):
             frame = frame.f_back
         node.origin = (frame.f_code, frame.f_lasti)
         return Tensor._of(y, node)
+
+
+def keep_own(node: Function, options: dict[str, Any]) -> None:
+    """Copy arrays that the node saved of its options, which their owner may change before backward."""
+    given = [id(a) for a in options.values() if isinstance(a, np.ndarray)]
+    if given:
+        for name, saved in vars(node).items():
+            if id(saved) in given:
+                setattr(node, name, saved.copy())
+
+
+def _taken(cls: type[Function], name: str) -> RuntimeError:
+    return RuntimeError(
+        f"forward of {cls.__name__} set self.{name}, which the graph uses for itself. Choose another name."
+    )
 
 
 def unshared(y: Array, arrays: list[Any]) -> Array:

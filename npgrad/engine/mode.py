@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from threading import get_ident
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
@@ -54,6 +55,8 @@ class Mode(NamedTuple):
     """Complex tensors stand for real ones that move (verification by complex step)."""
     recorder: Recorder | None = None
     """The recording that arrays are to be taken from."""
+    inlined: bool = False
+    """Compiled functions run as they are written, as part of another one."""
     differentiating: tuple[frozenset[int], ...] = ()
     """For each `grad`, `jvp` or `hvp` that is under way, the outermost first, its leaves (their ids)."""
 
@@ -66,13 +69,16 @@ class switch:
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
-        self.tokens: list[Token[Mode]] = []
+        # By thread: several may be inside one `with`.
+        self.tokens: dict[int, list[Token[Mode]]] = {}
+
+    # Each of these is one statement, so that an interrupt finds the mode either entered or not.
 
     def __enter__(self) -> None:
-        self.tokens.append(MODE.set(MODE.get()._replace(**self.changes)))
+        self.tokens.setdefault(get_ident(), []).append(MODE.set(MODE.get()._replace(**self.changes)))
 
     def __exit__(self, *error: object) -> None:
-        MODE.reset(self.tokens.pop())
+        MODE.reset(self.tokens[get_ident()].pop())
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         if isgeneratorfunction(function) or iscoroutinefunction(function) or isasyncgenfunction(function):

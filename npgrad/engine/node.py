@@ -23,7 +23,7 @@ Hook = Callable[[Array], "Array | None"]
 
 
 class Node:
-    """A place that a gradient arrives at: `out_shape` and `out_dtype` are those of the result, and of its gradient."""
+    """A vertex of the graph: `backward` receives the gradient of its result, of `out_shape` and `out_dtype`."""
 
     edges: tuple[Node | None, ...] | None = None
     """For each input the node that made it; None for an input that wants no gradient. None once freed."""

@@ -186,17 +186,27 @@ class Tensor:
 
     @property
     def grad(self) -> Array | None:
-        """The gradient that `backward()` has added up; None if there is none yet."""
+        """The gradient that `backward()` has added up; None if there is none yet.
+
+        What is assigned is copied, in the dtype of the tensor. Raises ValueError if its shape is another one.
+        """
         return None if self._node is None else self._node.grad
 
     @grad.setter
-    def grad(self, value: Array | None) -> None:
+    def grad(self, value: TensorLike | None) -> None:
         if value is None and self._node is None:
             return
-        if self._node is None:
-            self._leaf()
-        assert self._node is not None
-        self._node.grad = value
+        node = self._node or self._leaf()
+        if value is None or isinstance(value, StandIn) or value is node.grad:
+            node.grad = value  # type: ignore[assignment]
+            return
+        g = as_array(raw(value))
+        if g.shape != self.shape or not np.can_cast(g.dtype, self.dtype, "same_kind"):
+            raise ValueError(
+                f"a gradient of shape {g.shape} and dtype {g.dtype} was assigned to a tensor of shape {self.shape} and "
+                f"dtype {self.dtype}. Assign an array of the tensor's own shape and kind, or None."
+            )
+        node.grad = np.array(g, self.dtype)
 
     def backward(self, grad: TensorLike | None = None, retain_graph: bool = False, create_graph: bool = False) -> None:
         """Add the derivative of this tensor to the `grad` of every leaf it was computed from.

@@ -57,7 +57,7 @@ _GROUPS = (
         "Activations",
         "The slope decides how much of the gradient survives a layer: 1 − t² of a saturated tanh is almost nothing, "
         "and a dead relu passes nothing at all.",
-        ("Tanh", "Sigmoid", "Relu", "LeakyRelu", "Elu", "Softplus", "Silu", "Gelu", "GeluTanh"),
+        ("Tanh", "Sigmoid", "Relu", "LeakyRelu", "Prelu", "Elu", "Softplus", "Silu", "Gelu", "GeluTanh"),
     ),
     Group(
         "Choosing",
@@ -91,19 +91,20 @@ _GROUPS = (
     Group(
         "From scores to a loss",
         "Softmax, logarithm and mean by themselves are laborious; together they cancel to p − onehot.",
-        ("Softmax", "LogSoftmax", "NLLLoss", "CrossEntropy", "SoftCrossEntropy", "BCEWithLogits", "MSELoss"),
+        ("Softmax", "LogSoftmax", "NLLLoss", "CrossEntropy", "SoftCrossEntropy", "BCELoss",
+         "BCEWithLogits", "MSELoss", "Huber"),
     ),
     Group(
         "Normalisation",
         "The summit: every value of a batch depends on every other. First each intermediate adjoint, one line at a "
         "time, then the closed form, in which the gradient loses what normalisation makes pointless.",
-        ("BatchNorm", "BatchNormInference", "LayerNorm", "GroupNorm"),
+        ("BatchNorm", "BatchNormInference", "LayerNorm", "RMSNorm", "GroupNorm"),
     ),
     Group(
         "Windows and masks",
         "A convolution is a linear layer over windows that overlap: a pixel's gradient is a sum over the windows it is "
         "in.",
-        ("Conv", "AvgPool", "MaxPool", "Dropout"),
+        ("Conv", "ConvTranspose", "AvgPool", "MaxPool", "Dropout"),
     ),
 )  # fmt: skip
 

@@ -48,6 +48,8 @@ from npgrad.functions.matmul import *
 from npgrad.functions.matrix_parts import *
 from npgrad.functions.pool import *
 from npgrad.functions.reduction import *
+from npgrad.functions.regression_loss import *
+from npgrad.functions.rms_norm import *
 from npgrad.functions.selection import *
 from npgrad.functions.shape import *
 from npgrad.functions.softmax import *

@@ -1,4 +1,5 @@
-"""Activation functions: tanh sigmoid relu leaky_relu elu gelu silu softplus."""
+"""Activation functions: tanh sigmoid relu leaky_relu prelu elu selu celu gelu silu softplus
+log_sigmoid mish softsign."""
 
 from __future__ import annotations
 
@@ -9,12 +10,16 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.functions.arithmetic import add, div, mul, neg
+from npgrad.functions.elementwise import abs
 from npgrad.functions.error_function import normal_cdf
 from npgrad.functions.reduction import floating
+from npgrad.functions.shape import reshape
 
 __all__ = [
-    "Elu", "Gelu", "GeluTanh", "LeakyRelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh",
-    "elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh",
+    "Elu", "Gelu", "GeluTanh", "LeakyRelu", "Prelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh",
+    "celu", "elu", "gelu", "leaky_relu", "log_sigmoid", "mish", "prelu", "relu", "selu", "sigmoid", "silu", "softplus",
+    "softsign", "tanh",
 ]  # fmt: skip
 
 NEGATIVE_SLOPE = 0.01
@@ -134,6 +139,41 @@ class LeakyRelu(Function):
     def backward(self, dy: Array) -> Array:
         step = heaviside(self.x)  # (2)
         return dy * (step + self.negative_slope * (1 - step))  # (3)
+
+
+class Prelu(Function):
+    """y = x where x > 0, a*x elsewhere, with a slope that is learned (He et al. 2015, arXiv:1502.01852, section 2.1).
+
+    Symbols
+        x[i,k] != 0    pre-activation
+        a[k]           slope on the left, broadcast along i
+    Forward
+        (1) n[i,k] = minimum(x[i,k], 0)
+        (2) y[i,k] = where(x[i,k] > 0, x[i,k], a[k]*x[i,k])
+                   = maximum(x[i,k], 0) + a[k]*n[i,k]
+    Backward
+        (3) step[i,k] = x[i,k] > 0
+        (4) dx[i,k]   = dy[i,k]*where(x[i,k] > 0, 1, a[k])
+                      = dy[i,k]*(step[i,k] + a[k]*(1 - step[i,k]))
+        (5) da[k]     = sum(i, dy[i,k]*n[i,k])
+    Notes
+        At x = 0 the slope is that of the left side, as for `LeakyRelu`, whose slope is a constant. The sum of (5) is
+        taken by the sweep: see `npgrad.engine.arrays.unbroadcast`.
+    """
+
+    def forward(self, x: Array, a: Array) -> Array:
+        self.x, self.a = x, a
+        self.n = np.minimum(x, 0)  # (1)
+        return np.maximum(x, 0) + a * self.n  # (2)
+
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
+        dx = da = None
+        if self.needs[0]:
+            step = heaviside(self.x)  # (3)
+            dx = dy * (step + self.a * (1 - step))  # (4)
+        if self.needs[1]:
+            da = dy * self.n  # (5)
+        return dx, da
 
 
 class Elu(Function):
@@ -345,9 +385,53 @@ def leaky_relu(x: TensorLike, negative_slope: float = NEGATIVE_SLOPE) -> Tensor:
     return LeakyRelu.apply(x, negative_slope=negative_slope) if negative_slope else Relu.apply(x)
 
 
+def prelu(x: TensorLike, weight: TensorLike) -> Tensor:
+    """x where x > 0, weight*x elsewhere; one weight for all, shape (1,) or (), or one for each channel (axis 1).
+
+    The gradient at 0 is `weight`. Raises ValueError if there are neither one weight nor as many as channels.
+    """
+    if isinstance(weight, int | float):
+        return Prelu.apply(x, weight)
+    x = x if isinstance(x, Tensor) else Tensor(x)
+    a = weight if isinstance(weight, Tensor) else Tensor(weight)
+    channels = x.shape[1:2] or (1,)
+    if a.size != 1 and a.shape != channels:
+        raise ValueError(
+            f"prelu got a weight of shape {a.shape} for x of shape {x.shape}: give it one, or one for each channel, "
+            f"shape {channels}."
+        )
+    ones = (1,) * max(x.ndim - 2, 0)
+    return Prelu.apply(x, reshape(a, () if a.size == 1 else (*a.shape, *ones)))
+
+
 def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """x where x > 0, alpha*(exp(x) - 1) elsewhere; the gradient at 0 is `alpha`."""
     return Elu.apply(x, alpha=alpha)
+
+
+def selu(x: TensorLike) -> Tensor:
+    """`elu` with the scale and alpha that keep mean 0 and variance 1 (Klambauer et al. 2017, arXiv:1706.02515)."""
+    return mul(Elu.apply(x, alpha=1.6732632423543772), 1.0507009873554805)
+
+
+def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, alpha*(exp(x/alpha) - 1) elsewhere, with a continuous slope (Barron 2017, arXiv:1704.07483).
+
+    Raises ValueError if alpha is 0.
+    """
+    if alpha == 0:
+        raise ValueError("celu got alpha=0: x/0 is no number. Give it another one, or take relu.")
+    return mul(Elu.apply(div(x, alpha)), alpha)
+
+
+def mish(x: TensorLike) -> Tensor:
+    """x*tanh(softplus(x)), elementwise (Misra 2019, arXiv:1908.08681)."""
+    return mul(x, Tanh.apply(Softplus.apply(x)))
+
+
+def softsign(x: TensorLike) -> Tensor:
+    """x/(1 + |x|), elementwise."""
+    return div(x, add(abs(x), 1))
 
 
 def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
@@ -367,6 +451,18 @@ def silu(x: TensorLike) -> Tensor:
     return Silu.apply(x)
 
 
-def softplus(x: TensorLike) -> Tensor:
-    """log(1 + exp(x)), elementwise, without overflow."""
-    return Softplus.apply(x)
+def softplus(x: TensorLike, beta: float = 1.0) -> Tensor:
+    """log(1 + exp(beta*x))/beta, elementwise, without overflow. (PyTorch's `threshold` is not needed for that.)
+
+    Raises ValueError if beta is 0.
+    """
+    if beta == 1:
+        return Softplus.apply(x)
+    if beta == 0:
+        raise ValueError("softplus got beta=0: log(2)/0 is no function. Give it another number.")
+    return div(Softplus.apply(mul(x, beta)), beta)
+
+
+def log_sigmoid(x: TensorLike) -> Tensor:
+    """log(sigmoid(x)) = -softplus(-x), elementwise, exact where the sigmoid underflows."""
+    return neg(Softplus.apply(neg(x)))

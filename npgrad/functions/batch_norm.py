@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from npgrad.engine.arrays import Array
@@ -79,7 +81,7 @@ class BatchNorm(Function):
         (5) scale[k]  = gamma[k]*rstd[k]
         (6) y[i,k]    = gamma[k]*xhat[i,k] + beta[k]
         (b) mean(i, xhat[i,k]) = 0        # xhat is perpendicular to the constant vector
-        (c) mean(i, xhat[i,k]**2) = 1     # and as long as it
+        (c) mean(i, xhat[i,k]**2) = 1     # and of the same length
     Backward
         (7) dbeta[k]  = sum(i, dy[i,k])
         (8) dgamma[k] = sum(i, dy[i,k]*xhat[i,k])
@@ -113,13 +115,19 @@ class BatchNorm(Function):
         *,
         running_mean: Array | None = None,
         running_var: Array | None = None,
-        **options: float,
+        ddof: int = 0,
+        **options: Any,
     ) -> None:
         check_parameters(x.shape, gamma, beta, running_mean, running_var)
         if (n := len(x)) < 2:
             raise ValueError(
-                f"batch_norm in training got {n} row{'s' * (n != 1)} per channel; the mean and variance of so few say "
-                "nothing: the result would always be beta. Use a larger batch, or eval() to use the running statistics."
+                f"batch_norm in training got {n} row{'s' * (n != 1)} per channel; the statistics of so few rows are "
+                "useless: the result would always be beta. Use a larger batch, or eval() with running statistics."
+            )
+        if n <= ddof:
+            raise ValueError(
+                f"batch_norm got {n} rows per channel and ddof={ddof}: the variance would be divided by {n - ddof}. "
+                "Use a larger batch, or ddof=0."
             )
 
     def forward(
@@ -133,6 +141,7 @@ class BatchNorm(Function):
         running_mean: Array | None = None,
         running_var: Array | None = None,
         momentum: float = 0.1,
+        batches: Array | None = None,
     ) -> Array:
         n = len(x)
         m = self.m = n - ddof
@@ -146,6 +155,9 @@ class BatchNorm(Function):
         y: Array = xc * scale
         if beta is not None:
             y += beta  # (6)
+        if batches is not None:
+            average(batches, running_mean, mu, running_var, var * constant(m / (n - 1), x.dtype))
+            running_mean = running_var = None
         if running_mean is not None:
             running_mean *= constant(1 - momentum, running_mean.dtype)
             running_mean += mu * constant(momentum, running_mean.dtype)
@@ -164,6 +176,15 @@ class BatchNorm(Function):
         dx -= dbeta * constant(1 / len(dy), dy.dtype)
         dx *= self.scale  # (9)
         return dx, dgamma, dbeta
+
+
+def average(batches: Array, running_mean: Array | None, mu: Array, running_var: Array | None, var: Array) -> None:
+    """Count a batch, and move the running statistics to their mean over all batches counted so far."""
+    batches += 1
+    if running_mean is not None:
+        running_mean += (mu - running_mean) / batches
+    if running_var is not None:
+        running_var += (var - running_var) / batches
 
 
 class BatchNormInference(Function):
@@ -234,28 +255,38 @@ def batch_norm(
     weight: TensorLike | None = None,
     bias: TensorLike | None = None,
     training: bool = False,
-    momentum: float = 0.1,
+    momentum: float | None = 0.1,
     eps: float = 1e-5,
     ddof: int = 0,
+    num_batches_tracked: Array | None = None,
 ) -> Tensor:
     """Batch normalisation of x (N, C) or (N, C, L…), each channel over all its other axes.
 
     In training the batch's own statistics normalise, and the running ones (NumPy arrays of shape (C,), changed in
     place) move towards them: running = (1 - momentum)·running + momentum·batch. The biased variance normalises, the
     unbiased one enters running_var, as in PyTorch; `ddof=1` uses the unbiased one in both places, as the makemore
-    lecture does. In evaluation the running statistics normalise. No gradient touches them.
+    lecture does. With `momentum=None` the running statistics become the mean over all batches so far, whose number
+    `num_batches_tracked` (an integer array of shape ()) counts. In evaluation the running statistics normalise. No
+    gradient touches them.
 
     Raises ValueError if x has no channel axis, a parameter does not have C entries, training has fewer than two rows
-    per channel, or evaluation has no running statistics. Source: Ioffe & Szegedy 2015, algorithms 1 and 2.
+    per channel, evaluation has no running statistics, or nothing counts the batches where momentum is None. Source:
+    Ioffe & Szegedy 2015, algorithms 1 and 2.
     """
     x = x if isinstance(x, Tensor) else Tensor(x)
     shape = x._array.shape
     if len(shape) != 2:
         check_parameters(shape, raw(weight), raw(bias), running_mean, running_var)
         rows = reshape(moveaxis(x, 1, -1), (-1, shape[1]))
-        y = batch_norm(rows, running_mean, running_var, weight, bias, training, momentum, eps, ddof)
+        options = (training, momentum, eps, ddof, num_batches_tracked)
+        y = batch_norm(rows, running_mean, running_var, weight, bias, *options)
         return moveaxis(reshape(y, (shape[0], *shape[2:], shape[1])), -1, 1)
     if training:
+        given: dict[str, Any] = {"momentum": momentum}
+        if momentum is None:
+            given = {} if running_mean is None and running_var is None else {"batches": num_batches_tracked}
+            if None in given.values():
+                raise ValueError("batch_norm with momentum=None counts batches in num_batches_tracked: np.array(0).")
         return BatchNorm.apply(
             x,
             weight,
@@ -264,7 +295,7 @@ def batch_norm(
             ddof=ddof,
             running_mean=running_mean,
             running_var=running_var,
-            momentum=momentum,
+            **given,
         )
     if running_mean is None or running_var is None:
         raise ValueError("batch_norm in evaluation needs running_mean and running_var; pass them, or training=True.")

@@ -1,4 +1,4 @@
-"""Convolution over one or two axes: windows unfolded along the last axis, matrix products along the others."""
+"""Convolution over one or two axes, by windows unfolded along the last axis and matrix products; and its transpose."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.shape import expand_dims, squeeze
-from npgrad.functions.windows import Extent, windows
+from npgrad.functions.windows import Extent, per_axis, windows
 
-__all__ = ["Conv", "conv1d", "conv2d"]
+__all__ = ["Conv", "ConvTranspose", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 
 
 class Conv(Function):
@@ -152,6 +152,116 @@ class Conv(Function):
         return dx, dW, db
 
 
+class ConvTranspose(Function):
+    """The transpose of a convolution: each entry of x stamps the kernel, times itself, onto the output.
+
+    What the backward pass of `Conv` does to its dy, this does to x, and the other way round: (2) is equation (6) there,
+    and (4) is equation (1). So a stride, which makes a convolution's output smaller, makes this one's larger.
+
+    Symbols
+        x[i,c,q]                input: item i, channel c, place q
+        W[c,f,s]                kernel: input channel c, output channel f, offset s
+        b[f]                    bias
+        stride = 2              distance between neighbouring stamps
+        padding = 1             entries cut off at either end
+        output_padding = 1      entries added at the end, to choose among the lengths that would give x
+        size(q) = 3             places
+        size(t) = (size(q) - 1)*stride + size(s) - 2*padding + output_padding
+                                positions of the output
+    Forward
+        (1) parts[i,f,s,q] = sum(c, W[c,f,s]*x[i,c,q])
+        (2) y[i,f,t]       = sum((s,q), delta(t, stride*q+s-padding)*parts[i,f,s,q]) + b[f]
+    Backward
+        (3) db[f]            = sum((i,t), dy[i,f,t])                     # b was copied to every position
+        (4) dparts[i,f,s,q]  = dy[i,f,stride*q+s-padding]                # a stamp's entry went to one position
+        (5) dW[c,f,s]        = sum((i,q), x[i,c,q]*dparts[i,f,s,q])
+        (6) dx[i,c,q]        = sum((f,s), W[c,f,s]*dparts[i,f,s,q])
+    Notes
+        The derivation shows one spatial axis; the code takes any number of them, s then running over all offsets of the
+        kernel. With `groups` each group of channels has a product of its own; dilation multiplies the offsets.
+
+        Also called deconvolution (Zeiler et al. 2010), which it is not: it undoes the change of shape and no more.
+    """
+
+    def forward(
+        self,
+        x: Array,
+        W: Array,
+        b: Array | None = None,
+        stride: Extent = 1,
+        padding: Extent = 0,
+        output_padding: Extent = 0,
+        dilation: Extent = 1,
+        groups: int = 1,
+    ) -> Array:
+        items, channels, *places = x.shape
+        filters = W.shape[1]
+        shape = transposed(x.shape, W.shape, stride, padding, output_padding, dilation, groups)
+        at = self.at = windows("conv_transpose", shape, W.shape[2:], stride, padding, dilation)
+        offsets = len(at.slices)
+        self.x = x.reshape(items, groups, channels // groups, prod(places))
+        self.W = W.reshape(groups, channels // groups, filters * offsets)
+        self.parts_shape = (items, groups * filters, offsets, *places)
+        parts = (self.W.transpose(0, 2, 1) @ self.x).reshape(self.parts_shape)  # (1)
+        yp = np.zeros_like(parts, shape=(*shape[:2], *at.padded))
+        for s, window in enumerate(at.slices):
+            yp[window] += parts[:, :, s]
+        y = at.inside(yp)
+        if b is not None:
+            y = y + b.reshape(-1, *[1] * len(places))  # (2)
+        self.x_shape, self.W_shape = x.shape, W.shape
+        return y
+
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:
+        at, x, W = self.at, self.x, self.W
+        dx = dW = db = None
+        if self.needs[2]:
+            db = np.add.reduce(dy, axis=(0, *range(2, dy.ndim)))  # (3)
+        if self.needs[0] or self.needs[1]:
+            dyp = at.frame(dy)
+            dparts = np.empty_like(dy, shape=self.parts_shape)
+            for s, window in enumerate(at.slices):
+                dparts[:, :, s] = dyp[window]  # (4)
+            dstamps = dparts.reshape(len(dy), len(W), W.shape[2], x.shape[3])
+            if self.needs[1]:
+                dW = np.add.reduce(x @ dstamps.transpose(0, 1, 3, 2), axis=0).reshape(self.W_shape)  # (5)
+            if self.needs[0]:
+                dx = (W @ dstamps).reshape(self.x_shape)  # (6)
+        return dx, dW, db
+
+
+def transposed(
+    x: tuple[int, ...],
+    W: tuple[int, ...],
+    stride: Extent,
+    padding: Extent,
+    output_padding: Extent,
+    dilation: Extent,
+    groups: int,
+) -> tuple[int, ...]:
+    """The shape of the result. Raises ValueError if a number is out of its range, or if nothing is left."""
+    function, axes = "conv_transpose", len(x) - 2
+    strides = per_axis(function, "stride", stride, axes, 1)
+    paddings = per_axis(function, "padding", padding, axes, 0)
+    more = per_axis(function, "output_padding", output_padding, axes, 0)
+    gaps = per_axis(function, "dilation", dilation, axes, 1)
+    if any(p >= s for p, s in zip(more, strides, strict=True)):
+        raise ValueError(
+            f"{function} got output_padding={output_padding} for stride={stride}: it must be smaller, since it chooses "
+            "among the lengths that a convolution with this stride maps to the same one."
+        )
+    spatial = [
+        (q - 1) * s + d * (k - 1) + 1 - 2 * p + o
+        for q, k, s, p, o, d in zip(x[2:], W[2:], strides, paddings, more, gaps, strict=True)
+    ]
+    if min(spatial) < 1:
+        raise ValueError(
+            f"{function} of an input of shape {x} with a kernel of shape {W[2:]} and padding={padding} leaves nothing: "
+            f"shape {tuple(spatial)}. Use less padding."
+        )
+    return (x[0], W[1] * groups, *spatial)
+
+
 def conv1d(
     x: TensorLike,
     weight: TensorLike,
@@ -193,6 +303,49 @@ def conv2d(
     return convolve("conv2d", 2, x, weight, bias, groups, stride=stride, padding=padding, dilation=dilation)
 
 
+def conv_transpose1d(
+    x: TensorLike,
+    weight: TensorLike,
+    bias: TensorLike | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    output_padding: int = 0,
+    groups: int = 1,
+    dilation: int = 1,
+) -> Tensor:
+    """The transpose of `conv1d`: `x` (N, C, L) with `weight` (C, F/groups, k) gives a tensor (N, F, P).
+
+    P = (L − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1. `bias` has shape (F,). An input (C, L)
+    without a batch axis gives (F, P). Layout and signature as in PyTorch; output_padding must be less than the stride.
+
+    Raises ValueError if shapes do not fit each other, or nothing is left of the output.
+    """
+    options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+    return convolve("conv_transpose1d", 1, x, weight, bias, groups, **options)
+
+
+def conv_transpose2d(
+    x: TensorLike,
+    weight: TensorLike,
+    bias: TensorLike | None = None,
+    stride: Extent = 1,
+    padding: Extent = 0,
+    output_padding: Extent = 0,
+    groups: int = 1,
+    dilation: Extent = 1,
+) -> Tensor:
+    """The transpose of `conv2d`: `x` (N, C, H, W) with `weight` (C, F/groups, kh, kw) gives a tensor (N, F, P, Q).
+
+    Along the rows P = (H − 1)·stride − 2·padding + dilation·(kh − 1) + output_padding + 1, and Q likewise along the
+    columns; options are one integer or a pair. `bias` has shape (F,). An input (C, H, W) without a batch axis gives
+    (F, P, Q). Layout and signature as in PyTorch; output_padding must be less than the stride.
+
+    Raises ValueError if shapes do not fit each other, or nothing is left of the output.
+    """
+    options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+    return convolve("conv_transpose2d", 2, x, weight, bias, groups, **options)
+
+
 def convolve(
     function: str,
     axes: int,
@@ -202,9 +355,12 @@ def convolve(
     groups: int,
     **options: Any,
 ) -> Tensor:
-    """The convolution, if the shapes of its inputs fit each other."""
+    """The convolution, or the transposed one, if the shapes of its inputs fit each other."""
     shape, kernel = np.shape(raw(x)), np.shape(raw(weight))
+    turned = function.startswith("conv_transpose")
     layout = ("(N, C, L)", "(F, C, k)") if axes == 1 else ("(N, C, H, W)", "(F, C, kh, kw)")
+    if turned:
+        layout = (layout[0], layout[1].replace("F, C", "C, F"))
     if len(shape) not in (1 + axes, 2 + axes) or len(kernel) != 2 + axes:
         raise ValueError(
             f"{function} takes an input of shape {layout[0]} and a weight of shape {layout[1]}; "
@@ -212,20 +368,28 @@ def convolve(
         )
     if len(shape) == 1 + axes:
         return squeeze(convolve(function, axes, expand_dims(x, 0), weight, bias, groups, **options), 0)
-    if groups < 1 or kernel[0] % groups or shape[1] % groups:
+    outputs = kernel[1] * groups if turned else kernel[0]
+    if groups < 1 or outputs % groups or shape[1] % groups:
         raise ValueError(
-            f"{function} got groups={groups} for {shape[1]} input and {kernel[0]} output channels. "
+            f"{function} got groups={groups} for {shape[1]} input and {outputs} output channels. "
             "It must be at least 1 and divide both."
         )
-    if shape[1] != kernel[1] * groups:
+    if turned and shape[1] != kernel[0]:
+        raise ValueError(
+            f"{function} got an input with {shape[1]} channels (shape {shape}) and a weight for {kernel[0]} "
+            f"(shape {kernel}). Axis 1 of the input and axis 0 of the weight must agree."
+        )
+    if not turned and shape[1] != kernel[1] * groups:
         raise ValueError(
             f"{function} got an input with {shape[1]} channels (shape {shape}) and a weight for {kernel[1]} "
             f"(shape {kernel})"
             + (". Axis 1 of both must agree." if groups == 1 else f" in each of {groups} groups. They must multiply.")
         )
-    if bias is not None and np.shape(raw(bias)) != kernel[:1]:
+    if bias is not None and np.shape(raw(bias)) != (outputs,):
         raise ValueError(
-            f"{function} got a bias of shape {np.shape(raw(bias))} for {kernel[0]} output channels. "
-            f"Give it the shape ({kernel[0]},), or leave it out."
+            f"{function} got a bias of shape {np.shape(raw(bias))} for {outputs} output channels. "
+            f"Give it the shape ({outputs},), or leave it out."
         )
+    if turned:
+        return ConvTranspose.apply(x, weight, bias, groups=groups, **options)
     return Conv.apply(x, weight, bias, groups=groups, **options)

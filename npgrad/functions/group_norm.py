@@ -12,7 +12,7 @@ from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.layer_norm import check_input
 from npgrad.functions.matrix_sums import column_sum, constant, row_mean, row_sum
 
-__all__ = ["GroupNorm", "group_norm"]
+__all__ = ["GroupNorm", "group_norm", "instance_norm"]
 
 
 class GroupNorm(Function):
@@ -155,3 +155,15 @@ def group_norm(
                 f"Give {name} the shape ({shape[1]},), or leave it out."
             )
     return GroupNorm.apply(x, weight, bias, num_groups=num_groups, eps=eps)
+
+
+def instance_norm(
+    x: TensorLike, *, weight: TensorLike | None = None, bias: TensorLike | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Normalise each channel of each item of `x` (N, C, …) over its positions: `group_norm` with C groups of one.
+
+    Source: Ulyanov, Vedaldi & Lempitsky 2016, arXiv:1607.08022. Named as in PyTorch, but without running statistics.
+    Raises as `group_norm` does.
+    """
+    shape = np.shape(raw(x))
+    return group_norm(x, shape[1] if len(shape) > 1 else 1, weight, bias, eps)

@@ -128,25 +128,33 @@ def layer_norm(
     Raises ValueError if the last axes of `x` are not `normalized_shape`, if weight or bias have another shape, or if
     there are no features; TypeError if `x` holds integers.
     """
-    features = lengths(normalized_shape)
     x = check_input("layer_norm", x)
+    features = check_features("layer_norm", x, normalized_shape, weight=weight, bias=bias)
+    return LayerNorm.apply(x, weight, bias, eps=eps, ndim=len(features))
+
+
+def check_features(
+    function: str, x: Tensor | Array, normalized_shape: int | Sequence[int], **parameters: TensorLike | None
+) -> tuple[int, ...]:
+    """The lengths of the axes to normalise over; raises ValueError unless x and the parameters fit them."""
+    features = lengths(normalized_shape)
     if not features or prod(features) == 0:
         raise ValueError(
-            f"layer_norm over normalized_shape={normalized_shape} has no features to normalise. "
+            f"{function} over normalized_shape={normalized_shape} has no features to normalise. "
             "Name the lengths of the last axes, for instance x.shape[-1]."
         )
-    if np.shape(raw(x))[-len(features) :] != features:
+    if x.shape[-len(features) :] != features:
         raise ValueError(
-            f"layer_norm got an input of shape {np.shape(raw(x))}, whose last axes are not "
+            f"{function} got an input of shape {x.shape}, whose last axes are not "
             f"normalized_shape={normalized_shape}. Pass the lengths of the axes to normalise over."
         )
-    for name, parameter in (("weight", weight), ("bias", bias)):
+    for name, parameter in parameters.items():
         if parameter is not None and np.shape(raw(parameter)) != features:
             raise ValueError(
-                f"layer_norm got a {name} of shape {np.shape(raw(parameter))} for normalized_shape={normalized_shape}. "
+                f"{function} got a {name} of shape {np.shape(raw(parameter))} for normalized_shape={normalized_shape}. "
                 f"Give {name} the shape {features}, or leave it out."
             )
-    return LayerNorm.apply(x, weight, bias, eps=eps, ndim=len(features))
+    return features
 
 
 def lengths(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:

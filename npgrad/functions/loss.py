@@ -1,5 +1,4 @@
-"""Losses: cross-entropy (class indices or class probabilities), negative log-likelihood, squared error, logistic
-loss."""
+"""Losses of probabilities: cross-entropy of classes or class probabilities, negative log-likelihood, logistic loss."""
 
 from __future__ import annotations
 
@@ -11,22 +10,17 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
-from npgrad.functions.matrix_sums import constant, row_mean, row_sum
-from npgrad.functions.reduction import array, floating, rounded, widened
-from npgrad.functions.shape import moveaxis, reshape
+from npgrad.functions.activation import logistic, softplus
+from npgrad.functions.elementwise import exp, log
+from npgrad.functions.matrix_sums import constant, constant_array, row_mean, row_sum
+from npgrad.functions.reduction import array
+from npgrad.functions.selection import where
+from npgrad.functions.shape import expand_dims, moveaxis, reshape
 
 __all__ = [
-    "BCEWithLogits",
-    "CrossEntropy",
-    "MSELoss",
-    "NLLLoss",
-    "SoftCrossEntropy",
-    "bce_with_logits",
-    "cross_entropy",
-    "mse_loss",
-    "nll_loss",
-]
-
+    "BCEWithLogits", "BCELoss", "CrossEntropy", "NLLLoss", "SoftCrossEntropy",
+    "bce_with_logits", "binary_cross_entropy", "cross_entropy", "kl_div", "nll_loss",
+]  # fmt: skip
 
 _CLASS = np.dtype(np.int64)
 
@@ -78,8 +72,23 @@ class CrossEntropy(Function):
         (5) dz[i,c]   = dtotal[i]*e[i,c] - dloss*q[i,c]
                       = dloss*(e[i,c]/total[i] - q[i,c])    # p - onehot, with a target that is not quite one-hot
 
+    Case: weights of the classes, mean over the batch
+    Symbols
+        z[i,c]           logits
+        t[i] in c        the true class of row i
+        weight[c] > 0    what a row of class c counts; a constant
+    Forward
+        (1) e[i,c]    = exp(z[i,c] - max(c, z[i,c]))
+        (2) total[i]  = sum(c, e[i,c])
+        (a) share[i]  = weight[t[i]]/sum(j, weight[t[j]])
+        (3) losses[i] = log(total[i]) - (z[i,t[i]] - max(c, z[i,c]))
+        (4) loss      = sum(i, share[i]*losses[i])
+    Backward
+        (b) dlosses[i] = dloss*share[i]
+        (5) dz[i,c]    = dlosses[i]*(e[i,c]/total[i] - delta(c, t[i]))
+
     Notes
-        p - onehot, the most welcome cancellation of the subject: the softmax's own derivative p(onehot - p) meets the
+        p - onehot: the softmax's own derivative p(onehot - p) meets the
         logarithm's 1/p. Each row of dz sums to zero: a probability can only be taken from the other classes.
 
         The maximum of the row is subtracted before exp, which changes nothing in exact arithmetic, lets no exp
@@ -90,11 +99,17 @@ class CrossEntropy(Function):
 
     @classmethod
     def check(
-        cls, z: Array, t: Array, reduction: str = "mean", label_smoothing: float = 0.0, ignore_index: int | None = None
+        cls,
+        z: Array,
+        t: Array,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+        weight: Array | None = None,
     ) -> None:
         check_logits(z.shape, reduction, label_smoothing)
         check_classes(t, z.shape)
-        check_range("cross_entropy", "logits", t, z.shape[1], reduction, ignore_index)
+        check_range("cross_entropy", "logits", t, z.shape[1], reduction, ignore_index, weight)
 
     def forward(
         self,
@@ -104,9 +119,11 @@ class CrossEntropy(Function):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
         ignore_index: int | None = None,
+        weight: Array | None = None,
     ) -> Array:
         n, C = z.shape
-        t, kept, self.share = shares(t, reduction, ignore_index, z.dtype)
+        t, kept, self.share = shares(t, reduction, ignore_index, z.dtype, weight)
+        self.kept = kept
         # Maxima are taken by way of their places: `np.maximum.reduce` takes three times as long.
         starts = row_starts(n, C)
         # The places are known to be inside; with any other mode than "clip" NumPy checks them again.
@@ -129,6 +146,8 @@ class CrossEntropy(Function):
     def backward(self, dloss: Array) -> tuple[Array, None]:
         dlosses = dloss * self.share
         dz = self.e * (dlosses / self.total)[:, None]
+        if self.kept is not None:  # what was ignored may be nan
+            dz = np.where(self.kept[:, None], dz, 0.0)
         if self.label_smoothing:
             dz -= (dlosses * (self.label_smoothing / dz.shape[1]))[:, None]
             dlosses = dlosses * (1 - self.label_smoothing)
@@ -181,17 +200,31 @@ class NLLLoss(Function):
     Backward
         (2) dlogp[i,c] = -dlosses[i]*delta(c, t[i])
     Notes
-        With reduction "sum" or "mean" the losses are added up, each row with the share 1 or 1/n; rows whose class is
-        `ignore_index` have the share 0.
+        With reduction "sum" or "mean" the losses are added up, each row with the share 1 or 1/n, or in proportion to
+        the weight of its class; rows whose class is `ignore_index` have the share 0.
     """
 
     @classmethod
-    def check(cls, logp: Array, t: Array, reduction: str = "none", ignore_index: int | None = None) -> None:
-        check_range("nll_loss", "classes", t, logp.shape[1], reduction, ignore_index)
+    def check(
+        cls,
+        logp: Array,
+        t: Array,
+        reduction: str = "none",
+        ignore_index: int | None = None,
+        weight: Array | None = None,
+    ) -> None:
+        check_range("nll_loss", "classes", t, logp.shape[1], reduction, ignore_index, weight)
 
-    def forward(self, logp: Array, t: Array, reduction: str = "none", ignore_index: int | None = None) -> Array:
+    def forward(
+        self,
+        logp: Array,
+        t: Array,
+        reduction: str = "none",
+        ignore_index: int | None = None,
+        weight: Array | None = None,
+    ) -> Array:
         n, C = self.logp_shape = logp.shape
-        t, kept, self.share = shares(t, reduction, ignore_index, logp.dtype)
+        t, kept, self.share = shares(t, reduction, ignore_index, logp.dtype, weight)
         self.at = t + row_starts(n, C)
         losses = -logp.take(self.at)  # (1)
         if kept is not None:
@@ -202,32 +235,6 @@ class NLLLoss(Function):
         dlogp = np.zeros_like(dlosses, shape=self.logp_shape)
         dlogp.reshape(-1)[self.at] = -dlosses * self.share  # (2)
         return dlogp, None
-
-
-class MSELoss(Function):
-    """The mean of squared differences.
-
-    Symbols
-        a[i,k]    prediction
-        b[i,k]    target
-        n = size(i)*size(k)
-    Forward
-        (1) r[i,k] = a[i,k] - b[i,k]
-        (2) loss   = sum((i,k), r[i,k]**2)/n
-    Backward
-        (3) da[i,k] = dloss*2*r[i,k]/n
-        (4) db[i,k] = -da[i,k]
-    """
-
-    def forward(self, a: Array, b: Array) -> Array:
-        r = self.r = floating(a - b)  # (1)
-        # Not r.dot(r), which is faster and adds up less exactly.
-        total = np.add.reduce(widened(r * r), None)
-        return rounded(total / r.size, r.dtype)  # (2)
-
-    def backward(self, dloss: Array) -> tuple[Array, Array | None]:
-        da = self.r * (dloss * (2 / self.r.size))  # (3)
-        return da, -da if self.needs[1] else None  # (4)
 
 
 class BCEWithLogits(Function):
@@ -254,24 +261,71 @@ class BCEWithLogits(Function):
     def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
         dz = dq = None
         if self.needs[0]:
-            dz = dlosses * (0.5 * (1 + np.tanh(0.5 * self.z)) - self.q)  # (2)
+            dz = dlosses * (logistic(self.z) - self.q)  # (2)
         if self.needs[1]:
             dq = -dlosses * self.z  # (3)
         return dz, dq
 
 
+class BCELoss(Function):
+    """Cross-entropy of a coin: the probabilities p against the probabilities q.
+
+    Symbols
+        p[i] in (0.01, 0.99)    predicted probabilities
+        q[i]                    target probabilities
+    Forward
+        (1) logp[i]   = log(p[i])
+        (2) lognot[i] = log1p(-p[i])
+        (3) losses[i] = -q[i]*log(p[i]) - (1 - q[i])*log(1 - p[i])
+                      = (q[i] - 1)*lognot[i] - q[i]*logp[i]
+    Backward
+        (4) dp[i] = dlosses[i]*((1 - q[i])/(1 - p[i]) - q[i]/p[i])
+                  = dlosses[i]*(p[i] - q[i])/(p[i]*(1 - p[i]))
+        (5) dq[i] = dlosses[i]*(lognot[i] - logp[i])
+    Notes
+        At p = 0 or 1 the loss of a wrong answer is infinite. As in PyTorch the logarithms are held above -100 and the
+        denominator of (4) above 1e-12, which has no effect unless p is 0 or 1 to within the rounding of float32. With
+        logits instead of probabilities (`BCEWithLogits`) nothing needs to be held.
+    """
+
+    @classmethod
+    def check(cls, p: Array, q: Array) -> None:
+        if (p < 0).any() or (p > 1).any():
+            raise ValueError(
+                "binary_cross_entropy got predictions outside [0, 1], which are no probabilities. "
+                "Take their sigmoid, or give logits to bce_with_logits."
+            )
+
+    def forward(self, p: Array, q: Array) -> Array:
+        self.p, self.q = p, q
+        with np.errstate(divide="ignore"):
+            self.logp = np.maximum(np.log(p), -100)  # (1)
+            self.lognot = np.maximum(np.log1p(-p), -100)  # (2)
+        return (q - 1) * self.lognot - q * self.logp  # (3)
+
+    def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
+        p, dp, dq = self.p, None, None
+        if self.needs[0]:
+            dp = dlosses * (p - self.q) / np.maximum(p * (1 - p), 1e-12)  # (4)
+        if self.needs[1]:
+            dq = dlosses * (self.lognot - self.logp)  # (5)
+        return dp, dq
+
+
 def cross_entropy(
     logits: TensorLike,
     target: TensorLike,
+    weight: TensorLike | None = None,
     ignore_index: int | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
     """Cross-entropy of softmax(logits) against `target`, in nats; 0 is certainty in the truth, ln C is a uniform guess.
 
-    logits are (N, C) or (N, C, d…), classes on axis 1. `target` holds integer classes, (N,) or (N, d…), or
-    floating-point class probabilities of the logits' shape. `reduction` is "mean" (over what is not ignored), "sum" or
-    "none".
+    logits are (N, C), or (N, C, d…) with the classes on axis 1, or (C,) for one item. `target` holds integer classes,
+    of the logits' shape without the axis of classes, or floating-point class probabilities of the logits' shape.
+    `weight` (C,) says what each class counts; it has no gradient. `reduction` is "mean" (of classes the weighted one,
+    over what is not ignored; of probabilities over all rows), "sum" or "none". Names as in PyTorch.
 
     Raises IndexError for a class out of range, TypeError for integer probabilities or float classes, ValueError for
     shapes that do not fit, an empty batch, an unknown reduction, or label_smoothing outside [0, 1].
@@ -286,28 +340,53 @@ def cross_entropy(
     if ignore_index is not None:
         options["ignore_index"] = ignore_index
     shape = z._array.shape
+    if weight is not None:
+        options["weight"] = class_weights("cross_entropy", weight, shape, z.dtype)
     probabilities = t.dtype.kind in "fc"
-    if len(shape) == 2 and not probabilities:
+    fused = not probabilities and (weight is None or not label_smoothing)
+    if len(shape) == 2 and fused:
         return CrossEntropy.apply(z, t, **options)
     check_logits(shape, reduction, label_smoothing)
-    places = (shape[0], *shape[2:])
+    places = (shape[0], *shape[2:]) if len(shape) > 1 else ()
     if not probabilities:
         check_classes(t, shape)
-        loss = CrossEntropy.apply(_rows(z), t.reshape(-1), **options)
-        return reshape(loss, places) if reduction == "none" else loss
-    if t.shape != shape:
+    elif t.shape != shape:
         hint = " Classes are integers: convert with .astype(np.int64)." if t.shape == places else ""
         raise TypeError(
             f"cross_entropy got floating-point targets of shape {t.shape} for logits of shape {shape}; class "
             f"probabilities must have the logits' shape.{hint}"
         )
-    q = target if isinstance(target, Tensor) else Tensor(t)
-    if label_smoothing:
-        q = q * (1 - label_smoothing) + label_smoothing / shape[1]
-    losses = SoftCrossEntropy.apply(_rows(z), _rows(q))
+    z, C = _rows(z), shape[min(len(shape) - 1, 1)]
+    if fused:
+        losses = CrossEntropy.apply(z, _flat(t), **options)
+        return reshape(losses, places) if reduction == "none" else losses
+    q: TensorLike
+    n: Any = t.size // C
+    if probabilities:
+        q = _rows(target if isinstance(target, Tensor) else Tensor(t))
+        if label_smoothing:
+            q = q * (1 - label_smoothing) + label_smoothing / C
+        if weight is not None:
+            q = q * options["weight"]
+    else:
+        q, n = smoothed(z._array, _flat(t), label_smoothing, options["weight"], ignore_index, reduction)
+    losses = SoftCrossEntropy.apply(z, q)
     if reduction == "none":
-        return losses if len(shape) == 2 else reshape(losses, places)
-    return losses.mean() if reduction == "mean" else losses.sum()
+        return reshape(losses, places)
+    return losses.sum() / n if reduction == "mean" else losses.sum()
+
+
+def smoothed(
+    z: Array, t: Array, label_smoothing: float, weight: Array, ignore_index: int | None, reduction: str
+) -> tuple[Array, Array]:
+    """Smoothed classes as probabilities, each times the weight of its class, and what the mean divides by."""
+    C = z.shape[1]
+    check_range("cross_entropy", "logits", t, C, reduction, ignore_index, weight)
+    t, kept, share = shares(t, "none", ignore_index, z.dtype, weight)
+    q = weight * ((1 - label_smoothing) * (t[:, None] == np.arange(C)) + label_smoothing / C)
+    if kept is not None:
+        q = q * kept[:, None]
+    return q.astype(z.dtype), np.add.reduce(share)
 
 
 def check_logits(shape: tuple[int, ...], reduction: str, label_smoothing: float) -> None:
@@ -315,8 +394,8 @@ def check_logits(shape: tuple[int, ...], reduction: str, label_smoothing: float)
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is a share between 0 and 1; got {label_smoothing}.")
-    if len(shape) < 2:
-        raise ValueError(f"cross_entropy takes logits of shape (N, C) or (N, C, d…); got {shape}. Add the batch axis.")
+    if not shape:
+        raise ValueError("cross_entropy takes logits of shape (C,), (N, C) or (N, C, d…); got a single number.")
     if 0 in shape:
         raise ValueError(
             f"cross_entropy of an empty batch (logits of shape {shape}) is undefined: the mean of nothing."
@@ -327,7 +406,7 @@ def check_classes(t: Array, shape: tuple[int, ...]) -> None:
     """Raise TypeError unless t holds integers, ValueError unless it has one for each row of logits of this shape."""
     if t.dtype.kind not in "iu":
         raise TypeError(f"class targets are integers; got {t.dtype}. Convert with .astype(np.int64).")
-    places = (shape[0], *shape[2:])
+    places = (*shape[: len(shape) > 1], *shape[2:])
     if t.shape != places:
         raise ValueError(
             f"cross_entropy got targets of shape {t.shape} for logits of shape {shape}; it needs one class "
@@ -340,14 +419,10 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(f'reduction must be "mean", "sum" or "none"; got {reduction!r}.')
 
 
-def check_some(name: str, shape: tuple[int, ...]) -> None:
-    """Raise ValueError if there are no numbers to take the mean of."""
-    if 0 in shape:
-        raise ValueError(f"{name} of nothing (shape {shape}) is undefined: the mean of no numbers.")
-
-
-def check_range(name: str, what: str, t: Array, C: int, reduction: str, ignore_index: int | None) -> None:
-    """Raise IndexError for a class that is not 0 to C - 1, ValueError if the mean over ignored rows alone is asked for.
+def check_range(
+    name: str, what: str, t: Array, C: int, reduction: str, ignore_index: int | None, weight: Array | None
+) -> None:
+    """Raise IndexError for a class that is not 0 to C - 1, ValueError for the mean of what does not count.
 
     Seen as unsigned, a negative class is a very large one: one comparison checks both ends.
     """
@@ -361,6 +436,11 @@ def check_range(name: str, what: str, t: Array, C: int, reduction: str, ignore_i
             f"all {t.size} targets are the ignored class: the mean of nothing is undefined. Leave such batches out, "
             'or take reduction="sum".'
         )
+    if weight is not None and reduction == "mean" and not share_of(t, kept, weight).any():
+        raise ValueError(
+            f"all {t.size} targets are ignored or of classes with weight 0: the mean of nothing is undefined. "
+            'Leave such batches out, or take reduction="sum".'
+        )
 
 
 def counted(t: Array, ignore_index: int | None) -> tuple[Array, Array | None]:
@@ -373,14 +453,36 @@ def counted(t: Array, ignore_index: int | None) -> tuple[Array, Array | None]:
 
 
 def shares(
-    t: Array, reduction: str, ignore_index: int | None, dtype: np.dtype[Any]
+    t: Array, reduction: str, ignore_index: int | None, dtype: np.dtype[Any], weight: Array | None = None
 ) -> tuple[Array, Array | None, Array]:
-    """What `counted` returns, and the share of each row in the loss: 1/n or 1, and 0 where it is ignored."""
+    """What `counted` returns, and the share of each row in the loss: 1/n or 1, or by weight, and 0 where ignored."""
     t, kept = counted(t, ignore_index)
-    if kept is None:
+    if weight is not None:
+        share = share_of(t, kept, weight)
+    elif kept is not None:
+        share = kept
+    else:
         return t, None, constant(1 / len(t) if reduction == "mean" else 1.0, dtype, len(t))
-    share = kept / np.add.reduce(kept) if reduction == "mean" else kept
+    if reduction == "mean":
+        share = share / np.add.reduce(share)
     return t, kept, share.astype(dtype)
+
+
+def share_of(t: Array, kept: Array | None, weight: Array) -> Array:
+    """The weight of each row's class, and 0 where a row is ignored."""
+    share: Array = weight.take(t)
+    return share if kept is None else share * kept
+
+
+def class_weights(name: str, weight: TensorLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """The weights of the classes as an array; raises ValueError if they want a gradient or do not fit."""
+    if isinstance(weight, Tensor) and weight.requires_grad:
+        raise ValueError(f"{name} has no gradient with respect to class weights: give it weight.detach().")
+    w = constant_array(array(raw(weight)))
+    C = shape[min(len(shape) - 1, 1)] if shape else 0
+    if w.shape != (C,):
+        raise ValueError(f"{name} got class weights of shape {w.shape} for {C} classes: give one for each, ({C},).")
+    return w if w.dtype == dtype else w.astype(dtype)
 
 
 @lru_cache(maxsize=64)
@@ -392,50 +494,143 @@ def row_starts(n: int, columns: int) -> Array:
 
 
 def nll_loss(
-    log_probabilities: TensorLike, target: TensorLike, ignore_index: int | None = None, reduction: str = "mean"
+    log_probabilities: TensorLike,
+    target: TensorLike,
+    weight: TensorLike | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
-    """Minus the log-probability of the true class: log_probabilities (N, C), target (N,) integers.
+    """Minus the log-probability of the true class: log_probabilities (N, C), (N, C, d…) or (C,), integer classes.
 
-    Raises as `cross_entropy` does.
+    Options and errors are those of `cross_entropy`.
     """
     check_reduction(reduction)
     logp = log_probabilities if isinstance(log_probabilities, Tensor) else Tensor(log_probabilities)
-    t = array(raw(target))
-    if logp.ndim != 2 or t.shape != logp.shape[:1]:
-        raise ValueError(f"nll_loss takes log-probabilities (N, C) and targets (N,); got {logp.shape} and {t.shape}.")
+    t, shape = array(raw(target)), logp.shape
+    places = (*shape[: len(shape) > 1], *shape[2:])
+    if not shape or t.shape != places:
+        raise ValueError(
+            f"nll_loss takes log-probabilities (C,), (N, C) or (N, C, d…) and one class for each row; "
+            f"got {shape} and {t.shape}."
+        )
     if t.dtype.kind not in "iu":
         raise TypeError(f"nll_loss takes integer classes; got {t.dtype}. Convert with .astype(np.int64).")
     if logp.size == 0:
-        raise ValueError(f"nll_loss of an empty batch (shape {logp.shape}) is undefined: the mean of nothing.")
-    return NLLLoss.apply(logp, t, reduction=reduction, ignore_index=ignore_index)
+        raise ValueError(f"nll_loss of an empty batch (shape {shape}) is undefined: the mean of nothing.")
+    options: dict[str, Any] = {"reduction": reduction, "ignore_index": ignore_index}
+    if weight is not None:
+        options["weight"] = class_weights("nll_loss", weight, shape, logp.dtype)
+    losses = NLLLoss.apply(_rows(logp), _flat(t), **options)
+    return reshape(losses, places) if reduction == "none" and len(shape) != 2 else losses
 
 
-def mse_loss(prediction: TensorLike, target: TensorLike) -> Tensor:
-    """The mean of (prediction - target)². Raises ValueError unless both have the same shape, and some entries."""
-    a, b = np.shape(raw(prediction)), np.shape(raw(target))
-    if a != b:
-        raise ValueError(f"mse_loss compares equal shapes; got {a} and {b}, and broadcasting would average nonsense.")
-    check_some("mse_loss", a)
-    return MSELoss.apply(prediction, target)
-
-
-def bce_with_logits(logits: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+def bce_with_logits(
+    logits: TensorLike,
+    target: TensorLike,
+    weight: TensorLike | None = None,
+    reduction: str = "mean",
+    pos_weight: TensorLike | None = None,
+) -> Tensor:
     """Binary cross-entropy of sigmoid(logits) against probabilities `target` of the same shape, in nats.
+
+    `weight` multiplies the losses and `pos_weight` the part of them that the target 1 has; both broadcast to the shape
+    of the logits. The mean is over all entries, whatever their weight. Names as in PyTorch, where it is called
+    `binary_cross_entropy_with_logits`.
 
     Raises ValueError for different shapes, an unknown reduction, or the mean of nothing.
     """
+    logits, target = pair("bce_with_logits", logits, target, reduction)
+    if pos_weight is None:
+        losses = BCEWithLogits.apply(logits, target)
+    else:
+        p = fitting("bce_with_logits", "pos_weight", pos_weight, logits)
+        losses = target * softplus(-logits) * p + (1 - target) * softplus(logits)
+    return reduced("bce_with_logits", losses, reduction, weight)
+
+
+def binary_cross_entropy(
+    probabilities: TensorLike, target: TensorLike, weight: TensorLike | None = None, reduction: str = "mean"
+) -> Tensor:
+    """Binary cross-entropy of `probabilities` against probabilities `target` of the same shape, in nats.
+
+    `bce_with_logits` computes the same from logits, more accurately. `weight` multiplies the losses; it broadcasts to
+    their shape. The loss of a certainty that is wrong is 100, as in PyTorch, and not infinite.
+
+    Raises ValueError for predictions outside [0, 1], different shapes, an unknown reduction, or the mean of nothing.
+    """
+    p, q = pair("binary_cross_entropy", probabilities, target, reduction)
+    return reduced("binary_cross_entropy", BCELoss.apply(p, q), reduction, weight)
+
+
+def kl_div(
+    log_probabilities: TensorLike, target: TensorLike, reduction: str = "mean", log_target: bool = False
+) -> Tensor:
+    """The Kullback-Leibler divergence of exp(log_probabilities) from `target`: target·(log target − log_probabilities).
+
+    A target of 0 contributes 0. `log_target` says that the target holds log-probabilities. `reduction` is "batchmean"
+    (the sum divided by the length of the first axis: the divergence per item), "mean" (over all entries), "sum" or
+    "none". Signature as in PyTorch.
+
+    Raises ValueError for different shapes, an unknown reduction, or the mean of nothing.
+    """
+    logp, q = pair("kl_div", log_probabilities, target, "mean" if reduction == "batchmean" else reduction)
+    if log_target:
+        losses = exp(q) * (q - logp)
+    else:
+        some = q._array > 0
+        losses = where(some, q * (log(where(some, q, 1.0)) - logp), 0.0)
+    if reduction == "batchmean":
+        return losses.sum() / (len(q) if q.ndim else 1)
+    return reduced("kl_div", losses, reduction)
+
+
+def pair(name: str, prediction: TensorLike, target: TensorLike, reduction: str) -> tuple[Tensor, Tensor]:
+    """Prediction and target as tensors; targets that are integers or booleans take the dtype of the prediction.
+
+    Raises ValueError unless both have the same shape, the reduction is known, and there is something to reduce.
+    """
     check_reduction(reduction)
-    a, b = np.shape(raw(logits)), np.shape(raw(target))
-    if a != b:
-        raise ValueError(f"bce_with_logits compares equal shapes; got {a} and {b}.")
-    if reduction == "mean":
-        check_some("bce_with_logits", a)
-    losses = BCEWithLogits.apply(logits, target)
+    a, b = (x if isinstance(x, Tensor) else Tensor(x) for x in (prediction, target))
+    if a.shape != b.shape:
+        raise ValueError(
+            f"{name} compares equal shapes; got {a.shape} and {b.shape}, and broadcasting would average nonsense."
+        )
+    if reduction == "mean" and a.size == 0:
+        raise ValueError(f"{name} of nothing (shape {a.shape}) is undefined: the mean of no numbers.")
+    if b.dtype.kind in "biu" and a.dtype.kind == "f":
+        b = Tensor._of(b._array.astype(a.dtype))
+    return a, b
+
+
+def fitting(name: str, option: str, weight: TensorLike, losses: Tensor) -> TensorLike:
+    """The weights of losses, in their dtype unless they are a tensor; raises ValueError unless they broadcast."""
+    given, shape = np.shape(raw(weight)), losses.shape
+    extra = len(shape) - len(given)
+    if extra < 0 or any(m not in (1, n) for m, n in zip(given, shape[extra:], strict=True)):
+        raise ValueError(f"{name} got {option} of shape {given}, which does not broadcast to losses of shape {shape}.")
+    if isinstance(weight, Tensor | int | float):
+        return weight
+    w = constant_array(array(weight))
+    return w if w.dtype == losses.dtype else w.astype(losses.dtype)
+
+
+def reduced(name: str, losses: Tensor, reduction: str, weight: TensorLike | None = None) -> Tensor:
+    """The losses, times their weights if there are any, as they are or their mean or sum."""
+    if weight is not None:
+        losses = losses * fitting(name, "weight", weight, losses)
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" else losses.sum()
 
 
 def _rows(x: Tensor) -> Tensor:
-    """(N, C, d…) as (N·d…, C)."""
-    return x if x._array.ndim == 2 else reshape(moveaxis(x, 1, -1), (-1, x.shape[1]))
+    """(N, C, d…) as (N·d…, C), and (C,) as (1, C)."""
+    ndim = x._array.ndim
+    if ndim == 2:
+        return x
+    return expand_dims(x, 0) if ndim == 1 else reshape(moveaxis(x, 1, -1), (-1, x.shape[1]))
+
+
+def _flat(t: Array) -> Array:
+    """(N, d…) as (N·d…,)."""
+    return t if t.ndim == 1 else t.reshape(-1)

@@ -137,8 +137,8 @@ class MatMul(Function):
         rows_of_b = right[-2] if len(right) > 1 else right[0]
         if left[-1] != rows_of_b:
             raise ValueError(
-                f"matmul of shapes {left} and {right}: rows of {left[-1]} entries meet columns of {rows_of_b}, and "
-                "must be as long. Transpose one of them (.T), or reshape it."
+                f"matmul of shapes {left} and {right}: the last axis of the first has {left[-1]} entries and the "
+                f"second has {rows_of_b} rows; the two must be equal. Transpose one of them (.T), or reshape it."
             )
         stacks = zip(left[-3::-1], right[-3::-1], strict=False)
         if any(n != m and n != 1 and m != 1 for n, m in stacks):

@@ -42,7 +42,7 @@ def column_sum(x: Array) -> Array:
 
 def column_mean(x: Array, m: int | None = None) -> Array:
     """sum(i, x[i,k])/m of a matrix x (rows, columns), m being the number of rows unless given."""
-    mean: Array = x.T.dot(constant(1.0 / (m or x.shape[0]), x.dtype, x.shape[0]))
+    mean: Array = x.T.dot(constant(1.0 / (x.shape[0] if m is None else m), x.dtype, x.shape[0]))
     return mean
 
 

@@ -1,7 +1,8 @@
-"""Pooling: the largest or the mean value of each window."""
+"""Pooling: the largest or the mean value of each window of one or two axes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,14 @@ import numpy as np
 from npgrad.engine.arrays import Array, as_array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
-from npgrad.functions.shape import expand_dims, squeeze
+from npgrad.functions.reduction import mean
+from npgrad.functions.shape import expand_dims, reshape, squeeze, stack
 from npgrad.functions.windows import Extent, windows
 
-__all__ = ["AvgPool", "MaxPool", "avg_pool2d", "max_pool2d"]
+__all__ = [
+    "AvgPool", "MaxPool",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d",
+]  # fmt: skip
 
 
 class MaxPool(Function):
@@ -121,6 +126,22 @@ class AvgPool(Function):
         return at.inside(dx)  # (3)
 
 
+def max_pool1d(
+    x: TensorLike,
+    kernel_size: int,
+    stride: int | None = None,
+    padding: int = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The largest value of each window of `x` (N, C, L): a tensor (N, C, P); of (C, L), a tensor (C, P).
+
+    P, options and errors are those of `max_pool2d`, along one axis.
+    """
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+    return pool(MaxPool, "max_pool1d", 1, x, kernel_size, **options)
+
+
 def max_pool2d(
     x: TensorLike,
     kernel_size: Extent,
@@ -140,7 +161,23 @@ def max_pool2d(
     the kernel; TypeError if `x` holds integers.
     """
     options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-    return pool(MaxPool, "max_pool2d", x, kernel_size, **options)
+    return pool(MaxPool, "max_pool2d", 2, x, kernel_size, **options)
+
+
+def avg_pool1d(
+    x: TensorLike,
+    kernel_size: int,
+    stride: int | None = None,
+    padding: int = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window of `x` (N, C, L): a tensor (N, C, P); of (C, L), a tensor (C, P).
+
+    P, options and errors are those of `avg_pool2d`, along one axis.
+    """
+    options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
+    return pool(AvgPool, "avg_pool1d", 1, x, kernel_size, **options)
 
 
 def avg_pool2d(
@@ -162,20 +199,76 @@ def avg_pool2d(
     the kernel; TypeError if `x` holds integers.
     """
     options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
-    return pool(AvgPool, "avg_pool2d", x, kernel_size, **options)
+    return pool(AvgPool, "avg_pool2d", 2, x, kernel_size, **options)
 
 
-def pool(rule: type[Function], function: str, x: TensorLike, kernel_size: Extent, **options: Any) -> Tensor:
-    """Pool `x`, if it can be pooled."""
-    x = x if isinstance(x, Tensor) else as_array(x)
-    if x.ndim == 3:
-        return squeeze(pool(rule, function, expand_dims(x, 0), kernel_size, **options), 0)
-    if x.ndim != 4:
-        raise ValueError(f"{function} takes an input of shape (N, C, H, W); got {x.shape}. Reshape it to four axes.")
+def adaptive_avg_pool1d(x: TensorLike, output_size: int) -> Tensor:
+    """The means of `output_size` windows that cover `x` (N, C, L) evenly: a tensor (N, C, output_size).
+
+    Window p begins at ⌊p·L/output_size⌋ and ends before ⌈(p + 1)·L/output_size⌉, as in PyTorch. An input (C, L) without
+    a batch axis gives (C, output_size).
+
+    Raises ValueError if `x` has other dimensions or no entries to take the mean of, or for less than one window;
+    TypeError if `x` holds integers.
+    """
+    return evenly(check_input("adaptive_avg_pool1d", 1, x), -1, "adaptive_avg_pool1d", output_size)
+
+
+def adaptive_avg_pool2d(x: TensorLike, output_size: int | Sequence[int | None] | None) -> Tensor:
+    """The means of windows that cover `x` (N, C, H, W) evenly: a tensor (N, C, P, Q), (P, Q) being `output_size`.
+
+    One number stands for both axes, None for the axis's own length. Windows and errors are those of
+    `adaptive_avg_pool1d`, along both axes; an input (C, H, W) without a batch axis gives (C, P, Q).
+    """
+    x = check_input("adaptive_avg_pool2d", 2, x)
+    sizes = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,) * 2
+    if len(sizes) != 2:
+        raise ValueError(f"adaptive_avg_pool2d got output_size={output_size!r}. Pass one number, or a pair.")
+    for axis, size in zip((-2, -1), sizes, strict=True):
+        x = evenly(x, axis, "adaptive_avg_pool2d", x.shape[axis] if size is None else size)
+    return x
+
+
+def evenly(x: Tensor, axis: int, function: str, count: int) -> Tensor:
+    """The means of `count` windows that cover an axis evenly.
+
+    Every window of several axes is a product of windows of one, so each axis can be pooled by itself.
+    """
+    length = x.shape[axis]
+    if int(count) != count or count < 1 or length < 1:
+        raise ValueError(
+            f"{function} got {count} windows for an axis of length {length}: both must be integers of at least 1."
+        )
+    if count == 1:
+        return mean(x, axis, keepdims=True)
+    if length % count == 0:
+        shape = list(x.shape)
+        shape[axis : x.ndim + axis + 1] = [count, length // count]
+        return mean(reshape(x, shape), axis)
+    rest = (slice(None),) * (-axis - 1)
+    edges = [(p * length // count, -(-(p + 1) * length // count)) for p in range(count)]
+    return stack([mean(x[(..., slice(begin, end), *rest)], axis) for begin, end in edges], axis)
+
+
+def check_input(function: str, axes: int, x: TensorLike) -> Tensor:
+    """`x` as a tensor; raises ValueError or TypeError if it cannot be pooled."""
+    x = x if isinstance(x, Tensor) else Tensor._of(as_array(x))
+    if x.ndim not in (axes + 1, axes + 2):
+        layout = "(N, C, L)" if axes == 1 else "(N, C, H, W)"
+        number = "three" if axes == 1 else "four"
+        raise ValueError(f"{function} takes an input of shape {layout}; got {x.shape}. Reshape it to {number} axes.")
     if x.dtype.kind in "biu":
         raise TypeError(
             f"{function} pools floating-point numbers; got {x.dtype}. Convert with .astype(np.float32) first."
         )
+    return x
+
+
+def pool(rule: type[Function], function: str, axes: int, x: TensorLike, kernel_size: Extent, **options: Any) -> Tensor:
+    """Pool `x`, if it can be pooled."""
+    x = check_input(function, axes, x)
+    if x.ndim == axes + 1:
+        return squeeze(pool(rule, function, axes, expand_dims(x, 0), kernel_size, **options), 0)
     padding = options["padding"]
     if np.any(np.multiply(padding, 2) > np.asarray(kernel_size)):
         raise ValueError(

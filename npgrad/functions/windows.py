@@ -16,7 +16,7 @@ import numpy as np
 
 from npgrad.engine.arrays import Array
 
-__all__ = ["Extent", "Windows", "windows"]
+__all__ = ["Extent", "Windows", "per_axis", "windows"]
 
 Extent = int | Sequence[int]
 """One number for every axis, or one number per axis."""
@@ -27,7 +27,8 @@ class Windows:
 
     `counts` is the number of windows along each axis. `along[k][r]` selects, on axis k, the entry with offset r of
     every window; `slices` are all combinations of these, one per offset of the kernel. `padding` is a number, one per
-    axis, or "same": as many windows as there are entries, an odd number of zeros having one more at the end. With
+    axis, "valid" for none, or "same": as many windows as there are entries, one more of an odd number of zeros being at
+    the end. With
     `ceil_mode` the last window may reach beyond the padding, but not begin there.
 
     Raises ValueError if a number is out of its range, or if the kernel is larger than the padded input.
@@ -50,6 +51,8 @@ class Windows:
         self.stride = per_axis(function, "stride", stride, len(spatial), 1)
         self.dilation = per_axis(function, "dilation", dilation, len(spatial), 1)
         extents = tuple([d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True)])
+        if padding == "valid":
+            padding = 0
         if padding == "same":
             if any(s != 1 for s in self.stride):
                 raise ValueError(f'{function} got padding="same" with stride={stride}. Use a stride of 1, or numbers.')

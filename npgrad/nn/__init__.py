@@ -1,26 +1,28 @@
-"""Networks: modules, layers, initial values."""
+"""Networks: modules, layers, losses, initial values; `npgrad.nn.functional` has the functions."""
 
+# What a file of this package exports, the package exports: a new layer is named in one place.
 from typing import TYPE_CHECKING
 
 from npgrad.bindings.spellings import unknown
-from npgrad.nn import init
-from npgrad.nn.activation import ACTIVATIONS, ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
-from npgrad.nn.batch_norm import BatchNorm1d, BatchNorm2d
-from npgrad.nn.container import Flatten, ModuleList, Sequential
-from npgrad.nn.conv import Conv1d, Conv2d
-from npgrad.nn.dropout import Dropout
-from npgrad.nn.embedding import Embedding
-from npgrad.nn.group_norm import GroupNorm
-from npgrad.nn.layer_norm import LayerNorm
-from npgrad.nn.linear import Linear
-from npgrad.nn.module import IncompatibleKeys, Module, Parameter
-from npgrad.nn.pool import AvgPool2d, MaxPool2d
+from npgrad.nn import functional as functional
+from npgrad.nn import init as init
+from npgrad.nn.activation import *
+from npgrad.nn.batch_norm import *
+from npgrad.nn.container import *
+from npgrad.nn.conv import *
+from npgrad.nn.dropout import *
+from npgrad.nn.embedding import *
+from npgrad.nn.group_norm import *
+from npgrad.nn.layer_norm import *
+from npgrad.nn.linear import *
+from npgrad.nn.loss import *
+from npgrad.nn.module import *
+from npgrad.nn.pool import *
 
-__all__ = [
-    "ACTIVATIONS", "ELU", "GELU", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "Dropout",
-    "Embedding", "Flatten", "GroupNorm", "IncompatibleKeys", "LayerNorm", "LeakyReLU", "Linear", "MaxPool2d",
-    "Module", "ModuleList", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softplus", "Tanh", "init",
-]  # fmt: skip
+__all__ = sorted(
+    {"ACTIVATIONS", "functional", "init"}
+    | {name for name, item in globals().items() if isinstance(item, type) and item.__module__.startswith(__name__)}
+)
 
 if not TYPE_CHECKING:  # type checkers would take any misspelling for a name of the package
 

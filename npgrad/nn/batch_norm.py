@@ -18,17 +18,19 @@ __all__ = ["BatchNorm1d", "BatchNorm2d"]
 
 class _BatchNorm(Module):
     _layouts: ClassVar[dict[int, str]]
-    running_mean: Array
-    running_var: Array
+    running_mean: Array | None
+    running_var: Array | None
+    num_batches_tracked: Array | None
 
     def __init__(
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
-        ddof: int = 0,
+        track_running_stats: bool = True,
         *,
+        ddof: int = 0,
         dtype: DTypeLike = np.float32,
     ) -> None:
         if num_features < 1:
@@ -36,8 +38,12 @@ class _BatchNorm(Module):
         self.num_features, self.eps, self.momentum, self.ddof = num_features, eps, momentum, ddof
         self.weight = Parameter(init.ones(num_features, dtype=dtype)) if affine else None
         self.bias = Parameter(init.zeros(num_features, dtype=dtype)) if affine else None
-        self.register_buffer("running_mean", init.zeros(num_features, dtype=dtype))
-        self.register_buffer("running_var", init.ones(num_features, dtype=dtype))
+        self.running_mean = self.running_var = self.num_batches_tracked = None
+        if track_running_stats:
+            self.register_buffer("running_mean", init.zeros(num_features, dtype=dtype))
+            self.register_buffer("running_var", init.ones(num_features, dtype=dtype))
+            if momentum is None:
+                self.register_buffer("num_batches_tracked", np.array(0))
 
     def forward(self, x: Tensor) -> Tensor:
         shape = x.shape
@@ -49,10 +55,11 @@ class _BatchNorm(Module):
             self.running_var,
             self.weight,
             self.bias,
-            self.training,
+            self.training or self.running_mean is None,
             self.momentum,
             self.eps,
             self.ddof,
+            self.num_batches_tracked,
         )
 
     def _refuse(self, shape: tuple[int, ...]) -> None:
@@ -71,6 +78,7 @@ class _BatchNorm(Module):
         defaults = {"eps": 1e-5, "momentum": 0.1, "ddof": 0}
         changed = [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
         changed += ["affine=False"] * (self.weight is None)
+        changed += ["track_running_stats=False"] * (self.running_mean is None)
         return ", ".join([str(self.num_features), *changed])
 
 
@@ -80,7 +88,8 @@ class BatchNorm1d(_BatchNorm):
     In training mode each channel is normalised by the batch's own mean and (biased) variance, and `running_mean` and
     `running_var` move towards the batch's mean and unbiased variance: new = (1 − momentum)·old + momentum·batch. In
     evaluation mode the running statistics are used instead. `weight` and `bias` (if `affine`) scale and shift the
-    result.
+    result. With `momentum=None` the running statistics are means over all batches so far; with
+    `track_running_stats=False` there are none, and evaluation uses the batch's own as training does.
 
     The lecture divides the variance by n − 1 in both places and lets the running statistics move by 0.001:
     `BatchNorm1d(n, momentum=0.001, ddof=1)`.

@@ -67,16 +67,21 @@ class Sequential(ModuleList):
 
 
 class Flatten(Module):
-    """Merge all axes from `start_dim` on into one: (32, 3, 10) becomes (32, 30)."""
+    """Merge the axes from `start_dim` to `end_dim`, which is among them, into one: (32, 3, 10) becomes (32, 30)."""
 
-    def __init__(self, start_dim: int = 1) -> None:
-        self.start_dim = start_dim
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Tensor) -> Tensor:
-        shape, k = x.shape, self.start_dim
-        if not -len(shape) <= k < len(shape):
-            raise ValueError(f"Flatten(start_dim={k}) got an input of shape {shape}, which has no such axis.")
-        return F.reshape(x, (*shape[:k], prod(shape[k:])))
+        shape, n = x.shape, x.ndim
+        if not (-n <= self.start_dim < n and -n <= self.end_dim < n and self.start_dim % n <= self.end_dim % n):
+            raise ValueError(
+                f"Flatten(start_dim={self.start_dim}, end_dim={self.end_dim}) got an input of shape {shape}, which has "
+                "no such axes in this order."
+            )
+        first, last = self.start_dim % n, self.end_dim % n
+        return F.reshape(x, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
 
     def extra_repr(self) -> str:
-        return "" if self.start_dim == 1 else f"start_dim={self.start_dim}"
+        values = {"start_dim": (self.start_dim, 1), "end_dim": (self.end_dim, -1)}
+        return ", ".join(f"{name}={value}" for name, (value, default) in values.items() if value != default)

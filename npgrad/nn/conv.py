@@ -1,8 +1,9 @@
-"""Convolutions (strictly: cross-correlations) over sequences and images."""
+"""Convolutions (strictly: cross-correlations) over sequences and images, and their transposes."""
 
 from __future__ import annotations
 
 import math
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -12,15 +13,142 @@ from npgrad.engine.tensor import Tensor
 from npgrad.nn import init
 from npgrad.nn.module import Module, Parameter
 
-__all__ = ["Conv1d", "Conv2d"]
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
+
+Extent = int | tuple[int, ...]
 
 
-class Conv1d(Module):
-    """Convolve (N, C, L) with `weight` (F, C, k) and add `bias` (F,): output (N, F, (L + 2·padding − k)//stride + 1).
+class _Convolution(Module):
+    """A kernel, a bias and the options; subclasses say over how many axes, and what they do with them."""
 
-    Weights are drawn from N(0, (gain/√(C·k))²), biases start at 0. Raises TypeError without a generator, ValueError if
-    a size is not positive or the input has other channels.
+    _axes: ClassVar[int]
+    stride: Any
+    padding: Any
+    output_padding: Any = 0
+    dilation: Any
+    groups: int
+    weight: Parameter
+    bias: Parameter | None
+
+    def _prepare(
+        self,
+        channels: int,
+        out: int,
+        kernel_size: Extent,
+        bias: bool,
+        rng: np.random.Generator | None,
+        gain: float,
+        dtype: DTypeLike,
+        **options: Any,
+    ) -> None:
+        """Draw the kernel, of standard deviation gain/√(terms of the sum that an output is), and keep the options."""
+        name, groups = type(self).__name__, options["groups"]
+        kernel = tuple(kernel_size) if not isinstance(kernel_size, int | np.integer) else (kernel_size,) * self._axes
+        if min(channels, out, *kernel) < 1:
+            raise ValueError(
+                f"{name} from {channels} to {out} channels with a window of {kernel}: all must be at least 1."
+            )
+        if groups < 1 or channels % groups or out % groups:
+            raise ValueError(f"{name} from {channels} to {out} channels: groups={groups} must divide both.")
+        rng = init.generator(rng, f"{name}({channels}, {out})")
+        terms = channels // groups * math.prod(kernel)
+        shape = (out, channels // groups, *kernel)
+        if "output_padding" in options:
+            # Of the stamps that reach an entry of the output there are kernel/stride along each axis.
+            stride = options["stride"]
+            strides = (stride,) * self._axes if isinstance(stride, int | np.integer) else stride
+            terms = max(terms // math.prod(strides), 1)
+            shape = (channels, out // groups, *kernel)
+        self.in_channels, self.out_channels, self.kernel_size = channels, out, kernel
+        for option, value in options.items():
+            setattr(self, option, value)
+        self.weight = Parameter(init.normal(shape, 0.0, gain / math.sqrt(terms), rng=rng, dtype=dtype))
+        self.bias = Parameter(init.zeros(out, dtype=dtype)) if bias else None
+
+    def extra_repr(self) -> str:
+        kernel = self.kernel_size[0] if len(set(self.kernel_size)) == 1 else self.kernel_size
+        defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+        values = {name: getattr(self, name) for name in defaults}
+        changed = [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
+        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={kernel}", *changed]
+        return ", ".join(parts + ["bias=False"] * (self.bias is None))
+
+
+class Conv1d(_Convolution):
+    """Convolve (N, C, L) or (C, L) with `weight` (F, C/groups, k) and add `bias` (F,): output (N, F, P).
+
+    P = (L + 2·padding − dilation·(k − 1) − 1)//stride + 1; `padding="same"` gives P = L at stride 1. With `groups`,
+    each group of channels makes its own F/groups outputs. Weights are drawn from N(0, (gain/√(C/groups·k))²), biases
+    start at 0. Raises TypeError without a generator, ValueError if a size is not positive, groups do not divide the
+    channels, or the input has other channels.
     """
+
+    _axes = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int | str = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        gain: float = 1.0,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        self._prepare(in_channels, out_channels, kernel_size, bias, rng, gain, dtype, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class Conv2d(_Convolution):
+    """Convolve (N, C, H, W) or (C, H, W) with `weight` (F, C/groups, kh, kw) and add `bias` (F,): output (N, F, P, Q).
+
+    Sizes are one number or (height, width); P and Q are as for `Conv1d`, as are groups and padding="same". Weights are
+    drawn from N(0, (gain/√(C/groups·kh·kw))²), biases start at 0. Raises TypeError without a generator, ValueError if a
+    size is not positive, groups do not divide the channels, or the input has other channels.
+    """
+
+    _axes = 2
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        gain: float = 1.0,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        self._prepare(in_channels, out_channels, kernel_size, bias, rng, gain, dtype, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class ConvTranspose1d(_Convolution):
+    """The transpose of `Conv1d`: (N, C, L) or (C, L) with `weight` (C, F/groups, k) and `bias` (F,) gives (N, F, P).
+
+    P = (L − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1: a stride makes it longer. Weights are drawn
+    such that inputs of variance 1 give outputs of variance gain² on average, biases start at 0. Raises TypeError
+    without a generator, ValueError if a size is not positive, groups do not divide the channels, or the input has other
+    channels.
+    """
+
+    _axes = 1
 
     def __init__(
         self,
@@ -29,31 +157,28 @@ class Conv1d(Module):
         kernel_size: int,
         stride: int = 1,
         padding: int = 0,
+        output_padding: int = 0,
+        groups: int = 1,
         bias: bool = True,
+        dilation: int = 1,
         *,
         rng: np.random.Generator | None = None,
         gain: float = 1.0,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        shape = (out_channels, in_channels, kernel_size)
-        self.stride, self.padding = stride, padding
-        self.weight = _weight("Conv1d", shape, rng, gain, dtype)
-        self.bias = Parameter(init.zeros(out_channels, dtype=dtype)) if bias else None
+        options = {"stride": stride, "padding": padding, "output_padding": output_padding}
+        options |= {"groups": groups, "dilation": dilation}
+        self._prepare(in_channels, out_channels, kernel_size, bias, rng, gain, dtype, **options)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv1d(x, self.weight, self.bias, self.stride, self.padding)
-
-    def extra_repr(self) -> str:
-        return _describe(self.weight.shape, self.stride, self.padding, self.bias)
+        options = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return F.conv_transpose1d(x, self.weight, self.bias, *options)
 
 
-class Conv2d(Module):
-    """Convolve (N, C, H, W) with `weight` (F, C, kh, kw) and add `bias` (F,); sizes are one number or (height, width).
+class ConvTranspose2d(_Convolution):
+    """As `ConvTranspose1d` for images: (N, C, H, W) with `weight` (C, F/groups, kh, kw) gives (N, F, P, Q)."""
 
-    Output (N, F, P, Q) with P = (H + 2·padding − kh)//stride + 1, Q alike. Weights are drawn from
-    N(0, (gain/√(C·kh·kw))²), biases start at 0. Raises TypeError without a generator, ValueError if a size is not
-    positive or the input has other channels.
-    """
+    _axes = 2
 
     def __init__(
         self,
@@ -62,38 +187,19 @@ class Conv2d(Module):
         kernel_size: int | tuple[int, int],
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] = 0,
+        output_padding: int | tuple[int, int] = 0,
+        groups: int = 1,
         bias: bool = True,
+        dilation: int | tuple[int, int] = 1,
         *,
         rng: np.random.Generator | None = None,
         gain: float = 1.0,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
-        self.stride, self.padding = stride, padding
-        self.weight = _weight("Conv2d", (out_channels, in_channels, *kernel), rng, gain, dtype)
-        self.bias = Parameter(init.zeros(out_channels, dtype=dtype)) if bias else None
+        options = {"stride": stride, "padding": padding, "output_padding": output_padding}
+        options |= {"groups": groups, "dilation": dilation}
+        self._prepare(in_channels, out_channels, kernel_size, bias, rng, gain, dtype, **options)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
-
-    def extra_repr(self) -> str:
-        return _describe(self.weight.shape, self.stride, self.padding, self.bias)
-
-
-def _weight(
-    name: str, shape: tuple[int, ...], rng: np.random.Generator | None, gain: float, dtype: DTypeLike
-) -> Parameter:
-    out, channels, *kernel = shape
-    if min(shape) < 1:
-        raise ValueError(
-            f"{name} from {channels} to {out} channels with a window of {tuple(kernel)}: all must be at least 1."
-        )
-    rng = init.generator(rng, f"{name}({channels}, {out})")
-    return Parameter(init.normal(shape, 0.0, gain / math.sqrt(math.prod(shape[1:])), rng=rng, dtype=dtype))
-
-
-def _describe(shape: tuple[int, ...], stride: object, padding: object, bias: Parameter | None) -> str:
-    out, channels, *kernel = shape
-    parts = [f"{channels}, {out}, kernel_size={kernel[0] if len(set(kernel)) == 1 else tuple(kernel)}"]
-    parts += [f"stride={stride}"] * (stride != 1) + [f"padding={padding}"] * (padding != 0)
-    return ", ".join(parts + ["bias=False"] * (bias is None))
+        options = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return F.conv_transpose2d(x, self.weight, self.bias, *options)

@@ -1,6 +1,8 @@
-"""Group normalisation: each row, each group of channels by its own statistics."""
+"""Group and instance normalisation: each row, each group of channels or each channel by its own statistics."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,7 +12,7 @@ from npgrad.engine.tensor import Tensor
 from npgrad.nn import init
 from npgrad.nn.module import Module, Parameter
 
-__all__ = ["GroupNorm"]
+__all__ = ["GroupNorm", "InstanceNorm1d", "InstanceNorm2d"]
 
 
 class GroupNorm(Module):
@@ -49,3 +51,48 @@ class GroupNorm(Module):
     def extra_repr(self) -> str:
         changed = ("" if self.eps == 1e-5 else f", eps={self.eps}") + ", affine=False" * (self.weight is None)
         return f"{self.num_groups}, {self.num_channels}{changed}"
+
+
+class _InstanceNorm(Module):
+    _axes: ClassVar[int]
+    _layout: ClassVar[str]
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, *, affine: bool = False, dtype: DTypeLike = np.float32
+    ) -> None:
+        if num_features < 1:
+            raise ValueError(f"{type(self).__name__}({num_features}): the number of features must be at least 1.")
+        self.num_features, self.eps = num_features, eps
+        self.weight = Parameter(init.ones(num_features, dtype=dtype)) if affine else None
+        self.bias = Parameter(init.zeros(num_features, dtype=dtype)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = x.shape
+        if len(shape) not in (self._axes + 1, self._axes + 2) or shape[-self._axes - 1] != self.num_features:
+            raise ValueError(
+                f"{type(self).__name__}({self.num_features}) got an input of shape {shape}: "
+                f"give it {self._layout} with {self.num_features} channels."
+            )
+        if len(shape) == self._axes + 1:
+            return F.squeeze(self.forward(F.expand_dims(x, 0)), 0)
+        return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+
+    def extra_repr(self) -> str:
+        changed = ("" if self.eps == 1e-5 else f", eps={self.eps}") + ", affine=True" * (self.weight is not None)
+        return f"{self.num_features}{changed}"
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Normalise each channel of each item over its positions; input (N, C, L) or (C, L), output the same shape.
+
+    The same in training and evaluation: there are no running statistics. `affine=True` scales and shifts each channel.
+    Source: Ulyanov, Vedaldi & Lempitsky 2016 (arXiv:1607.08022). Raises ValueError if the input has other channels.
+    """
+
+    _axes, _layout = 1, "(N, C, L)"
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """As `InstanceNorm1d` for images: input (N, C, H, W) or (C, H, W), statistics over H and W."""
+
+    _axes, _layout = 2, "(N, C, H, W)"

@@ -286,6 +286,26 @@ class Module:
         lines = [text if count is None else f"{text:<{width}}{count:>{digits},}" for text, count in rows]
         return "\n".join(lines) + f" parameter{'s' * (total != 1)}" + (f", {frozen:,} of them frozen" if frozen else "")
 
+    def _repr_html_(self) -> str:
+        """A table for notebooks: a row for each module, with the shapes of the parameters it holds itself."""
+        from html import escape  # here, because it takes milliseconds that only a notebook needs
+
+        seen: set[int] = set()
+        rows = []
+        for name, module in self.named_modules():
+            held = [(k, p) for k, p in module._members() if isinstance(p, Parameter)]
+            shapes = ", ".join(f"{k} {p.shape}" + " frozen" * (not p.requires_grad) for k, p in held)
+            new = {id(p): p.size for _, p in held if id(p) not in seen}
+            seen.update(new)
+            title = f"{type(module).__name__}({module.extra_repr()})"
+            cells = [f"<td>{escape(text)}</td>" for text in (name, title, shapes)]
+            number = f"{sum(new.values()):,}" if new else ""
+            rows.append(f'<tr>{"".join(cells)}<td style="text-align: right">{number}</td></tr>')
+        total = sum(p.size for p in self.parameters())
+        head = "<tr><th>name</th><th>module</th><th>parameters</th><th>numbers</th></tr>"
+        foot = f'<tr><th colspan="3">all</th><th style="text-align: right">{total:,}</th></tr>'
+        return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody><tfoot>{foot}</tfoot></table>"
+
 
 def _found(name: str, value: object) -> Iterator[tuple[str, Parameter | Module]]:
     """The parameters and modules in an attribute: itself, or in lists, tuples and dictionaries of them."""

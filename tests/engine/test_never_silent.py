@@ -443,3 +443,47 @@ def test_a_sweep_that_failed_leaves_nothing_behind(error: type[BaseException]) -
     for fail in (False, True, False, False, True, True, False):
         got = step()
         assert fail or np.array_equal(got, want)
+
+
+def test_an_array_given_as_an_option_may_change_before_backward() -> None:
+    class Scaled(npgrad.Function):
+        def forward(self, x: Any, *, s: Any) -> Any:
+            self.s = s
+            return x * s
+
+        def backward(self, dy: Any) -> Any:
+            return dy * self.s
+
+    x, s = Tensor(np.ones(3), requires_grad=True), np.full(3, 2.0)
+    y = Scaled.apply(x, s=s)
+    s[:] = 7
+    y.backward(np.ones(3))
+    assert x.grad is not None and x.grad.tolist() == [2, 2, 2]
+
+
+def test_a_rule_cannot_replace_what_the_graph_needs() -> None:
+    class Needy(npgrad.Function):
+        def forward(self, x: Any) -> Any:
+            self.needs = False
+            return x * 2
+
+    with pytest.raises(RuntimeError, match=r"set self\.needs"):
+        Needy.apply(Tensor(1.0, requires_grad=True))
+
+
+def test_one_switch_in_several_threads() -> None:
+    switch = npgrad.no_grad()
+    wrong: list[str] = []
+
+    def work() -> None:
+        for _ in range(300):
+            with switch:
+                wrong.extend(["on inside"] * npgrad.is_grad_enabled())
+            wrong.extend(["off outside"] * (not npgrad.is_grad_enabled()))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

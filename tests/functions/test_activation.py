@@ -16,7 +16,7 @@ import npgrad
 from npgrad import Tensor
 from npgrad.functions.activation import NEGATIVE_SLOPE
 from npgrad.functions.error_function import erfc
-from tests.strategies import FLOATS, arrays, shapes
+from tests.strategies import FLOATS, arrays, seeds, shapes
 
 ACTIVATIONS: dict[str, Callable[[Any], Tensor]] = {
     "tanh": npgrad.tanh,
@@ -30,6 +30,9 @@ ACTIVATIONS: dict[str, Callable[[Any], Tensor]] = {
     "gelu tanh": lambda x: npgrad.gelu(x, approximate="tanh"),
     "silu": npgrad.silu,
     "softplus": npgrad.softplus,
+    "softplus 2": lambda x: npgrad.softplus(x, 2.0),
+    "log_sigmoid": npgrad.log_sigmoid,
+    "prelu 0.4": lambda x: npgrad.prelu(x, 0.4),
 }
 # Limits of value and slope at -infinity and +infinity.
 LIMITS: dict[str, tuple[float, float, float, float]] = {
@@ -44,6 +47,9 @@ LIMITS: dict[str, tuple[float, float, float, float]] = {
     "gelu tanh": (0, np.inf, 0, 1),
     "silu": (0, np.inf, 0, 1),
     "softplus": (0, np.inf, 0, 1),
+    "softplus 2": (0, np.inf, 0, 1),
+    "log_sigmoid": (-np.inf, 0, 1, 0),
+    "prelu 0.4": (-np.inf, np.inf, 0.4, 1),
 }
 names = st.sampled_from(sorted(ACTIVATIONS))
 
@@ -209,3 +215,31 @@ def test_error_function_on_complex_steps(x: np.ndarray) -> None:
     y = erfc(Holomorphic(x, 1.0))
     assert np.allclose(y.slope, -2 / math.sqrt(math.pi) * np.exp(-x * x), rtol=1e-12, atol=1e-15)
     assert np.array_equal(y.value, erfc(x))
+
+
+@given(shapes(2, 4), seeds, st.booleans())
+def test_prelu_has_a_slope_for_each_channel_or_one_for_all(torch: Any, shape: Any, seed: int, one: bool) -> None:
+    rng = np.random.default_rng(seed)
+    x, a = rng.normal(size=shape), rng.normal(size=1 if one else shape[1])
+    mine = [Tensor(x, requires_grad=True), Tensor(a, requires_grad=True)]
+    theirs = [torch.tensor(x, requires_grad=True), torch.tensor(a, requires_grad=True)]
+    y, z = npgrad.prelu(*mine), torch.nn.functional.prelu(*theirs)
+    dy = rng.normal(size=shape)
+    y.backward(dy)
+    z.backward(torch.tensor(dy))
+    np.testing.assert_allclose(y.numpy(), z.detach().numpy())
+    for p, q in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=1e-12, atol=1e-13)
+
+
+def test_at_0_prelu_has_its_left_slope() -> None:
+    x = Tensor([0.0, np.nan], requires_grad=True)
+    npgrad.prelu(x, 0.3).backward([1.0, 1.0])
+    np.testing.assert_array_equal(x.grad, [0.3, np.nan])
+
+
+def test_slopes_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match=r"weight of shape \(3,\) for x of shape \(2, 4\).* shape \(4,\)"):
+        npgrad.prelu(np.ones((2, 4)), np.ones(3))
+    with pytest.raises(ValueError, match="beta=0"):
+        npgrad.softplus(1.0, 0.0)

@@ -108,3 +108,25 @@ def test_no_gradient_touches_the_running_statistics() -> None:
     after = mean.copy(), var.copy()
     y.backward(RNG.normal(size=X.shape))
     assert np.array_equal(mean, after[0]) and np.array_equal(var, after[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_without_momentum_the_running_statistics_are_means_over_the_batches(dtype: Any, ddof: int) -> None:
+    rng = np.random.default_rng(0)
+    mean, var, count = np.zeros(3, dtype), np.ones(3, dtype), np.array(0)
+    batches = [rng.normal(2, 3, size=(int(n), 3, 2)).astype(dtype) for n in rng.integers(2, 9, size=5)]
+    for x in batches:
+        npgrad.batch_norm(x, mean, var, training=True, momentum=None, ddof=ddof, num_batches_tracked=count)
+    assert count == 5 and mean.dtype == dtype
+    rtol = 1e-5 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(mean, np.mean([x.mean(axis=(0, 2)) for x in batches], axis=0), rtol=rtol)
+    np.testing.assert_allclose(var, np.mean([x.var(axis=(0, 2), ddof=1) for x in batches], axis=0), rtol=rtol)
+
+
+def test_without_momentum_something_must_count() -> None:
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    with pytest.raises(ValueError, match="counts batches in num_batches_tracked"):
+        npgrad.batch_norm(x, np.zeros(3), np.ones(3), training=True, momentum=None)
+    want = npgrad.batch_norm(x, training=True).numpy()
+    assert np.array_equal(npgrad.batch_norm(x, training=True, momentum=None).numpy(), want)

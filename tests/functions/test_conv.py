@@ -89,6 +89,11 @@ def test_lists_and_numpy_integers_are_as_good_as_tuples() -> None:
     assert np.array_equal(npgrad.conv2d(x, W, stride=[2, 2], padding=np.int64(1)).numpy(), expected)
 
 
+def test_valid_is_no_padding() -> None:
+    x, W = np.ones((1, 1, 5)), np.ones((1, 1, 3))
+    assert np.array_equal(npgrad.conv1d(x, W, padding="valid").numpy(), npgrad.conv1d(x, W).numpy())
+
+
 def test_an_input_without_a_batch_axis_is_a_batch_of_one() -> None:
     rng = np.random.default_rng(0)
     x, W = rng.normal(size=(3, 5, 4)), rng.normal(size=(2, 3, 3, 3))
@@ -165,7 +170,7 @@ def test_backward_twice_through_a_retained_graph_adds_the_same_again() -> None:
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"stride": (1, 2, 3)}, "stride=(1, 2, 3)"),
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": -1}, "padding=-1. Pass an integer of at least 0"),
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": 0.5}, "padding=0.5"),
-        ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": "valid"}, "padding='valid'. Pass an integer"),
+        ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": "full"}, "padding='full'. Pass an integer"),
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"padding": "same", "stride": 2}, "stride=2. Use a stride of 1"),
         ("conv2d", ((2, 3, 4, 4), (5, 3, 2, 2)), {"dilation": 4}, "Dilation makes it extend over (5, 5)"),
         ("conv2d", ((2, 4, 4, 4), (5, 2, 2, 2)), {"groups": 2}, "groups=2 for 4 input and 5 output channels"),
@@ -175,4 +180,82 @@ def test_backward_twice_through_a_retained_graph_adds_the_same_again() -> None:
 def test_errors_name_the_shapes(function: str, arguments: Any, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError) as raised:
         getattr(npgrad, function)(*[np.zeros(shape) for shape in arguments], **options)
+    assert words in str(raised.value)
+
+
+# -- transposed --------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def stamps(draw: st.DrawFn) -> tuple[int, tuple[int, ...], tuple[int, ...], dict[str, Any]]:
+    """The number of axes, shapes of input and kernel, and options that leave something of the output."""
+    axes, groups = draw(st.integers(1, 2)), draw(st.integers(1, 3))
+    numbers = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(axes))  # noqa: E731
+    spatial, kernel, stride, dilation = numbers(1, 4), numbers(1, 3), numbers(1, 3), numbers(1, 2)
+    full = [(q - 1) * s + d * (k - 1) + 1 for q, s, d, k in zip(spatial, stride, dilation, kernel, strict=True)]
+    options: dict[str, Any] = {
+        "stride": stride,
+        "padding": tuple(draw(st.integers(0, (n - 1) // 2)) for n in full),
+        "output_padding": tuple(draw(st.integers(0, s - 1)) for s in stride),
+        "groups": groups,
+        "dilation": dilation,
+    }
+    channels, filters = groups * draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    return axes, (draw(st.integers(1, 2)), channels, *spatial), (channels, filters, *kernel), options
+
+
+@given(st.data(), stamps(), st.booleans())
+def test_transposed_as_torch_has_it(torch: Any, data: Any, drawn: Any, batch: bool) -> None:
+    axes, shape, kernel, options = drawn
+    name = f"conv_transpose{axes}d"
+    inputs = [data.draw(arrays(s)) for s in (shape if batch else shape[1:], kernel, (kernel[1] * options["groups"],))]
+    mine = [Tensor(x, requires_grad=True) for x in inputs]
+    theirs = [torch.tensor(np.array(x, float, order="C"), requires_grad=True) for x in inputs]
+    y = getattr(npgrad, name)(*mine, **options)
+    z = getattr(torch.nn.functional, name)(*theirs, **options)
+    assert y.shape == tuple(z.shape)
+    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-10, atol=1e-11)
+    dy = data.draw(arrays(y.shape))
+    y.backward(dy)
+    z.backward(torch.tensor(np.array(dy, float, order="C")))
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(a.grad, b.grad.numpy(), rtol=1e-10, atol=1e-11)
+
+
+@given(st.data(), stamps())
+def test_it_is_the_transpose_of_the_convolution(data: Any, drawn: Any) -> None:
+    """<conv_transpose(x), u> = <x, conv(u)>, the kernel being one array in the layouts of both."""
+    axes, shape, kernel, options = drawn
+    x, W = data.draw(arrays(shape)), data.draw(arrays(kernel))
+    y = getattr(npgrad, f"conv_transpose{axes}d")(x, W, **options).numpy()
+    u = data.draw(arrays(y.shape))
+    del options["output_padding"]
+    back = getattr(npgrad, f"conv{axes}d")(u, W, **options).numpy()
+    assert back.shape == x.shape
+    assert np.sum(y * u) == pytest.approx(np.sum(x * back), rel=1e-9, abs=1e-9)
+
+
+def test_a_transposed_batch_of_none_and_single_precision() -> None:
+    x = Tensor(np.zeros((0, 2, 3), np.float32), requires_grad=True)
+    W = Tensor(np.ones((2, 1, 2), np.float32), requires_grad=True)
+    y = npgrad.conv_transpose1d(x, W, stride=2)
+    y.backward(np.zeros(y.shape))
+    assert y.shape == (0, 1, 6) and y.dtype == np.float32
+    assert W.grad is not None and W.grad.dtype == np.float32 and not W.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("shapes", "options", "words"),
+    [
+        (((1, 2, 3), (3, 2, 2)), {}, "an input with 2 channels (shape (1, 2, 3)) and a weight for 3 (shape (3, 2, 2))"),
+        (((1, 2, 3), (2, 2)), {}, "a weight of shape (C, F, k); got (1, 2, 3) and (2, 2)"),
+        (((1, 2, 3), (2, 2, 2), (3,)), {}, "a bias of shape (3,) for 2 output channels"),
+        (((1, 2, 3), (2, 2, 2)), {"groups": 3}, "groups=3 for 2 input and 6 output channels"),
+        (((1, 2, 3), (2, 2, 2)), {"output_padding": 1}, "output_padding=1 for stride=1: it must be smaller"),
+        (((1, 2, 1), (2, 2, 2)), {"padding": 1}, "leaves nothing: shape (0,). Use less padding"),
+    ],
+)
+def test_errors_of_transposed_convolutions(shapes: Any, options: Any, words: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        npgrad.conv_transpose1d(*[np.ones(shape) for shape in shapes], **options)
     assert words in str(raised.value)

@@ -99,3 +99,14 @@ def test_errors_name_the_shapes(arguments: Any, error: type[Exception], words: s
     with pytest.raises(error) as raised:
         npgrad.group_norm(*arguments)
     assert words in str(raised.value)
+
+
+@given(seeds, st.tuples(*[st.integers(1, 3)] * 2), shapes(1, 2))
+def test_each_instance_by_itself(seed: int, batch: Any, positions: Any) -> None:
+    rng = np.random.default_rng(seed)
+    x, gamma, beta = rng.normal(size=(*batch, *positions)), *rng.normal(size=(2, batch[1]))
+    along = tuple(range(2, x.ndim))
+    one = (batch[1], *[1] * len(positions))
+    xhat = (x - x.mean(along, keepdims=True)) / np.sqrt(x.var(along, keepdims=True) + 1e-3)
+    got = npgrad.instance_norm(x, weight=gamma, bias=beta, eps=1e-3).numpy()
+    np.testing.assert_allclose(got, xhat * gamma.reshape(one) + beta.reshape(one), rtol=1e-10, atol=1e-10)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import npgrad
 from npgrad import Tensor
 from tests.functions.test_reduction import gradient
-from tests.strategies import arrays
+from tests.strategies import arrays, broadcastable, seeds, shapes
 
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(4, 3))
@@ -120,13 +120,21 @@ def test_float_types_are_kept_and_extremes_are_exact(dtype: Any) -> None:
     assert losses.dtype == dtype and losses.numpy().tolist() == [0, 0, 1e4, 1e4]
 
 
-def test_squares_and_logistic_losses_by_the_book() -> None:
+def test_logistic_losses_by_the_book() -> None:
     a, b = RNG.normal(size=(2, 3)), RNG.uniform(size=(2, 3))
-    assert npgrad.mse_loss(a, b).item() == pytest.approx(np.mean((a - b) ** 2), rel=1e-14)
     p = 1 / (1 + np.exp(-a))
     losses = -(b * np.log(p) + (1 - b) * np.log(1 - p))
     for reduction, want in (("none", losses), ("sum", losses.sum()), ("mean", losses.mean())):
         np.testing.assert_allclose(npgrad.bce_with_logits(a, b, reduction=reduction).numpy(), want, rtol=1e-13)
+        np.testing.assert_allclose(npgrad.binary_cross_entropy(p, b, reduction=reduction).numpy(), want, rtol=1e-13)
+
+
+def test_a_certainty_that_is_wrong_costs_100_and_has_a_finite_gradient() -> None:
+    p = Tensor(np.array([0.0, 1.0, 0.0, 1.0]), requires_grad=True)
+    losses = npgrad.binary_cross_entropy(p, [1.0, 0.0, 0.0, 1.0], reduction="none")
+    assert losses.numpy().tolist() == [100, 100, 0, 0]
+    losses.sum().backward()
+    assert p.grad is not None and p.grad.tolist() == [-1e12, 1e12, 0, 0]
 
 
 def test_the_sum_of_no_losses_is_0() -> None:
@@ -142,10 +150,146 @@ def test_logits_in_any_order(order: Any) -> None:
         np.testing.assert_allclose(dx, (p - np.eye(3)[T]) / 4, rtol=1e-12)
 
 
-def test_squares_of_float16_do_not_overflow_in_their_sum() -> None:
-    a = np.full(70_000, 2.0, np.float16)
-    loss = npgrad.mse_loss(a, np.zeros_like(a))
-    assert loss.dtype == np.float16 and loss.item() == 4
+@pytest.mark.parametrize("target", [bool, np.int64, np.uint8])
+def test_targets_and_weights_do_not_change_the_dtype_of_logits(target: Any) -> None:
+    z, q = Tensor(Z.astype(np.float32)), np.eye(4, 3).astype(target)
+    for loss in (
+        npgrad.bce_with_logits(z, q, [1, 2, 3], pos_weight=np.full(3, 0.5)),
+        npgrad.binary_cross_entropy(npgrad.sigmoid(z), q, np.ones(3)),
+        npgrad.mse_loss(z, q),
+        npgrad.l1_loss(z, q),
+        npgrad.huber_loss(z, q, "sum"),
+        npgrad.kl_div(z, q),
+        npgrad.cross_entropy(z, T, [1, 2, 3], label_smoothing=0.1),
+        npgrad.nll_loss(z, T, np.ones(3)),
+    ):
+        assert loss.dtype == np.float32
+
+
+# -- beside PyTorch ----------------------------------------------------------------------------------------------------
+
+REDUCTIONS = st.sampled_from(["mean", "sum", "none"])
+
+
+def beside(torch: Any, ours: Callable[..., Tensor], theirs: Callable[..., Any], *inputs: Any, seed: int) -> None:
+    """The same value and, for a random cotangent, the same gradients."""
+    mine = [Tensor(x, requires_grad=True) for x in inputs]
+    # torch knows neither all layouts of memory nor other byte orders.
+    others = [torch.tensor(np.array(x, float, order="C"), requires_grad=True) for x in inputs]
+    y, z = ours(*mine), theirs(*others)
+    assert y.shape == tuple(z.shape)
+    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-11, atol=1e-12)
+    dy = np.asarray(np.random.default_rng(seed).normal(size=y.shape))
+    y.backward(dy)
+    z.backward(torch.tensor(dy))
+    for a, b in zip(mine, others, strict=True):
+        np.testing.assert_allclose(a.grad, b.grad.numpy(), rtol=1e-10, atol=1e-11)
+
+
+@st.composite
+def rows_and_classes(draw: st.DrawFn) -> tuple[Any, Any, np.random.Generator]:
+    """Logits (C,), (N, C) or (N, C, d…) and a class for each of their rows."""
+    rng = np.random.default_rng(draw(seeds))
+    C, places = draw(st.integers(1, 4)), draw(shapes(0, 3, 3))
+    z = np.asarray(draw(arrays((*places[:1], C, *places[1:]), scale=2.0)))
+    return z, np.asarray(rng.integers(0, C, size=places)), rng
+
+
+@given(rows_and_classes(), REDUCTIONS, st.booleans(), st.sampled_from([0.0, 0.3, 1.0]), st.booleans())
+def test_options_of_cross_entropy(
+    torch: Any, drawn: Any, reduction: str, weighted: bool, smoothing: float, ignoring: bool
+) -> None:
+    z, t, rng = drawn
+    C = z.shape[min(z.ndim - 1, 1)]
+    weight = rng.uniform(0.1, 3, size=C) if weighted else None
+    if ignoring and t.size > 1:
+        t = np.where(rng.random(t.shape) < 0.3, -7, t)
+        t[(0,) * t.ndim] = 0
+    given = None if weight is None else torch.tensor(weight)
+    options: Any = {"reduction": reduction, "label_smoothing": smoothing, "ignore_index": -7}
+    F = torch.nn.functional
+    beside(
+        torch,
+        lambda z: npgrad.cross_entropy(z, t, weight, **options),
+        lambda z: F.cross_entropy(z, torch.tensor(t), given, **options),
+        z, seed=1,
+    )  # fmt: skip
+    del options["label_smoothing"]
+    beside(
+        torch,
+        lambda z: npgrad.nll_loss(z, t, weight, **options),
+        lambda z: F.nll_loss(z, torch.tensor(t), given, **options),
+        z, seed=2,
+    )  # fmt: skip
+
+
+@given(rows_and_classes(), REDUCTIONS, st.booleans(), st.sampled_from([0.0, 0.3]))
+def test_class_probabilities_with_weights(
+    torch: Any, drawn: Any, reduction: str, weighted: bool, smoothing: float
+) -> None:
+    z, _, rng = drawn
+    weight = rng.uniform(0.1, 3, size=z.shape[min(z.ndim - 1, 1)]) if weighted else None
+    given = None if weight is None else torch.tensor(weight)
+    options: Any = {"reduction": reduction, "label_smoothing": smoothing}
+    beside(
+        torch,
+        lambda z, q: npgrad.cross_entropy(z, q, weight, **options),
+        lambda z, q: torch.nn.functional.cross_entropy(z, q, given, **options),
+        z, rng.uniform(size=z.shape), seed=3,
+    )  # fmt: skip
+
+
+@given(broadcastable(3), REDUCTIONS, st.sampled_from(["", "weight", "pos_weight", "both"]), seeds)
+def test_options_of_logistic_losses(torch: Any, found: Any, reduction: str, given: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = np.broadcast_shapes(*found)
+    weights = {
+        name: rng.uniform(0.1, 3, size=s)
+        for name, s in zip(("weight", "pos_weight"), found[1:], strict=True)
+        if given in (name, "both")
+    }
+    given_torch = {name: torch.tensor(w) for name, w in weights.items()}
+    F = torch.nn.functional
+    beside(
+        torch,
+        lambda z, q: npgrad.bce_with_logits(z, q, reduction=reduction, **weights),
+        lambda z, q: F.binary_cross_entropy_with_logits(z, q, reduction=reduction, **given_torch),
+        rng.normal(scale=3, size=shape), rng.uniform(size=shape), seed=seed,
+    )  # fmt: skip
+    weight = weights.get("weight")
+    beside(
+        torch,
+        lambda p, q: npgrad.binary_cross_entropy(p, q, weight, reduction),
+        lambda p, q: F.binary_cross_entropy(
+            p, q, None if weight is None else torch.tensor(weight).expand(shape), reduction=reduction
+        ),
+        rng.uniform(0.01, 0.99, size=shape), rng.uniform(size=shape), seed=seed,
+    )  # fmt: skip
+
+
+def test_logistic_losses_with_weights_are_exact_at_extremes() -> None:
+    losses = npgrad.bce_with_logits([1e4, -1e4, 1e4, -1e4], [1.0, 0, 0, 1], reduction="none", pos_weight=2.0)
+    assert losses.numpy().tolist() == [0, 0, 1e4, 2e4]
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@given(shapes(1), st.sampled_from(["mean", "sum", "none", "batchmean"]), st.booleans(), seeds)
+def test_kullback_leibler(torch: Any, shape: Any, reduction: str, log_target: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    q = rng.normal(size=shape) if log_target else rng.uniform(0.1, 1, size=shape)
+    beside(
+        torch,
+        lambda x, q: npgrad.kl_div(x, q, reduction, log_target),
+        lambda x, q: torch.nn.functional.kl_div(x, q, reduction=reduction, log_target=log_target),
+        rng.normal(size=shape), q, seed=seed,
+    )  # fmt: skip
+
+
+def test_what_has_probability_0_adds_nothing_to_the_divergence() -> None:
+    logp = Tensor(np.log([0.5, 0.5]), requires_grad=True)
+    loss = npgrad.kl_div(logp, [1.0, 0.0], "sum")
+    loss.backward()
+    assert loss.item() == math.log(2) and logp.grad is not None and logp.grad.tolist() == [-1, 0]
 
 
 REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
@@ -155,7 +299,18 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: npgrad.cross_entropy(Z, T.astype(float)), TypeError, r"floating-point targets of shape \(4,\).*astype"),
     (lambda: npgrad.cross_entropy(Z, np.ones((4, 2))), TypeError, r"shape \(4, 2\) for logits of shape \(4, 3\)"),
     (lambda: npgrad.cross_entropy(Z, T[:3]), ValueError, r"targets of shape \(3,\).*shape \(4,\)"),
-    (lambda: npgrad.cross_entropy(Z[0], 0), ValueError, r"got \(3,\). Add the batch axis"),
+    (lambda: npgrad.cross_entropy(0.5, 0), ValueError, r"got a single number"),
+    (lambda: npgrad.cross_entropy(Z[0], [0]), ValueError, r"targets of shape \(1,\) .* shape \(\)"),
+    (lambda: npgrad.cross_entropy(Z, T, [1.0, 2.0]), ValueError, r"class weights of shape \(2,\) for 3 classes"),
+    (lambda: npgrad.nll_loss(Z, T, 2.0), ValueError, r"nll_loss got class weights of shape \(\) for 3 classes"),
+    (lambda: npgrad.cross_entropy(Z, T, Tensor(np.ones(3), True)), ValueError, r"give it weight.detach\(\)"),
+    (lambda: npgrad.cross_entropy(Z, T * 0, [0.0, 1, 1]), ValueError, r"all 4 targets .* weight 0"),
+    (lambda: npgrad.nll_loss(np.float64(1), 0), ValueError, r"got \(\) and \(\)"),
+    (lambda: npgrad.bce_with_logits(Z, Z, weight=T), ValueError, r"weight of shape \(4,\), which does not broadcast"),
+    (lambda: npgrad.bce_with_logits(Z[0], Z[0], pos_weight=Z), ValueError, r"pos_weight of shape \(4, 3\)"),
+    (lambda: npgrad.binary_cross_entropy([1.5], [1.0]), ValueError, r"outside \[0, 1\].*sigmoid"),
+    (lambda: npgrad.kl_div(Z, Z[0]), ValueError, r"kl_div compares equal shapes"),
+    (lambda: npgrad.kl_div(Z, Z, "batch"), ValueError, r"reduction must be"),
     (lambda: npgrad.cross_entropy(Z[:0], T[:0]), ValueError, r"empty batch"),
     (lambda: npgrad.cross_entropy(Z[:0], Z[:0]), ValueError, r"empty batch"),
     (lambda: npgrad.cross_entropy(Z, T, reduction="avg"), ValueError, r"reduction must be .*'avg'"),
@@ -166,9 +321,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: npgrad.nll_loss(Z, T[:2]), ValueError, r"got \(4, 3\) and \(2,\)"),
     (lambda: npgrad.nll_loss(Z[:0], T[:0]), ValueError, r"empty batch"),
     (lambda: npgrad.nll_loss(Z, T, reduction="max"), ValueError, r"reduction must be"),
-    (lambda: npgrad.mse_loss(Z[:0], Z[:0]), ValueError, r"mse_loss of nothing \(shape \(0, 3\)\)"),
     (lambda: npgrad.bce_with_logits(Z[:0], Z[:0]), ValueError, r"bce_with_logits of nothing \(shape \(0, 3\)\)"),
-    (lambda: npgrad.mse_loss(Z, Z[0]), ValueError, r"\(4, 3\) and \(3,\), and broadcasting"),
     (lambda: npgrad.bce_with_logits(Z, Z[0]), ValueError, r"\(4, 3\) and \(3,\)"),
     (lambda: npgrad.bce_with_logits(Z, Z, reduction=""), ValueError, r"reduction must be"),
 ]
@@ -178,3 +331,16 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
 def test_losses_that_cannot_be(call: Callable[[], Any], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize(("z", "slope"), [(-20.0, 2.0611536e-09), (-16.0, 1.1253516e-07)])
+def test_the_tail_of_the_binary_loss_keeps_its_gradient(z: float, slope: float) -> None:
+    t = Tensor(np.array([z], np.float32), requires_grad=True)
+    npgrad.bce_with_logits(t, np.zeros(1, np.float32), reduction="sum").backward()
+    assert t.grad is not None and np.isclose(t.grad[0], slope, rtol=1e-6)
+
+
+def test_an_ignored_row_may_be_nan() -> None:
+    z = Tensor(np.array([[0.0, 1.0], [np.nan, np.nan]]), requires_grad=True)
+    npgrad.cross_entropy(z, np.array([0, -1]), ignore_index=-1).backward()
+    assert z.grad is not None and np.isfinite(z.grad).all() and not z.grad[1].any()

@@ -66,7 +66,10 @@ def test_numbers_are_no_factors(shapes: Any) -> None:
 
 
 def test_sizes_that_do_not_fit() -> None:
-    with pytest.raises(ValueError, match=r"shapes \(2, 3\) and \(2, 3\): rows of 3 entries meet columns of 2"):
+    with pytest.raises(
+        ValueError,
+        match=r"shapes \(2, 3\) and \(2, 3\): the last axis of the first has 3 entries and the second has 2 rows",
+    ):
         Tensor(np.ones((2, 3)), requires_grad=True) @ np.ones((2, 3))
 
 

@@ -143,3 +143,83 @@ def test_errors_name_the_numbers(pool: Any, x: Any, options: Any, error: type[Ex
     with pytest.raises(error) as raised:
         pool(x, **options)
     assert words in str(raised.value)
+
+
+# -- beside PyTorch ----------------------------------------------------------------------------------------------------
+
+
+def same(torch: Any, ours: Any, theirs: Any, x: np.ndarray) -> None:
+    """The same values and, for a random cotangent, the same gradient."""
+    x = np.array(x, float, order="C")
+    t, u = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, z = ours(t), theirs(u)
+    assert y.shape == tuple(z.shape)
+    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-12, atol=1e-13)
+    dy = np.random.default_rng(0).normal(size=y.shape)
+    y.backward(dy)
+    z.backward(torch.tensor(dy))
+    np.testing.assert_allclose(t.grad, u.grad.numpy(), rtol=1e-12, atol=1e-13)
+
+
+@given(st.data(), geometries(), st.booleans(), st.integers(1, 2), st.booleans())
+def test_all_options(torch: Any, data: Any, geometry: Any, ceil_mode: bool, dilation: int, line: bool) -> None:
+    shape, options = geometry
+    shape = (*shape[:2], *[n + k for n, k in zip(shape[2:], options["kernel_size"], strict=True)])
+    if line:
+        shape = shape[:3]
+        options = {name: value[0] if isinstance(value, tuple) else value for name, value in options.items()}
+    d = "1d" if line else "2d"
+    x, F = data.draw(arrays(shape)), torch.nn.functional
+    options["ceil_mode"] = ceil_mode
+    for k, more in (("max", {"dilation": dilation}), ("avg", {"count_include_pad": dilation == 1})):
+        ours, theirs = getattr(npgrad, f"{k}_pool{d}"), getattr(F, f"{k}_pool{d}")
+        for values in (x, x[0]):
+            same(torch, lambda x: ours(x, **options, **more), lambda x: theirs(x, **options, **more), values)  # noqa: B023
+
+
+@given(st.data(), st.tuples(*[st.integers(1, 7)] * 2), st.tuples(*[st.integers(1, 8) | st.none()] * 2))
+def test_windows_that_cover_an_image_evenly(torch: Any, data: Any, size: Any, output_size: Any) -> None:
+    x, F = data.draw(arrays((2, 3, *size))), torch.nn.functional
+    for values in (x, x[0]):
+        for out in (output_size, 1, 3):
+            same(
+                torch,
+                lambda x, out=out: npgrad.adaptive_avg_pool2d(x, out),
+                lambda x, out=out: F.adaptive_avg_pool2d(x, out),
+                values,
+            )
+        out = output_size[0] or 2
+        line = values[..., 0]
+        same(
+            torch,
+            lambda x, out=out: npgrad.adaptive_avg_pool1d(x, out),
+            lambda x, out=out: F.adaptive_avg_pool1d(x, out),
+            line,
+        )
+
+
+def test_a_nan_stays_in_its_windows() -> None:
+    x = np.ones((1, 1, 5))
+    x[0, 0, 0] = np.nan
+    assert np.array_equal(npgrad.adaptive_avg_pool1d(x, 3).numpy(), [[[np.nan, 1, 1]]], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda: npgrad.max_pool1d(np.ones(4), 2),
+            ValueError,
+            "max_pool1d takes an input of shape (N, C, L); got (4,)",
+        ),
+        (lambda: npgrad.avg_pool1d(np.ones((1, 4), int), 2), TypeError, "avg_pool1d pools floating-point numbers"),
+        (lambda: npgrad.adaptive_avg_pool2d(np.ones((1, 4, 4)), (1, 2, 3)), ValueError, "Pass one number, or a pair"),
+        (lambda: npgrad.adaptive_avg_pool2d(np.ones((1, 4, 4)), 0), ValueError, "0 windows for an axis of length 4"),
+        (lambda: npgrad.adaptive_avg_pool1d(np.ones((1, 0)), 2), ValueError, "for an axis of length 0"),
+        (lambda: npgrad.adaptive_avg_pool1d(np.ones((1, 3), int), 2), TypeError, "got int64"),
+    ],
+)
+def test_errors_of_lines_and_of_even_windows(call: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error) as raised:
+        call()
+    assert words in str(raised.value)

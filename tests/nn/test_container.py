@@ -46,12 +46,15 @@ def test_what_is_not_a_module(wrong: nn.Module, words: str) -> None:
 def test_flatten(shape: list[int], data: st.DataObject) -> None:
     start = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = Tensor(np.random.default_rng(0).normal(size=shape), requires_grad=True)
-    y = nn.Flatten(start)(x)
+    end = data.draw(st.integers(start % len(shape), len(shape) - 1))
+    y = nn.Flatten(start, data.draw(st.sampled_from([end, end - len(shape)])))(x)
     start %= len(shape)
-    assert y.shape == (*shape[:start], int(np.prod(shape[start:])))
+    assert y.shape == (*shape[:start], int(np.prod(shape[start : end + 1])), *shape[end + 1 :])
     assert np.array_equal(y.numpy().ravel(), x.numpy().ravel())
 
 
 def test_flatten_without_the_axis() -> None:
-    with pytest.raises(ValueError, match=r"start_dim=1\) got an input of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"start_dim=1, end_dim=-1\) got an input of shape \(3,\)"):
         nn.Flatten()(Tensor(np.ones(3)))
+    with pytest.raises(ValueError, match=r"start_dim=2, end_dim=1\) got an input of shape \(3, 4, 5\)"):
+        nn.Flatten(2, 1)(Tensor(np.ones((3, 4, 5))))

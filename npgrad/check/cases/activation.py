@@ -33,6 +33,13 @@ def leaky_relu(rng: np.random.Generator) -> Case:
     )
 
 
+@case("Prelu")
+def prelu(rng: np.random.Generator) -> Case:
+    channels = int(rng.integers(1, 4))
+    x = away_from_zero(rng, (int(rng.integers(1, 4)), channels), 0.01)
+    return Case((x, rng.normal(size=channels)), torch=lambda torch, x, a: torch.nn.functional.prelu(x, a))
+
+
 @case("Elu")
 def elu(rng: np.random.Generator) -> Case:
     alpha = float(rng.uniform(0.1, 2.0))

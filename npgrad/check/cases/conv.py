@@ -61,3 +61,29 @@ def groups_and_dilation(rng: np.random.Generator) -> Case:
 
     x, W = rng.normal(size=(2, groups * channels, *spatial)), rng.normal(size=(groups * filters, channels, *kernel))
     return Case((x, W, rng.normal(size=groups * filters)), options, reference)
+
+
+@case("ConvTranspose")
+def transposed(rng: np.random.Generator) -> Case:
+    """Strides with every length they can lead to, gaps, groups, entries cut off."""
+    axes, groups = int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    stride = tuple(int(n) for n in rng.integers(1, 4, size=axes))
+    dilation = tuple(int(n) for n in rng.integers(1, 3, size=axes))
+    kernel = tuple(int(n) for n in rng.integers(1, 4, size=axes))
+    spatial = tuple(int(n) for n in rng.integers(1, 4, size=axes))
+    full = [(q - 1) * s + d * (k - 1) + 1 for q, s, d, k in zip(spatial, stride, dilation, kernel, strict=True)]
+    options: dict[str, Any] = {
+        "stride": stride,
+        "padding": tuple(int(rng.integers(0, min(n - 1, 4) // 2 + 1)) for n in full),
+        "output_padding": tuple(int(rng.integers(0, s)) for s in stride),
+        "dilation": dilation,
+        "groups": groups,
+    }
+    channels, filters = (int(n) for n in rng.integers(1, 4, size=2))
+
+    def reference(torch: Any, x: Any, W: Any, b: Any = None) -> Any:
+        name = "conv_transpose1d" if axes == 1 else "conv_transpose2d"
+        return getattr(torch.nn.functional, name)(x, W, b, **options)
+
+    x, W = rng.normal(size=(2, groups * channels, *spatial)), rng.normal(size=(groups * channels, filters, *kernel))
+    return Case((x, W, rng.normal(size=groups * filters) if rng.random() < 0.7 else None), options, reference)

@@ -41,6 +41,20 @@ def ignoring(rng: np.random.Generator) -> Case:
     return Case((z, t), {"ignore_index": -1}, reference)
 
 
+@case("CrossEntropy")
+def weighted(rng: np.random.Generator) -> Case:
+    """Classes that count differently, some rows ignored."""
+    z, t = logits_and_classes(rng)
+    weight, reduction = rng.uniform(0.2, 3, size=z.shape[1]), str(rng.choice(["mean", "sum", "none"]))
+    t = np.where(rng.random(len(t)) < 0.2, -1, t)
+    t[0] = 0
+
+    def reference(torch: Any, z: Any, t: Any) -> Any:
+        return torch.nn.functional.cross_entropy(z, t, torch.tensor(weight), ignore_index=-1, reduction=reduction)
+
+    return Case((z, t), {"ignore_index": -1, "weight": weight, "reduction": reduction}, reference)
+
+
 @case("SoftCrossEntropy")
 def soft(rng: np.random.Generator) -> Case:
     z, _ = logits_and_classes(rng)
@@ -56,11 +70,25 @@ def nll(rng: np.random.Generator) -> Case:
     return Case(logits_and_classes(rng), torch=lambda torch, z, t: torch.nn.functional.nll_loss(z, t, reduction="none"))
 
 
-@case("MSELoss")
-def mse(rng: np.random.Generator) -> Case:
+@case("NLLLoss")
+def nll_weighted(rng: np.random.Generator) -> Case:
+    z, t = logits_and_classes(rng)
+    weight, reduction = rng.uniform(0.2, 3, size=z.shape[1]), str(rng.choice(["mean", "sum", "none"]))
+
+    def reference(torch: Any, z: Any, t: Any) -> Any:
+        return torch.nn.functional.nll_loss(z, t, torch.tensor(weight), reduction=reduction)
+
+    return Case((z, t), {"weight": weight, "reduction": reduction}, reference)
+
+
+@case("BCELoss")
+def probabilities(rng: np.random.Generator) -> Case:
     shape = tuple(int(n) for n in rng.integers(1, 5, size=rng.integers(0, 4)))
-    inputs = (rng.normal(size=shape), rng.normal(size=shape))
-    return Case(inputs, torch=lambda torch, a, b: torch.nn.functional.mse_loss(a, b))
+
+    def reference(torch: Any, p: Any, q: Any) -> Any:
+        return torch.nn.functional.binary_cross_entropy(p, q, reduction="none")
+
+    return Case((rng.uniform(0.05, 0.95, size=shape), rng.uniform(size=shape)), torch=reference)
 
 
 @case("BCEWithLogits")
