@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from experiments.__main__ import main
-from experiments.experiment import Experiment, Plan
+from experiments.experiment import LESSONS, Experiment, Plan
 from experiments.provenance import ROOT
 from experiments.runner import execute, processes
 from experiments.store import Store
@@ -196,3 +196,14 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert printed.out == ""
     assert printed.err.startswith("experiments: ") and printed.err.count("\n") == 1
     assert sentence in printed.err
+
+
+def test_a_lesson_is_a_script(tmp_path: Path) -> None:
+    changes = ["--set", "activation=relu", "--set", "gain=1", "--set", "depth=4", "--set", "width=12"]
+    program = [sys.executable, str(LESSONS / "kaiming.py"), "--quick", *changes, "--jobs", "1", "--out", "found"]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    plan = json.loads((tmp_path / "found/kaiming/plan.json").read_text(encoding="utf-8"))
+    assert plan["budget"] == "quick" and plan["changes"]["activation"] == "relu"
+    assert len(list((tmp_path / "found/kaiming/runs").iterdir())) == len(plan["runs"]) > 0
+    assert (tmp_path / "found/report.html").is_file()
