@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,13 @@ from models.character_model import CharacterModel
 from models.conv_net import ConvNet
 from models.deep_mlp import DeepMLP
 from models.mlp import MLP
+from models.rnn import GRU, LSTM, RNN
 
 __all__ = ["MODELS", "CharacterModel", "build"]
 
-MODELS: dict[str, Callable[..., CharacterModel]] = {"mlp": MLP, "deep_mlp": DeepMLP, "conv_net": ConvNet}
+MODELS: dict[str, type[CharacterModel]] = {
+    "mlp": MLP, "deep_mlp": DeepMLP, "conv_net": ConvNet, "rnn": RNN, "lstm": LSTM, "gru": GRU,
+}  # fmt: skip
 """Every model by name. To add one, put its class here."""
 
 
@@ -30,4 +32,5 @@ def build(name: str, *, vocab_size: int, context: int, rng: np.random.Generator,
     unknown = [k for k in options if k not in known]
     if unknown:
         raise ValueError(f"model {name!r} has no option {unknown[0]!r}; its options are {', '.join(known)}.")
-    return MODELS[name](vocab_size=vocab_size, context=context, rng=rng, **options)
+    made: Any = MODELS[name]
+    return made(vocab_size=vocab_size, context=context, rng=rng, **options)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Train a model, sample from it, evaluate it, read its program: `python -m models train|sample|eval|program --help`."""
+"""Train a model, sample from it, evaluate, examine it: `python -m models train|sample|eval|program|doctor --help`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,17 @@ from models.lock import LOCK, Busy, Lock
 from models.manual_mlp import engine_step, initial
 from models.mlp import STAGES
 from models.runs import FILE, Run
-from models.training import OPTIMIZERS, TrainConfig, evaluate, generators, make_optimizer, sample, training_step
+from models.training import (
+    OPTIMIZERS,
+    TrainConfig,
+    evaluate,
+    generators,
+    loss_of,
+    make_optimizer,
+    sample,
+    targets,
+    training_step,
+)
 from npgrad import data, nn
 from npgrad.checkpoint import CheckpointError
 from npgrad.data import DataError
@@ -73,6 +83,17 @@ written there by hand: its lines have the same numbers.
 """
 
 
+DOCTOR_EPILOG = """\
+examples:
+  the lecture's network as it was at first, before any training:
+    python -m models doctor --stage original
+  a run, as it goes on from where it is, and what the remedies would do:
+    python -m models doctor runs/mlp --treat
+
+The exit code is 0 if nothing is wrong and 1 if something is.
+"""
+
+
 class Refused(Exception):
     """Input that cannot be worked with; the message is one sentence for the user."""
 
@@ -93,6 +114,9 @@ class Parser(argparse.ArgumentParser):
 
 
 TRAIN_DEFAULTS = {"data": "data/names.txt", "model": "mlp", "context": 3, "checkpoint_every": 10_000}
+LONGEST = 15
+"""Characters of the longest of the names."""
+WHOLE_WORDS = [name for name, model in models.MODELS.items() if model.whole_words]
 
 
 def parser() -> Parser:
@@ -108,6 +132,7 @@ def parser() -> Parser:
     )
     train.add_argument("--resume", action="store_true", default=False, help="continue the run in --out")
     train.add_argument("--data", metavar="FILE", help="UTF-8 text, one word a line (default: data/names.txt)")
+    train.add_argument("--doctor", action="store_true", default=False, help="examine the model before training it")
     train.add_argument("--seed", type=int, help=f"fixes everything random (default: {config.seed})")
     train.add_argument("--checkpoint-every", type=int, metavar="STEPS", help="steps between two saves (default: 10000)")
 
@@ -130,7 +155,9 @@ def parser() -> Parser:
 
     what = train.add_argument_group("model")
     what.add_argument(
-        "--model", choices=list(models.MODELS), help="see models/mlp.py, deep_mlp.py and conv_net.py (default: mlp)"
+        "--model",
+        choices=list(models.MODELS),
+        help="see models/mlp.py, deep_mlp.py, conv_net.py and rnn.py (default: mlp)",
     )
     model_options(what)
 
@@ -166,14 +193,32 @@ def parser() -> Parser:
     shown.add_argument("--optimizer", choices=OPTIMIZERS, default=config.optimizer, help="default: sgd")
     shown.add_argument("--all", action="store_true", default=False, help="show its checks and its bookkeeping, too")
     model_options(shown.add_argument_group("model"))
+
+    look = commands.add_parser(
+        "doctor", help="say what is wrong with a run, or with a model before it is trained",
+        description="Train for a few steps, aside, and say what is wrong, how that is known and what\nto do. A run is "
+        "left as it is.", epilog=DOCTOR_EPILOG,
+    )  # fmt: skip
+    look.add_argument("run", metavar="DIR", nargs="?", default=None, help="directory of a run (default: a new model)")
+    look.add_argument("--steps", type=int, default=200, help="steps to look at (default: 200)")
+    look.add_argument("--treat", action="store_true", default=False, help="try the remedies as well")
+    look.add_argument("--data", metavar="FILE", help="of a new model: a word list (default: data/names.txt)")
+    look.add_argument("--seed", type=int, help="of a new model: fixes everything random (default: 0)")
+    look.add_argument("--batch-size", type=int, help=f"of a new model (default: {config.batch_size})")
+    look.add_argument("--lr", type=float, help=f"of a new model: learning rate (default: {config.lr})")
+    look.add_argument("--optimizer", choices=OPTIMIZERS, help=f"of a new model (default: {config.optimizer})")
+    look.add_argument("--model", choices=list(models.MODELS), help="of a new model (default: mlp)")
+    model_options(look.add_argument_group("model"))
     return main
 
 
 def model_options(what: argparse._ArgumentGroup) -> None:
     """The options of the models, as `models.build` takes them."""
-    what.add_argument("--context", type=int, help="characters the model sees (default: 3)")
+    what.add_argument(
+        "--context", type=int, help=f"characters the model sees (default: 3); {either(WHOLE_WORDS)} see all"
+    )
     what.add_argument("--embedding", type=int, help="numbers per character (default: 10)")
-    what.add_argument("--hidden", type=int, help="units of a hidden layer (default: mlp 200, deep_mlp 100)")
+    what.add_argument("--hidden", type=int, help="units of a hidden layer (default: deep_mlp 100, others 200)")
     what.add_argument(
         "--stage",
         choices=list(STAGES),
@@ -189,6 +234,7 @@ def model_options(what: argparse._ArgumentGroup) -> None:
     )
     what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
     what.add_argument("--norm", choices=NORMS, help="deep_mlp: normalisation (default: batch)")
+    what.add_argument("--layers", type=int, help=f"{either(WHOLE_WORDS)}: layers of cells (default: 1)")
 
 
 def either(names: Iterable[str]) -> str:
@@ -200,7 +246,7 @@ def either(names: Iterable[str]) -> str:
 
 LEFTOVERS = f".{FILE}.*.tmp"
 """The temporary files of saves that were killed."""
-OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "norm")
+OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "norm", "layers")
 SETTINGS = tuple(field.name for field in fields(TrainConfig))
 
 
@@ -214,6 +260,8 @@ def train(arguments: dict[str, Any]) -> int:
         with Lock(out):
             return advance(resume(out, arguments), out, every)
     run = begin(out, arguments)
+    if arguments["doctor"]:
+        print(examined(run, 200), end="\n\n", flush=True)
     with Lock(out):
         refuse_old_run(out)  # another process may have begun one meanwhile
         return advance(run, out, every)
@@ -252,20 +300,36 @@ def advance(run: Run, out: Path, every: int) -> int:
 def begin(out: Path, arguments: dict[str, Any]) -> Run:
     """A new run in a directory that this makes."""
     refuse_old_run(out)
-    path, context = (arguments.get(key, TRAIN_DEFAULTS[key]) for key in ("data", "context"))
+    run = new(arguments)
+    out.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def new(arguments: dict[str, Any]) -> Run:
+    """A run at step 0, as the arguments describe it, nowhere on disk."""
+    path = arguments.get("data", TRAIN_DEFAULTS["data"])
     config = TrainConfig(**{key: value for key, value in arguments.items() if key in SETTINGS})
     model = arguments.get("model", TRAIN_DEFAULTS["model"])
     # The options not given are recorded too: a run must not change when a default does.
     defaults = inspect.signature(models.MODELS[model]).parameters
     options = {key: defaults[key].default for key in OPTIONS if key in defaults}
     options.update((key, value) for key, value in arguments.items() if key in OPTIONS)
-    corpus = read(path, context)
+    context = context_of(model, arguments)
+    corpus = read(path, model, context)
     run = Run.start(model, options, path, corpus, context, config)
     normalised = any(isinstance(module, nn.BatchNorm1d) for module in run.model.modules())
     if run.config.batch_size < 2 and normalised:
         raise Refused("batch normalisation needs minibatches of 2 or more: one example has no variance.")
-    out.mkdir(parents=True, exist_ok=True)
     return run
+
+
+def context_of(model: str, arguments: dict[str, Any]) -> int:
+    """The context that was asked for, or the default; models of whole words have 1, the boundary in front."""
+    if model not in WHOLE_WORDS:
+        return int(arguments.get("context", TRAIN_DEFAULTS["context"]))
+    if "context" in arguments:
+        raise Refused(f"{model} reads whole words and has no context: leave --context out.")
+    return 1
 
 
 def refuse_old_run(out: Path) -> None:
@@ -287,7 +351,7 @@ def resume(out: Path, arguments: dict[str, Any]) -> Run:
     path = arguments.get("data", state["data"]["path"])
     for leftover in out.glob(LEFTOVERS):  # nobody else saves here: the directory is locked
         leftover.unlink()
-    run.feed(read(path, state["context"]))
+    run.feed(read(path, state["model"], state["context"]))
     return run
 
 
@@ -310,16 +374,51 @@ def draw(arguments: dict[str, Any]) -> int:
 def measure(arguments: dict[str, Any]) -> int:
     run = Run.load(Path(arguments["run"]))
     path = arguments["data"] or run.state["data"]["path"]
-    corpus = read(path, run.state["context"], run.vocabulary)
+    corpus = read(path, run.state["model"], run.state["context"], run.vocabulary)
     note = "" if corpus.digest == run.state["data"]["digest"] else ", not the data it was trained on"
     print(f"{run.state['model']} after {run.step} of {run.config.steps} steps, on {path}{note}")
     report(run, corpus)
     return 0
 
 
-def read(path: str, context: int, vocabulary: data.Vocabulary | None = None) -> data.Corpus:
+def diagnosed(arguments: dict[str, Any]) -> int:
+    from npgrad.diagnose import doctor
+
+    steps, directory = arguments["steps"], arguments["run"]
+    if steps < 8:
+        raise Refused(f"--steps must be 8 or more; got {steps}.")
+    given = sorted({"data", "seed", "batch_size", "lr", "optimizer", "model", "context", *OPTIONS} & set(arguments))
+    if directory is None:
+        run = new({key: value for key, value in arguments.items() if key != "steps"})
+    elif given:
+        raise Refused(f"--{given[0].replace('_', '-')} describes a new model, and {directory} is a run: leave one out.")
+    else:
+        run = Run.load(Path(directory))
+        run.feed(read(run.state["data"]["path"], run.state["model"], run.state["context"]))
+    report = examined(run, steps)
+    print(report)
+    for finding in report if arguments["treat"] else ():
+        if finding.prescription is not None:
+            print(f"\n{doctor.treat(finding)}")
+    return 0 if report.healthy else 1
+
+
+def examined(run: Run, steps: int) -> Any:
+    """The doctor's report on the next steps of `run`, which stays as it is."""
+    from npgrad.diagnose import doctor
+
+    config, begin = run.config, run.step
+    run.model.train()
+    validation = run.corpus.val if len(run.corpus.val.y) else None
+    return doctor.examine(
+        run.model, loss_of, run.batches, run.optimizer, steps,
+        schedule=lambda t: config.lr_at(min(begin + t, max(config.steps - 1, 0))), validation=validation,
+    )  # fmt: skip
+
+
+def read(path: str, model: str, context: int, vocabulary: data.Vocabulary | None = None) -> data.Corpus:
     try:
-        return data.load(path, context, vocabulary)
+        return data.load(path, None if model in WHOLE_WORDS else context, vocabulary)
     except OSError as error:
         raise Refused(f"cannot read the data {path}: {error.strerror}.") from None
 
@@ -328,7 +427,7 @@ def report(run: Run, corpus: data.Corpus) -> None:
     """Print loss and size of the three parts of the data."""
     for name, part in (("train", corpus.train), ("val", corpus.val), ("test", corpus.test)):
         loss = f"{evaluate(run.model, *part):.4f}" if len(part.y) else "none"
-        print(f"{name:<6}{loss:>8}   {len(part.y)} examples")
+        print(f"{name:<6}{loss:>8}   {targets(part.y)} examples")
 
 
 def show(arguments: dict[str, Any]) -> int:
@@ -338,7 +437,7 @@ def show(arguments: dict[str, Any]) -> int:
 
     name, batch, optimizer = (arguments[key] for key in ("model", "batch", "optimizer"))
     options = {key: value for key, value in arguments.items() if key in OPTIONS}
-    context = arguments.get("context", TRAIN_DEFAULTS["context"])
+    context = context_of(name, arguments)
     if batch < 2:
         raise Refused(f"--batch must be 2 or more, since batch normalisation takes a variance; got {batch}.")
     rng = generators(0).init
@@ -351,7 +450,11 @@ def show(arguments: dict[str, Any]) -> int:
         model = models.build(name, vocab_size=27, context=context, rng=rng, **options)
         step = training_step(model, make_optimizer(model, TrainConfig(optimizer=optimizer)))
         title = f"One training step of models/{name}.py, batch {batch}, {optimizer}"
-    source, constants = record(step, *minibatch(batch, context=context))
+    if name in WHOLE_WORDS:
+        words = data.sequences(["a" * (LONGEST - k % 3) for k in range(batch)], data.Vocabulary("a"))
+        source, constants = record(step, *words)
+    else:
+        source, constants = record(step, *minibatch(batch, context=context))
     for line in page(title, source, constants, Style(), arguments["all"]):
         print(line)
     return 0
@@ -435,7 +538,8 @@ class Progress:
 def main(argv: list[str] | None = None) -> int:
     arguments = vars(parser().parse_args(argv))
     try:
-        return {"train": train, "sample": draw, "eval": measure, "program": show}[arguments["command"]](arguments)
+        commands = {"train": train, "sample": draw, "eval": measure, "program": show, "doctor": diagnosed}
+        return commands[arguments["command"]](arguments)
     except (Refused, DataError, CheckpointError, ValueError) as error:
         message = str(error)
     except Busy as busy:

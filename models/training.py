@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 import npgrad
 from models.character_model import CharacterModel
 from npgrad import Tensor, nn, optim
-from npgrad.data import BOUNDARY, Batches, DataError, Indices, Vocabulary
+from npgrad.data import BOUNDARY, PADDING, Batches, DataError, Indices, Vocabulary
 from npgrad.functions import cross_entropy
 
 __all__ = [
-    "OPTIMIZERS", "Generators", "TrainConfig", "evaluate", "fit", "generators", "make_optimizer", "sample",
-    "training_step",
+    "OPTIMIZERS", "Generators", "TrainConfig", "evaluate", "fit", "generators", "make_optimizer", "mean_loss", "sample",
+    "targets", "training_step",
 ]  # fmt: skip
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
@@ -96,12 +96,24 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> optim.Optimizer:
     return optim.SGD(parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
 
 
+def mean_loss(model: nn.Module, x: Indices, y: Indices) -> Tensor:
+    """The mean cross-entropy over all characters of `y`: one for each row (N,), or whole words (N, T) with padding."""
+    return loss_of(model(x), y)
+
+
+def loss_of(logits: Tensor, y: Indices) -> Tensor:
+    """The same, of logits (N, C) or (N, T, C)."""
+    if y.ndim == 1:
+        return cross_entropy(logits, y)
+    return cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1), ignore_index=PADDING)
+
+
 def training_step(model: nn.Module, optimizer: optim.Optimizer) -> Callable[[Indices, Indices], Tensor]:
     """A function of a minibatch that takes one step, compiled, and returns the loss before it."""
 
     @npgrad.compile
     def step(x: Indices, y: Indices) -> Tensor:
-        loss = cross_entropy(model(x), y)
+        loss = mean_loss(model, x, y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -122,6 +134,7 @@ def fit(
     on_step: Callable[[int, float], bool | None] | None = None,
 ) -> NDArray[np.float32]:
     """Train `model` in place on examples x (N, context) and y (N,); return the loss of each step, before its update.
+    The examples of a model of whole words are x and y (N, T), with padding: see `npgrad.data.sequences`.
 
     The learning rate is `config.lr_at(step)` for all parameters. `on_step(step, loss)` is called after each update and
     ends training by returning True. To resume a run, pass the step to `start` from, and optimiser and batches as they
@@ -146,9 +159,10 @@ def fit(
 
 
 def evaluate(model: nn.Module, x: Indices, y: Indices, chunk: int = 8192) -> float:
-    """Mean cross-entropy over all examples, in evaluation mode, `chunk` examples at a time to bound the memory.
+    """Mean cross-entropy over all characters, in evaluation mode, `chunk` characters at a time to bound the memory.
 
-    The mode of every module is what it was afterwards. Raises ValueError if there are no examples.
+    Windows and whole words have the same targets, so that the numbers of all models can be compared. The mode
+    of every module is what it was afterwards. Raises ValueError if there are no examples.
     """
     if len(y) == 0:
         raise ValueError("there are no examples to evaluate on.")
@@ -156,14 +170,20 @@ def evaluate(model: nn.Module, x: Indices, y: Indices, chunk: int = 8192) -> flo
     model.eval()
     try:
         with npgrad.no_grad():
+            rows = max(1, chunk // y[0].size)
             total = math.fsum(
-                cross_entropy(model(x[k : k + chunk]), y[k : k + chunk]).item() * len(y[k : k + chunk])
-                for k in range(0, len(y), chunk)
+                mean_loss(model, x[k : k + rows], y[k : k + rows]).item() * targets(y[k : k + rows])
+                for k in range(0, len(y), rows)
             )
     finally:
         for module, mode in modes:
             module.training = mode
-    return total / len(y)
+    return total / targets(y)
+
+
+def targets(y: Indices) -> int:
+    """How many characters of `y` are no padding."""
+    return int(np.count_nonzero(y != PADDING))
 
 
 def sample(
@@ -197,14 +217,17 @@ def sample(
     unfinished: Indices = np.arange(n)
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
+    state: tuple[Tensor, ...] | None = None
     try:
         with npgrad.no_grad():
             for k in range(first, model.context + max_length):
-                logits = model(words[unfinished, k - model.context : k]).numpy()
+                after, state = model.following(words[unfinished, :k], state)
+                logits = after.numpy()
                 noise = rng.gumbel(size=logits.shape)
                 chosen: Indices = np.argmax(logits + temperature * noise, axis=1)
                 words[unfinished, k] = chosen
                 unfinished = unfinished[chosen != 0]
+                state = None if state is None else tuple(part[:, chosen != 0] for part in state)
                 if not len(unfinished):
                     break
     finally:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "BOUNDARY",
+    "PADDING",
     "Batches",
     "Corpus",
     "DataError",
@@ -30,6 +31,7 @@ __all__ = [
     "digest",
     "load",
     "read_words",
+    "sequences",
     "split",
     "windows",
 ]
@@ -38,6 +40,8 @@ Indices = NDArray[np.intp]
 
 BOUNDARY = "."
 """The token before the first character of a word and after the last: index 0 of every vocabulary."""
+PADDING = -1
+"""The target where a word has ended: no class, to be ignored in the loss (`cross_entropy(…, ignore_index=PADDING)`)."""
 _RESERVED = f"{BOUNDARY!r}, which marks the beginning and the end of words: remove it."
 
 
@@ -140,7 +144,7 @@ class Vocabulary:
 
 
 class Windows(NamedTuple):
-    """Examples: `x[k]` are the `context` characters before the character `y[k]`."""
+    """Examples: `x[k]` are the `context` characters before the character `y[k]`; or whole words, see `sequences`."""
 
     x: Indices
     y: Indices
@@ -165,6 +169,23 @@ def windows(words: Sequence[str], vocabulary: Vocabulary, context: int) -> Windo
     x = np.zeros((len(y), context), dtype=np.intp)
     for back in range(1, min(context, len(y)) + 1):
         x[back:, -back] = np.where(before[back:] >= back, y[:-back], 0)
+    return Windows(x, y)
+
+
+def sequences(words: Sequence[str], vocabulary: Vocabulary) -> Windows:
+    """Whole words: what is read, and what is to be said at each character of it.
+
+    Returns x and y of shape (words, T), T being one more than the longest word: "em" in a list with "ava" gives the x
+    ".em." and the y "em." followed by `PADDING`. The targets are exactly those of `windows`, word by word.
+
+    Raises DataError for characters outside the vocabulary.
+    """
+    said = windows(words, vocabulary, 1).y
+    lengths = np.fromiter(map(len, words), dtype=np.intp, count=len(words)) + 1
+    y = np.full((len(words), max(lengths, default=1)), PADDING, dtype=np.intp)
+    y[np.arange(y.shape[1]) < lengths[:, None]] = said
+    x = np.zeros_like(y)
+    x[:, 1:] = np.maximum(y[:, :-1], 0)
     return Windows(x, y)
 
 
@@ -212,15 +233,18 @@ class Corpus(NamedTuple):
         return [("train", self.train), ("val", self.val), ("test", self.test)]
 
 
-def load(path: str | PathLike[str], context: int = 3, vocabulary: Vocabulary | None = None) -> Corpus:
+def load(path: str | PathLike[str], context: int | None = 3, vocabulary: Vocabulary | None = None) -> Corpus:
     """Read a word list, split it and cut it into windows; with the vocabulary of a trained model if one is given.
 
-    Raises what `read_words`, `Vocabulary` and `windows` raise.
+    With the context None the examples are whole words (`sequences`). Raises what `read_words`, `Vocabulary` and
+    `windows` raise.
     """
     words = read_words(path)
     known = Vocabulary(words) if vocabulary is None else vocabulary
     known.encode("".join(sorted(set("".join(words)))))  # all that is unseen in one message, not that of one part
-    train, val, test = (windows(part, known, context) for part in split(words))
+    train, val, test = (
+        sequences(part, known) if context is None else windows(part, known, context) for part in split(words)
+    )
     return Corpus(known, train, val, test, digest(words))
 
 

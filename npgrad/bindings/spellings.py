@@ -159,9 +159,11 @@ register_full_backward_hook | register_backward_hook | one kind
 _NN = """
 AlphaDropout Dropout1d Dropout2d Dropout3d | Dropout | one kind
 BatchNorm3d Conv3d MaxPool3d AvgPool3d | | images have two axes here
-GRU GRUCell LSTM LSTMCell RNN RNNCell | | recurrent networks are written as loops
+GRUCell LSTMCell RNNCell | npgrad.gru_step, lstm_step, rnn_step | functions
 Hardtanh ReLU6 | npgrad.clip | a function
-MultiheadAttention Transformer TransformerEncoderLayer | | write it of Linear, softmax and @
+MultiheadAttention | MultiHeadAttention | with a capital H
+Transformer TransformerDecoderLayer | | write it of MultiHeadAttention and Linear
+TransformerEncoderLayer | TransformerBlock | pre-norm unless norm_first=False
 ParameterList ParameterDict ModuleDict | a list or a dict | attributes are found inside lists and dictionaries
 Hardswish Hardsigmoid Hardshrink Tanhshrink Threshold | | compose it of npgrad's functions
 Upsample | npgrad.repeat | a function

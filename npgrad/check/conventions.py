@@ -169,6 +169,19 @@ def _() -> None:
 
 
 @convention(
+    "scaled_dot_product_attention",
+    "is shifted as softmax is; a query that may attend to no key gets 0, and gives no gradient",
+)
+def _() -> None:
+    q, k, v = np.array([[1e4], [1.0]]), np.array([[1.0], [-1.0]]), np.array([[3.0], [5.0]])
+    mask = np.array([[True, True], [False, False]])
+    y, (dq, _, dv) = value_and_gradients(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask), q, k, v)
+    equal(y, [[3], [0]], "attention")
+    equal(dq[1], [0], "the gradient of the query")
+    equal(dv, [[1], [0]], "the gradient of the values")
+
+
+@convention(
     "sigmoid, tanh, softplus, silu, gelu, elu",
     "no overflow at ±1e4 and finite limits at ±inf: gelu(−inf) = silu(−inf) = 0, no nan in the gradient",
 )

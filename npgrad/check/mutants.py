@@ -182,6 +182,28 @@ def changed(k: int, how: Callable[[Any, Any, Any], Any]) -> Body:
     return body
 
 
+def bias_of_the_input(original: Body, self: Any, dy: Any) -> Any:
+    """db of a GRU whose bias belongs to the input's share."""
+    da, ds, dW, db = original(self, dy)
+    return da, ds, dW, None if db is None else da.sum(axis=0)
+
+
+def last_step_alone(self: Any, g: Any, dy: Any) -> Any:
+    step = self.steps[-1]
+    return (step.s if step.s.ndim == 2 else step.s[0]).T @ step.dg
+
+
+def padding_forgotten(original: Body, self: Any, dy: Any) -> Any:
+    self.lengths = None
+    return original(self, dy)
+
+
+def softmax_scores_alone(original: Body, self: Any, dy: Any) -> Any:
+    dw = dy @ self.v.swapaxes(-1, -2) * (1 if self.factor is None else self.factor)
+    ds = self.w * dw * self.scale
+    return ds @ self.k, ds.swapaxes(-1, -2) @ self.q, *original(self, dy)[2:]
+
+
 def lossy_rows(original: Body, self: Any, dy: Any) -> Any:
     dE = np.zeros(self.E_shape, dy.dtype)
     dE[self.indices] += dy
@@ -392,6 +414,16 @@ MUTANTS: list[Mutant] = [
     Mutant("AvgPool", "= for += where windows overlap", overwritten_windows),
     Mutant("Conv", "the kernel flipped", changed(1, lambda s, g, dy: np.flip(g, -1))),
     Mutant("Dropout", "1/(1 − p) forgotten", lambda o, s, dy: (dy * (s.factor != 0), None)),
+    # sequences
+    Mutant("RNNStep", "the slope of the state before", lambda o, s, dy: (dy * (1 - s.s * s.s), *o(s, dy)[1:])),
+    Mutant("LSTMStep", "the path of the cell forgotten", changed(1, lambda s, g, dy: np.stack((g[0], 0 * g[1])))),
+    Mutant("LSTMStep", "the cell as if it were not shown", lambda o, s, dy: o(s, np.stack((0 * dy[0], dy[1])))),
+    Mutant("GRUStep", "the bias before the reset gate's factor", bias_of_the_input),
+    Mutant("GRUStep", "the kept part forgotten", changed(1, lambda s, g, dy: g - dy * s.gate[:, s.W.shape[0] :])),
+    Mutant("Recurrent", "W is used by the last step alone", changed(2, last_step_alone)),
+    Mutant("Recurrent", "padding forgotten", padding_forgotten),
+    Mutant("ScaledDotProductAttention", "the sum term of softmax forgotten", softmax_scores_alone),
+    Mutant("ScaledDotProductAttention", "the scale forgotten", changed(0, lambda s, g, dy: g / s.scale)),
     # the engine
     Mutant("Add", "un-broadcasting takes one copy", patch=("npgrad.engine.node", "unbroadcast", first_copy)),
     Mutant("Mul", "un-broadcasting averages", patch=("npgrad.engine.node", "unbroadcast", averaged)),

@@ -107,8 +107,7 @@ class Plan:
             new, old = call.out.memory, call.args[0]
             if not isinstance(old, Value) or old.memory.kind == "number" or old is call.out or not whole(old):
                 continue
-            while old.same is not None:
-                old = old.same
+            old = first_of(old)
             kept = old.memory
             a, b = np.asarray(old.sample), np.asarray(call.out.sample)
             if a.dtype != b.dtype or a.shape != b.shape or a.strides != b.strides:
@@ -314,11 +313,11 @@ class Plan:
             if call.form == "guard":
                 for needed in first(call) or ():
                     early[id(needed)] = needed
-        needed_values = {value for call in early.values() for value in values_in((call.args, call.kwargs))}
+        needed_values = {first_of(value) for call in early.values() for value in values_in((call.args, call.kwargs))}
         for call in reversed(self.forward):
             if isinstance(call.out, Value) and call.out.view is call and call.out in needed_values:
                 early[id(call)] = call
-                needed_values.update(values_in((call.args, call.kwargs)))
+                needed_values.update(map(first_of, values_in((call.args, call.kwargs))))
         order = [call for call in self.forward if id(call) in early]
         self.forward = order + [call for call in self.forward if id(call) not in early]
 
@@ -504,6 +503,13 @@ def last_uses(calls: Sequence[Call], lasting: set[Memory], end: int) -> dict[Mem
             last.update((memory, k) for memory in call.function.reads)
     last.update((memory, end) for memory in lasting)
     return last
+
+
+def first_of(value: Value) -> Value:
+    """The original of a value that is a copy of it, dropped."""
+    while value.same is not None:
+        value = value.same
+    return value
 
 
 def takes_out(call: Call) -> bool:

@@ -400,14 +400,12 @@ class SameSteps:
 
     def __init__(self, optimizer: Any, parameters: Sequence[Tensor]) -> None:
         self.optimizer, self.parameters = optimizer, parameters
-        self.leads: list[int] | None = None
+        # All of them have just been counted once more, which changes no lead.
+        self.leads: list[int] = optimizer._leads(parameters)
         self.seen = -1
 
     def same(self) -> bool:
-        leads = self.optimizer._leads(self.parameters)
-        if self.leads is None:  # the first run, which is that of the recorded call
-            self.leads = leads
-        if leads != self.leads:
+        if self.optimizer._leads(self.parameters) != self.leads:
             return False
         self.seen = self.optimizer._uneven
         return True

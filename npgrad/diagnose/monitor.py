@@ -75,6 +75,21 @@ class Monitor:
         self._depths = depths(model)
         self._running: dict[str, Array] = {}
         self._watch: Watch | None = None
+        self._asked = False
+
+    def __repr__(self) -> str:
+        """What is watched and what was recorded; a monitor that was never asked to record says how to ask."""
+        if self._rows:
+            first, last = self._rows[0].step, self._rows[-1].step
+            count = len(self._rows)
+            told = f"{count} step{'s' * (count != 1)} recorded, {first:,} to {last:,}"
+        elif self._asked:
+            told = "nothing recorded yet"
+        else:
+            told = "never asked to record: put each step inside `with monitor.watch(step):`"
+        layers = len(self._modules)
+        name = type(self.model).__name__
+        return f"Monitor({name}, {layers} layer{'s' * (layers != 1)}, every={self.every}; {told})"
 
     def due(self, step: int) -> bool:
         """Whether this step is to be recorded."""
@@ -86,6 +101,7 @@ class Monitor:
         Yields the `Watch`, which can be told the loss (`watch.loss = …`), or None. If the body raises, nothing is
         recorded.
         """
+        self._asked = True
         return Watch(self, step) if self.due(step) else nullcontext()
 
     def callback(self, start: int = 0) -> Callable[[int, float], None]:
@@ -94,6 +110,7 @@ class Monitor:
         `start` is the number of the first step. Hooks for the next step are attached when the one before it ends, so
         call `detach()` at the end of training, or use the monitor as a context manager.
         """
+        self._asked = True
         self._prepare(start)
 
         def after(step: int, loss: float) -> None:

@@ -152,7 +152,11 @@ class Record:
         Raises ValueError if nothing was recorded.
         """
         if not len(self.step):
-            raise ValueError("nothing was recorded: no step was watched to its end.")
+            raise ValueError(
+                "nothing was recorded: no step was watched to its end. Put each step inside "
+                "`with monitor.watch(step):`, or call the function that `monitor.callback()` returns after each; "
+                "steps 0, every, 2·every, … are recorded."
+            )
         return len(self.step) - 1 if step is None else int(np.argmin(np.abs(self.step - step)))
 
     # -- files ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,9 @@
     python -m npgrad.explain batch_norm --trace     every intermediate array of a small example
     python -m npgrad.explain --step                 a backward pass, node by node; your own: `npgrad.explain.step(loss)`
     python -m npgrad.explain program                the program that a training step compiles to, equations by its side
+    npgrad.explain.graph(loss)                      in a notebook: the computation graph as a picture
+    python -m npgrad.explain exercise batch_norm    write its backward pass yourself; `--grade FILE` judges it
+    python -m npgrad.explain puzzle                 find the wrong line of a backward pass
     python -m npgrad.explain --check [NAME …]       verify; the exit code says whether all holds
     python -m npgrad.explain --html site/           the same as pages
 
@@ -64,10 +67,11 @@ What `verify` checks is listed in `npgrad.explain.verify`; that a wrong line can
 """
 
 from npgrad.explain.derivation import Derivation
+from npgrad.explain.graph import Graph, graph
 from npgrad.explain.notation import parse
 from npgrad.explain.report import Report
 from npgrad.explain.step import Walk, step
 from npgrad.explain.syntax import DerivationError
 from npgrad.explain.verify import verify
 
-__all__ = ["Derivation", "DerivationError", "Report", "Walk", "parse", "step", "verify"]
+__all__ = ["Derivation", "DerivationError", "Graph", "Report", "Walk", "graph", "parse", "step", "verify"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from npgrad.explain.order import UnknownName, find, things
 from npgrad.explain.syntax import DerivationError
@@ -21,6 +22,8 @@ examples:
   python -m npgrad.explain batch_norm --trace  every array of a 3 by 2 example
   python -m npgrad.explain --step              a backward pass, node by node
   python -m npgrad.explain program             a network's whole backward pass
+  python -m npgrad.explain exercise tanh       write its backward pass yourself
+  python -m npgrad.explain puzzle              find the wrong line
   python -m npgrad.explain --check             verify everything; 1 if any fails
   python -m npgrad.explain --html site/        pages to read in a browser
 
@@ -34,12 +37,22 @@ def main(argv: list[str] | None = None) -> int:
         from npgrad.explain import program
 
         return program.main(argv[1:])
+    if argv[:1] == ["exercise"]:
+        from npgrad.explain import exercise_command
+
+        return exercise_command.main(argv[1:])
+    if argv[:1] == ["puzzle"]:
+        from npgrad.explain import puzzle
+
+        return puzzle.main(argv[1:])
     parser = argparse.ArgumentParser(
         prog="python -m npgrad.explain",
         description="Derivations that run: every backward rule by hand, executed line by line.",
         usage="%(prog)s [NAME ...] [--seed SEED]\n"
         "             [--run | --trace | --step | --check | --mutants | --html DIRECTORY]\n"
-        "       %(prog)s program [NETWORK] [--batch N] [--all]",
+        "       %(prog)s program [NETWORK] [--batch N] [--all]\n"
+        "       %(prog)s exercise [NAME | --grade FILE] [...]\n"
+        "       %(prog)s puzzle [NUMBER] [--line N | --solve]",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -77,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
             parser.error("--step has its own small network; for a graph of yours, print(npgrad.explain.step(loss))")
         from npgrad.explain.step import example
 
-        return show(example())
+        return paged(example())
     if arguments.check:
         reports = [verify(thing, arguments.seed) for thing in chosen or every]
         show(str(report) for report in reports)
@@ -106,6 +119,22 @@ def main(argv: list[str] | None = None) -> int:
     if not chosen:
         show(listing(style))
     return 1 if failed else 0
+
+
+def paged(lines: Sequence[str]) -> int:
+    """Show a walk node by node where somebody sits at a terminal, all at once otherwise."""
+    waiting = sys.stdin.isatty() and sys.stdout.isatty()
+    for k, line in enumerate(lines):
+        if waiting and line == "" and k + 1 < len(lines) and re.match(r"\d+\. |Leaves receive", lines[k + 1]):
+            try:
+                answer = input("\n[Enter: next node, a: all, q: end] ")
+            except EOFError:
+                answer = "a"
+            if answer.strip().lower().startswith("q"):
+                return 0
+            waiting = not answer.strip().lower().startswith("a")
+        print(line)
+    return 0
 
 
 def show(lines: Iterable[str]) -> int:

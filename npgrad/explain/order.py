@@ -106,6 +106,12 @@ _GROUPS = (
         "in.",
         ("Conv", "ConvTranspose", "AvgPool", "MaxPool", "Dropout"),
     ),
+    Group(
+        "Sequences",
+        "The same weights at every step: their gradient is a sum over time, and the state's a product of many factors. "
+        "Look for the path on which a gate is the only factor; attention needs no such path.",
+        ("RNNStep", "LSTMStep", "GRUStep", "Recurrent", "ScaledDotProductAttention"),
+    ),
 )  # fmt: skip
 
 _LESSONS = (
@@ -114,7 +120,7 @@ _LESSONS = (
     "does with them. The same notation, executed in the same way.",
 )
 _LESSON_ORDER = (
-    "initial_loss", "linear_variance", "kaiming_gain", "running_statistics", "network",
+    "initial_loss", "linear_variance", "kaiming_gain", "recurrent_init", "running_statistics", "network",
     "sgd", "momentum", "adam", "update_ratio",
 )  # fmt: skip
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from npgrad.explain.derivation import Case, Equation
 from npgrad.explain.syntax import (
     Binary,
@@ -66,8 +69,11 @@ def number_text(value: complex) -> str:
 class Printer:
     """Prints the expressions of one case consistently."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, names: Mapping[str, str] | None = None) -> None:
         self.adjoints = adjoints_of(case)
+        self.names = names or {}
+        """What variables are called instead of their names in the derivation."""
+        self.known = {s.name for s in case.symbols if s.kind != "size"} | {e.name for e in case.equations}
         letters = {
             n.name for e in case.equations for node in (e.lhs, *e.members) for n in walk(node) if isinstance(n, Index)
         }
@@ -82,10 +88,23 @@ class Printer:
         return [f"{left} = {self.show(equation.members[0])}", *(f"= {self.show(m)}" for m in equation.members[1:])]
 
     def name(self, name: str) -> str:
+        if name in self.names:
+            return self.names[name]
+        if name in self.adjoints and name[1:] in self.names:
+            return f"∂{self.names[name[1:]]}"
         partial, stem, accent = symbol_parts(name, self.adjoints)
         if accent:
             stem = stem + "\N{COMBINING CIRCUMFLEX ACCENT}" if len(stem) == 1 else stem + "hat"
         return ("∂" if partial else "") + stem
+
+    def words(self, text: str) -> str:
+        """Running text with the variables of the case as in its equations; what stands in backquotes is code."""
+
+        def shown(match: re.Match[str]) -> str:
+            name = match[0]
+            return self.name(name) if name in self.known | self.adjoints else name
+
+        return re.sub(r"`[^`]*`|(?<![\w.])[A-Za-z]\w+(?![\w(])", shown, text)
 
     def indices(self, parts: tuple[Node, ...]) -> str:
         if not parts:

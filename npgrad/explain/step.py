@@ -142,7 +142,7 @@ def walk(loss: Tensor, root: Node, grad: Any, known: dict[Node, str]) -> Walk:
         arrived = pending.pop(node)
         result = node.backward(arrived.copy())
         gradients = result if isinstance(result, tuple) else (result,)
-        rules = rules_of(node)
+        rules = rules_of(node, namer)
         sends = []
         for k, edge in enumerate(node.edges or ()):
             if edge is None:
@@ -174,7 +174,8 @@ class Namer:
 
     def __init__(self, known: dict[Node, str], order: list[Node]) -> None:
         self.names = dict(known)
-        taken = set(known.values())
+        self.known = known
+        self.taken = taken = set(known.values())
         numbers = iter(range(1, len(order) + 1))
         for node in reversed([node for node in order if not isinstance(node, Leaf) and node not in known]):
             name = f"v{next(numbers)}"
@@ -190,8 +191,8 @@ class Namer:
         return self.names[node]
 
 
-def rules_of(node: Node) -> dict[int, str]:
-    """For each input, the equation of the derivation that gives its gradient."""
+def rules_of(node: Node, namer: Namer) -> dict[int, str]:
+    """For each input, the equation of the derivation that gives its gradient, in the names of this graph."""
     try:
         subject = subject_of(type(node))
     except (DerivationError, OSError, TypeError):
@@ -199,7 +200,7 @@ def rules_of(node: Node) -> dict[int, str]:
     assert isinstance(node, Function)
     parameters = [name for name in signature(type(node).forward).parameters if name != "self"]
     case = fitting(node, subject.derivation.cases)
-    printer = Printer(case)
+    printer = Printer(case, names_here(node, parameters, case, namer))
     rules: dict[int, str] = {}
     for k, name in enumerate(parameters):
         equations = [e for e in case.adjoints if e.name == f"d{name}"]
@@ -210,6 +211,30 @@ def rules_of(node: Node) -> dict[int, str]:
             if symbol is not None and len(symbol.axes) < len(edge.out_shape) and broadcast(case, symbol):
                 rules[k] += "  (nothing was broadcast: no sum)"
     return rules
+
+
+def names_here(node: Node, parameters: list[str], case: Case, namer: Namer) -> dict[str, str]:
+    """What the variables of a derivation are called in this graph.
+
+    A name of the derivation that means something else here (a product's right factor b, a layer's bias b) and has no
+    name of its own gets a prime.
+    """
+    edges = node.edges or ()
+    nodes: dict[str, Node | None] = dict(zip(parameters, edges, strict=False))
+    read = [r.storage for r in node.readings if not any(isinstance(e, Leaf) and e.storage is r.storage for e in edges)]
+    unknown = [name for name, edge in nodes.items() if edge is None and case.symbol(name) is not None]
+    if len(read) == len(unknown) == 1:
+        # The one input without a gradient: the graph has no edge to it, but knows what it read.
+        nodes[unknown[0]] = next((n for n in namer.known if isinstance(n, Leaf) and n.storage is read[0]), None)
+    nodes[case.output] = node
+    found = {
+        formal: namer.names[own] for formal, own in nodes.items()
+        if own is not None and namer.names.get(own, "").isidentifier()
+    }  # fmt: skip
+    for formal in {s.name for s in case.symbols} | {e.name for e in case.steps}:
+        if formal and formal not in found and formal in namer.taken:
+            found[formal] = f"{formal}′"
+    return found
 
 
 def broadcast(case: Case, symbol: Symbol) -> bool:

@@ -84,10 +84,11 @@ def page(thing: Any, style: Style) -> Iterator[str]:
     derivation = subject.derivation
     limit = min(style.columns, 120)
     yield style("bold", name_of(thing)) + style("faint", f"   {subject.path}:{subject.line}")
-    yield from textwrap.wrap(derivation.summary, limit)
+    words = Printer(derivation.cases[0])
+    yield from textwrap.wrap(words.words(derivation.summary), limit)
     for part in derivation.prose:
         yield ""
-        yield from prose(part, limit)
+        yield from prose(part, limit, words)
     code_width = max((width(line) for _, line in subject.code()), default=0) + 6
     # Few lines of code are very long: rather than leave no room for equations, they are folded.
     left = max(style.columns - code_width - 2, _EQUATIONS)
@@ -96,11 +97,11 @@ def page(thing: Any, style: Style) -> Iterator[str]:
         yield ""
         if case.name:
             yield from (style("bold", line) for line in textwrap.wrap(f"Case: {case.name}", limit))
+        printer = Printer(case)
         for part in case.prose:
-            yield from prose(part, limit)
+            yield from prose(part, limit, printer)
             yield ""
         given = list(symbols(case, style, left - 2 if beside and k == 0 else limit))
-        printer = Printer(case)
         if beside and k == 0:
             # What is given stands beside the beginning of the code.
             for row in facing(subject, case):
@@ -112,21 +113,21 @@ def page(thing: Any, style: Style) -> Iterator[str]:
                 yield from shown(item, printer, style, limit)
         for part in case.notes:
             yield ""
-            yield from prose(part, limit)
+            yield from prose(part, limit, printer)
     if not beside:
         yield ""
         yield style("bold", "Code")
         yield from (code_line(part, style) for _, line in subject.code() for part in fold(line, style.columns))
     for part in derivation.notes:
         yield ""
-        yield from prose(part, limit)
+        yield from prose(part, limit, words)
     yield ""
     yield from (style("faint", line) for line in textwrap.wrap(_LEGEND, limit))
 
 
-def prose(part: Prose, limit: int) -> Iterator[str]:
+def prose(part: Prose, limit: int, printer: Printer) -> Iterator[str]:
     if isinstance(part, Paragraph):
-        yield from textwrap.wrap(part.text, limit)
+        yield from textwrap.wrap(printer.words(part.text), limit)
     else:
         yield from (f"    {line}" for line in part.lines)
 
@@ -136,7 +137,7 @@ def symbols(case: Case, style: Style, limit: int) -> Iterator[str]:
     if not case.symbols:
         return
     printer = Printer(case)
-    entries = [(declaration(symbol, printer), symbol.meaning) for symbol in case.symbols]
+    entries = [(declaration(symbol, printer), printer.words(symbol.meaning)) for symbol in case.symbols]
     widest = max(limit - 35, 20)  # what is wider has its meaning below, so that the others keep room for theirs
     space = max((w for w in (width(declared) for declared, _ in entries) if w <= widest), default=0) + 3
     for declared, meaning in entries:
@@ -182,14 +183,14 @@ def shown(item: Item, printer: Printer, style: Style, limit: int) -> Iterator[st
         margin = " " * (6 + width(first[: first.index(" = ") + 1]))
         yield style("number", label) + lines[0]
         yield from (margin + "  " + line for line in lines[1:])
-        yield from remark(item.remarks[0], margin, style, limit)
+        yield from remark(printer.words(item.remarks[0]), margin, style, limit)
         for member, why in zip(rest, item.remarks[1:], strict=True):
             head, *tail = wrap(member, max(limit - len(margin), 30))
             yield margin + head
             yield from (margin + "  " + line for line in tail)
-            yield from remark(why, margin, style, limit)
+            yield from remark(printer.words(why), margin, style, limit)
     else:
-        yield from (f"      {style('faint', line)}" for line in prose(item, max(limit - 6, 30)))
+        yield from (f"      {style('faint', line)}" for line in prose(item, max(limit - 6, 30), printer))
 
 
 def remark(string: str, margin: str, style: Style, limit: int) -> Iterator[str]:

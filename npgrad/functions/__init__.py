@@ -28,6 +28,7 @@ from npgrad.functions import linalg as linalg
 from npgrad.functions.activation import *
 from npgrad.functions.along_axis import *
 from npgrad.functions.arithmetic import *
+from npgrad.functions.attention import *
 from npgrad.functions.batch_norm import *
 from npgrad.functions.conv import *
 from npgrad.functions.dropout import *
@@ -47,6 +48,7 @@ from npgrad.functions.loss import *
 from npgrad.functions.matmul import *
 from npgrad.functions.matrix_parts import *
 from npgrad.functions.pool import *
+from npgrad.functions.recurrent import *
 from npgrad.functions.reduction import *
 from npgrad.functions.regression_loss import *
 from npgrad.functions.rms_norm import *

@@ -7,6 +7,7 @@ from npgrad.bindings.spellings import unknown
 from npgrad.nn import functional as functional
 from npgrad.nn import init as init
 from npgrad.nn.activation import *
+from npgrad.nn.attention import *
 from npgrad.nn.batch_norm import *
 from npgrad.nn.container import *
 from npgrad.nn.conv import *
@@ -18,9 +19,11 @@ from npgrad.nn.linear import *
 from npgrad.nn.loss import *
 from npgrad.nn.module import *
 from npgrad.nn.pool import *
+from npgrad.nn.recurrent import *
+from npgrad.nn.torch_weights import *
 
 __all__ = sorted(
-    {"ACTIVATIONS", "functional", "init"}
+    {"ACTIVATIONS", "detach", "functional", "init", "torch_weights"}
     | {name for name, item in globals().items() if isinstance(item, type) and item.__module__.startswith(__name__)}
 )
 

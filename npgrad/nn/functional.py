@@ -50,6 +50,7 @@ from npgrad.functions import (
     prelu,
     relu,
     rms_norm,
+    scaled_dot_product_attention,
     selu,
     sigmoid,
     silu,
@@ -70,8 +71,8 @@ __all__ = [
     "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
     "cross_entropy", "dropout", "elu", "embedding", "gelu", "group_norm", "huber_loss", "instance_norm", "kl_div",
     "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d", "mish",
-    "mse_loss", "nll_loss", "one_hot", "pad", "prelu", "relu", "rms_norm", "selu", "sigmoid", "silu", "smooth_l1_loss",
-    "softmax", "softplus", "softsign", "tanh",
+    "mse_loss", "nll_loss", "one_hot", "pad", "prelu", "relu", "rms_norm", "scaled_dot_product_attention", "selu",
+    "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "softsign", "tanh",
 ]  # fmt: skip
 
 

@@ -136,8 +136,8 @@ class Optimizer:
         as well. Parameters that have been updated equally often share one dictionary.
         """
         self._check_options(group)
-        if len(parameters) != len(group["params"]):
-            self._uneven += 1
+        before = self._uneven
+        self._uneven = before + 1  # until all of them are counted: an interrupt may come in between
         states = self.state
         found: dict[int, Numbers] = {}
         numbers = []
@@ -147,6 +147,8 @@ class Optimizer:
             if t not in found:
                 found[t] = self.numbers(group, t)
             numbers.append(found[t])
+        if len(parameters) == len(group["params"]):
+            self._uneven = before
         return numbers
 
     def _check_options(self, group: Group) -> None:

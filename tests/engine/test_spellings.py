@@ -177,7 +177,7 @@ def test_the_table_names_nothing_twice() -> None:
         ("x.tahn()", "Did you mean 'tanh'"),
         ("npgrad.tahn", "module 'npgrad' has no attribute 'tahn'. Did you mean 'tanh'"),
         ("npgrad.cat", r"use npgrad\.concatenate"),
-        ("nn.LSTM", "module 'npgrad.nn' has no attribute 'LSTM': .*loops"),
+        ("nn.LSTMCell", "module 'npgrad.nn' has no attribute 'LSTMCell': .*lstm_step"),
         ("nn.Liner", "Did you mean 'Linear'"),
         ("optim.lr_scheduler", "beside the optimisers"),
         ("nn.Linear(1, 1, rng=rng).cuda()", "Linear has no attribute 'cuda': everything is on the CPU"),

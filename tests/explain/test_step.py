@@ -48,7 +48,7 @@ def test_it_tells_what_arrives_what_is_added_and_what_is_summed() -> None:
     assert "test_step.py:" in said
     assert "sends to h" in said and "added to what was there" in said
     assert "b of shape (2,) was broadcast, so the gradients of its copies are summed" in " ".join(said.split())
-    assert "(2) ∂aᵢₖ = ∂yᵢₖ" in said
+    assert "(2) ∂xᵢₖ = ∂hᵢₖ" in said
     np.testing.assert_array_equal(walk.gradients["b"], 2 * h.numpy().sum(0))
 
 
@@ -95,3 +95,55 @@ def test_a_function_of_ones_own_needs_no_derivation() -> None:
     x = Tensor([3.0], requires_grad=True)
     walk = step(Square.apply(x).sum())
     np.testing.assert_array_equal(walk.gradients["x"], [6.0])
+
+
+def test_rules_are_in_the_names_of_the_network() -> None:
+    """A product's formal right factor is b; so is the bias here, and W is what the rule is about."""
+    rng = np.random.default_rng(0)
+    x = Tensor(rng.normal(size=(4, 3)))
+    W = Tensor(rng.normal(size=(3, 2)), requires_grad=True)
+    b = Tensor(rng.normal(size=2), requires_grad=True)
+    h = x @ W
+    y = h + b
+    said = str(step(y.sum()))
+    assert "∂W[j,k] = Σ[i] x[i,j]·∂h[i,k]" in said
+    assert "∂b[j,k]" not in said and "∂bₖ = Σᵢ ∂yᵢₖ" in said
+
+
+def test_a_formal_name_that_means_something_else_gets_a_prime() -> None:
+    b = Tensor([[1.0, 2.0]], requires_grad=True)
+    loss = (b @ np.array([[3.0], [4.0]])).sum()
+    said = str(step(loss))
+    assert "∂b[i,j] = Σ[k] ∂v1[i,k]·b′[j,k]" in said
+
+
+class Terminal:
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answers", "last"), [(["", "q"], "2. "), (["a"], "Leaves receive"), ([], "Leaves receive")])
+def test_at_a_terminal_a_node_at_a_time(
+    answers: list[str], last: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from npgrad.explain.__main__ import paged
+    from npgrad.explain.step import example
+
+    asked = iter(answers)
+
+    def answer(prompt: str) -> str:
+        try:
+            return next(asked)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", answer)
+    assert paged(["example", "", "1. one", "   sends", "", "2. two", "", "Leaves receive"]) == 0
+    told = capsys.readouterr().out
+    if answers == ["", "q"]:
+        assert "1. one" in told and "2. two" not in told
+    else:
+        assert last in told
+    assert any(line.startswith("1. ") for line in example())

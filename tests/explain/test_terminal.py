@@ -146,3 +146,34 @@ def test_a_closed_pipe_is_no_error() -> None:
         process.stdout.close()  # before anything is printed, as `| true` does
         assert process.stderr.read() == ""
     assert process.returncode == 0
+
+
+def test_greek_in_words_as_in_equations() -> None:
+    from npgrad.explain.order import find
+    from npgrad.explain.terminal import Style, page
+
+    style = Style()
+    style.columns = 80
+    derivation = "\n".join(page(find("batch_norm"), style)).partition("Code\n")[0]
+    assert "β was copied to every row" in derivation
+    assert "scale by γ and shift by β" in derivation
+    assert "gamma" not in derivation and "xhat" not in derivation
+
+
+def test_nothing_scrolls_on_paper() -> None:
+    import re
+    from pathlib import Path
+
+    import npgrad.explain
+
+    css = (Path(npgrad.explain.__file__).parent / "assets/style.css").read_text(encoding="utf-8")
+    scrolling = {
+        name.strip()
+        for names, rules in re.findall(
+            r"([^{}]+)\{([^{}]*overflow(?:-x)?: *auto[^{}]*)\}", css.partition("@media print")[0]
+        )
+        for name in names.split(",")
+    }
+    printed = re.search(r"([^{}]+)\{ overflow: visible; \}", css.partition("@media print")[2])
+    assert scrolling and printed is not None
+    assert {name.split()[-1] for name in scrolling} <= {name.split()[-1] for name in printed[1].split(",")}

@@ -83,6 +83,7 @@ def test_train_sample_eval(tmp_path: Path, words: str, capsys: pytest.CaptureFix
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("model", [["--model", "mlp", "--stage", "kaiming"],
                                    ["--model", "deep_mlp", "--depth", "3", "--norm", "layer", "--activation", "relu"],
+                                   ["--model", "lstm", "--layers", "2"],
                                    ["--optimizer", "adamw", "--weight-decay", "0.1", "--context", "5"]])  # fmt: skip
 def test_a_run_stopped_anywhere_ends_the_same(
     tmp_path: Path, words: str, model: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -286,7 +287,7 @@ def refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[st
         (["--lr", "-1"], "learning rate must be a finite number"),
         (["--context", "0"], "context must be 1 or more characters; got 0"),
         (["--hidden", "0"], "at least 1"),
-        (["--model", "rnn"], r"argument --model: invalid choice: 'rnn'"),
+        (["--model", "cnn"], r"argument --model: invalid choice: 'cnn'"),
         (["--depth", "3"], "model 'mlp' has no option 'depth'"),
         (["--model", "deep_mlp", "--depth", "0"], "depth of 1 or more"),
         (["--checkpoint-every", "0"], "--checkpoint-every must be 1 or more"),
@@ -385,7 +386,7 @@ def test_checkpoints_that_cannot_be_used(tmp_path: Path, run: str, capsys: pytes
     for other, message in (
         ([np.zeros(3)], "is a checkpoint, but not of a run"),
         ({"step": 3}, "is a checkpoint, but not of a run"),
-        ({**state, "model": "rnn"}, "does not fit the models of this version: there is no model 'rnn'"),
+        ({**state, "model": "cnn"}, "does not fit the models of this version: there is no model 'cnn'"),
         ({**state, "options": {"hidden": 9}}, "does not fit the models of this version: this state does not fit MLP"),
         ({key: state[key] for key in state if key != "config"}, "does not fit the models of this version"),
         *(

@@ -137,7 +137,7 @@ def test_state_moves_between_networks() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("rnn", {}, "no model 'rnn'; the models are mlp, deep_mlp"),
+        ("cnn", {}, "no model 'cnn'; the models are mlp, deep_mlp"),
         ("mlp", {"depth": 3}, "model 'mlp' has no option 'depth'; its options are stage, embedding"),
         ("mlp", {"stage": "best"}, "no stage 'best'; the stages are original, output, hidden, kaiming, batchnorm"),
         ("deep_mlp", {"norm": "spectral"}, "no norm 'spectral'; there are none, batch, layer, group"),

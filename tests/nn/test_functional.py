@@ -13,7 +13,7 @@ import npgrad.nn.functional as F
 from npgrad import nn
 
 RETIRED = {"size_average", "reduce", "inplace", "threshold", "return_indices", "_stacklevel", "dtype"}
-OURS = {"ddof", "num_batches_tracked"}
+OURS = {"ddof", "num_batches_tracked", "rng"}
 ELSEWHERE = {"linear", "dropout", "instance_norm"}
 """Functions that differ in more than names: the docstring says so, or options are given by name."""
 
@@ -31,8 +31,8 @@ def test_positional_arguments_come_in_pytorchs_order(torch: Any, name: str) -> N
         function = getattr(torch.nn.functional, f"_{name}")
     try:
         theirs = [p for p in inspect.signature(function).parameters if p not in RETIRED]
-    except ValueError:  # written in C++: the signature stands on the first line of its documentation
-        line = function.__doc__.strip().split("\n")[0]
+    except ValueError:  # written in C++: the documentation begins with the signature
+        line = function.__doc__.strip().split(" ->")[0]
         theirs = [p.split("=")[0].strip() for p in line[line.index("(") + 1 : line.rindex(")")].split(",")]
     ours = [p for p in inspect.signature(getattr(F, name)).parameters if p not in OURS]
     assert ours[2:] == [p for p in theirs if p not in RETIRED][2 : len(ours)]

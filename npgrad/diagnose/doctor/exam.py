@@ -1,0 +1,231 @@
+"""One examination: the measurements all diagnoses share, each made when it is first asked for."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npgrad.data import Batches
+from npgrad.diagnose.doctor import data
+from npgrad.diagnose.doctor.finding import Finding
+from npgrad.diagnose.doctor.snapshot import examples
+from npgrad.diagnose.doctor.thresholds import CERTAINTY, THRESHOLDS
+from npgrad.diagnose.doctor.vitals import Course, Patient, Place, Vitals, ignorance, is_classes
+from npgrad.engine.arrays import Array
+from npgrad.nn import BatchNorm1d, BatchNorm2d
+
+__all__ = ["Exam", "Found", "fan_in", "parameter", "scale_rate", "scaled", "spreads"]
+
+Found = Iterator[Finding]
+"""What a diagnosis gives: findings, mostly none or one."""
+
+
+class Exam:
+    """The measurements of one patient. Everything random in it follows from a fixed seed."""
+
+    def __init__(self, patient: Patient) -> None:
+        self.patient = patient
+        self.late: Vitals | None = None
+        self.validated = float("nan")
+        self.trained = float("nan")
+
+    @functools.cached_property
+    def early(self) -> Vitals:
+        """Before the first step."""
+        return self.patient.vitals()
+
+    @functools.cached_property
+    def course(self) -> Course:
+        """The steps as they would be taken; what is seen at their end is in `late`."""
+
+        def look() -> None:
+            self.late = self.patient.vitals()
+            if self.patient.validation is not None:
+                self.validated = self.patient.evaluated(*self.patient.validation)
+                batches = self.patient.probe_batches()
+                self.trained = float(np.mean([self.patient.evaluated(x, y) for x, y in batches]))
+
+        return self.patient.train(self.patient.steps, look=look)
+
+    def other(self, change: Callable[[Patient], None]) -> Course:
+        """The same steps on the same minibatches after `change`."""
+        return self.patient.train(self.patient.steps, change)
+
+    def rate(self, factor: float) -> Course:
+        """The same steps at a multiple of the learning rate."""
+        known = self._rates.get(factor)
+        if known is None:
+            known = self._rates[factor] = self.other(lambda patient: scale_rate(patient, factor))
+        return known
+
+    @functools.cached_property
+    def _rates(self) -> dict[float, Course]:
+        return {}
+
+    @functools.cached_property
+    def ignorance(self) -> float:
+        """The loss of the best constant answer."""
+        return ignorance(self.patient.loss, self.early.outputs, self.early.targets)
+
+    @property
+    def scale(self) -> float:
+        """What differences of the loss are measured against."""
+        here = self.ignorance if np.isfinite(self.ignorance) else self.early.loss
+        return max(abs(here), 1e-12)
+
+    @property
+    def learnt(self) -> float:
+        """How far the loss falls over the course, in parts of the ignorant loss; −1 if it stops being a number.
+
+        The same minibatches before and after, or the last ones, whichever says more: either may be a spike.
+        """
+        course = self.course
+        if not np.isfinite(course.settled):
+            return -1.0
+        return float(np.nanmax([self.early.loss - course.after, self.early.loss - course.settled]) / self.scale)
+
+    def better(self, a: Course, b: Course, times: float = 1.0) -> bool:
+        """Whether course `a` ends lower than `b` by what counts, and beyond chance."""
+        if not np.isfinite(a.settled):
+            return False
+        if not np.isfinite(b.settled):
+            return True
+        q = max(len(a.losses) // 4, 2)
+        gap = b.losses[-q:] - a.losses[-q:]
+        error = float(gap.std() / np.sqrt(q))
+        enough = float(gap.mean()) > times * THRESHOLDS["better"].value * self.scale
+        # A few spikes make the error large; minibatch by minibatch the lower course is lower all the same.
+        return enough and (float(gap.mean()) > 3 * error or float(np.mean(gap > 0)) >= 0.9)
+
+    @functools.cached_property
+    def classes(self) -> bool:
+        return is_classes(self.early.outputs[0], self.early.targets[0])
+
+    @functools.cached_property
+    def inputs(self) -> Array:
+        return np.concatenate(self.early.inputs)
+
+    @functools.cached_property
+    def targets(self) -> Array:
+        return np.concatenate([np.atleast_1d(t) for t in self.early.targets])
+
+    @functools.cached_property
+    def whole(self) -> tuple[Array, Array]:
+        """All the data there is at hand, in its own order where that is known: `ordered`."""
+        batches = self.patient.batches
+        if isinstance(batches, Batches):
+            return np.asarray(batches.x), np.asarray(batches.y)
+        if isinstance(batches, list | tuple):
+            return np.concatenate([np.asarray(x) for x, _ in batches]), np.concatenate(
+                [np.asarray(y) for _, y in batches]
+            )
+        drawn = list(itertools.islice(examples(batches), 64))
+        return np.concatenate([np.asarray(x) for x, _ in drawn]), np.concatenate([np.asarray(y) for _, y in drawn])
+
+    @functools.cached_property
+    def association(self) -> float:
+        """How surely the inputs tell something of the targets, in standard deviations of chance."""
+        x, y = self.whole
+        rng = np.random.default_rng(0)
+        if len(x) > data.LIMIT:
+            rows = rng.choice(len(x), data.LIMIT, replace=False)
+            x, y = x[rows], y[rows]
+        return data.association(x, y, rng)
+
+    @functools.cached_property
+    def norms(self) -> list[tuple[str, Any]]:
+        """The batch normalisations by name."""
+        return [(n, m) for n, m in self.patient.model.named_modules() if isinstance(m, BatchNorm1d | BatchNorm2d)]
+
+    @functools.cached_property
+    def optimised(self) -> set[int]:
+        return {id(p) for group in self.patient.optimizer.param_groups for p in group["params"]}
+
+    def trained_already(self) -> bool:
+        """Whether the model knows something before the first step, so that the loss need not fall."""
+        return bool(np.isfinite(self.ignorance) and self.early.loss < self.ignorance - 0.03 * self.scale)
+
+    @property
+    def output(self) -> Place | None:
+        """The last layer with weights."""
+        return self.early.weights[-1] if self.early.weights else None
+
+    def feeding(self, place: Place) -> Place | None:
+        """The layer, weights or normalisation, whose output an activation is applied to."""
+        before = [p for p in self.early.places if p.order < place.order and p.parameters]
+        return before[-1] if before else None
+
+    def hidden(self) -> list[Place]:
+        """Places with weights but the last."""
+        return self.early.weights[:-1]
+
+    def matrices(self) -> list[str]:
+        """The weights of two or more axes that are trained."""
+        return [n for n, p in self.patient.model.named_parameters() if p.ndim > 1 and id(p) in self.optimised]
+
+    def gain(self, place: Place) -> float:
+        """Root mean square of the weights times √fan_in."""
+        parameters = dict(self.patient.model.named_parameters())
+        W = next((parameters[n]._array for n in place.parameters if parameters[n].ndim > 1), None)
+        if W is None:
+            return float("nan")
+        return float(np.sqrt(np.mean(np.square(W, dtype=np.float64))) * np.sqrt(fan_in(place, W)))
+
+    def found(self, name: str, severity: str, what: str, key: str | None = None, **details: Any) -> Finding:
+        """A finding whose threshold is THRESHOLDS[key]."""
+        line = THRESHOLDS[key] if key is not None else None
+        return Finding(
+            name,
+            severity,
+            tuple(details.pop("where", ())),
+            what,
+            details.pop("evidence", {}),
+            line.text if line is not None else details.pop("threshold", ""),
+            line.source if line is not None else details.pop("source", ""),
+            CERTAINTY.get(name, 0.95),
+            patient=self.patient,
+            **details,
+        )
+
+
+def fan_in(place: Place, W: Array) -> int:
+    """How many numbers each unit adds up: rows of a matrix (in, out), all but the first axis of a kernel."""
+    return int(np.prod(W.shape[1:])) if place.kind == "Conv" else W.shape[0]
+
+
+def scale_rate(patient: Patient, factor: float) -> None:
+    """Multiply every learning rate, that of the schedule too."""
+    for group in patient.optimizer.param_groups:
+        group["lr"] *= factor
+    schedule = patient.schedule
+    if schedule is None:
+        return
+    if hasattr(schedule, "step"):
+        schedule._initial = [(group, lr * factor) for group, lr in schedule._initial]
+    else:
+        patient.schedule = lambda t: factor * schedule(t)
+
+
+def parameter(patient: Patient, name: str) -> Any:
+    return dict(patient.model.named_parameters())[name]
+
+
+def scaled(names: dict[str, float]) -> Callable[[Patient], None]:
+    """A prescription that multiplies parameters."""
+
+    def apply(patient: Patient) -> None:
+        found = dict(patient.model.named_parameters())
+        for name, factor in names.items():
+            found[name]._array[...] = found[name]._array * factor
+            found[name]._leaf().storage.touch()
+
+    return apply
+
+
+def spreads(values: list[Place]) -> NDArray[np.float64]:
+    return np.array([p.spread for p in values])

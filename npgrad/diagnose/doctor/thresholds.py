@@ -1,0 +1,103 @@
+"""Where the doctor draws its lines, and why there.
+
+"chosen" means: chosen on the first half of the ward (`python -m benchmarks.ward`), in the middle of the gap between the
+sick and the healthy of that half; rates are reported on the other half. Claims are those of `python -m experiments`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["CERTAINTY", "THRESHOLDS", "Threshold", "limit"]
+
+
+class Threshold(NamedTuple):
+    value: float
+    text: str
+    source: str
+
+
+THRESHOLDS = {
+    "excess": Threshold(
+        1.0,
+        "first loss 1 nat above the larger of ln C and the labels' entropy",
+        "chosen; weights of gain 1 in the last layer cost up to 0.6 and learn as well, the lecture's first network 22",
+    ),
+    "regression excess": Threshold(
+        5.0,
+        "first loss 5 times that of always answering the mean",
+        "chosen; outputs of the targets' own size cost 2",
+    ),
+    "saturated": Threshold(
+        0.4,
+        "40 % of a layer's outputs beyond 0.97",
+        "chosen; Kaiming's gain 5/3 alone gives 21 %, claim gains/saturation-below-5 is refuted",
+    ),
+    "stuck": Threshold(0.25, "a quarter of a layer's units flat for every example", "chosen"),
+    "knocked out": Threshold(0.3, "three tenths of a layer's units die in the course", "chosen"),
+    "shrink": Threshold(
+        0.03,
+        "the last layer's signal under 3 % of the first's",
+        "chosen; tanh with gain 1 loses 90 % in 50 layers and trains (claim kaiming/tanh-1-shrinks)",
+    ),
+    "grow": Threshold(30.0, "the last layer's signal over 30 times the first's", "chosen"),
+    "weak gain": Threshold(
+        0.5,
+        "half of the layers' weights half, or twice, the recommended size, and the signal changes as that makes it",
+        "chosen; tanh does well with gains from 1 to 5/3, a factor of 0.6",
+    ),
+    "gradient": Threshold(
+        1e-3,
+        "first and last layer's gradients a factor of 1000 apart",
+        "chosen; factors of 30 to 100 are normal (claims kaiming/tanh-gradients, optimisers/calibrated refuted)",
+    ),
+    "high ratio": Threshold(
+        -2.0,
+        "update/weight above 1/100, and a tenth of the rate does better",
+        "claim update_ratio/minus-2-unstable; that 1/1000 is too high is refuted",
+    ),
+    "low ratio": Threshold(
+        -3.5,
+        "update/weight below 10^-3.5, and ten times the rate falls 3 times as far",
+        "claim update_ratio/minus-4-slow",
+    ),
+    "uneven": Threshold(
+        2.0,
+        "layers' update/weight a factor of 100 apart throughout",
+        "chosen; 2.6 powers of ten at the first step alone are normal (claim update_ratio/last-comes-back)",
+    ),
+    "twins": Threshold(
+        0.5, "half of a layer's units equal another one, after training too", "derived: they get equal gradients"
+    ),
+    "cancelled": Threshold(
+        1e-4, "the bias gradient cancels to 1e-4 of its terms", "derived: a normalisation removes the mean"
+    ),
+    "running noise": Threshold(
+        0.12,
+        "running means off by 0.12 standard deviations, √(m/(2 − m)/n)",
+        "derived; 0.04, momentum 0.1 at 32 rows, costs nothing (claim batch_norm/swings refuted)",
+    ),
+    "rows": Threshold(
+        8, "fewer than 8 rows for a batch's variance", "derived: its relative error is 1/√(2(n − 1)), 27 % at 8"
+    ),
+    "settled": Threshold(
+        0.05, "evaluation a twentieth of the ignorant loss above the batches' own statistics", "chosen"
+    ),
+    "better": Threshold(0.04, "4 % of the ignorant loss lower, and 3 standard errors", "chosen"),
+    "column": Threshold(20.0, "a column of 20 times the median spread, or a mean of 10 spreads", "chosen"),
+    "duplicates": Threshold(0.25, "a quarter of 16 minibatches seen before", "derived: random ones never coincide"),
+    "leak": Threshold(0.999, "a column tells the target in 99.9 % of examples", "derived"),
+    "association": Threshold(
+        4.0, "inputs tell less of the labels than 4 standard deviations of chance", "permutation test"
+    ),
+    "gap": Threshold(0.15, "validation loss 15 % of the ignorant loss above training loss", "chosen"),
+    "learns": Threshold(0.02, "loss falls by less than 2 % of the ignorant one", "chosen"),
+}
+
+CERTAINTY: dict[str, float] = {}
+"""For each name, how many of its findings were right in the half of the ward that chose the thresholds."""
+
+
+def limit(key: str) -> float:
+    """The value of a threshold."""
+    return THRESHOLDS[key].value

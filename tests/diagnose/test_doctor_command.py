@@ -1,0 +1,53 @@
+"""`python -m models doctor` and `train --doctor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.__main__ import main
+
+
+@pytest.mark.parametrize(
+    ("stage", "said", "unsaid", "code"),
+    [
+        ("original", ["overconfident output", "saturated units"], [], 1),
+        ("output", ["saturated units"], ["overconfident output"], 1),
+        ("batchnorm", ["healthy"], ["saturated units", "overconfident output"], 0),
+    ],
+)
+def test_the_stages(
+    capsys: pytest.CaptureFixture[str], stage: str, said: list[str], unsaid: list[str], code: int
+) -> None:
+    assert main(["doctor", "--stage", stage, "--steps", "100"]) == code
+    text = capsys.readouterr().out
+    assert all(f" {name} " in text for name in said)
+    assert not any(f" {name} " in text for name in unsaid)
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_run_is_examined_and_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert main(["train", "--out", str(out), "--steps", "30", "--stage", "original", "--doctor"]) == 0
+    assert "overconfident output" in capsys.readouterr().out
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    assert main(["doctor", str(out), "--steps", "40", "--treat"]) == 1
+    assert "the remedy helps" in capsys.readouterr().out
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+
+
+def test_an_examined_run_ends_with_the_digest_of_one_that_was_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digests = []
+    for name, flags in (("a", []), ("b", ["--doctor"])):
+        assert main(["train", "--out", str(tmp_path / name), "--steps", "20", *flags]) == 0
+        digests.append(capsys.readouterr().out.rsplit("digest", 1)[1])
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("arguments", [["--steps", "2"], ["nowhere"], ["somewhere", "--stage", "hidden"]])
+def test_bad_input_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", *arguments]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

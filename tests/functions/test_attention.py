@@ -1,0 +1,110 @@
+"""Attention: a mean of values, equal to the composition it replaces; masks, shifts, rows that may see nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import npgrad
+from npgrad import Tensor, scaled_dot_product_attention
+
+
+def drawn(seed: int, *shapes: tuple[int, ...]) -> list[Tensor]:
+    rng = np.random.default_rng(seed)
+    return [Tensor(rng.normal(size=shape), requires_grad=True) for shape in shapes]
+
+
+@given(st.data())
+def test_is_the_composition_it_replaces(data: st.DataObject) -> None:
+    N, T, S, D, E = (data.draw(st.integers(1, 4)) for _ in range(5))
+    inputs = drawn(data.draw(st.integers(0, 99)), (N, T, D), (N, S, D), (N, S, E))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    mask = rng.random((T, S)) < 0.7
+    mask[:, 0] = True
+    causal = data.draw(st.booleans())
+    y = scaled_dot_product_attention(*inputs, mask, is_causal=causal)
+    dy = rng.normal(size=y.shape)
+    y.backward(dy)
+    fused = [x.grad for x in inputs]
+    for x in inputs:
+        x.grad = None
+    q, k, v = inputs
+    allowed = mask & np.tri(T, S, dtype=bool) if causal else mask
+    scores = npgrad.where(allowed, q @ npgrad.swapaxes(k, -1, -2) / np.sqrt(D), -np.inf)
+    z = npgrad.softmax(scores) @ v
+    z.backward(dy)
+    assert np.allclose(y.numpy(), z.numpy(), rtol=1e-12, atol=1e-13)
+    for x, g in zip(inputs, fused, strict=True):
+        assert np.allclose(x.grad, g, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_query_that_may_see_nothing_gets_0_and_gives_no_gradient(dtype: Any) -> None:
+    q, k, v = (Tensor(x.numpy().astype(dtype), requires_grad=True) for x in drawn(0, (2, 3, 4), (2, 5, 4), (2, 5, 6)))
+    mask = np.ones((2, 3, 5), bool)
+    mask[0, 1] = False
+    mask[1] = False
+    with np.errstate(all="raise"):
+        y = scaled_dot_product_attention(q, k, v, mask)
+        y.backward(np.ones(y.shape, dtype))
+    assert y.dtype == dtype and not y.numpy()[0, 1].any() and not y.numpy()[1].any()
+    assert not q.grad[0, 1].any() and not q.grad[1].any() and not k.grad[1].any() and not v.grad[1].any()
+    assert all(np.isfinite(x.grad).all() for x in (q, k, v)) and v.grad[0].any()
+
+
+def test_what_is_masked_has_no_influence() -> None:
+    q, k, v = drawn(0, (3, 4), (5, 4), (5, 2))
+    mask = np.array([True, True, False, True, False])
+    y = scaled_dot_product_attention(q, k, v, mask)
+    y.backward(np.ones(y.shape))
+    assert not k.grad[~mask].any() and not v.grad[~mask].any()
+    few = scaled_dot_product_attention(q, k.numpy()[mask], v.numpy()[mask])
+    assert np.allclose(y.numpy(), few.numpy(), rtol=1e-14)
+    # The largest score of all is masked, and is not what is subtracted.
+    far = k.numpy().copy()
+    far[2] = 1e4 * q.numpy()[0]
+    assert np.array_equal(scaled_dot_product_attention(q, far, v, mask).numpy(), y.numpy())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_scores_do_not_overflow(dtype: Any) -> None:
+    q, k, v = (Tensor(x.numpy().astype(dtype), requires_grad=True) for x in drawn(0, (3, 4), (5, 4), (5, 2)))
+    with np.errstate(over="raise", invalid="raise"):
+        y = scaled_dot_product_attention(q, k, v, scale=1e4)
+        y.backward(np.ones(y.shape, dtype))
+    best = (q.numpy() @ k.numpy().T).argmax(1)
+    assert np.allclose(y.numpy(), v.numpy()[best], rtol=1e-6)
+    assert np.isfinite(q.grad).all()
+
+
+def test_dropout_draws_from_the_generator_and_keeps_the_mean() -> None:
+    q, k, v = drawn(0, (200, 4), (300, 4), (300, 2))
+    plain = scaled_dot_product_attention(q, k, v).numpy()
+    rng = np.random.default_rng(0)
+    runs = [scaled_dot_product_attention(q, k, v, dropout_p=0.4, rng=rng).numpy() for _ in range(60)]
+    assert not np.array_equal(runs[0], runs[1])
+    again = scaled_dot_product_attention(q, k, v, dropout_p=0.4, rng=np.random.default_rng(0)).numpy()
+    assert np.array_equal(again, runs[0])
+    spread = np.std(runs, axis=0) / np.sqrt(60)
+    assert np.mean(np.abs(np.mean(runs, axis=0) - plain) < 3 * spread) > 0.98
+    assert not scaled_dot_product_attention(q, k, v, dropout_p=1.0, rng=rng).numpy().any()
+
+
+def test_errors_say_what_to_do() -> None:
+    q, k, v = drawn(0, (2, 3, 4), (2, 5, 4), (2, 5, 6))
+    with pytest.raises(ValueError, match=r"it takes \(…, T, D\), \(…, S, D\) and \(…, S, E\)"):
+        scaled_dot_product_attention(q, v, k)
+    with pytest.raises(ValueError, match="with the same axes in front"):
+        scaled_dot_product_attention(q, k[0], v[0])
+    with pytest.raises(TypeError, match="a mask of booleans"):
+        scaled_dot_product_attention(q, k, v, np.zeros((3, 5)))
+    with pytest.raises(ValueError, match=r"does not broadcast to the scores, which have the shape \(2, 3, 5\)"):
+        scaled_dot_product_attention(q, k, v, np.ones((4, 2, 3, 5), bool))
+    with pytest.raises(TypeError, match="Pass rng="):
+        scaled_dot_product_attention(q, k, v, dropout_p=0.5)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        scaled_dot_product_attention(q, k, v, dropout_p=1.5)

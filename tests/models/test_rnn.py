@@ -1,0 +1,120 @@
+"""Recurrent models of whole words: their data, losses that padding does not change, sampling that carries the state."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import models
+import npgrad
+from models.__main__ import main
+from models.training import TrainConfig, evaluate, fit, generators, make_optimizer, mean_loss, sample, training_step
+from npgrad import data
+from npgrad.data import PADDING, Batches, Vocabulary
+
+WORDS = ["emma", "olivia", "ava", "sophia", "isabella", "mia", "noah", "liam", "mason", "jacob", "ana", "eva"]
+VOCABULARY = Vocabulary(WORDS)
+X, Y = data.sequences(WORDS, VOCABULARY)
+CELLS = ("rnn", "lstm", "gru")
+each_cell = pytest.mark.parametrize("cell", CELLS)
+
+
+def small(cell: str, seed: int = 0, **options: Any) -> Any:
+    options = {"hidden": 12, "embedding": 4, **options}
+    return models.build(cell, vocab_size=len(VOCABULARY), context=1, rng=generators(seed).init, **options)
+
+
+def test_words_are_their_windows_one_after_the_other() -> None:
+    """Exactly the same targets as those of the models that see windows, in the same order, and the same inputs."""
+    x, y = data.windows(WORDS, VOCABULARY, 3)
+    assert X.shape == Y.shape == (12, 9)
+    assert np.array_equal(Y[Y != PADDING], y) and np.array_equal(X[Y != PADDING], x[:, -1])
+    assert VOCABULARY.decode(X[2]) == ".ava....." and not X[:, 0].any()
+    assert [a.shape for a in data.sequences([], VOCABULARY)] == [(0, 1), (0, 1)]
+    with pytest.raises(data.DataError, match="'z' was not seen"):
+        data.sequences(["zoe"], VOCABULARY)
+
+
+@each_cell
+def test_padding_changes_no_number(cell: str) -> None:
+    model = small(cell, dtype=np.float64, layers=2)
+
+    def loss_and_gradients(x: Any, y: Any) -> list[Any]:
+        model.zero_grad()
+        loss = mean_loss(model, x, y)
+        loss.backward()
+        return [loss.numpy(), *(p.grad for p in model.parameters())]
+
+    longer = [np.pad(a, ((0, 0), (0, 5)), constant_values=fill) for a, fill in ((X, 3), (Y, PADDING))]
+    for a, b in zip(loss_and_gradients(X, Y), loss_and_gradients(*longer), strict=True):
+        assert np.allclose(a, b, rtol=1e-12, atol=1e-15)
+    assert evaluate(model, X, Y) == pytest.approx(evaluate(model, *longer), rel=1e-14)
+    # One word at a time, without any padding.
+    with npgrad.no_grad():
+        each = [
+            npgrad.cross_entropy(model(x[None, :n])[0], y[:n], reduction="sum").item()
+            for x, y, n in zip(X, Y, (len(word) + 1 for word in WORDS), strict=True)
+        ]
+    assert evaluate(model, X, Y) == pytest.approx(math.fsum(each) / (Y != PADDING).sum(), rel=1e-13)
+    assert evaluate(model, X, Y, chunk=20) == pytest.approx(evaluate(model, X, Y), rel=1e-13)
+
+
+@each_cell
+def test_the_loss_falls(cell: str) -> None:
+    model = small(cell)
+    assert abs(evaluate(model, X, Y) - np.log(len(VOCABULARY))) < 0.2
+    losses = fit(model, X, Y, TrainConfig(steps=150, batch_size=8, lr=0.02, optimizer="adam"))
+    assert losses[-20:].mean() < losses[:10].mean() - 0.8
+
+
+@each_cell
+def test_training_becomes_one_program(cell: str) -> None:
+    model = small(cell)
+    step = training_step(model, make_optimizer(model, TrainConfig(lr=0.01)))
+    batches = Batches(X, Y, 16, generators(0).batches)
+    for _ in range(8):
+        step(*next(batches))
+    told = step.explain()  # type: ignore[attr-defined]
+    assert "stays a call" not in told and "eagerly" not in told
+    assert re.findall(r"^variant: .*, (\d+) runs$", told, re.MULTILINE) == ["5"]
+
+
+@each_cell
+@pytest.mark.parametrize("prompt", ["", "em"])
+def test_sampling_with_the_state_is_sampling_from_the_start_each_time(
+    cell: str, prompt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small(cell, layers=2, dtype=np.float64)
+    fit(model, X, Y, TrainConfig(steps=40, batch_size=8, lr=0.02, optimizer="adam"))
+
+    def words() -> list[str]:
+        return sample(model, VOCABULARY, 200, np.random.default_rng(0), prompt=prompt, max_length=12)
+
+    carried = words()
+    assert len(carried) == 200 and all(word.startswith(prompt) for word in carried) and len(set(carried)) > 50
+    monkeypatch.setattr(type(model), "following", lambda self, words, state=None: (self(words)[:, -1], None))
+    assert words() == carried
+    assert sample(model, VOCABULARY, 0, np.random.default_rng(0)) == []
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("\n".join(WORDS))
+    out = str(tmp_path / "run")
+    command = ["train", "--data", str(path), "--model", "gru", "--hidden", "8", "--steps", "20"]
+    assert main([*command, "--context", "4", "--out", out]) == 2
+    assert "gru reads whole words and has no context: leave --context out" in capsys.readouterr().err
+    assert main([*command, "--out", out]) == 0
+    counts = re.findall(r"(\d+) examples", capsys.readouterr().out)
+    parts = data.split(WORDS)
+    assert counts == [str(len(data.windows(part, VOCABULARY, 3).y)) for part in parts]
+    assert main(["sample", out, "-n", "3"]) == 0 and len(capsys.readouterr().out.splitlines()) == 3
+    assert main(["eval", out]) == 0
+    assert re.findall(r"(\d+) examples", capsys.readouterr().out) == counts
+    assert main(["program", "gru", "--hidden", "8"]) == 0
+    assert "GRUStep (4)" in capsys.readouterr().out
