@@ -22,7 +22,8 @@ from experiments.tables import MARKS, plain, scoreboard, tally, verdicts
 EXAMPLES = """\
 examples:
   python -m experiments run stages --quick        a first look, within a minute
-  python -m experiments run stages                at the lecture's length
+  python -m experiments run stages                three seeds, a few minutes
+  python -m experiments run stages --full         at the lecture's length
   python -m experiments run stages --set lr=0.2   change one thing
   python -m experiments run stages --set stage=kaiming,batchnorm --seeds 3
   python -m experiments run --all                 every lesson not done yet
@@ -110,6 +111,10 @@ def _parser() -> _Parser:
         help="made by export (default: the one in experiments/reference)",
     )  # fmt: skip
     command.set_defaults(command=_compare)
+
+    command = commands.add_parser("judge", help="judge a reference result again by the claims as they are now")
+    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=reference.REFERENCE)
+    command.set_defaults(command=_judge)
 
     command = commands.add_parser("export", help="keep what is worth committing: verdicts, summaries, pictures")
     command.add_argument("directory", type=Path, metavar="DIR")
@@ -225,6 +230,11 @@ def _compare(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
         print(f"\n{heading}: {len(lines) or 'none'}")
         for line in lines:
             print(textwrap.fill(line, _room(), initial_indent="  ", subsequent_indent="      "))
+    return 0
+
+
+def _judge(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
+    print(tally(reference.write_verdicts(options.directory, known).values()))
     return 0
 
 

@@ -1,13 +1,12 @@
-"""What the documents claim, as data, and the verdict a measurement gives.
+"""What the documents claim, as data. The verdicts are those of `experiments.verdict`.
 
-A claim names a quantity that its lesson measures. It is
+A claim names a quantity that its lesson measures, what it is compared with (if it is), and the bar: how large the
+effect has to be. The effect is the quantity itself, the quantity less its comparator, or, with `ratio`, the quantity
+over its comparator. Both sides are measured with the same seeds, and so the effect is taken seed by seed.
 
-    reproduced       the mean of the quantity lies within the tolerance of the value, and the predicate holds
-    direction only   the number is another, but what the claim says about more and less (its predicate) is so
-    not reproduced   neither
-
-Claims that state no number are judged by their predicate alone. A claim that needs longer training than the budget
-allowed is *not judged*, as is one whose runs are missing.
+A bar says why it is where it is: the document's own number and its rounding, or the smallest effect that deserves the
+document's word. Bars belong to before measuring: `experiments/bars.md` has every change of one, with date and reason,
+and a test holds the two together.
 
 Each claim stands in the lesson that settles it, beside the code that measures it; `experiment.collection()` has them
 all, and `python -m experiments claims` prints them with their verdicts.
@@ -16,14 +15,12 @@ all, and `python -m experiments claims` prints them with their verdicts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
+__all__ = ["DOCUMENTS", "OURS", "Claim"]
 
-__all__ = ["DOCUMENTS", "Above", "Below", "Between", "Claim", "Judged", "Verdict", "judge"]
-
+OURS = 6
 DOCUMENTS = {
     0: "The lecture's own record of losses",
     1: "Chapter 3: Activations, Gradients, and Batch Normalization",
@@ -31,87 +28,62 @@ DOCUMENTS = {
     3: "Mastery Guide: Activations, Gradients, and Batch Normalization",
     4: "A Deep Dive into Neural Network Dynamics: Initialization, Normalization, and Diagnostics",
     5: "Chapter 4: Make More Part 3 - Activations, Gradients & BatchNorm",
+    OURS: "What no document says and the data do",
 }
-"""The five documents about the lecture, by number, and the lecture itself."""
+"""The five documents about the lecture, by number, the lecture itself, and our own findings."""
 
-Verdict = Literal["reproduced", "direction only", "not reproduced", "not judged"]
-Means = Mapping[str, float]
-BUDGETS = ("quick", "default", "full")
-
-
-def _of(than: float | str, means: Means) -> float:
-    return means.get(than, math.nan) if isinstance(than, str) else float(than)
-
-
-# A comparison with nan is False: a run that diverged, or is missing, supports no claim.
-
-
-@dataclass(frozen=True)
-class Below:
-    """The quantity is smaller than a number or than another quantity."""
-
-    than: float | str
-
-    def __call__(self, value: float, means: Means) -> bool:
-        return value < _of(self.than, means)
-
-
-@dataclass(frozen=True)
-class Above:
-    """The quantity is larger than a number or than another quantity."""
-
-    than: float | str
-
-    def __call__(self, value: float, means: Means) -> bool:
-        return value > _of(self.than, means)
-
-
-@dataclass(frozen=True)
-class Between:
-    """The quantity lies between two numbers or quantities."""
-
-    low: float | str
-    high: float | str
-
-    def __call__(self, value: float, means: Means) -> bool:
-        return _of(self.low, means) < value < _of(self.high, means)
+Kind = Literal["chance", "fact", "identity"]
+"""What a quantity is: a number that another seed would change; one that is the same for every seed; or one that is so
+by construction, which is checked and not counted among what was reproduced."""
 
 
 @dataclass(frozen=True)
 class Claim:
     """One statement of a document, checkable.
 
-    Raises ValueError if there is nothing to check, or a value without a tolerance.
+    Raises ValueError if there is no bar, or a bar without a reason.
     """
 
     id: str
     text: str
-    """What the document says, in our words."""
+    """What the document says, in our words; a full sentence."""
     source: int | tuple[int, ...]
     """The number of the document, or of all that say so."""
     quantity: str
     """Which of the quantities that the lesson measures it is about."""
-    value: float | None = None
-    tolerance: float = 0.0
-    predicate: Callable[[float, Means], bool] | None = None
-    """Called with the mean of the quantity and the means of all."""
-    format: str = ".4g"
-    """How the value and the measurement are written."""
+    than: str = ""
+    """The quantity it is compared with, if it is."""
+    ratio: bool = False
+    """Whether the effect is a factor rather than a difference; its interval is then that of its logarithm."""
+    low: float = -math.inf
+    high: float = math.inf
+    """The bar: from where to where the effect has to be."""
+    nothing: float | None = None
+    """The effect that would be none. Beyond it, on the side of the bar, the direction is right. Without a number: 0 for
+    differences and 1 for ratios, if something is compared; otherwise there is no direction."""
+    why: str = ""
+    """The reason for the bar."""
+    kind: Kind = "chance"
+    part_of: str = ""
+    """The id of the claim whose sentence this is a part of."""
+    format: str = ".3g"
+    """How the measurement is written."""
     unit: str = ""
     says: str = ""
-    """What stands in the column *document says*; the value, if empty."""
+    """The document's own words or number."""
     budget: Literal["quick", "default", "full"] = "quick"
     """The smallest budget at which it can be judged."""
+    corpus: bool = False
+    """Whether it is about this list of names, and says nothing of another."""
     note: str = ""
-    """Why the measurement differs, where the reason was found."""
+    """What else to know: caveats, and why the measurement differs where the reason was found."""
 
     def __post_init__(self) -> None:
-        if self.value is None and self.predicate is None:
-            raise ValueError(f"claim {self.id!r} states neither a value nor a predicate: there is nothing to check.")
-        if self.value is not None and not self.tolerance > 0:
-            raise ValueError(f"claim {self.id!r} states the value {self.value} without a tolerance.")
-        unknown = set(self.sources) - set(DOCUMENTS)
-        if unknown or not self.sources:
+        if not (math.isfinite(self.low) or math.isfinite(self.high)) or self.low > self.high:
+            raise ValueError(f"claim {self.id!r} has no bar: low, high or both must be numbers, low the smaller one.")
+        if not self.why and self.kind != "identity":
+            raise ValueError(f"claim {self.id!r} does not say why its bar is where it is.")
+        if set(self.sources) - set(DOCUMENTS) or not self.sources:
             raise ValueError(f"claim {self.id!r} must name its documents, {min(DOCUMENTS)} to {max(DOCUMENTS)}.")
 
     @property
@@ -119,66 +91,25 @@ class Claim:
         return (self.source,) if isinstance(self.source, int) else tuple(self.source)
 
     @property
-    def stated(self) -> str:
-        return self.says or (self.write(self.value) if self.value is not None else "")
-
-    def number(self, value: float) -> str:
-        return f"{value:{self.format}}".replace("-", "−")
-
-    def write(self, value: float) -> str:
-        return f"{self.number(value)}{self.unit}" if math.isfinite(value) else "diverged"
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A claim with its measurement."""
-
-    claim: Claim
-    verdict: Verdict
-    mean: float
-    sd: float
-    n: int
-    reason: str = ""
+    def neutral(self) -> float | None:
+        """The effect that would be none; None if the claim has no direction."""
+        if self.nothing is None and self.than:
+            return 1.0 if self.ratio else 0.0
+        return self.nothing
 
     @property
-    def measured(self) -> str:
-        """Mean ± standard deviation over seeds, and how many there were."""
-        if self.n == 0:
-            return "–"
-        claim = self.claim
-        if self.n > 1 and math.isfinite(self.sd) and math.isfinite(self.mean):
-            return f"{claim.number(self.mean)} ± {claim.number(self.sd)}{claim.unit} (n = {self.n})"
-        return f"{claim.write(self.mean)} (n = {self.n})"
+    def bar(self) -> str:
+        """In words: "at least 0.02"."""
+        times = " times" if self.ratio and self.than else self.unit
+        low, high = (f"{edge:,.5g}".replace("-", "−") for edge in (self.low, self.high))
+        if low == high:
+            return f"{low}{times}"
+        if math.isinf(self.high):
+            return f"at least {low}{times}"
+        return f"at most {high}{times}" if math.isinf(self.low) else f"{low} to {high}{times}"
 
-
-def judge(claims: Sequence[Claim], measured: Mapping[str, Any], budget: str = "default") -> list[Judged]:
-    """The verdict on each claim; `measured` maps quantities to their values, one a seed."""
-    values = {name: np.atleast_1d(np.asarray(v, dtype=float)) for name, v in measured.items()}
-    with np.errstate(all="ignore"):  # diverged runs: inf - inf and the like mean nan, and nan supports nothing
-        means = {name: float(v.mean()) for name, v in values.items() if v.size}
-    judged = []
-    for claim in claims:
-        v = values.get(claim.quantity, np.empty(0))
-        mean = means.get(claim.quantity, math.nan)
-        sd = float(v.std(ddof=1)) if v.size > 1 and np.isfinite(v).all() else math.nan
-        verdict: Verdict
-        reason = ""
-        if not v.size:
-            verdict, reason = "not judged", "no run measured it"
-        elif BUDGETS.index(budget) < BUDGETS.index(claim.budget):
-            verdict, reason = "not judged", f"needs the {claim.budget} budget"
-        else:
-            verdict = _verdict(claim, mean, means)
-        judged.append(Judged(claim, verdict, mean, sd, int(v.size), reason))
-    return judged
-
-
-def _verdict(claim: Claim, mean: float, means: Means) -> Verdict:
-    holds = claim.predicate is None or bool(claim.predicate(mean, means))
-    if claim.value is None:
-        return "reproduced" if holds else "not reproduced"
-    # The last term: a mean of floats that should lie exactly on the edge of the tolerance may miss it by a rounding.
-    near = abs(mean - claim.value) <= claim.tolerance + 1e-12 * abs(claim.value)
-    if near and holds:
-        return "reproduced"
-    return "direction only" if holds and claim.predicate is not None and math.isfinite(mean) else "not reproduced"
+    def number(self, value: float) -> str:
+        if not math.isfinite(value):
+            return "diverged"
+        text = f"{value:{self.format}}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
+        return text[1:] if text.startswith("−") and not text.strip("−0.%") else text

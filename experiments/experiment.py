@@ -16,7 +16,7 @@
     SWEEP = {"gain": (0.5, 1.0, 5 / 3, 3.0)}       the runs: every combination of these fields
     QUICK = {"steps": 500}                         what --quick changes: fields of Config, or values of the sweep
     FULL = {}                                      what --full changes
-    SEEDS = {"default": 3}                         seeds a budget; otherwise quick 1, default 1, full 5
+    SEEDS = {"full": 10}                           seeds a budget; otherwise quick 1, default 3, full 5
 
     def run(config, progress) -> Result: ...       one run, in a process of its own; progress(step, of) now and then
     def measure(records) -> dict: ...              quantity → its values, one a seed
@@ -33,14 +33,13 @@ relative to others, for the time left; without it, the field `steps`.
 
 from __future__ import annotations
 
-import ast
 import difflib
 import hashlib
 import importlib.util
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,9 +49,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 import numpy as np
 
 from experiments.claims import Claim
+from experiments.provenance import ROOT, libraries
 from experiments.records import Record, Records
 from experiments.settings import Mistake, label_of, quoted, read_setting, text_of
-from npgrad import __version__, data
+from npgrad import data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +73,6 @@ __all__ = [
 
 Budget = Literal["quick", "default", "full"]
 LESSONS = Path(__file__).parent / "lessons"
-ROOT = Path(__file__).parent.parent
 
 
 @dataclass
@@ -109,7 +108,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Run:
-    """One configuration of one lesson, with the key that identifies its result."""
+    """One configuration of one lesson. Its key says what was asked: configuration, data, NumPy and BLAS.
+
+    The code that answers is only known when it has run: it is noted beside the result (`experiments.provenance`).
+    """
 
     lesson: str
     file: Path
@@ -225,7 +227,7 @@ class Experiment:
 
     @property
     def seeds(self) -> Mapping[str, int]:
-        return {"quick": 1, "default": 1, "full": 5} | getattr(self.module, "SEEDS", {})
+        return {"quick": 1, "default": 3, "full": 5} | getattr(self.module, "SEEDS", {})
 
     @property
     def grids(self) -> list[Mapping[str, Sequence[Any]]]:
@@ -251,7 +253,20 @@ class Experiment:
         return result
 
     def measure(self, records: Records) -> dict[str, np.ndarray]:
-        return {name: np.atleast_1d(np.asarray(v, dtype=float)) for name, v in self.module.measure(records).items()}
+        """Quantity → its values, one a seed; those that some seed lacks are left out.
+
+        Raises ValueError if a claim's quantity has more values than there are seeds: it would pass for more evidence.
+        """
+        seeds = len({record.seed for record in records})
+        found = {name: np.atleast_1d(np.asarray(v, dtype=float)) for name, v in self.module.measure(records).items()}
+        for claim in self.claims:
+            for name in (claim.quantity, claim.than):
+                size = found[name].size if name in found else 0
+                if size > seeds:
+                    raise ValueError(f"measure() of {self.name} gives {size} values of {name!r} for {seeds} seeds.")
+                if size < seeds and not (claim.kind != "chance" and size == 1):
+                    found.pop(name, None)
+        return found
 
     def plot(self, records: Records) -> Iterator[Picture]:
         yield from self.module.plot(records)
@@ -323,35 +338,10 @@ class Experiment:
         digest = None
         if "data" in settings:
             settings["data"] = digest = _digest(config.data)
-        content = {"lesson": self.name, "config": settings, "code": self.code, "npgrad": __version__}
+        content = {"lesson": self.name, "config": settings, "libraries": libraries()}
         key = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
         estimate = getattr(self.module, "cost", lambda config: getattr(config, "steps", 1))
         return Run(self.name, self.file, label, config, key, max(float(estimate(config)), 1e-9), digest)
-
-    @cached_property
-    def code(self) -> str:
-        """A digest of what `run` depends on in this file: editing a caption or a plot leaves the results valid."""
-        source = ast.parse(self.file.read_text(encoding="utf-8"))
-        defined: dict[str, list[ast.stmt]] = {}
-        for statement in source.body:
-            for name in _binds(statement):
-                defined.setdefault(name, []).append(statement)
-        reached: dict[str, None] = {}
-        waiting = ["run", "Config"]
-        while waiting:
-            name = waiting.pop()
-            if name in reached or name not in defined:
-                continue
-            reached[name] = None
-            waiting += [n.id for s in defined[name] for n in ast.walk(s) if isinstance(n, ast.Name)]
-        kept = [s for s in source.body if any(name in reached for name in _binds(s))]
-        for node in itertools.chain.from_iterable(map(ast.walk, kept)):
-            body = getattr(node, "body", None)
-            if isinstance(body, list) and len(body) > 1 and isinstance(body[0], ast.Expr):
-                constant = body[0].value
-                if isinstance(constant, ast.Constant) and isinstance(constant.value, str):
-                    del body[0]
-        return hashlib.sha256("\n".join(map(ast.dump, kept)).encode()).hexdigest()
 
 
 # -- finding lessons ---------------------------------------------------------------------------------------------------
@@ -403,14 +393,3 @@ def _digest(path: str) -> str:
         raise Mistake(str(error)) from None
     except OSError as error:
         raise Mistake(f"the data file {path} cannot be read: {error.strerror}.") from None
-
-
-def _binds(statement: ast.stmt) -> Iterable[str]:
-    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
-        return [statement.name]
-    if isinstance(statement, (ast.Import, ast.ImportFrom)):
-        return [(alias.asname or alias.name).partition(".")[0] for alias in statement.names]
-    if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        return [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
-    return []

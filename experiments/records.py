@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from experiments.provenance import ROOT
+from npgrad import data
+
 __all__ = ["Record", "Records", "hashable"]
 
 
@@ -29,10 +32,16 @@ class Record:
     about: Mapping[str, Any] = field(repr=False)
     """All of config.json: versions, threads, data digest, seconds taken."""
 
+    @classmethod
+    def of_summary(cls, label: str, seed: int, config: Mapping[str, Any], summary: Mapping[str, Any]) -> Record:
+        """One of which only the summary is known: a line of a reference result."""
+        record = cls(Path(), label, seed, SimpleNamespace(**{k: hashable(v) for k, v in config.items()}), {})
+        vars(record).update(summary=_with_nan(summary), arrays={}, series={})
+        return record
+
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
-        loaded = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
-        return {name: math.nan if value is None else value for name, value in loaded.items()}
+        return _with_nan(json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
 
     @functools.cached_property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -64,6 +73,11 @@ class Records(Sequence[Record]):
     def __iter__(self) -> Iterator[Record]:
         return iter(self._records)
 
+    @property
+    def own_corpus(self) -> bool:
+        """Whether they were made with another list of words than the names that come with the project."""
+        return bool({record.about.get("data_digest") for record in self} - {None, _names()})
+
     def where(self, **settings: Any) -> Records:
         """Those whose configuration has these values: `records.where(stage="kaiming", seed=0)`."""
         return Records([r for r in self if all(getattr(r.config, k) == v for k, v in settings.items())])
@@ -86,6 +100,15 @@ class Records(Sequence[Record]):
     def mean(self, name: str, **settings: Any) -> float:
         values = self.values(name, **settings)
         return float(values.mean()) if values.size else math.nan
+
+
+@functools.cache
+def _names() -> str:
+    return data.digest(data.read_words(ROOT / "data" / "names.txt"))
+
+
+def _with_nan(loaded: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: math.nan if value is None else value for name, value in loaded.items()}
 
 
 def hashable(value: Any) -> Any:

@@ -15,19 +15,26 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from experiments import runner, style
-from experiments.claims import DOCUMENTS, Judged, judge
+from experiments.claims import DOCUMENTS, OURS
 from experiments.experiment import LESSONS, Experiment, Picture, Table, discover, load
-from experiments.store import Records, Store
-from experiments.tables import MARKS, by, numeric
+from experiments.provenance import ROOT
+from experiments.records import Records
+from experiments.store import Store
+from experiments.tables import COUNTED, MARKS, by, numeric
+from experiments.verdict import Judged, Verdict, judge
 
 __all__ = ["Reading", "draw", "read", "scoreboard", "write"]
 
-CLASSES = {"reproduced": "reproduced", "direction only": "direction", "not reproduced": "not", "not judged": "unjudged"}
+CLASSES = {
+    "reproduced": "reproduced", "direction only": "direction", "not reproduced": "not", "undecided": "direction",
+    "seen once": "unjudged", "checked": "unjudged", "broken": "not", "not judged": "unjudged",
+}  # fmt: skip
 HERE = Path(__file__).parent
 
 
@@ -43,25 +50,41 @@ class Reading:
     records: Records
     tables: Sequence[Table] = ()
     judged: Sequence[Judged] = ()
+    own_corpus: bool = False
     problems: list[str] = field(default_factory=list)
     """Sentences about runs that failed or are missing, and about tables or pictures that could not be made."""
 
     @property
-    def counts(self) -> Counter[str]:
-        return Counter(one.verdict for one in self.judged)
+    def extent(self) -> str:
+        """Budget, seeds and length of training, in words: "default budget, 3 seeds, 15,000 steps"."""
+        seeds = self.plan["seeds"]
+        words = [f"{self.plan['budget']} budget", f"{seeds} seed{'s' * (seeds > 1)}"]
+        steps = sorted({r.config.steps for r in self.records if hasattr(r.config, "steps")})
+        return ", ".join([*words, *([f"{' or '.join(f'{n:,}' for n in steps)} steps"] if steps else [])])
+
+    def of_kind(self, *kinds: str, judged: bool = True) -> list[Judged]:
+        """Claims that were judged (or not) and are, or are not, identities."""
+        return [j for j in self.judged if j.claim.kind in kinds and (j.verdict != "not judged") is judged]
+
+    @property
+    def counts(self) -> Counter[Verdict]:
+        return Counter(one.verdict for one in self.judged if one.claim.kind != "identity")
 
 
 def read(lesson: Experiment, store: Store) -> Reading:
     """Tables and verdicts from what is stored; what cannot be made is said in `problems`."""
     plan = store.plan(lesson.name)
-    reading = Reading(lesson, plan, store.records(lesson.name))
-    stored = {record.folder.name for record in reading.records}
+    records, stale = store.found(lesson)
+    reading = Reading(lesson, plan, records)
+    stored = {record.about["key"] for record in records}
     titles = {run["key"]: f"{run['label']}, seed {run['seed']}" for run in plan["runs"]}
     for key, error in plan["failures"].items():
         reading.problems.append(f"The run {titles.get(key, key)} failed ({error}).")
-    missing = [r for r in plan["runs"] if r["folder"] not in stored and r["key"] not in plan["failures"]]
-    if missing:
-        reading.problems.append(f"{len(missing)} of {len(plan['runs'])} runs are missing: the lesson was interrupted.")
+    missing = len([r for r in plan["runs"] if r["key"] not in stored and r["key"] not in plan["failures"]]) - stale
+    if stale:
+        reading.problems.append(f"{stale} of {len(plan['runs'])} runs are of other code and left out: run them again.")
+    if missing > 0:
+        reading.problems.append(f"{missing} of {len(plan['runs'])} runs are missing: the lesson was interrupted.")
     measured: Mapping[str, Any] = {}
     if reading.records:
         try:
@@ -69,7 +92,8 @@ def read(lesson: Experiment, store: Store) -> Reading:
             reading.tables = lesson.tables(reading.records)
         except Exception as error:  # a lesson of which half the runs are missing, or one being written
             reading.problems.append(f"Not everything could be measured ({type(error).__name__}: {error}).")
-    reading.judged = judge(lesson.claims, measured, plan["budget"])
+    reading.own_corpus = records.own_corpus
+    reading.judged = judge(lesson.claims, measured, plan["budget"], reading.own_corpus)
     with contextlib.suppress(OSError, ValueError, KeyError):  # nothing has been drawn yet
         reading.problems += json.loads(_index(store, lesson.name).read_text(encoding="utf-8"))["problems"]
     return reading
@@ -106,7 +130,7 @@ def _draw_file(file: str, directory: str) -> None:
 
 
 def _draw_lesson(lesson: Experiment, store: Store) -> None:
-    records = store.records(lesson.name)
+    records = store.records(lesson)
     folder = _index(store, lesson.name).parent
     shutil.rmtree(folder, ignore_errors=True)
     store.make(folder)
@@ -149,23 +173,29 @@ def _index(store: Store, name: str) -> Path:
 
 
 def write(store: Store, lessons: Sequence[Experiment]) -> Path:
-    """Make `report.html` from the stored results and pictures of these lessons."""
+    """Make `report.html` from the stored results and pictures of these lessons; `report.html.jinja` is its template."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"marked": _marked, "capital": _capital, "spread": _spread, "code": _code}
     readings = [read(lesson, store) for lesson in lessons]
-    body = "\n".join([_head(readings), "<main>", *(_lesson(r, store) for r in readings), "</main>", _foot(readings)])
-    page = f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>The lecture, measured</title>
-<style>
-{(HERE / "report.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+    counts: Counter[Verdict] = sum((r.counts for r in readings), Counter())
+    page = environment.get_template("report.html.jinja").render(
+        style=Markup((HERE / "report.css").read_text(encoding="utf-8")),
+        readings=readings,
+        figures={r.lesson.name: _figures(store, r.lesson) for r in readings},
+        numeric=numeric,
+        reference=_reference(),
+        counts=counts,
+        shown=[v for v in (*COUNTED, "not judged") if counts[v] or v in ("reproduced", "not reproduced")],
+        marks=MARKS,
+        classes=CLASSES,
+        by=by,
+        documents={n: title for n, title in DOCUMENTS.items() if n not in (0, OURS)},
+        facts=_facts(readings),
+    )
     store.make(store.directory)
     final = store.directory / "report.html"
     partial = store.directory / ".report.html"
@@ -174,183 +204,73 @@ def write(store: Store, lessons: Sequence[Experiment]) -> Path:
     return final
 
 
-def _head(readings: Sequence[Reading]) -> str:
-    counts: Counter[str] = sum((r.counts for r in readings), Counter())
-    total = sum(counts.values())
-    shown = [verdict for verdict in MARKS if counts[verdict] or verdict in ("reproduced", "not reproduced")]
-    tiles = "".join(
-        f'<li class="{CLASSES[v]}"><b>{counts[v]}</b><span class="verdict">{MARKS[v]} {v}</span></li>' for v in shown
-    )
-    bar = "".join(f'<span class="{CLASSES[v]}" style="flex:{counts[v]}"></span>' for v in MARKS if counts[v])
-    rows = "".join(
-        f'<tr><td><a href="#{escape(r.lesson.name)}">{escape(r.lesson.title)}</a></td>'
-        + "".join(f'<td class="number {CLASSES[v]}">{r.counts[v] or "·"}</td>' for v in shown)
-        + "</tr>"
-        for r in readings
-    )
-    names = "".join(f'<th class="number" title="{v}"><span aria-label="{v}">{MARKS[v]}</span></th>' for v in shown)
-    board = (
-        f'<div class="wide"><table class="board"><thead><tr><th>Lesson</th>{names}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
-    quick = sorted({str(r.plan["budget"]) for r in readings if r.plan["budget"] == "quick"})
-    remark = (
-        '<p class="remark">Some lessons here are <b>quick looks</b>: trained far shorter than the lecture trains. '
-        "They show the shape of things; claims that need the full length are not judged.</p>"
-        if quick
-        else ""
-    )
-    one = total == 1
-    return f"""<header>
-<p class="eyebrow">npgrad</p>
-<h1>The lecture, measured</h1>
-<p class="lead">What five documents about one lecture on activations, gradients and batch normalisation claim,
-beside what happens when it is tried. {total} {"claim" if one else "claims"}
-in {len(readings)} {"lesson" if len(readings) == 1 else "lessons"}.</p>
-{remark}
-<ul class="tiles{" four" if len(shown) == 4 else ""}" style="--count: {len(shown)}">{tiles}</ul>
-<div class="bar" aria-hidden="true">{bar}</div>
-{board if len(readings) > 1 else ""}
-</header>"""
+def _reference() -> Mapping[str, Mapping[str, Any]]:
+    """The verdicts of the reference result by the full names of claims; none if there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        found: dict[str, Any] = json.loads((ROOT / "experiments/reference/claims.json").read_text(encoding="utf-8"))
+        return {name: one for name, one in found.items() if one["verdict"] != "not judged"}
+    return {}
 
 
-def _lesson(reading: Reading, store: Store) -> str:
-    lesson, plan = reading.lesson, reading.plan
-    parts = [
-        f'<section class="lesson" id="{escape(lesson.name)}">',
-        f'<p class="eyebrow">Lesson <code>{escape(lesson.name)}</code></p>',
-        f"<h2>{escape(lesson.title)}</h2>",
-    ]
-    if plan["remark"]:
-        parts.append(f'<p class="remark">{escape(_capital(plan["remark"]))}.</p>')
-    if plan["changes"]:
-        changed = ", ".join(f"{key} = {value}" for key, value in plan["changes"].items())
-        parts.append(f'<p class="remark">Changed by whoever ran it: <b>{escape(changed)}</b>.</p>')
-    parts.append(
-        f'<dl class="asked"><dt>Question</dt><dd>{escape(lesson.question)}</dd>'
-        f"<dt>Expectation</dt><dd>{escape(lesson.expectation)}</dd></dl>"
-    )
-    parts += [f'<p class="remark failed">{escape(problem)}</p>' for problem in reading.problems]
-    parts += _figures(store, lesson)
-    parts += map(_table, reading.tables)
-    if reading.judged:
-        parts.append(_claims(reading.judged))
-    parts.append(f"<h3>Repeat it</h3>\n<pre>{_code(escape(plan['command']))}</pre>")
-    if lesson.next:
-        items = "".join(f"<li>{_marked(item)}</li>" for item in lesson.next)
-        parts.append(f'<h3>Try next</h3>\n<ul class="next">{items}</ul>')
-    return "\n".join([*parts, "</section>"])
-
-
-def _figures(store: Store, lesson: Experiment) -> list[str]:
+def _figures(store: Store, lesson: Experiment) -> list[dict[str, str]]:
     folder = _index(store, lesson.name).parent
     try:
         captions = json.loads((folder / "index.json").read_text(encoding="utf-8"))["captions"]
     except (OSError, ValueError, KeyError):
         return []
-    made = []
-    for name, caption in captions.items():
-        light, dark = (_embedded(folder / f"{name}{suffix}.svg") for suffix in ("", "-dark"))
-        # The alternative text is the caption, which stands below: read out once, not twice.
-        made.append(
-            f'<figure><picture><source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">'
-            f'<img src="{light}" alt=""></picture><figcaption>{_marked(caption)}</figcaption></figure>'
-        )
-    return made
+    return [
+        {
+            "light": _embedded(folder / f"{name}.svg"),
+            "dark": _embedded(folder / f"{name}-dark.svg"),
+            "alt": f"{lesson.title}: {name.replace('_', ' ')}",
+            "caption": caption,
+        }
+        for name, caption in captions.items()
+    ]
 
 
 def _embedded(path: Path) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 
-def _table(table: Table) -> str:
-    right = [numeric([row[k] for row in table.rows]) for k in range(len(table.columns))]
-    classes = [' class="number"' if one else "" for one in right]
-    head = "".join(f"<th{c}>{escape(text)}</th>" for c, text in zip(classes, table.columns, strict=True))
-    head = f"<thead><tr>{head}</tr></thead>" if any(table.columns) else ""
-    rows = "".join(
-        "<tr>" + "".join(f"<td{c}>{_spread(cell)}</td>" for c, cell in zip(classes, row, strict=True)) + "</tr>"
-        for row in table.rows
-    )
-    note = f'\n<p class="note">{_marked(table.note)}</p>' if table.note else ""
-    return (
-        f'<div class="wide"><table><caption>{escape(table.title)}</caption>{head}'
-        f"<tbody>{rows}</tbody></table></div>{note}"
-    )
-
-
-def _claims(judged: Sequence[Judged]) -> str:
-    decided = [one for one in judged if one.verdict != "not judged"]
-    open_ones = [one for one in judged if one.verdict == "not judged"]
-    parts = [_claim_table(decided, "What the documents say, and what was measured")] if decided else []
-    if open_ones:
-        count = f"{len(open_ones)} {'claim' if len(open_ones) == 1 else 'claims'} not judged"
-        parts.append(f"<details><summary>{count}</summary>{_claim_table(open_ones, '')}</details>")
-    return "\n".join(parts)
-
-
-def _claim_table(judged: Sequence[Judged], title: str) -> str:
-    rows = []
-    for one in judged:
-        claim, v = one.claim, one.verdict
-        note = f'<div class="note">{_marked(claim.note)}</div>' if claim.note and v != "reproduced" else ""
-        value, _, count = one.measured.partition(" (")
-        count = f" <small>({escape(count)}</small>" if count else ""
-        reason = f'<span class="source">{escape(one.reason)}</span>' if one.reason else ""
-        rows.append(
-            f'<tr><td>{_marked(claim.text)}<span class="source">{escape(_capital(by(claim.sources)))}</span>{note}</td>'
-            f'<td data-name="Document says">{escape(claim.stated or "–")}</td>'
-            f'<td class="measured" data-name="Measured">{escape(value)}{count}</td>'
-            f'<td><span class="verdict {CLASSES[v]}">{MARKS[v]} {v}</span>{reason}</td></tr>'
-        )
-    caption = f"<caption>{title}</caption>" if title else ""
-    return (
-        f'<div class="wide"><table class="claims">{caption}<thead><tr><th>Claim</th><th>Document says</th>'
-        f"<th>Measured, mean ± sd</th><th>Verdict</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _foot(readings: Sequence[Reading]) -> str:
+def _facts(readings: Sequence[Reading]) -> dict[str, str]:
+    """Where the runs were done, and by what."""
     facts: dict[str, dict[str, None]] = {}
     for record in (record for reading in readings for record in reading.records):
         about = record.about
         git = about.get("git")
         for name, value in {
             "Versions": ", ".join(f"{k} {v}" for k, v in about["versions"].items()),
-            "BLAS": f"{about['blas']}, {about['threads'].get('OMP_NUM_THREADS', 'several')} thread(s)",
-            "Platform": about["platform"],
+            "BLAS": f"{about['blas']}, kernels {about['blas_kernel']}",
+            "Processor": f"{about['processor']}, {about['platform']}",
             "Code": f"commit {git['commit'][:12]}{' with changes' if git['modified'] else ''}" if git else "",
             "Data": f"SHA-256 {about['data_digest'][:16]}…" if about.get("data_digest") else "",
         }.items():
             if value:
                 facts.setdefault(name, {})[value] = None
-    listed = "".join(f"<dt>{name}</dt><dd>{escape('; '.join(values))}</dd>" for name, values in facts.items())
-    documents = "".join(f'<li value="{n}">{escape(title)}</li>' for n, title in DOCUMENTS.items() if n)
-    return f"""<footer>
-<p>A claim is <b>reproduced</b> when the mean over seeds lies within its tolerance and the comparison it makes holds;
-<b>direction only</b> when the comparison holds but the number is another. n counts seeds; ± is one standard deviation
-over them.</p>
-<p>The documents:</p>
-<ol>{documents}</ol>
-<dl>{listed}</dl>
-</footer>"""
+    return {name: "; ".join(values) for name, values in facts.items()}
 
 
-def _spread(cell: str) -> str:
+def _spread(cell: str) -> Markup:
     """A narrow screen puts the deviation below its mean."""
-    mean, sign, deviation = escape(cell).partition(" ± ")
-    return f'{mean} <span class="sd">± {deviation}</span>' if sign else mean
+    mean, sign, deviation = cell.partition(" ± ")
+    return Markup('{} <span class="sd">± {}</span>').format(mean, deviation) if sign else Markup.escape(mean)
 
 
-def _marked(text: str) -> str:
-    """Escaped, with `code` set as code."""
-    pieces = escape(text).split("`")
-    return "".join(_code(piece) if k % 2 and k < len(pieces) - 1 else piece for k, piece in enumerate(pieces))
+def _marked(text: str, lesson: str = "") -> Markup:
+    """Escaped, with `code` set as code; of a lesson's settings, `--set …`, a whole command is made."""
+    made = Markup()
+    for k, piece in enumerate(text.split("`")):
+        if k % 2 and lesson and piece.startswith("--set "):
+            piece = f"python -m experiments run {lesson} {piece}"
+        made += _code(piece) if k % 2 else Markup.escape(piece)
+    return made
 
 
-def _code(escaped: str) -> str:
+def _code(text: str) -> Markup:
     """Lines may break between the words of a command, not inside `--seeds`."""
-    return f"<code>{' '.join(f'<span>{word}</span>' for word in escaped.split(' '))}</code>"
+    words = Markup(" ").join(Markup("<span>{}</span>").format(word) for word in text.split(" "))
+    return Markup("<code>{}</code>").format(words)
 
 
 def _capital(text: str) -> str:

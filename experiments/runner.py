@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from experiments.experiment import LESSONS, Mistake, Result, Run, _digest, load, locate
-from experiments.store import THREADS, Store, environment
+from experiments.provenance import THREADS, Code, applied_functions, environment
+from experiments.store import Store
 
 __all__ = ["Interrupted", "Outcome", "Progress", "cores", "dask", "execute", "processes"]
 
@@ -39,6 +40,7 @@ __all__ = ["Interrupted", "Outcome", "Progress", "cores", "dask", "execute", "pr
 @dataclass(frozen=True)
 class Finished:
     result: Result
+    code: dict[str, Any]
     environment: dict[str, Any]
     seconds: float
 
@@ -80,11 +82,17 @@ def work(
                 raise RuntimeError(f"{values['data']} holds other words on this worker than where the run was started")
             values = values | {"data": str(locate(values["data"]))}
         config = experiment.module.Config(**values)
-        return Finished(experiment.run(config, note), environment(), time.perf_counter() - started)
+        code = _code()
+        code.digest(experiment.file, ())  # reads the files now, not when somebody has gone on writing them
+        with applied_functions() as functions:
+            result = experiment.run(config, note)
+        executed = {"functions": sorted(functions), "digest": code.digest(experiment.file, functions)}
+        return Finished(result, executed, environment(), time.perf_counter() - started)
     except Exception as error:
         return Crashed(_sentence(error), traceback.format_exc())
 
 
+_code = functools.cache(Code)
 _read_digest = functools.cache(_digest)
 
 
@@ -285,7 +293,7 @@ class _Batch:
             ended = Crashed(_sentence(error), "".join(traceback.format_exception(error)))
         if isinstance(ended, Finished):
             try:
-                self.store.save(run, ended.result, ended.environment, ended.seconds)
+                self.store.save(run, ended.result, ended.code, ended.environment, ended.seconds)
             except (ValueError, TypeError) as error:
                 ended = Crashed(_sentence(error), traceback.format_exc())
         if isinstance(ended, Crashed):

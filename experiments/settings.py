@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
-__all__ = ["Mistake", "label_of", "quoted", "read_setting", "text_of"]
+__all__ = ["Mistake", "check", "label_of", "quoted", "read_setting", "text_of"]
 
 
 class Mistake(Exception):
@@ -62,3 +63,21 @@ def text_of(value: Any) -> str:
 def quoted(value: str) -> str:
     """A value as a shell takes it."""
     return value if all(c.isalnum() or c in "._,-/+" for c in value) else "'" + value.replace("'", "'\\''") + "'"
+
+
+def check(
+    config: Any,
+    one_of: Mapping[str, Iterable[str]] | None = None,
+    at_least: Mapping[int, Sequence[str]] | None = None,
+) -> None:
+    """Raise ValueError unless fields of a configuration are among their names, and numbers at least as large as asked.
+
+    `one_of` maps a field to the names it may take; `at_least` a number to the fields that must be finite and not less.
+    """
+    for name, known in (one_of or {}).items():
+        if getattr(config, name) not in known:
+            raise ValueError(f"there is no {name} {getattr(config, name)!r}; there are {', '.join(known)}.")
+    for low, names in (at_least or {}).items():
+        for name in names:
+            if not low <= getattr(config, name) < math.inf:
+                raise ValueError(f"{name} must be {low:g} or more, and finite; got {getattr(config, name)}.")

@@ -1,30 +1,28 @@
 """Results on disk: what a run leaves behind, and how plots, tables and verdicts get at it.
 
     results/stages/plan.json                            the runs last asked for, and how
-    results/stages/runs/kaiming-seed0-1f00ba2c3d/
+    results/stages/runs/kaiming-seed0-1f00ba2c3d-77ab01c2/
         config.json                                     configuration, data digest, versions, BLAS, threads, git state
         summary.json  metrics.csv  arrays.npz           what the run found out
         figures/                                        pictures of this run alone, if its lesson draws any
     results/stages/figures/                             SVG and PNG, light and dark
     results/report.html
 
-The name of a run's folder ends in a digest of everything its result depends on: a changed configuration goes to a
-folder of its own, and changing back finds the old result. A folder appears complete or not at all.
+The name of a run's folder ends in two digests: of what was asked (configuration, data, NumPy, BLAS) and of the code
+that was executed. A changed configuration or a changed rule goes to a folder of its own, and changing back finds the
+old result; what other code has computed is never shown. A folder appears complete or not at all.
 """
 
 from __future__ import annotations
 
 import csv
-import functools
+import glob
 import json
 import math
 import os
-import platform
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,20 +30,11 @@ from typing import Any
 
 import numpy as np
 
-import npgrad
-from experiments.experiment import ROOT, Experiment, Mistake, Plan, Result, Run
+from experiments.experiment import Experiment, Mistake, Plan, Result, Run
+from experiments.provenance import Code
 from experiments.records import Record, Records, hashable
 
-__all__ = ["Record", "Records", "Store", "environment", "plain_numbers"]
-
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
-
+__all__ = ["Store", "plain_numbers"]
 
 # -- writing -----------------------------------------------------------------------------------------------------------
 
@@ -55,18 +44,34 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.code = Code()
 
     def lesson(self, name: str) -> Path:
         return self.directory / name
 
-    def folder(self, run: Run) -> Path:
-        return self.lesson(run.lesson) / "runs" / run.folder
+    def folder(self, run: Run) -> Path | None:
+        """Where the result of a run is that this code has computed; None if there is none."""
+        return self._fresh(run.lesson, run.file, run.folder)[0]
 
     def has(self, run: Run) -> bool:
-        return (self.folder(run) / "config.json").is_file()
+        return self.folder(run) is not None
 
-    def save(self, run: Run, result: Result, environment: Mapping[str, Any], seconds: float) -> Path:
-        """Write the folder of a run; whoever looks sees all of it or nothing."""
+    def _fresh(self, lesson: str, file: Path, name: str) -> tuple[Path | None, bool]:
+        """The folder whose result is of this code, and whether there are others."""
+        folders = sorted((self.lesson(lesson) / "runs").glob(f"{glob.escape(name)}-*"))
+        for folder in folders:
+            about = _read_json(folder / "config.json")
+            if about is not None and about["code"]["digest"] == self.code.digest(file, about["code"]["functions"]):
+                return folder, len(folders) > 1
+        return None, bool(folders)
+
+    def save(
+        self, run: Run, result: Result, code: Mapping[str, Any], environment: Mapping[str, Any], seconds: float
+    ) -> Path:
+        """Write the folder of a run; whoever looks sees all of it or nothing.
+
+        `code` says which Functions it applied and the digest of all it executed.
+        """
         columns = {name: np.asarray(column, dtype=float).ravel() for name, column in result.series.items()}
         if len({len(column) for column in columns.values()}) > 1:
             lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
@@ -78,10 +83,11 @@ class Store:
             "config": asdict(run.config),
             "key": run.key,
             "data_digest": run.digest,
+            "code": dict(code),
             **environment,
             "seconds": round(seconds, 2),
         }
-        final = self.folder(run)
+        final = self.lesson(run.lesson) / "runs" / f"{run.folder}-{code['digest'][:8]}"
         self.make(final.parent)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=final.parent))
         try:
@@ -131,29 +137,27 @@ class Store:
             shutil.rmtree(left, ignore_errors=True)
 
     def plan(self, name: str) -> dict[str, Any]:
-        path = self.lesson(name) / "plan.json"
-        try:
-            loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise Mistake(f"{self.directory} holds no results of {name}: run it first.") from None
-        except (OSError, ValueError) as error:
-            raise Mistake(f"{path} cannot be read: {error}.") from None
+        loaded = _read_json(self.lesson(name) / "plan.json")
+        if loaded is None:
+            raise Mistake(f"{self.directory} holds no results of {name}: run it first.")
         return loaded
 
-    def records(self, name: str) -> Records:
-        """The results of the lesson's plan that are there."""
-        found = []
-        for entry in self.plan(name)["runs"]:
-            folder = self.lesson(name) / "runs" / entry["folder"]
-            try:
-                about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            except FileNotFoundError:
+    def records(self, lesson: Experiment) -> Records:
+        """The results of the lesson's plan that are there and that this code has computed."""
+        return self.found(lesson)[0]
+
+    def found(self, lesson: Experiment) -> tuple[Records, int]:
+        """The results of the lesson's plan, and how many runs there are for which only other code has computed one."""
+        found, stale = [], 0
+        for entry in self.plan(lesson.name)["runs"]:
+            folder, others = self._fresh(lesson.name, lesson.file, entry["folder"])
+            about = None if folder is None else _read_json(folder / "config.json")
+            if folder is None or about is None:
+                stale += others
                 continue
-            except (OSError, ValueError) as error:
-                raise Mistake(f"{folder / 'config.json'} cannot be read: {error}.") from None
             config = SimpleNamespace(**{k: hashable(v) for k, v in about["config"].items()})
             found.append(Record(folder, about["label"], about["seed"], config, about))
-        return Records(found)
+        return Records(found), stale
 
     def lessons(self, known: Mapping[str, Experiment]) -> list[Experiment]:
         """The lessons that have results here, in reading order."""
@@ -175,40 +179,16 @@ def plain_numbers(value: Any) -> Any:
     return value
 
 
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """Raises Mistake if there is such a file and it cannot be read."""
+    try:
+        loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise Mistake(f"{path} cannot be read: {error}.") from None
+    return loaded
+
+
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(plain_numbers(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-# -- where it ran ------------------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def environment() -> dict[str, Any]:
-    """What a result may depend on besides its configuration."""
-    config: Callable[..., Any] = np.show_config
-    blas = config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
-    return {
-        "versions": {
-            "npgrad": npgrad.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-        "blas": " ".join(str(blas[k]) for k in ("name", "version") if k in blas) or "unknown",
-        "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
-        "platform": f"{sys.platform} {platform.machine()}",
-        "git": _git(),
-    }
-
-
-def _git() -> dict[str, Any] | None:
-    """The commit of the checkout and whether files differ from it; None where there is no git or no checkout."""
-    try:
-        commit, status = (
-            subprocess.run(
-                ["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=20, check=True
-            ).stdout.strip()
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return {"commit": commit, "modified": bool(status)}

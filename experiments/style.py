@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DASHED", "capped", "colour", "corner", "figure", "guide", "ink", "label_ends", "layer", "legend_above",
-    "logarithmic", "muted", "note", "over_steps", "paper", "rows", "save", "theme", "title",
+    "logarithmic", "muted", "note", "over_steps", "paper", "reach", "rows", "save", "theme", "title",
 ]  # fmt: skip
 
 DASHED = (0, (4, 3))
@@ -88,6 +88,25 @@ def capped(axes: Axes, x: np.ndarray, y: np.ndarray, hue: str, ceiling: float) -
     axes.plot(x, np.minimum(y, 2 * ceiling), "o-", color=hue, markersize=7)
     for high in x[y > ceiling]:
         axes.plot(high, ceiling, "^", color=hue, markersize=9, clip_on=False, zorder=5)
+
+
+def reach(axes: Axes, low: float, high: float, along: str = "y", capped: bool = False) -> None:
+    """Limits from low to high, and further where a marked point lies beyond them, so that none is cut off.
+
+    With `capped` the upper limit stays: what lies above it has been marked there by `capped`.
+    """
+    k = 0 if along == "x" else 1
+    lines = [line for line in axes.lines if line.get_marker() not in ("None", None, "", " ")]
+    points = [
+        np.asarray(line.get_xydata(), dtype=float)[:, k] for line in lines if line.get_transform() == axes.transData
+    ]
+    values = np.concatenate([np.array([low, high]), *points])
+    values = values[np.isfinite(values) & (not capped or values <= high)]
+    scale = (axes.get_xscale if along == "x" else axes.get_yscale)()
+    there = np.log(values) if scale == "log" else values
+    room = 0.04 * float(np.ptp(there))
+    ends = [there.min() - room * (values.min() < low), there.max() + room * (values.max() > high)]
+    (axes.set_xlim if along == "x" else axes.set_ylim)(*(np.exp(ends) if scale == "log" else ends))
 
 
 def legend_above(made: Figure, lines: Sequence[Any], names: Sequence[str], columns: int) -> None:

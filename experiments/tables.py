@@ -8,17 +8,23 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
-from experiments.claims import DOCUMENTS, Judged, Verdict
+from experiments.claims import DOCUMENTS, OURS
 from experiments.experiment import Table
+from experiments.verdict import Judged, Verdict
 
-__all__ = ["MARKS", "by", "fraction", "number", "numeric", "plain", "scoreboard", "spread", "tally", "verdicts"]
+__all__ = [
+    "COUNTED", "MARKS", "by", "fraction", "number", "numeric", "plain", "scoreboard", "spread", "tally", "verdicts",
+]  # fmt: skip
 
-MARKS: dict[Verdict, str] = {"reproduced": "✓", "direction only": "~", "not reproduced": "✗", "not judged": "○"}
+MARKS: dict[Verdict, str] = {
+    "reproduced": "✓", "direction only": "~", "not reproduced": "✗", "undecided": "?", "seen once": "·",
+    "checked": "=", "broken": "≠", "not judged": "○",
+}  # fmt: skip
+COUNTED: tuple[Verdict, ...] = ("reproduced", "direction only", "not reproduced", "undecided", "seen once")
 
 
 def number(value: float, form: str) -> str:
@@ -68,73 +74,78 @@ def plain(table: Table) -> str:
 
 
 def verdicts(judged: Sequence[Judged]) -> str:
-    """A claim a paragraph: verdict, what is said and by whom, what was measured. Those not judged are only counted."""
-    lines = []
-    for one in judged:
-        claim = one.claim
-        if one.verdict == "not judged":
-            continue
-        lines.append(f"{MARKS[one.verdict]} {one.verdict}: {claim.text}")
-        said = f"{by(claim.sources)}: {claim.stated}" if claim.stated else by(claim.sources)
-        lines.append(f"    {said}; measured: {one.measured}")
-        if claim.note and one.verdict != "reproduced":
-            lines.append(f"    {claim.note}")
+    """A claim a paragraph: verdict, what is said and by whom, both sides, the bar. Those not judged are counted."""
+    lines = [line for one in judged if one.verdict != "not judged" for line in paragraph(one)]
     for reason, count in Counter(one.reason for one in judged if one.verdict == "not judged").items():
         lines.append(f"{MARKS['not judged']} not judged: {count} {'claim' if count == 1 else 'claims'} ({reason})")
     return "\n".join(textwrap.fill(line, _width(), subsequent_indent="    ") for line in lines)
 
 
+def paragraph(one: Judged, name: str = "") -> list[str]:
+    """The lines of a claim: its sentence, what was measured, why the bar is where it is, what else to know."""
+    claim = one.claim
+    said = f"{by(claim.sources)}: {claim.says}" if claim.says else by(claim.sources)
+    lines = [f"{MARKS[one.verdict]} {one.verdict}: {claim.text}", f"    {said}. {one.evidence}."]
+    if name:
+        lines[0] = f"{MARKS[one.verdict]} {name}: {one.verdict}. {claim.text}"
+    if claim.why:
+        lines.append(f"    Bar: {claim.why}")
+    if claim.note:
+        lines.append(f"    {claim.note}")
+    return lines
+
+
 def scoreboard(judged: Mapping[str, Judged], room: int | None = None) -> str:
-    """Every claim with its name, its documents, what was measured and the verdict, in columns; totals at the end.
+    """Every claim by its full name, as in `verdicts`; identities apart, and totals at the end.
 
     As wide as the terminal, or `room` characters.
     """
     if not judged:
         return "no claims"
-    rows = []
-    for name, one in judged.items():
-        claim, stated = one.claim, one.claim.stated
-        text = claim.text if not stated or stated in claim.text else f"{claim.text} [{stated}]"
-        sources = " ".join("lecture" if source == 0 else str(source) for source in claim.sources)
-        rows.append((name, sources, text, one.measured, f"{MARKS[one.verdict]} {one.verdict}"))
-    head = ("Claim", "Document", "says", "Measured", "Verdict")
-    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-    widths[3] = min(widths[3], 16)
-    room = room or max(40, min(shutil.get_terminal_size((140, 24)).columns, 170))
-    widths[2] = max(30, room - sum(widths) + widths[2] - 3 * (len(head) - 1))
-    if sum(widths) + 3 * (len(head) - 1) > room:  # narrow: the text below its name
-        return "\n".join([*_narrow(rows, room), "", tally(judged.values())])
-    lines = ["   ".join(map(str.ljust, head, widths)).rstrip(), "   ".join("─" * width for width in widths)]
-    for row in rows:
-        cells = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths, strict=True)]
-        lines += ["   ".join(map(str.ljust, line, widths)).rstrip() for line in zip_longest(*cells, fillvalue="")]
-    return "\n".join([*lines, "", tally(judged.values())])
+    room = room or max(40, min(shutil.get_terminal_size((120, 24)).columns, 120))
+    counted = {name: one for name, one in judged.items() if one.claim.kind != "identity"}
+    apart = {name: one for name, one in judged.items() if one.claim.kind == "identity"}
+    parts = []
+    for heading, some in (("", counted), ("Checked identities: true by construction, and not counted", apart)):
+        if heading and some:
+            parts.append(heading)
+        for name, one in some.items():
+            lines = (textwrap.fill(line, room, subsequent_indent="    ") for line in paragraph(one, name))
+            parts.append("\n".join(lines))
+    return "\n\n".join([*parts, tally(judged.values(), room)])
 
 
-def _narrow(rows: Sequence[Sequence[str]], room: int) -> list[str]:
-    lines = []
-    for name, sources, text, measured, verdict in rows:
-        for part in (text, f"documents: {sources.replace(' ', ', ')}; measured: {measured}"):
-            lines.append(textwrap.fill(part, room, initial_indent="    ", subsequent_indent="    "))
-        lines.insert(len(lines) - 2, f"{name}: {verdict}")
-    return lines
-
-
-def tally(judged: Iterable[Judged]) -> str:
-    """How many claims there are of each verdict, and in which documents."""
+def tally(judged: Iterable[Judged], room: int | None = None) -> str:
+    """How many claims there are of each verdict, and in which documents; how many identities were checked."""
+    room = room or _width()
     judged = list(judged)
-    counts = Counter(one.verdict for one in judged)
-    parts = [f"{counts[verdict]} {verdict}" for verdict in MARKS if counts[verdict]]
-    total = f"{len(judged)} {'claim' if len(judged) == 1 else 'claims'}: {', '.join(parts)}"
-    sources = Counter(source for one in judged for source in one.claim.sources)
-    named = [f"{'the lecture' if d == 0 else f'document {d}'} {sources[d]}" for d in DOCUMENTS if sources[d]]
+    claims = [one for one in judged if one.claim.kind != "identity"]
+    apart = Counter(one.verdict for one in judged if one.claim.kind == "identity")
+    counts = Counter(one.verdict for one in claims)
+    total = f"{_count(len(claims), 'claim')}: {_listed(counts, (*COUNTED, 'not judged'))}"
+    if apart:
+        total += f"; {_count(apart.total(), 'identity')}: {_listed(apart, ('checked', 'broken', 'not judged'))}"
+    total = textwrap.fill(total, room, subsequent_indent="  ")
+    sources = Counter(source for one in claims for source in one.claim.sources)
+    names = {0: "the lecture", OURS: "our own"}
+    named = [f"{names.get(d, f'document {d}')} {sources[d]}" for d in DOCUMENTS if sources[d]]
     said = f"(made by: {', '.join(named)})"
-    return f"{total}\n{textwrap.fill(said, _width(), subsequent_indent=' ')}" if named else total
+    return f"{total}\n{textwrap.fill(said, room, subsequent_indent=' ')}" if named else total
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what[:-1] + 'ies' if what.endswith('y') else what + 's'}"
+
+
+def _listed(counts: Counter[Verdict], verdicts: Iterable[Verdict]) -> str:
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in verdicts if counts[verdict])
 
 
 def by(sources: Sequence[int]) -> str:
-    """Who says so: "the lecture", "documents 1, 4"."""
-    documents = [str(s) for s in sources if s]
+    """Who says so: "the lecture", "documents 1, 4", "our own finding"."""
+    if set(sources) == {OURS}:
+        return "our own finding"
+    documents = [str(s) for s in sources if s and s != OURS]
     parts = ["the lecture"] if 0 in sources else []
     if documents:
         parts.append(f"document{'s' if len(documents) > 1 else ''} {', '.join(documents)}")

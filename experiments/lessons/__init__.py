@@ -1,1 +1,1 @@
-"""One lesson a file. What a lesson contains stands in `experiments/experiment.py`."""
+"""One lesson a file, which is a script too. What a lesson contains stands in `experiments/experiment.py`."""

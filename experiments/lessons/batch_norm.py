@@ -10,21 +10,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 import npgrad
 from experiments import style
-from experiments.claims import Above, Below, Claim
+from experiments.claims import Claim
+from experiments.curves import steps_until
 from experiments.experiment import Picture, Result, Table
 from experiments.records import Record, Records
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.tables import fraction, spread
+from experiments.training import training, watch
+from experiments.verdict import chosen_elsewhere
+from models.deep_mlp import DeepMLP
+from models.mlp import MLP
 from models.training import Generators, TrainConfig, evaluate, fit, generators
 from npgrad import data, nn, no_grad, optim
 from npgrad.data import Corpus, Indices, Windows
+from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 
 if TYPE_CHECKING:
@@ -76,22 +83,14 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("study", self.study, STUDIES),
-            ("net", self.net, ("deep", "shallow")),
-            ("norm", self.norm, tuple(NORMS)),
-        ):
-            if value not in known:
-                raise ValueError(f"there is no {name} {value!r}; there are {', '.join(known)}.")
-        if min(self.steps, self.long, self.names) < 1 or self.batch_size < 2 or self.company < 0:
-            raise ValueError("steps, long and names must be 1 or more, batch_size 2 or more, company 0 or more.")
+        numbers = {1: ("steps", "long", "names"), 2: ("batch_size",), 0: ("company",)}
+        check(self, one_of={"study": STUDIES, "net": ("deep", "shallow"), "norm": NORMS}, at_least=numbers)
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:
         steps = self.steps if self.study in ("scale", "rate") else self.long
-        decay = 0.1 if self.study == "statistics" else 1.0
-        return TrainConfig(steps=steps, batch_size=self.batch_size, lr=self.lr, lr_decay=decay, seed=self.seed)
+        return training(self, steps=steps, lr_decay=0.1 if self.study == "statistics" else 1.0)
 
 
 SWEEP = [
@@ -120,10 +119,10 @@ def cost(config: Config) -> float:
 def build(config: Config, vocab_size: int, rng: np.random.Generator) -> Any:
     sizes: dict[str, Any] = {"vocab_size": vocab_size, "context": 3, "rng": rng, "momentum": config.momentum}
     if config.net == "deep":
-        return models.build("deep_mlp", norm=config.norm, gain=config.gain, fan_in=config.fan_in, **sizes)
+        return DeepMLP(norm=config.norm, gain=config.gain, fan_in=config.fan_in, **sizes)
     scale = config.gain / math.sqrt(30) if config.fan_in else config.gain
     stage = "batchnorm" if config.norm == "batch" else "kaiming"
-    return models.build("mlp", stage=stage, hidden_scale=scale, **sizes)
+    return MLP(stage=stage, hidden_scale=scale, **sizes)
 
 
 def run(config: Config, progress: Progress) -> Result:
@@ -140,15 +139,11 @@ def trained(config: Config, corpus: Corpus, model: Any, rngs: Generators, progre
     probe = data.Windows(corpus.train.x[:4_000], corpus.train.y[:4_000])
     forward, backward = spreads(model, *(part[:1_000] for part in probe))
 
-    def watch(step: int, loss: float) -> bool:
-        progress(step, config.steps)
-        return not np.isfinite(loss)
-
-    losses = fit(model, *corpus.train, config.training, on_step=watch)
+    losses = fit(model, *corpus.train, config.training, on_step=watch(progress, config.steps))
     return Result(
         summary={
             "loss": evaluate(model, *probe),
-            "steps_to": steps_until(losses, 2.5),
+            "steps_to": steps_until(losses, 2.5, 50),
             "forward_ratio": max(forward) / min(forward),
             "backward_ratio": max(backward) / min(backward),
         },
@@ -163,22 +158,11 @@ def spreads(model: Any, x: Indices, y: Indices) -> tuple[list[float], list[float
     layers = [module for module in model.modules() if isinstance(module, nn.Tanh)]
     removers = [m.register_forward_hook(lambda m, i, out: forward.append(float(out.data.std()))) for m in layers]
     removers += [m.register_backward_hook(lambda m, dy: backward.append(float(dy.std()))) for m in layers]
-    before = model.state_dict()
-    model.train()
-    cross_entropy(model(x), y).backward()
-    model.zero_grad()
-    model.load_state_dict(before)
+    with undisturbed(model, training=True):
+        cross_entropy(model(x), y).backward()
     for remove in removers:
         remove()
     return forward, backward[::-1]
-
-
-def steps_until(losses: np.ndarray, level: float, width: int = 50) -> float:
-    """Steps before the mean loss of `width` steps falls below a level; infinitely many if it never does."""
-    if len(losses) < width:
-        return math.inf
-    below = np.flatnonzero(np.convolve(losses, np.ones(width) / width, "valid") < level)
-    return float(below[0] + width) if len(below) else math.inf
 
 
 def calibrate(model: Any, x: Indices) -> None:
@@ -280,7 +264,7 @@ def overfitting(config: Config, corpus: Corpus, model: Any, rngs: Generators, pr
             progress(step, steps)
     steps_seen, train, val = zip(*rows, strict=True)
     return Result(
-        summary={"train_loss": train[-1], "val_loss": val[-1], "best_val_loss": min(val)},
+        summary={"train_loss": train[-1], "val_loss": val[-1], "best_val_loss": min(val), "train": train, "val": val},
         series={"step": steps_seen, "train": train, "val": val},
     )
 
@@ -321,12 +305,9 @@ def outputs(model: Any, x: Indices) -> np.ndarray:
     """What the normalisation gives for these examples as one batch."""
     seen = []
     remove = model.norm.register_forward_hook(lambda module, inputs, out: seen.append(out.data.copy()))
-    before = model.state_dict()
-    model.train()
-    with no_grad():
+    with undisturbed(model, training=True), no_grad():
         model(x)
     remove()
-    model.load_state_dict(before)
     normal: np.ndarray = seen[0]
     return normal
 
@@ -365,7 +346,7 @@ def bias_in_front(vocab_size: int, seed: int, x: Indices, y: Indices) -> dict[st
     """The deep network's first normalisation with a bias put in front of it: its gradient, and what it changes."""
     losses = []
     for shift in (0.0, 5.0):
-        model = models.build("deep_mlp", vocab_size=vocab_size, context=3, rng=np.random.default_rng(seed))
+        model = DeepMLP(vocab_size=vocab_size, context=3, rng=np.random.default_rng(seed))
         first = next(module for module in model.modules() if isinstance(module, nn.Linear))
         bias = first.bias = nn.Parameter(np.full(100, shift, np.float32))
         loss = cross_entropy(model(x), y)
@@ -419,49 +400,34 @@ ARMS = {
 
 def measure(records: Records) -> dict[str, np.ndarray]:
     found = {name: records.values(name, study="facts") for name in FACTS}
-    for net in ("deep", "shallow"):
-        for norm in NORMS:
-            own = records.where(study="scale", net=net, norm=norm)
-            losses = seeds(own, "gain", "loss")
-            if losses:
-                found[f"loss_range/{net}/{norm}"] = np.ptp(np.array(list(losses.values())), axis=0)
-            for name, gains in (("gain 2", (2.0,)), ("gain 5", (5.0,))):
-                if set(gains) | {5 / 3} <= set(losses):
-                    found[f"cost of {name}/{net}/{norm}"] = losses[gains[0]] - losses[5 / 3]
-            if net == "deep":
-                for way in ("forward", "backward"):
-                    worst = seeds(own, "gain", f"{way}_ratio")
-                    if worst:
-                        found[f"{way}_ratio/{norm}"] = np.max(list(worst.values()), axis=0)
+    for net, norm in product(("deep", "shallow"), NORMS):
+        own = records.where(study="scale", net=net, norm=norm)
+        losses = seeds(own, "gain", "loss")
+        if losses:
+            found[f"loss_range/{net}/{norm}"] = np.ptp(np.array(list(losses.values())), axis=0)
+            found |= {f"loss/{net}/{norm}/gain {fraction(gain)}": values for gain, values in losses.items()}
+            for way in ("forward", "backward"):
+                worst = np.array(list(seeds(own, "gain", f"{way}_ratio").values()))
+                found[f"{way}_ratio/{net}/{norm}"] = worst.max(axis=0)
     for norm in NORMS:
-        losses = seeds(records.where(study="rate", norm=norm, fan_in=True), "lr", "loss")
-        steps = seeds(records.where(study="rate", norm=norm, fan_in=True), "lr", "steps_to")
+        own = records.where(study="rate", norm=norm, fan_in=True)
+        losses, steps = seeds(own, "lr", "loss"), seeds(own, "lr", "steps_to")
         if losses:
             rates = np.array(list(losses))
             table = np.nan_to_num(np.array(list(losses.values())), nan=np.inf)  # (rates, seeds)
-            usable = table < table.min(axis=0) + 0.1
-            found[f"highest_rate/{norm}"] = np.array([rates[ok].max() for ok in usable.T])
-            found[f"decades/{norm}"] = np.array([np.log10(rates[ok].max() / rates[ok].min()) for ok in usable.T])
-            found[f"best_loss/{norm}"] = table.min(axis=0)
-            found[f"steps_to/{norm}"] = np.nan_to_num(np.array(list(steps.values())), nan=np.inf).min(axis=0)
+            usable = (table < table.min(axis=0) + 0.1).T
+            found[f"highest_rate/{norm}"] = np.array([rates[ok].max() for ok in usable])
+            found[f"decades/{norm}"] = np.array([np.log10(rates[ok].max() / rates[ok].min()) for ok in usable])
+            found[f"best_loss/{norm}"] = chosen_elsewhere(losses)[0]
+            found[f"steps_to/{norm}"] = chosen_elsewhere(steps)[0]
         wild = seeds(records.where(study="rate", norm=norm, fan_in=False), "lr", "loss")
-        if wild and losses:
-            table = np.nan_to_num(np.array(list(wild.values())), nan=np.inf)
-            found[f"no_fan_in/{norm}"] = table.min(axis=0) - found[f"best_loss/{norm}"]
-            found[f"no_fan_in_rate/{norm}"] = np.array(list(wild))[table.argmin(axis=0)]
-    for name in ("loss_range/deep", "loss_range/shallow", "highest_rate", "decades", "steps_to"):
-        values = [found.get(f"{name}/{norm}", np.empty(0)) for norm in ("batch", "none")]
-        if len(values[0]) == len(values[1]):
-            with np.errstate(all="ignore"):
-                found[f"{name}, batch to none"] = np.divide(*values)
+        if wild:
+            found[f"no_fan_in/{norm}"], found[f"no_fan_in_rate/{norm}"] = chosen_elsewhere(wild)
     for own in (records.where(study="statistics", momentum=m, batch_size=b) for m, b in pairs(records)):
         name = f"{own[0].config.momentum:g}/{own[0].config.batch_size}"
-        found[f"mean_error/{name}"] = own.values("mean_error")
-        found[f"running_cost/{name}"] = own.values("running_loss") - own.values("calibrated_loss")
-    swings = [found.get(f"mean_error/{momentum}/32", np.empty(0)) for momentum in ("0.1", "0.001")]
-    if len(swings[0]) == len(swings[1]):
-        found["swing_ratio"] = np.divide(*swings)
-    return {name: value for name, value in (found | overfitted(records)).items() if np.size(value)}
+        for quantity in ("mean_error", "running_loss", "calibrated_loss"):
+            found[f"{quantity}/{name}"] = own.values(quantity)
+    return found | overfitted(records)
 
 
 FACTS = (
@@ -494,20 +460,24 @@ def overfitted(records: Records) -> dict[str, np.ndarray]:
     Compared over the last stretch that all arms pass through: training losses up to 0.2 above what the slowest ends at.
     """
     groups = arms(records)
-    if len(groups) < 2 or len({len(own) for own in groups.values()}) > 1:
+    every = [record for own in groups.values() for record in own]
+    if (
+        len(groups) < 2
+        or len({len(own) for own in groups.values()}) > 1
+        or any("train" not in r.summary for r in every)
+    ):
         return {}
     found: dict[str, np.ndarray] = {}
     for k in range(min(map(len, groups.values()))):
         level = max(own[k].summary["train_loss"] for own in groups.values())
         for label, own in groups.items():
-            train, val = own[k].series["train"], own[k].series["val"]
+            train, val = (np.array(own[k].summary[part]) for part in ("train", "val"))
             order = np.argsort(train)
             there = np.interp(np.linspace(level, level + 0.2, 21), train[order], val[order]).mean()
             found[f"overfit/{label}"] = np.append(found.get(f"overfit/{label}", []), there)
     values = [found[f"overfit/{label}"] for label in ARMS if label in groups]
     if len(values) == len(ARMS):
         without, noisy, quiet, slow = values
-        found["regularised"] = without - noisy
         found["quiet_share"] = (without - quiet) / (without - noisy)
         found["slow_share"] = (without - slow) / (without - noisy)
     return found
@@ -515,106 +485,108 @@ def overfitted(records: Records) -> dict[str, np.ndarray]:
 
 CLAIMS = [
     Claim("start-std", "At the start every unit leaves the normalisation with standard deviation 1 over the batch.",
-          source=(1, 2, 3, 4), quantity="start_std", value=1.0, tolerance=0.01, format=".4f"),
+          source=(1, 2, 3, 4), quantity="start_std", low=0.99, high=1.01, kind="identity", format=".4f"),
     Claim("start-mean", "… and with mean 0.",
-          source=(1, 2, 3, 4), quantity="start_mean", value=0.0, tolerance=1e-5, format=".1e", says="0"),
-    Claim("always-unit-std", "What the next layer receives always keeps a standard deviation of about 1.",
-          source=4, quantity="trained_std", value=1.0, tolerance=0.1, format=".3f", says="1, always"),
-    Claim("always-zero-mean", "… and a mean of about 0.",
-          source=4, quantity="trained_mean", value=0.0, tolerance=0.25, format=".3f", says="0, always",
+          source=(1, 2, 3, 4), quantity="start_mean", high=1e-5, kind="identity", format=".1e"),
+    Claim("always-unit-std",
+          "What the next layer receives always keeps a standard deviation of about 1: how far gamma is from 1 after "
+          "training, mean of the units.",
+          source=4, quantity="gamma_change", high=0.1, format=".3f", says="always (approximately)", budget="default",
+          why="“Approximately”: a tenth."),
+    Claim("always-zero-mean", "… and a mean of about 0: a unit's distance from it.",
+          source=4, quantity="trained_mean", high=0.1, format=".3f", says="always (approximately)",
+          part_of="always-unit-std", why="“Approximately”: a tenth of a standard deviation.",
           note="The shift beta is learned: means move away from 0 as training goes on, which is what it is for."),
     Claim("gamma-moves", "Scale and shift are trained: the network may leave the unit Gaussian it starts from.",
-          source=(1, 2, 3, 4), quantity="gamma_change", predicate=Above(0.01), format=".3f", says="gamma leaves 1",
-          budget="default"),
+          source=(1, 2, 3, 4), quantity="gamma_change", low=1e-6, kind="identity", format=".3f"),
     Claim("constant", "A small epsilon prevents division by zero where a unit does not vary.",
-          source=(1, 2, 3), quantity="constant_input", value=0.0, tolerance=1e-6, format=".0f", says="finite"),
+          source=(1, 2, 3), quantity="constant_input", high=1e-6, kind="identity", format=".0f"),
     Claim("bias-gradient",
-          "A bias in front of batch normalisation is redundant: it gets no gradient (largest, relative to the "
-          "weights').",
-          source=(1, 2, 3), quantity="bias_gradient", value=0.0, tolerance=1e-5, format=".0e", says="0"),
-    Claim("bias-effect",
-          "Such a bias does no harm, it is pointless: the mean takes it out again (change of the loss for a bias of "
-          "5).",
-          source=(1, 2, 3), quantity="bias_effect", value=0.0, tolerance=1e-5, format=".0e", says="0"),
+          "A bias in front of batch normalisation is redundant: its largest gradient, relative to the weights'.",
+          source=(1, 2, 3), quantity="bias_gradient", high=1e-5, kind="identity", format=".0e"),
+    Claim("bias-effect", "Such a bias does no harm, it is pointless: the change of the loss for a bias of 5.",
+          source=(1, 2, 3), quantity="bias_effect", high=1e-5, kind="identity", format=".0e"),
     Claim("weights-regardless",
           "Normalisation levels the signal whatever the weight matrix: weights 10 times as large give the same output.",
-          source=(3, 4), quantity="linear_norm_out", value=1.0, tolerance=1e-3, format=".4f", says="× 1"),
+          source=(3, 4), quantity="linear_norm_out", low=0.999, high=1.001, kind="identity", format=".4f"),
     Claim("less-sensitive",
-          "With batch norm the first weights matter less: range of the final losses over gains 0.2 to 5, relative to "
-          "that without, deep network.",
-          source=(1, 2, 3, 4), quantity="loss_range/deep, batch to none", predicate=Below(1.0), format=".2f",
-          says="less than 1"),
+          "With batch norm the first weights matter less: range of the final losses over gains 0.2 to 5, deep network.",
+          source=(1, 2, 3, 4), quantity="loss_range/deep/batch", than="loss_range/deep/none", ratio=True, high=0.5,
+          format=".3f", says="less critical", why="Half as much, or less."),
     Claim("less-sensitive-shallow", "The same in the lecture's shallow network.",
-          source=(1, 4), quantity="loss_range/shallow, batch to none", predicate=Below(1.0), format=".2f",
-          says="less than 1"),
-    Claim("gain-two", "Gain 2 instead of 5/3 still trains well with batch norm (loss above that at 5/3).",
-          source=2, quantity="cost of gain 2/deep/batch", predicate=Below(0.05), format=".3f", says="mostly works"),
+          source=(1, 4), quantity="loss_range/shallow/batch", than="loss_range/shallow/none", ratio=True, high=0.5,
+          format=".3f", says="less critical", part_of="less-sensitive", why="Half as much, or less."),
+    Claim("gain-two", "Gain 2 instead of 5/3 still trains well with batch norm.",
+          source=2, quantity="loss/deep/batch/gain 2", than="loss/deep/batch/gain 5/3", high=0.04, format=".3f",
+          says="still mostly works", why="What the lecture gains by its first repair."),
     Claim("no-fan-in",
-          "Without the division by √fan_in the network with batch norm still mostly works, at its best learning rate "
-          "(loss above that with the division).",
-          source=2, quantity="no_fan_in/batch", predicate=Below(0.1), format=".3f", says="mostly works",
-          budget="default"),
-    Claim("no-fan-in-rate",
-          "… but the learning rate may have to change: the best one is then higher than the usual 0.1.",
-          source=2, quantity="no_fan_in_rate/batch", predicate=Above(0.1), format="g", says="another rate",
-          budget="default"),
+          "Without the division by √fan_in the network with batch norm still mostly works, at its best learning rate.",
+          source=2, quantity="no_fan_in/batch", than="best_loss/batch", high=0.1, format=".3f",
+          says="still mostly works", budget="default", why="A tenth of what there is to learn beyond frequencies."),
+    Claim("no-fan-in-rate", "… but the learning rate may have to change: the best one.",
+          source=2, quantity="no_fan_in_rate/batch", low=0.3, format="g", says="might need to change",
+          budget="default", part_of="no-fan-in", why="Three times the lecture's rate of 0.1."),
     Claim("homogeneous-forward",
-          "Batch norm makes the layers alike by itself: largest over smallest activation std of five layers, worst "
-          "gain.",
-          source=(2, 3), quantity="forward_ratio/batch", predicate=Below("forward_ratio/none"), format=".2f",
-          says="closer to 1 than without"),
-    Claim("homogeneous-backward", "… and the same for gradients: it keeps them flowing in deep networks.",
-          source=(3, 5), quantity="backward_ratio/batch", predicate=Below("backward_ratio/none"), format=".2f",
-          says="closer to 1 than without"),
+          "Batch norm makes the layers alike by itself: largest over smallest activation std of five layers, at the "
+          "worst gain.",
+          source=(2, 3), quantity="forward_ratio/deep/batch", high=1.5, format=".2f", says="homogeneity",
+          why="“Alike”: within a half."),
+    Claim("homogeneous-backward", "… and gradients: the same for what arrives at those layers.",
+          source=(3, 5), quantity="backward_ratio/deep/batch", high=1.5, format=".2f", says="homogeneity",
+          why="“Alike”: within a half.",
+          note="Without normalisation it is less at the right gain, and far more at a wrong one: see the table."),
     Claim("higher-rates",
-          "Batch norm allows much higher learning rates: highest one within 0.1 of the best loss, relative to the "
-          "highest without, deep network.",
-          source=4, quantity="highest_rate, batch to none", predicate=Above(1.0), format=".3g", says="more than 1"),
+          "Batch norm allows much higher learning rates: the highest within 0.1 of the best loss, deep network.",
+          source=4, quantity="highest_rate/batch", than="highest_rate/none", ratio=True, low=2.0, format=".3g",
+          says="much higher learning rates", why="“Much”: twice."),
     Claim("stable-over-rates",
-          "Training is stable over a wider range of learning rates (decades between lowest and highest useful one, "
-          "relative to those without).",
-          source=5, quantity="decades, batch to none", predicate=Above(1.0), format=".2f", says="more than 1",
-          budget="default"),
+          "Training is stable over a wider range of learning rates: powers of ten between lowest and highest useful "
+          "one.",
+          source=5, quantity="decades/batch", than="decades/none", low=0.3, format=".2f",
+          says="more stable across different learning rates", budget="default", why="A range twice as wide."),
     Claim("faster",
-          "Training is drastically faster: steps until the loss is below 2.5, relative to those without, each network "
-          "at its best rate.",
-          source=(4, 5), quantity="steps_to, batch to none", predicate=Below(0.8), format=".2f",
-          says="far less than 1", budget="default",
-          note="Six tanh layers with Kaiming's gain are already easy to train: there is nothing left to repair."),
+          "Training is drastically faster: steps until the loss is below 2.5, each network at its best rate.",
+          source=(4, 5), quantity="steps_to/batch", than="steps_to/none", ratio=True, high=0.5, format=",.0f",
+          says="drastically accelerating training", budget="default", why="“Drastically”: half the time.",
+          note="Six tanh layers with Kaiming's gain are already easy to train."),
     Claim("running-close",
-          "Running statistics come close to those of the whole training set: the loss they add, momentum 0.001.",
-          source=2, quantity="running_cost/0.001/32", value=0.0, tolerance=0.005, format=".4f", says="close",
-          budget="default"),
+          "Running statistics come close to those of the whole training set: the loss with them and with the true "
+          "ones, "
+          "momentum 0.001.",
+          source=2, quantity="running_loss/0.001/32", than="calibrated_loss/0.001/32", low=-0.01, high=0.01,
+          format=".4f", says="pretty close to the true answer", budget="default",
+          why="A quarter of what the lecture gains by its first repair."),
     Claim("small-momentum",
-          "At batches of 32 the running statistics need a small momentum: with 0.1 their distance from the true means "
-          "is several times that with 0.001.",
-          source=(2, 3), quantity="swing_ratio", predicate=Above(1.5), format=".1f", unit=" times", says="larger",
-          budget="default"),
-    Claim("swings", "The swings are large: with momentum 0.1 at batches of 32 they cost something (loss added).",
-          source=(2, 3), quantity="running_cost/0.1/32", predicate=Above(0.01), format=".4f", says="big swings",
-          budget="default",
+          "At batches of 32 the running statistics need a small momentum: their distance from the true means with 0.1 "
+          "and with 0.001.",
+          source=(2, 3), quantity="mean_error/0.1/32", than="mean_error/0.001/32", ratio=True, low=2.0, format=".3f",
+          says="big swings", budget="default", why="Twice as far."),
+    Claim("swings", "The swings matter: the loss with running statistics of momentum 0.1, and with the true ones.",
+          source=(2, 3), quantity="running_loss/0.1/32", than="calibrated_loss/0.1/32", low=0.01, format=".4f",
+          says="thrashing or failing to converge", budget="default",
+          why="A quarter of what the lecture gains by its first repair.",
           note="The running mean swings by √(0.1/1.9/32) = 0.04 standard deviations: visible, but too little to hurt."),
     Claim("jitter",
-          "What the network gives for an example moves with the rest of its batch (normalised units, batch 32).",
-          source=(1, 2), quantity="jitter", predicate=Above(0.01), format=".3f", unit=" sd", says="jitters"),
+          "What the network gives for an example moves with the rest of its batch (in standard deviations of a unit; "
+          "theory for batches of 32: √(1.5/32) = 0.217).",
+          source=(1, 2), quantity="jitter", low=0.18, high=0.25, kind="identity", format=".3f"),
     Claim("regularises",
-          "Batch norm regularises: trained on 500 names, the validation loss at the same training loss is lower (by).",
-          source=(1, 2, 4, 5), quantity="regularised", predicate=Above(0.0), format=".3f", says="lower",
-          budget="default"),
+          "Batch norm regularises: trained on 500 names, the validation loss at the same training loss.",
+          source=(1, 2, 4, 5), quantity="overfit/batch norm", than="overfit/no normalisation", high=-0.02,
+          format=".3f", says="harder for the network to overfit", budget="default",
+          why="Half of what the lecture gains by its first repair."),
     Claim("by-noise",
-          "It does so by the noise of the batches: with quiet statistics most of the effect is gone (share that "
-          "stays).",
-          source=(1, 2, 4), quantity="quiet_share", predicate=Below(0.5), format=".0%", says="less than half",
-          budget="default",
-          note="Statistics over 256 examples for the 32 that are learned from have √8 times less noise and keep most "
-               "of the effect. A plain network gets it too, from a learning rate of 0.03: smaller steps, more than "
-               "noise, are what holds back overfitting here."),
+          "It does so by the noise of the batches: the share of the effect that stays with quiet statistics.",
+          source=(1, 2, 4), quantity="quiet_share", high=0.5, format=".2f", says="because of the jitter",
+          budget="default", why="Most of an effect is more than half of it.",
+          note="Quiet: statistics over 256 examples for the 32 that are learned from have √8 times less noise. A plain "
+               "network gets the effect too, from a learning rate of 0.03."),
     Claim("one-example",
           "One example has no statistics: a batch of one cannot be normalised in training mode (and is refused here).",
-          source=(1, 2), quantity="one_refused", value=1.0, tolerance=0.1, format=".0f", says="impossible"),
+          source=(1, 2), quantity="one_refused", low=1.0, kind="identity", format=".0f"),
     Claim("alone",
           "With running statistics it can: alone or among others it gets the same logits (largest difference).",
-          source=(1, 2, 3), quantity="alone", value=0.0, tolerance=1e-4, format=".0e", says="0"),
+          source=(1, 2, 3), quantity="alone", high=1e-4, kind="identity", format=".0e"),
 ]  # fmt: skip
 
 
@@ -736,7 +708,9 @@ def scale_picture(records: Records) -> tuple[Figure, str]:
         style.logarithmic(axes, [0.2, 0.5, 1, 2, 5])
         axes.set_xlabel("gain of the first weights")
         style.title(axes, title)
-    both[0].set_ylim(2.3, 3.0)
+    for axes in both:
+        style.reach(axes, 2.3, 3.0, capped=True)
+    both[0].set_ylim(min(axes.get_ylim()[0] for axes in both), 3.0)
     name(both[0], 0.16, 0.78, "no normalisation", style.colour("none"))
     name(both[0], 0.97, 0.55, "batch norm", style.colour("batch"), ha="right")
     return figure, (
@@ -751,7 +725,7 @@ def rate_picture(records: Records) -> tuple[Figure, str]:
     for norm in NORMS:
         curve(axes, records.where(norm=norm), "lr", style.colour(norm), 3.0)
     style.logarithmic(axes, sorted({r.config.lr for r in records}))
-    axes.set_ylim(2.3, 3.0)
+    style.reach(axes, 2.3, 3.0, capped=True)
     axes.set_xlabel("learning rate, logarithmic")
     style.title(axes, "Six layers: loss by learning rate")
     name(axes, 0.05, 0.08, "no normalisation", style.colour("none"))

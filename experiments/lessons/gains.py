@@ -8,7 +8,7 @@ It also finds out under which conditions the tables of document 5 hold.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments import style
-from experiments.claims import Above, Below, Between, Claim
+from experiments.claims import Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.records import Record, Records
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.tables import fraction, number, spread
+from experiments.training import training
 from models.deep_mlp import NORMS, DeepMLP
 from models.training import TrainConfig, fit, generators
 from npgrad import data, nn
@@ -72,17 +74,13 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"there is no activation {self.activation!r}; there are {', '.join(ACTIVATIONS)}.")
-        if self.norm not in NORMS:
-            raise ValueError(f"there is no norm {self.norm!r}; there are {', '.join(NORMS)}.")
-        if min(self.draws, self.steps, self.hidden, self.context, self.embedding) < 1 or self.depth < 2:
-            raise ValueError("draws, steps, hidden, context and embedding must be 1 or more, depth 2 or more.")
+        numbers = {1: ("draws", "steps", "hidden", "context", "embedding"), 2: ("depth",)}
+        check(self, one_of={"activation": ACTIVATIONS, "norm": NORMS}, at_least=numbers)
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:
-        return TrainConfig(steps=self.steps, batch_size=self.batch_size, lr=self.lr, lr_decay=1.0, seed=self.seed)
+        return training(self, lr_decay=1.0)
 
 
 GAINS = (0.5, 1.0, 5 / 3, 3.0)
@@ -91,7 +89,6 @@ SWEEP = [
     {"activation": ("linear",), "gain": GAINS},
     {"norm": ("batch",), "gain": (5 / 3,)},
 ]
-SEEDS = {"default": 3}
 QUICK = {"steps": 200}
 
 
@@ -139,11 +136,14 @@ def run(config: Config, progress: Progress) -> Result:
         )
     arrays |= {"ratio": np.array(ratios).reshape(-1, len(weights)), "ratio_step": np.array(times)}
     last = losses[-100:].astype(float)
-    return Result(summary={"loss": float(last.mean()), "steps_done": len(losses)}, arrays=arrays)
+    summary = {"loss": float(last.mean()), "steps_done": len(losses)}
+    for time, seen in (("before", stacked), ("after", {name: after[name][None] for name in STATISTICS})):
+        summary |= {f"{time}/{name}": float(values.mean()) for name, values in described(seen).items()}
+    return Result(summary, arrays=arrays)
 
 
 LAYERED = ("activation_mean", "activation_std", "saturated", "gradient_mean", "gradient_std")
-STATISTICS = (*LAYERED, "weight_gradient_std", "gradient_to_data")
+STATISTICS = (*LAYERED, "weight_gradient_mean", "weight_gradient_std", "gradient_to_data")
 
 
 def look(model: DeepMLP, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
@@ -161,6 +161,7 @@ def look(model: DeepMLP, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     with undisturbed(model, training=True):
         cross_entropy(model(x), y).backward()
         seen = {
+            "weight_gradient_mean": np.array([np.mean(np.asarray(p.grad)) for p in weights]),
             "weight_gradient_std": np.array([np.std(np.asarray(p.grad), ddof=1) for p in weights]),
             "gradient_to_data": np.array([ratio(np.asarray(p.grad), p.numpy()) for p in weights]),
         }
@@ -175,6 +176,23 @@ def look(model: DeepMLP, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
         "activation_values": np.stack(t),
         "gradient_values": np.stack(dt),
     }
+
+
+def described(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What tables and claims speak of, one number a network, from statistics of shape (networks, layers)."""
+    found: dict[str, np.ndarray] = {}
+    with np.errstate(all="ignore"):
+        for quantity in LAYERED:
+            percent = 100 if quantity == "saturated" else 1
+            found |= {f"{quantity}/{k + 1}": percent * column for k, column in enumerate(seen[quantity].T)}
+        std, gradient, weight = (seen[n] for n in ("activation_std", "gradient_std", "weight_gradient_std"))
+        found["held"], found["gradient_held"] = std[:, -1] / std[:, 0], gradient[:, 0] / gradient[:, -1]
+        found["uneven"] = np.exp(np.maximum(*(abs(np.log(found[name])) for name in ("held", "gradient_held"))))
+        found["embedding"], found["output"] = weight[:, 0], weight[:, -1]
+        found["embedding_mean"], found["output_mean"] = (seen["weight_gradient_mean"][:, k] for k in (0, -1))
+        found["hidden_fall"] = weight[:, -2] / weight[:, 1]
+        found["output_lead"] = weight[:, -1] / weight[:, 1:-1].mean(axis=1)
+    return found
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> float:
@@ -211,37 +229,12 @@ def ended(own: Records, name: str) -> np.ndarray:
 
 
 def measure(records: Records) -> dict[str, np.ndarray]:
-    found = {}
-    for name, own in records.named(name_of).items():
-        for time, take in (("before", stacked), ("after", ended)):
-            for quantity in LAYERED:
-                values = take(own, quantity)
-                percent = 100 if quantity == "saturated" else 1
-                for k in range(values.shape[1]):
-                    found[f"{time}/{name}/{quantity}/{k + 1}"] = percent * values[:, k]
-            std, gradient = take(own, "activation_std"), take(own, "gradient_std")
-            found[f"{time}/{name}/held"] = std[:, -1] / std[:, 0]
-            found[f"{time}/{name}/gradient_held"] = gradient[:, 0] / gradient[:, -1]
-            weight = take(own, "weight_gradient_std")
-            found[f"{time}/{name}/embedding"] = weight[:, 0]
-            found[f"{time}/{name}/output"] = weight[:, -1]
-            found[f"{time}/{name}/hidden_fall"] = weight[:, -2] / weight[:, 1]
-            found[f"{time}/{name}/output_lead"] = weight[:, -1] / weight[:, 1:-1].mean(axis=1)
-            to_data = take(own, "gradient_to_data")
-            found[f"{time}/{name}/to_data_lead"] = to_data[:, -1] / to_data[:, 1:-1].mean(axis=1)
-        found[f"loss/{name}"] = np.array([r.summary["loss"] for r in own], dtype=float)
-    found["uneven/holds"] = unevenness(found, "tanh 5/3")
-    found["uneven/least"] = np.minimum.reduce([unevenness(found, f"tanh {g}") for g in ("0.5", "1", "3")])
-    return {name: values for name, values in found.items() if len(values)}
-
-
-def unevenness(found: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """By which factor the activations or the gradients, whichever is worse, differ between first and last layer."""
-    keys = [f"before/{name}/held", f"before/{name}/gradient_held"]
-    if any(key not in found for key in keys):
-        return np.empty(0)
-    with np.errstate(divide="ignore"):
-        return np.array([np.exp(max(abs(np.log(found[key])).mean() for key in keys))])
+    groups = records.named(name_of)
+    found = {f"{name}/{group}": own.values(name) for group, own in groups.items() for name in own[0].summary}
+    uneven = [found.get(f"before/uneven/tanh {gain}", np.empty(0)) for gain in ("0.5", "1", "3")]
+    if len({len(v) for v in uneven}) == 1:
+        found["uneven/least"] = np.min(uneven, axis=0)
+    return found
 
 
 PLAIN = "tanh 5/3"
@@ -258,74 +251,73 @@ TABLED = (1, 3, 5)
 
 
 def document_claims() -> list[Claim]:
-    claims = []
-    for what, (quantity, values, tolerances, form, unit) in DOCUMENT.items():
-        for k, (layer, value, tolerance) in enumerate(zip(TABLED, values, tolerances, strict=True)):
-            # Going deeper the document's numbers fall.
-            falls = Below(f"before/{PLAIN}/{quantity}/{k}") if k and not quantity.endswith("mean") else None
-            note = (
-                "Holds before the first step, without normalisation, at gain 5/3; tolerance: two standard deviations "
-                "between networks."
-            )
-            if (quantity, layer) == ("saturated", 5):
-                note += " Of all its numbers this one is furthest out: see the column as far out."
-            if quantity.endswith("mean"):
-                note += " The mean is chance: its sign changes from network to network."
-            text = f"{what.capitalize()} of layer {layer} in the six-layer tanh network."
-            claims.append(Claim(
-                f"table-{quantity}-{layer}", text, source=5, quantity=f"before/{PLAIN}/{quantity}/{k + 1}",
-                value=value, tolerance=tolerance, predicate=falls, format=form, unit=unit, note=note,
-            ))  # fmt: skip
-    return claims
+    """Means are those of symmetric quantities: close to 0 by construction, their sign being chance."""
+    return [
+        Claim(f"table-{quantity}-{layer}", f"{what.capitalize()} of layer {layer} in the six-layer tanh network.",
+              source=5, quantity=f"before/{quantity}/{k + 1}/{PLAIN}", low=value - spread_, high=value + spread_,
+              kind="identity" if quantity.endswith("mean") else "chance", part_of="table-activation_std-1",
+              format=form, unit=unit, says=f"{value:{form}}{unit}".replace("e-0", "e−").replace("-", "−"),
+              why="The document's is one network: two standard deviations between networks, before training.")
+        for what, (quantity, values, spreads, form, unit) in DOCUMENT.items()
+        for k, (layer, value, spread_) in enumerate(zip(TABLED, values, spreads, strict=True))
+    ]  # fmt: skip
 
 
 CLAIMS = [
     *document_claims(),
     Claim("table-embedding", "Standard deviation of the embedding's gradient.",
-          source=5, quantity=f"before/{PLAIN}/embedding", value=1.54e-3, tolerance=3.8e-4, format=".2e"),
+          source=5, quantity=f"before/embedding/{PLAIN}", low=1.16e-3, high=1.92e-3, format=".2e", says="1.54e−03",
+          part_of="table-activation_std-1",
+          why="The document's is one network: two standard deviations between networks, before training."),
     Claim("table-output", "Standard deviation of the gradient of the last weights.",
-          source=5, quantity=f"before/{PLAIN}/output", value=2.32e-2, tolerance=3.4e-3, format=".2e"),
+          source=5, quantity=f"before/output/{PLAIN}", low=1.98e-2, high=2.66e-2, format=".2e", says="2.32e−02",
+          part_of="table-activation_std-1",
+          why="The document's is one network: two standard deviations between networks, before training."),
+    *(
+        Claim(f"table-{name}-mean", f"Mean gradient of {what}.", source=5, quantity=f"before/{name}_mean/{PLAIN}",
+              low=-bound, high=bound, kind="identity", format=".1e", says=says)
+        for name, what, bound, says in (("embedding", "the embedding", 1e-4, "−8e−06"),
+                                        ("output", "the last weights", 1e-3, "0"))
+    ),
     Claim("table-hidden", "The gradients of the hidden weights get smaller with depth: the last over the first.",
-          source=5, quantity=f"before/{PLAIN}/hidden_fall", predicate=Below(1.0), format=".2f", says="decreasing",
+          source=5, quantity=f"before/hidden_fall/{PLAIN}", high=0.9, nothing=1.0, format=".2f", says="decreasing",
+          why="A tenth less over four layers.",
           note="True of this network before training; it is the opposite of gradients that vanish on the way back."),
     Claim("gain-5/3-holds", "Gain 5/3 gives consistent standard deviations: the last tanh layer's over the first's.",
-          source=(2, 3, 4), quantity=f"before/{PLAIN}/held", value=1.0, tolerance=0.15,
-          predicate=Above("before/tanh 1/held"), format=".2f", says="consistent"),
+          source=(2, 3, 4), quantity=f"before/held/{PLAIN}", low=0.8, high=1.25, format=".2f",
+          says="nice consistent stds", why="Within a quarter over five layers."),
     Claim("gain-1-fades", "Gain 1: activations shrink on their way forward, because tanh squashes.",
-          source=2, quantity="before/tanh 1/held", predicate=Below(0.7), format=".2f", says="shrink"),
+          source=2, quantity="before/held/tanh 1", high=0.7, nothing=1.0, format=".2f", says="they shrink",
+          why="A third gone in five layers."),
     Claim("gain-3-saturates",
           "Gain 3: the activations are back at −1 and 1. Part of the last tanh layer's units beyond 0.97.",
-          source=2, quantity="before/tanh 3/saturated/5", predicate=Above(30.0), format=".1f", unit=" %",
-          says="all −1 and 1",
+          source=2, quantity="before/saturated/5/tanh 3", low=90.0, nothing=10.0, format=".1f", unit=" %",
+          says="back to all −1 and 1", why="“All” leaves a tenth at most, as for the original network.",
           note="Fewer than half of them: that many are beyond 0.97 in layers of unlimited width, too."),
     Claim("gain-homogeneous",
-          "Too large or too small a gain makes activations and gradients differ between layers more than 5/3 does.",
-          source=(1, 2, 3), quantity="uneven/least", predicate=Above("uneven/holds"), format=".2f", says="differ",
-          note="Factor between the first and the last layer, of activations or gradients, whichever is larger: the "
-               "smallest of the gains 0.5, 1 and 3, against that of 5/3."),
+          "Too large or too small a gain makes activations or gradients differ between first and last layer more than "
+          "5/3 does: the factor for the least uneven of the gains 0.5, 1 and 3.",
+          source=(1, 2, 3), quantity="uneven/least", than=f"before/uneven/{PLAIN}", ratio=True, low=1.25, format=".2f",
+          says="different at different layers", why="A quarter more."),
     Claim("linear-1",
           "Without tanh the correct gain is 1: the last hidden layer's standard deviation over the first's.",
-          source=(2, 3), quantity="before/linear 1/held", value=1.0, tolerance=0.1,
-          predicate=Between("before/linear 0.5/held", "before/linear 5/3/held"), format=".2f", says="1.0"),
-    Claim("std-0.65", "A well-initialised tanh network has a hidden activation standard deviation of about 0.65.",
-          source=(3, 4), quantity=f"before/{PLAIN}/activation_std/5", value=0.65, tolerance=0.02, format=".3f",
-          note="In the last of five tanh layers; the first has 0.75, since the embeddings have a deviation of 1."),
-    Claim("saturation-5", "Its saturation is about 5 %.",
-          source=3, quantity=f"before/{PLAIN}/saturated/5", value=5.0, tolerance=1.0, format=".1f", unit=" %"),
+          source=(2, 3), quantity="before/held/linear 1", low=0.9, high=1.1, format=".2f", says="1.0",
+          why="Within a tenth over five layers; 5/3 multiplies it by 7.7, and 0.5 by 0.06."),
+    Claim("std-0.65", "A well-initialised deep tanh network has a hidden activation standard deviation of about 0.65.",
+          source=4, quantity=f"before/activation_std/5/{PLAIN}", low=0.6, high=0.7, format=".3f", says="around 0.65",
+          why="0.65 as printed, and “around”.", note="In the last of five tanh layers; the first has 0.75."),
     Claim("saturation-below-5", "Its saturation is below 5 %.",
-          source=4, quantity=f"before/{PLAIN}/saturated/5", predicate=Below(5.0), format=".1f", unit=" %",
-          says="< 5 %",
+          source=4, quantity=f"before/saturated/5/{PLAIN}", high=5.0, format=".1f", unit=" %",
+          says="below 5 %", part_of="std-0.65", why="As printed.",
           note="Tanh layers of unlimited width at gain 5/3 settle at 5.4 % beyond 0.97, and each layer comes nearer. "
                "With batch normalisation it is below 5 % in every layer."),
-    Claim("last-layer-10", "Without care the last layer receives ten times the gradient of the earlier ones.",
-          source=(2, 3), quantity=f"before/{PLAIN}/output_lead", value=10.0, tolerance=5.0, predicate=Above(3.0),
-          format=".1f", unit=" ×", says="10 ×",
-          note="More than twice that, measured at the weights before training. The lecture's factor of 0.1 on the "
-               "last weights does it: everything behind them receives a tenth of the gradient they receive "
-               "themselves."),
-    Claim("last-layer-data", "Relative to its weights, the last layer's gradient stands out even more.",
-          source=2, quantity=f"before/{PLAIN}/to_data_lead", predicate=Above(f"before/{PLAIN}/output_lead"),
-          format=".0f", unit=" ×", says="significantly higher"),
+    Claim("last-layer-apart", "In the lecture's deep network the last layer's gradient stands out from the others'.",
+          source=2, quantity=f"before/output_lead/{PLAIN}", low=3.0, nothing=1.0, format=".1f", unit=" ×",
+          says="significantly higher", why="Three times, to be significant among layers that differ by half.",
+          note="The lecture's factor of 0.1 on the last weights does it: everything behind them receives a tenth of "
+               "the "
+               "gradient they receive themselves. Relative to the weights it is ten times as much again, by the same "
+               "factor."),
 ]  # fmt: skip
 
 
@@ -341,9 +333,6 @@ def rarity(values: np.ndarray, stated: float) -> str:
 
 def document_table(records: Records) -> Table:
     groups = records.named(name_of)
-    found = measure(records)
-    rows = []
-    nothing = np.empty(0)
     listed = [
         (f"{what}, layer {layer}", f"{quantity}/{k + 1}", values[k], form, unit)
         for what, (quantity, values, _, form, unit) in DOCUMENT.items()
@@ -352,16 +341,16 @@ def document_table(records: Records) -> Table:
     ]
     listed += [("gradient std, embedding", "embedding", 1.54e-3, ".2e", "")]
     listed += [("gradient std, last weights", "output", 2.32e-2, ".2e", "")]
+    cases = ((PLAIN, stacked), (f"{PLAIN}, batch norm", stacked), (PLAIN, ended))
+    seen = [described({n: take(groups[g], n) for n in STATISTICS}) if g in groups else {} for g, take in cases]
+    rows = []
     for what, quantity, value, form, unit in listed:
-        before, batch, after = (
-            found.get(f"{case}/{quantity}", nothing)
-            for case in (f"before/{PLAIN}", f"before/{PLAIN}, batch norm", f"after/{PLAIN}")
-        )
+        before, batch, after = (found.get(quantity, np.empty(0)) for found in seen)
         rows.append([what + (f" ({unit.strip()})" if unit else ""), number(value, form)])
         rows[-1] += [spread(before, form), rarity(before, value) if len(before) else "–"]
         rows[-1] += [spread(batch, form), spread(after, form)]
     own = groups.get(PLAIN, Records([]))
-    count = len(found.get(f"before/{PLAIN}/embedding", []))
+    count = len(seen[0].get("embedding", []))
     steps = records[0].config.steps
     return Table(
         "Document 5's tables: where they hold",
@@ -375,16 +364,13 @@ def document_table(records: Records) -> Table:
 
 
 def gain_table(records: Records) -> Table:
-    found = measure(records)
     rows = []
     for name, own in records.named(name_of).items():
+        found = described({what: stacked(own, what) for what in STATISTICS})
         last = len(own[0].arrays["after_activation_std"])
-        first, end, held = (
-            spread(found[f"before/{name}/{what}"], ".2g")
-            for what in ("activation_std/1", f"activation_std/{last}", "gradient_held")
-        )
-        saturated = spread(found[f"before/{name}/saturated/{last}"], 1) if "tanh" in name else "–"
-        rows.append([name, first, end, saturated, held, spread(found[f"loss/{name}"])])
+        cells = [spread(found[w], ".2g") for w in ("activation_std/1", f"activation_std/{last}", "gradient_held")]
+        cells.insert(2, spread(found[f"saturated/{last}"], 1) if "tanh" in name else "–")
+        rows.append([name, *cells, spread(own.values("loss"))])
     steps = records[0].config.steps
     return Table(
         "What the gain does",
@@ -524,7 +510,8 @@ def document_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
             if name not in groups:
                 continue
             values = factor * take(groups[name], quantity)[:, : len(stated)]
-            error = 2 * values.std(axis=0, ddof=1) if len(values) > 1 else None
+            error = 2 * values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+            error = np.array([np.minimum(error, 0.99 * values.mean(axis=0)), error])  # none of them can be negative
             at, hue = np.arange(values.shape[1]) + 0.2 * (shift - 1), style.colour(hue)
             axes.errorbar(values.mean(axis=0), at, xerr=error, fmt="o", color=hue, markersize=7, capsize=3)
         axes.plot(stated, np.arange(3) - 0.2, "D", markersize=8, mfc="none", color=style.ink(), mew=1.6, zorder=5)

@@ -17,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments import style
-from experiments.claims import Above, Below, Between, Claim
+from experiments.claims import Claim
+from experiments.curves import frequency_loss, rms, steps_until, thinned
 from experiments.experiment import Picture, Result, Table
-from experiments.lessons.stages import spread, steps_until, thinned
 from experiments.records import Records
 from experiments.runner import Progress
+from experiments.settings import check
+from experiments.tables import spread
+from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, no_grad
@@ -39,7 +42,7 @@ QUESTION = (
 EXPECTATION = (
     "Logits are sums of 200 terms, so weights of size 1 make them about 13 large, and a softmax of such numbers is "
     "sure of a random character. Scaling the weights down brings the loss to ln 27 = 3.2958, exactly there at zero. "
-    "Zero in the last layer alone is harmless; zero everywhere leaves all hidden units the same for ever."
+    "Zero in the last layer alone is harmless; zero everywhere leaves all hidden units the same."
 )
 
 # -- configuration -----------------------------------------------------------------------------------------------------
@@ -72,15 +75,12 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.start not in STARTS:
-            raise ValueError(f"there is no start {self.start!r}; there are {', '.join(STARTS)}.")
-        if min(self.steps, self.context, self.embedding, self.hidden) < 1:
-            raise ValueError("steps, context, embedding and hidden must be 1 or more.")
+        check(self, one_of={"start": STARTS}, at_least={1: ("steps", "context", "embedding", "hidden")})
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:
-        return TrainConfig(steps=self.steps, batch_size=self.batch_size, lr=self.lr, seed=self.seed)
+        return training(self)
 
 
 SCALES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.0)
@@ -89,7 +89,6 @@ SWEEP = [
     {"output_scale": SCALES},
     {"start": ("zero hidden", "all equal", "all zero")},
 ]
-SEEDS = {"full": 5}
 QUICK = {"steps": 2_000}
 FULL = {"steps": 50_000}
 
@@ -134,7 +133,7 @@ def run(config: Config, progress: Progress) -> Result:
         logits = model(x).numpy().astype(float)
     # The same bias in every example: what is left after taking it away comes from the weights.
     bias = model.output.bias.numpy().astype(float)
-    size = float(np.sqrt(np.mean(logits**2)))
+    size = rms(logits)
 
     looked, sizes, weights = [], [], []
     due = set(np.unique(np.geomspace(1, config.steps, 60).astype(int)) - 1)
@@ -144,8 +143,8 @@ def run(config: Config, progress: Progress) -> Result:
         nonlocal different
         if step in due:
             with no_grad():
-                sizes.append(float(np.sqrt(np.mean(model(x[:500]).numpy().astype(float) ** 2))))
-            weights.append(float(np.sqrt(np.mean(model.output.weight.numpy() ** 2))))
+                sizes.append(rms(model(x[:500]).numpy()))
+            weights.append(rms(model.output.weight.numpy()))
             looked.append(step + 1)
         if step + 1 == min(COUNTED_AT, config.steps):
             different = distinct(np.vstack([p.numpy() for p in model.hidden.parameters()]))
@@ -153,20 +152,18 @@ def run(config: Config, progress: Progress) -> Result:
             progress(step, config.steps)
         return not math.isfinite(loss)
 
-    before = float(np.sqrt(np.mean(model.output.weight.numpy() ** 2)))
+    before = rms(model.output.weight.numpy())
     with np.errstate(all="ignore"):
         losses = fit(model, *corpus.train, config.training, on_step=record)
     step, loss = thinned(losses)
-    counts = np.bincount(corpus.train.y, minlength=classes)
-    share = counts[counts > 0] / counts.sum()
     early = max(config.steps // 20, 1)
-    wasted = steps_until(losses, math.log(classes))
+    wasted = min(steps_until(losses, math.log(classes)), config.steps)
     down = min(int(np.searchsorted(looked, wasted)), len(weights) - 1)  # the blade of the hockey stick is over
     first = -np.log(softmax(logits, axis=1).numpy()[np.arange(len(y)), y].clip(1e-300)).mean()
     return Result(
         summary={
             "uniform_loss": math.log(classes),
-            "unigram_loss": float(-(share * np.log(share)).sum()),
+            "unigram_loss": frequency_loss(corpus.train.y),
             "initial_loss": float(cross_entropy(logits, y).item()),
             "initial_check": float(first),
             "normal_loss": normal_loss(size, classes),
@@ -219,8 +216,11 @@ MEASURES = (
     "initial_loss", "logit_size", "bias_share", "early_fall", "output_shrinks", "distinct_units", "train_loss",
     "val_loss", "test_loss", "confidence", "wasted_steps",
 )  # fmt: skip
-GOOD, BAD = (0.1, -0.2, 0.0, 0.3), (0.1, -20.0, 15.0, -5.0)
-"""Document 4's examples of small and of extreme logits."""
+PRINTED = {
+    "good": ((0.1, -0.2, 0.0, 0.3), (0.253, 0.188, 0.229, 0.330)),
+    "bad": ((0.1, -20.0, 15.0, -5.0), (6.0e-07, 1.3e-16, 1.0, 2.7e-10)),
+}
+"""Document 4's examples of small and of extreme logits, and the softmax it prints for them."""
 
 
 def name_of(config: SimpleNamespace) -> str:
@@ -233,84 +233,86 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     groups = records.named(name_of)
     found = {f"{name}/{group}": own.values(name) for group, own in groups.items() for name in MEASURES}
     for name in ("uniform_loss", "unigram_loss"):
-        found[name] = records.values(name)[:1]
-    good, bad = (softmax(np.array(logits)).numpy() for logits in (GOOD, BAD))
-    found["example/good"], found["example/bad"], found["example/sure"] = good[3:], bad[3:], 100 * bad[2:3]
+        found[name] = next(iter(groups.values())).values(name)
+    for name, (logits, printed) in PRINTED.items():
+        p = softmax(np.array(logits)).numpy()
+        found[f"example/{name}"] = np.abs(np.log(p / printed)).max()
+        found[f"example/{name}/most"] = 100 * p.max()
+    found["example/eight"] = softmax(np.array([0.1, 0.2, 8.0, 0.1])).numpy()[2:3] * 100
     found["equal_logits"] = np.array([cross_entropy(np.full((4, 27), 5.0), np.arange(4)).item()])
-    found["times"] = found.get("initial_loss/original", np.empty(0)) / found["uniform_loss"]
-    for name, one, other in (
-        ("bias_costs", "initial_loss/original", "initial_loss/1"),
-        ("test_gain", "test_loss/original", "test_loss/0.01"),
-        ("zero_costs", "val_loss/0", "val_loss/0.01"),
-    ):
-        if one in found and other in found:  # pairs: the same seed, the same batches
-            found[name] = found[one] - found[other]
-    return {name: values for name, values in found.items() if len(values)}
+    return {name: np.atleast_1d(values) for name, values in found.items()}
 
 
 CLAIMS = [
     Claim("order-of-magnitude", "The first loss is an order of magnitude larger than that of ignorance.",
-          source=4, quantity="times", value=10.0, tolerance=3.0, predicate=Above(3.0), format=".1f", unit=" ×",
-          says="10 ×"),
+          source=4, quantity="initial_loss/original", than="uniform_loss", ratio=True, low=math.sqrt(10), format=".1f",
+          says="an order of magnitude", corpus=True, why="√10: nearer to ten times than to once."),
     Claim("extreme-logits", "The first logits are far from zero: their root mean square.",
-          source=(1, 2, 3, 4), quantity="logit_size/original", predicate=Above(5.0), format=".1f", says="extreme"),
+          source=(1, 2, 3, 4), quantity="logit_size/original", low=5.0, format=".1f", says="extreme",
+          why="A logit of 5 outweighs all 26 others at 0: e⁵ = 148."),
     Claim("overconfident", "The network is confident: the mean probability of its favourite character before training.",
-          source=(1, 2, 3, 4), quantity="confidence/original", predicate=Above(0.5), format=".2f",
-          says="very confident"),
+          source=(1, 2, 3, 4), quantity="confidence/original", low=0.75, format=".2f", says="very confidently",
+          part_of="extreme-logits", why="Three to one for a single one of 27 characters."),
     Claim("bias-contributes",
-          "The random bias contributes to the extreme logits: what setting it to zero alone takes off the first loss.",
-          source=(1, 4), quantity="bias_costs", predicate=Above(1.0), format=".2f", says="contributes",
+          "The random bias contributes to the extreme logits: what the first loss is with it, less that without.",
+          source=(1, 4), quantity="initial_loss/original", than="initial_loss/1", low=1.0, format=".2f",
+          says="contributes to the unwanted extremity", why="A twentieth of the 22 that the first loss is too high.",
           note="The bias is one of 201 terms of a logit and makes up less than a hundredth of its variance; "
                "repairing the bias and not the weights repairs nothing."),
     Claim("zero-output-perfect", "Last weights of exactly zero give the perfect first loss.",
-          source=(1, 2), quantity="initial_loss/0", value=math.log(27), tolerance=1e-4, format=".4f", says="ln 27"),
-    Claim("zero-output-fine", "In the last layer zero is acceptable: validation loss with 0 less that with 0.01.",
-          source=(1, 2), quantity="zero_costs", value=0.0, tolerance=0.02, format=".4f", says="fine"),
+          source=(1, 2), quantity="initial_loss/0", low=3.2957, high=3.2959, kind="identity", format=".4f",
+          says="ln 27", corpus=True),
+    Claim("zero-output-fine", "In the last layer zero is acceptable: validation loss with 0 beside that with 0.01.",
+          source=(1, 2), quantity="val_loss/0", than="val_loss/0.01", low=-0.01, high=0.01, format=".4f",
+          says="it would probably be fine", why="A quarter of what repairing the last layer gains in the lecture."),
     Claim("equal-logits", "Any equal value of all 27 logits gives the loss of ignorance: here 5.",
-          source=2, quantity="equal_logits", value=math.log(27), tolerance=1e-6, format=".4f", says="ln 27"),
+          source=2, quantity="equal_logits", low=3.2958, high=3.2959, kind="identity", format=".4f", says="ln 27"),
     Claim("all-zero-symmetric",
           "If all weights are zero, all hidden units compute the same and stay the same: different units after "
           "training.",
-          source=(1, 4), quantity="distinct_units/all zero", value=1.0, tolerance=0.5, format=".0f", says="1"),
-    Claim("all-equal-symmetric",
-          "It is equality that does it, not zero: different units after beginning with equal weights.",
-          source=(1, 4), quantity="distinct_units/all equal", value=1.0, tolerance=0.5, format=".0f", says="1",
-          note="Counted after 100 steps. Equal columns of a matrix product may differ in the last bit, on some "
-               "processors, and training multiplies the difference: after 2,000 steps it has become as large as the "
-               "weights. The symmetry is exact in mathematics and unstable in floating point."),
+          source=(1, 4), quantity="distinct_units/all zero", low=1, high=1, kind="identity", format=".0f"),
     Claim("all-zero-fails",
-          "A network of zeros fails to learn: its validation loss stays at that of the letters' frequencies.",
-          source=4, quantity="val_loss/all zero", predicate=Above("val_loss/0.01"), format=".3f",
-          says="fails to learn"),
+          "A network of zeros fails to learn: its validation loss beside that of the letters' frequencies.",
+          source=4, quantity="val_loss/all zero", than="unigram_loss", low=-0.02, high=0.02, format=".3f",
+          says="fails to learn", why="What the frequencies of training and validation names may differ in."),
     Claim("zero-hidden-symmetric",
           "Zero is to be avoided in hidden layers, whose units could not become different: different units after it.",
-          source=1, quantity="distinct_units/zero hidden", predicate=Below(2.0), format=".0f", says="the same",
-          note="Zeros in one layer do no harm as long as the other layer is random: each unit's gradient is "
-               "multiplied by its own last weights, and the units part at the first step. The symmetry needs all "
-               "layers to be equal. It is a bad start all the same: the loss ends higher than from a random one."),
+          source=1, quantity="distinct_units/zero hidden", high=1.5, format=".0f", says="all compute the same",
+          why="“The same” is one.",
+          note="A layer of zeros is broken up by the random one behind it: each unit's gradient is multiplied by its "
+               "own last weights, and the units part at the first step. The symmetry needs all layers to be equal. "
+               "Beginning there costs something all the same: see the table."),
     Claim("hockey-stick",
           "A steep fall, then a long plateau: the part of the whole fall that is over after the first twentieth.",
-          source=(1, 2, 4), quantity="early_fall/original", predicate=Above(0.8), format=".2f", says="hockey stick",
-          budget="default"),
+          source=(1, 2, 4), quantity="early_fall/original", low=0.8, format=".2f", says="hockey stick",
+          budget="default", why="Four fifths of the fall in a twentieth of the time."),
     Claim("weights-squashed",
-          "Training begins by squashing the extreme last weights: their size once the loss is down to ln 27.",
-          source=(1, 4), quantity="output_shrinks/original", predicate=Below(0.8), format=".2f", unit=" ×",
-          says="squashed",
-          note="The logits are squashed, the weights are not: turning 200 weights a little each, all in the "
-               "direction that this data punishes, takes the logits down and leaves the weights nearly as large as "
-               "they were."),
+          "Training begins by squashing the extreme last weights: their size once the loss is down to ln 27, relative "
+          "to the beginning.",
+          source=(1, 4), quantity="output_shrinks/original", high=0.5, nothing=1.0, format=".2f",
+          says="squashing these extreme weights down", why="“Squashed” is to half their size or less.",
+          note="The logits are squashed, the weights hardly: turning 200 weights a little each, all in the direction "
+               "that this data punishes, takes the logits down and leaves the weights nearly as large as they were."),
     Claim("test-better", "Repairing the last layer gives better results on test data.",
-          source=2, quantity="test_gain", predicate=Above(0.0), format=".3f", says="better"),
-    Claim("example-good",
-          "Softmax of the logits 0.1, −0.2, 0.0, 0.3: the last probability, in the same ballpark as the others.",
-          source=4, quantity="example/good", value=0.330, tolerance=0.0015, predicate=Between(0.15, 0.35),
-          format=".3f",
-          note="The document's four numbers are not the softmax of these logits: it is 0.259, 0.192, 0.234, 0.316."),
-    Claim("example-bad", "Softmax of the logits 0.1, −20, 15, −5: the last probability, vanishingly small.",
-          source=4, quantity="example/bad", value=2.7e-10, tolerance=1e-10, predicate=Below(1e-6), format=".1e",
-          note="The document's numbers are not the softmax of these logits: it is 3.4e−7, 6.3e−16, 1.0, 2.1e−9."),
-    Claim("example-sure", "With these logits the network is more than 99.99 % sure of the third option.",
-          source=4, quantity="example/sure", predicate=Above(99.99), format=".4f", unit=" %", says="> 99.99 %"),
+          source=2, quantity="test_loss/0.01", than="test_loss/original", high=-0.02, format=".3f",
+          says="better results on test data", why="Half of what the lecture's validation loss gains."),
+    *(
+        Claim(f"example-{name}",
+              f"Softmax of the logits {', '.join(f'{v:g}'.replace('-', '−') for v in logits)}: the four numbers "
+               "printed "
+              "(largest difference of logarithms).",
+              source=4, quantity=f"example/{name}", high=0.01, kind="fact", format=".2f",
+              says=", ".join(f"{v:g}" for v in printed), why="Three digits, as printed.",
+              note="They are not the softmax of these logits: that is "
+                   f"{', '.join(f'{v:.3g}' for v in softmax(np.array(logits)).numpy())}.")
+        for name, (logits, printed) in PRINTED.items()
+    ),
+    Claim("example-sure", "With the second of these the network is more than 99.99 % sure of the third option.",
+          source=4, quantity="example/bad/most", low=99.99, kind="fact", format=".4f", unit=" %", says="> 99.99 %",
+          why="As printed."),
+    Claim("example-eight", "Logits of 0.1, 0.2, 8 and 0.1 give almost all probability to the third.",
+          source=4, quantity="example/eight", low=99.0, kind="fact", format=".2f", unit=" %", says="almost all",
+          why="All but a hundredth."),
 ]  # fmt: skip
 
 
@@ -335,9 +337,9 @@ def tables(records: Records) -> list[Table]:
     starts = {name: own for name, own in groups.items() if name in STARTS}
     if starts:
         starts = {"random": groups["0.01"]} | starts if "0.01" in groups else starts
-        measured = (("distinct_units", 0), ("initial_loss", 4), ("train_loss", 4), ("val_loss", 4))
+        shown_of = (("distinct_units", 0), ("initial_loss", 4), ("train_loss", 4), ("val_loss", 4))
         rows = [
-            [STARTS[name], *(spread(own.values(what), digits) for what, digits in measured)]
+            [STARTS[name], *(spread(own.values(what), digits) for what, digits in shown_of)]
             for name, own in starts.items()
         ]
         note = (
@@ -458,12 +460,12 @@ def symmetry(records: Records, groups: dict[str, Records]) -> tuple[Figure, str]
         style.note(axes, text, (values.mean(), row), shift, ha=side, va="center", color=hue)
     style.rows(axes, [STARTS[name] for name in listed], room=0.9)
     style.guide(axes, records.mean("unigram_loss"), "letter\nfrequencies", vertical=True)
-    axes.set_xlim(right=3.1)
+    style.reach(axes, axes.get_xlim()[0], 3.1, along="x")
     axes.set_xlabel(f"validation loss after {records[0].config.steps:,} steps")
     style.title(axes, "Beginning at zero")
     return figure, (
         "One random layer is enough to make 200 hidden units different. If both layers begin equal, all units do the "
-        "same for ever, and if both begin at zero, only the last bias learns."
+        "same but for rounding, and if both begin at zero, only the last bias learns."
     )
 
 

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 from experiments import style
-from experiments.claims import Above, Below, Claim
+from experiments.claims import Claim
+from experiments.curves import frequency_loss
 from experiments.experiment import Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.tables import fraction, spread
+from experiments.training import training, watch
+from experiments.verdict import chosen_elsewhere
+from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, no_grad
 from npgrad.data import Corpus
@@ -57,20 +61,13 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.study not in ("company", "depth"):
-            raise ValueError(f"there is no study {self.study!r}; there are company, depth.")
-        if self.norm not in NORMS:
-            raise ValueError(f"there is no norm {self.norm!r}; there are {', '.join(NORMS)}.")
-        if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"there is no dtype {self.dtype!r} here; there are float32, float64.")
-        if self.batch_size < 2 or self.depth < 2 or self.steps < 1:
-            raise ValueError("batch_size and depth must be 2 or more, steps 1 or more.")
+        known = {"study": ("company", "depth"), "norm": NORMS, "dtype": ("float32", "float64")}
+        check(self, one_of=known, at_least={2: ("batch_size", "depth"), 1: ("steps",)})
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:
-        steps = self.steps * (2 if self.study == "company" else 1)
-        return TrainConfig(steps=steps, batch_size=self.batch_size, lr=self.lr, lr_decay=1.0, seed=self.seed)
+        return training(self, steps=self.steps * (2 if self.study == "company" else 1), lr_decay=1.0)
 
 
 DEEP = ("none", "batch", "layer")
@@ -79,9 +76,9 @@ SWEEP = [
     {"study": ("company",), "norm": tuple(NORMS), "batch_size": (2,), "lr": (0.03,)},
     {"study": ("company",), "norm": ("batch",), "batch_size": (2,), "lr": (0.03,), "dtype": ("float64",)},
     {"study": ("depth",), "norm": DEEP, "depth": (6, 20)},
-    {"study": ("depth",), "norm": DEEP, "depth": (50,), "lr": (0.1, 0.3)},
-    {"study": ("depth",), "norm": DEEP, "depth": (20,), "gain": (0.5, 1.0, 3.0)},
-    {"study": ("depth",), "norm": ("layer",), "depth": (20,), "gain": (0.5,), "lr": (0.01,)},
+    {"study": ("depth",), "norm": DEEP, "depth": (50,), "gain": (1.1, 5 / 3), "lr": (0.01, 0.03, 0.1, 0.3)},
+    {"study": ("depth",), "norm": DEEP, "depth": (20,), "gain": (0.5, 1.0, 3.0), "lr": (0.01, 0.1)},
+    {"study": ("depth",), "norm": DEEP, "depth": (20,), "lr": (0.01,)},
 ]
 QUICK = {"steps": 40, "batch_size": (32,), "lr": (0.1,), "depth": (6, 20), "gain": (0.5, 3.0)}
 FULL = {"steps": 3_000}
@@ -100,14 +97,10 @@ def run(config: Config, progress: Progress) -> Result:
     model = build(config, corpus, rngs.init, np.dtype(config.dtype))
     held = data.Windows(corpus.val.x[:4_000], corpus.val.y[:4_000])
 
-    def watch(step: int, loss: float) -> bool:
-        progress(step, config.training.steps)
-        return not np.isfinite(loss)
-
     with np.errstate(all="ignore"):  # divergence is one of the things to see
-        losses = fit(model, *corpus.train, config.training, on_step=watch)
+        losses = fit(model, *corpus.train, config.training, on_step=watch(progress, config.training.steps))
         summary = {"loss": evaluate(model, *held), "train_loss": float(losses[-100:].mean()), "steps": len(losses)}
-        summary["frequencies"] = entropy(corpus.train.y)
+        summary["frequencies"] = frequency_loss(corpus.train.y)
         if config.study == "company":
             summary |= company(model, corpus, rngs.sampling, times=min(100, 10 * config.steps)) | twins(config, corpus)
     width = max(1, len(losses) // 40)
@@ -116,8 +109,7 @@ def run(config: Config, progress: Progress) -> Result:
 
 
 def build(config: Config, corpus: Corpus, rng: np.random.Generator, dtype: Any) -> Any:
-    return models.build(
-        "deep_mlp",
+    return DeepMLP(
         vocab_size=len(corpus.vocabulary),
         context=3,
         rng=rng,
@@ -126,12 +118,6 @@ def build(config: Config, corpus: Corpus, rng: np.random.Generator, dtype: Any) 
         norm=config.norm,
         dtype=dtype,
     )
-
-
-def entropy(y: np.ndarray) -> float:
-    """The loss of a network that knows how frequent each character is and nothing else."""
-    p = np.bincount(y) / len(y)
-    return float(-(p[p > 0] * np.log(p[p > 0])).sum())
 
 
 def company(model: Any, corpus: Corpus, rng: np.random.Generator, times: int, size: int = 4) -> dict[str, float]:
@@ -172,83 +158,74 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     for norm in NORMS:
         for quantity in ("coupling", "forgotten"):
             found[f"{quantity}/{norm}"] = usual.values(quantity, norm=norm)
-        for size in dict.fromkeys(r.config.batch_size for r in small):
+        for size in small.by("batch_size"):
             found[f"best/{norm}/{size}"] = best(small.where(norm=norm, batch_size=size))
-        for depth in dict.fromkeys(r.config.depth for r in deep):
-            found[f"depth/{norm}/{depth}"] = best(deep.where(norm=norm, depth=depth, gain=5 / 3))
-        gains = deep.where(norm=norm, depth=20, lr=0.1).by("gain")
-        losses = [own.values("loss") for own in gains.values()]
-        if len(losses) > 1 and len({len(v) for v in losses}) == 1:
-            found[f"gain_range/{norm}"] = np.ptp(np.nan_to_num(losses, nan=np.inf), axis=0)
-    for name, first, second in (
-        ("batch beside layer/4", "best/batch/4", "best/layer/4"),
-        ("batch beside layer/32", "best/batch/32", "best/layer/32"),
-        ("none beside batch/50", "depth/none/50", "depth/batch/50"),
-        ("small batches", "batch beside layer/4", "batch beside layer/32"),
-    ):
-        a, b = found.get(first, np.empty(0)), found.get(second, np.empty(0))
+        for depth, own in deep.where(norm=norm).by("depth").items():
+            gains = own.by("gain")
+            found[f"depth/{norm}/{depth}"] = best(own.where(gain=5 / 3))
+            if 1.1 in gains:  # a plain network of 50 layers needs less than Kaiming's gain
+                found[f"any gain/{norm}/{depth}"] = best(own, "lr", "gain")
+            losses = [best(part) for part in gains.values()]
+            if all(len(part.by("lr")) > 1 for part in gains.values()) and len({len(v) for v in losses}) == 1:
+                found[f"gain_range/{norm}/{depth}"] = np.ptp(losses, axis=0)
+    for size in (4, 32):
+        a, b = (found.get(f"best/{norm}/{size}", np.empty(0)) for norm in ("batch", "layer"))
         if len(a) == len(b):
-            with np.errstate(invalid="ignore"):  # both diverged: neither is better
-                found[name] = a - b
-    for norm in ("batch", "layer"):
-        a, b = (found.get(f"gain_range/{n}", np.empty(0)) for n in (norm, "none"))
-        if len(a) == len(b):
-            found[f"gain_range, {norm} to none"] = a / b
-    return {name: values for name, values in found.items() if np.size(values)}
+            with np.errstate(invalid="ignore"):
+                found[f"batch beside layer/{size}"] = a - b
+    return found
 
 
-def best(records: Records) -> np.ndarray:
-    """The loss at the best learning rate, one a seed; infinite if every rate diverged."""
-    losses = [own.values("loss") for own in records.by("lr").values()]
-    if not losses or len({len(v) for v in losses}) > 1:
-        return np.empty(0)
-    lowest: np.ndarray = np.nan_to_num(losses, nan=np.inf).min(axis=0)
-    return lowest
+def best(records: Records, *keys: str) -> np.ndarray:
+    """The loss at the best learning rate (or whatever else `keys` names), one a seed, chosen on the other seeds."""
+    groups = dict.fromkeys(tuple(getattr(r.config, key) for key in keys or ("lr",)) for r in records)
+    losses = [records.where(**dict(zip(keys or ("lr",), group, strict=True))).values("loss") for group in groups]
+    return chosen_elsewhere(dict(enumerate(losses)))[0] if len({len(v) for v in losses}) == 1 else np.empty(0)
 
 
 CLAIMS = [
     Claim("batch-couples",
           "Batch norm couples the examples of a batch: an example's logits move with its company (std, batches of 4).",
-          source=(1, 2), quantity="coupling/batch", predicate=Above(0.01), format=".3f", says="coupled"),
+          source=(1, 2), quantity="coupling/batch", low=0.01, kind="identity", format=".3f"),
     Claim("layer-does-not", "Layer normalisation avoids that.",
-          source=1, quantity="coupling/layer", value=0.0, tolerance=1e-5, format=".0e", says="0"),
+          source=1, quantity="coupling/layer", high=1e-5, kind="identity", format=".0e"),
     Claim("group-does-not", "So does group normalisation.",
-          source=1, quantity="coupling/group", value=0.0, tolerance=1e-5, format=".0e", says="0"),
+          source=1, quantity="coupling/group", high=1e-5, kind="identity", format=".0e"),
     Claim("two-modes",
           "Behaving differently in training and evaluation makes batch norm a source of bugs: what evaluating in "
           "training mode adds to the loss, batches of 4.",
-          source=1, quantity="forgotten/batch", predicate=Above(0.02), format=".3f", says="bugs"),
+          source=1, quantity="forgotten/batch", low=0.04, format=".3f", says="a frequent source of bugs",
+          why="What the lecture gains by its first repair."),
     Claim("one-mode", "Layer normalisation does the same in both modes.",
-          source=1, quantity="forgotten/layer", value=0.0, tolerance=1e-5, format=".0e", says="0"),
+          source=1, quantity="forgotten/layer", high=1e-5, kind="identity", format=".0e"),
     Claim("small-batches",
-          "Small batches make its statistics noisy: what batch norm loses to layer norm at batches of 4, beyond what "
+          "Small batches make its statistics noisy: what batch norm loses to layer norm at batches of 4, beside what "
           "it does at 32, each at its best rate.",
-          source=3, quantity="small batches", predicate=Above(0.0), format=".3f", says="more", budget="default",
+          source=3, quantity="batch beside layer/4", than="batch beside layer/32", low=0.02, format=".3f",
+          says="small batch yields noisy statistics", budget="default",
+          why="Half of what the lecture gains by its first repair.",
           note="At full length some diverge: once in 2,600 steps all four contexts are the one that every name begins "
                "with, the variance is 0, and the gradient of such a batch is that of the twins below."),
     Claim("effective",
-          "Batch norm remains in use for its proven effectiveness and is hard to replace: its validation loss minus "
-          "that of layer norm, each at its best rate, batches of 32.",
-          source=(1, 2), quantity="batch beside layer/32", predicate=Below(0.0), format=".3f", says="lower",
-          budget="default",
-          note="Six tanh layers, a few hundred steps: nothing in this network needs the batch's statistics rather "
-               "than the example's."),
+          "Batch norm remains in use for its proven effectiveness: its validation loss beside that of layer norm, each "
+          "at its best rate, batches of 32.",
+          source=(1, 2), quantity="best/batch/32", than="best/layer/32", high=-0.02, format=".3f",
+          says="widely used due to its proven effectiveness", budget="default",
+          why="Half of what the lecture gains by its first repair."),
     Claim("fifty-layers",
-          "Batch norm made networks of 50 layers trainable: loss without normalisation minus loss with it, each at "
-          "its better rate.",
-          source=3, quantity="none beside batch/50", predicate=Above(0.05), format=".3f", says="higher without",
-          budget="default"),
+          "Batch norm made networks of 50 layers trainable: loss with it and without, each at its best gain and rate.",
+          source=3, quantity="any gain/batch/50", than="any gain/none/50", high=-0.1, format=".3f",
+          says="enabled the reliable training of very deep networks (e.g., 50 layers)", budget="default",
+          why="Two and a half times what the lecture gains by its first repair."),
     Claim("fragile",
           "Very deep networks without it are extremely sensitive to initialisation: range of losses over gains 0.5 to "
-          "3 with batch norm, relative to that without, 20 layers.",
-          source=4, quantity="gain_range, batch to none", predicate=Below(0.7), format=".2f", unit=" times",
-          says="much less", budget="default"),
-    Claim("fragile-layer", "A similar technique such as layer norm protects as well: the same for layer norm.",
-          source=4, quantity="gain_range, layer to none", predicate=Below(0.7), format=".2f", unit=" times",
-          says="much less", budget="default",
-          note="Behind a normalisation small weights have large gradients: at gain 0.5 each step is eleven times as "
-               "large relative to the weights as at 5/3. Batch norm stands that; layer norm needs a tenth of the "
-               "rate."),
+          "3, each at its best rate, 20 layers.",
+          source=4, quantity="gain_range/batch/20", than="gain_range/none/20", ratio=True, high=0.5, format=".3f",
+          says="extremely fragile and hyper-sensitive", budget="default", why="Half as much, or less."),
+    Claim("fragile-layer", "A similar technique such as layer norm protects as well.",
+          source=4, quantity="gain_range/layer/20", than="gain_range/none/20", ratio=True, high=0.5, format=".3f",
+          says="or a similar technique like LayerNorm", budget="default", part_of="fragile",
+          why="Half as much, or less.", note="Behind a normalisation small weights have large gradients."),
 ]  # fmt: skip
 
 
@@ -322,6 +299,7 @@ def lines(axes: Axes, points: dict[str, list[tuple[float, float]]], ceiling: flo
         x, y = (np.array(v, dtype=float) for v in zip(*sorted(found), strict=True))
         style.capped(axes, x, y, style.colour(norm), ceiling)
         ends.append((x[-1], min(np.nan_to_num(y[-1], nan=np.inf), ceiling), NORMS[norm], style.colour(norm)))
+    style.reach(axes, 2.35, ceiling + 0.05, capped=True)  # room for names beside the marks
     style.label_ends(axes, ends)
 
 
@@ -329,7 +307,6 @@ def batch_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     sizes = sorted(dict.fromkeys(r.config.batch_size for r in records))
     style.logarithmic(axes, sizes)
-    axes.set_ylim(2.3, 3.0)
     axes.set_xlabel("batch size, logarithmic")
     style.title(axes, "Validation loss by batch size")
     points = {
@@ -347,7 +324,6 @@ def depth_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     depths = sorted(dict.fromkeys(r.config.depth for r in records))
     style.logarithmic(axes, depths)
-    axes.set_ylim(2.35, 2.95)
     axes.set_xlabel("layers, logarithmic")
     style.title(axes, "Validation loss by depth")
     level = records.mean("frequencies")
@@ -368,7 +344,6 @@ def gain_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.6)
     gains = sorted(dict.fromkeys(r.config.gain for r in records))
     style.logarithmic(axes, gains, [fraction(gain) for gain in gains])
-    axes.set_ylim(2.35, 2.95)
     axes.set_xlabel("gain of the first weights, logarithmic")
     style.title(axes, "Twenty layers: validation loss by gain")
     level = records.mean("frequencies")

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 from experiments import style
-from experiments.claims import Above, Below, Claim
+from experiments.claims import Claim
+from experiments.curves import thinned
 from experiments.experiment import Picture, Result, Table
-from experiments.lessons.stages import spread, thinned
 from experiments.records import Records
 from experiments.runner import Progress
+from experiments.settings import check
+from experiments.tables import spread
+from experiments.training import training
+from experiments.verdict import chosen_elsewhere
+from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import Tensor, data
 from npgrad.functions import cross_entropy
@@ -44,6 +47,9 @@ STARTS = {"small": 0.2, "kaiming": 5 / 3, "large": 10.0}
 START_NAMES = {"small": "too small (gain 0.2)", "kaiming": "Kaiming (gain 5/3)", "large": "too large (gain 10)"}
 BASE = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}
 """The usual learning rates. Momentum 0.9 adds up ten gradients, and so takes a tenth of the rate."""
+STEP: dict[str, dict[str, Any]] = {
+    "sgd": {}, "momentum": {"optimizer": "sgd", "momentum": 0.9}, "adam": {"optimizer": "adam"},
+}  # fmt: skip
 OPTIMISERS = {"sgd": "SGD", "momentum": "momentum", "adam": "Adam"}
 
 
@@ -64,24 +70,13 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.start not in STARTS:
-            raise ValueError(f"there is no start {self.start!r}; there are {', '.join(STARTS)}.")
-        if self.optimizer not in BASE:
-            raise ValueError(f"there is no optimizer {self.optimizer!r}; there are {', '.join(BASE)}.")
-        if min(self.steps, self.depth, self.hidden) < 1:
-            raise ValueError("steps, depth and hidden must be 1 or more.")
+        check(self, one_of={"start": STARTS, "optimizer": BASE}, at_least={1: ("steps", "depth", "hidden")})
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:
-        return TrainConfig(
-            steps=self.steps,
-            batch_size=self.batch_size,
-            lr=self.rate * BASE[self.optimizer],
-            optimizer="adam" if self.optimizer == "adam" else "sgd",
-            momentum=0.9 if self.optimizer == "momentum" else 0.0,
-            seed=self.seed,
-        )
+        rate = self.rate * BASE[self.optimizer]
+        return training(self, lr=rate, **STEP[self.optimizer])
 
 
 SWEEP = {"start": tuple(STARTS), "optimizer": tuple(BASE), "rate": (0.3, 1.0, 3.0, 10.0)}
@@ -113,24 +108,31 @@ def run(config: Config, progress: Progress) -> Result:
         losses = fit(model, *corpus.train, config.training, on_step=step)
         val = evaluate(model, *corpus.val)
     at, loss = thinned(losses)
+    before = {norm: gradients(config, corpus, norm) for norm in ("none", "batch")}
+    summary = {"val_loss": val, "lr": config.training.lr}
+    for norm, g in ((norm, g[1:]) for norm, g in before.items() if len(g) > 2):
+        summary |= {f"hidden_{norm}": g[:-1].max() / g[:-1].min(), f"last_{norm}": g[-1] / np.median(g[:-1])}
     return Result(
-        summary={"val_loss": val, "lr": config.training.lr},
+        summary=summary,
         series={"step": at, "loss": loss},
         arrays={
             "first": np.array(first),
-            "gradient": gradients(config, corpus, "none"),
-            "normalised": gradients(config, corpus, "batch"),
         },
     )
 
 
-def network(config: Config, characters: int, **changed: Any) -> models.CharacterModel:
-    options = {"norm": config.norm, "depth": config.depth, "hidden": config.hidden, "gain": STARTS[config.start]}
+def network(config: Config, characters: int, **changed: Any) -> DeepMLP:
+    options: dict[str, Any] = {
+        "norm": config.norm,
+        "depth": config.depth,
+        "hidden": config.hidden,
+        "gain": STARTS[config.start],
+    }
     rng = generators(config.seed).init
-    return models.build("deep_mlp", vocab_size=characters, context=3, rng=rng, **(options | changed))
+    return DeepMLP(vocab_size=characters, context=3, rng=rng, **(options | changed))
 
 
-def matrices(model: models.CharacterModel) -> list[Tensor]:
+def matrices(model: DeepMLP) -> list[Tensor]:
     """The embedding and the weights of every linear layer."""
     return [p for p in model.parameters() if p.ndim == 2]
 
@@ -150,78 +152,72 @@ def gradients(config: Config, corpus: data.Corpus, norm: str) -> np.ndarray:
 
 def measure(records: Records) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
-    for start, optimizer in product(STARTS, BASE):
-        own = records.where(start=start, optimizer=optimizer)
-        if not len(own):
-            continue
-        found[f"best/{optimizer}/{start}"] = best(own)
     for start, own in records.by("start").items():
+        for optimizer, some in own.by("optimizer").items():
+            losses = {rate: same.values("val_loss") for rate, same in some.by("rate").items()}
+            if len({len(v) for v in losses.values()}) == 1:
+                found[f"best/{optimizer}/{start}"] = chosen_elsewhere(losses)[0]
         one = own.where(optimizer=own[0].config.optimizer, rate=own[0].config.rate)  # the same before any training
-        for name, norm in (("gradient", ""), ("normalised", "/batch")):
-            layers = [r.arrays[name][1:] for r in one]
-            found[f"hidden{norm}/{start}"] = np.array([g[:-1].max() / g[:-1].min() for g in layers if len(g) > 1])
-            found[f"last{norm}/{start}"] = np.array([g[-1] / np.median(g[:-1]) for g in layers if len(g) > 1])
-    for optimizer, start in product(BASE, ("small", "large")):
-        bad, good = (found.get(f"best/{optimizer}/{s}", np.empty(0)) for s in (start, "kaiming"))
-        if len(bad) and len(bad) == len(good):
-            found[f"penalty/{optimizer}/{start}"] = bad - good
-    if all(f"best/{o}/kaiming" in found for o in BASE):
-        found["choice"] = np.ptp([found[f"best/{o}/kaiming"] for o in BASE], axis=0)
+        for name in ("hidden_none", "last_none", "hidden_batch", "last_batch"):
+            found[f"{name}/{start}"] = one.values(name)
+    for optimizer in BASE:
+        ends = [found.get(f"best/{optimizer}/{start}", np.empty(0)) for start in ("kaiming", "small", "large")]
+        if len({len(v) for v in ends}) == 1:
+            good, small, large = ends
+            found |= {f"penalty/{optimizer}/small": small - good, f"penalty/{optimizer}/large": large - good}
+            found[f"other/{optimizer}"] = np.minimum(small, large)
     return found
 
 
-def best(own: Records) -> np.ndarray:
-    """The validation loss at the best learning rate, for each seed; a run that diverged is no candidate."""
-    by_seed = [r.values("val_loss") for r in own.by("seed").values()]
-    return np.array([np.nan_to_num(v, nan=np.inf).min() for v in by_seed])
-
-
+HALF = "Half of what the lecture gains by its first repair."
 CLAIMS = [
     Claim("adam-small",
-          "Adam makes training more robust: weights that are too small cost it less than they cost gradient descent.",
-          source=1, quantity="penalty/adam/small", predicate=Below("penalty/sgd/small"), format=".3f",
-          says="more robust", budget="default"),
-    Claim("adam-large",
-          "Adam makes training more robust: weights that are too large cost it less than they cost gradient descent.",
-          source=1, quantity="penalty/adam/large", predicate=Below("penalty/sgd/large"), format=".3f",
-          says="more robust", budget="default"),
+          "Adam makes training more robust: what weights that are too small cost it, beside gradient descent.",
+          source=1, quantity="penalty/adam/small", than="penalty/sgd/small", high=-0.02, format=".3f",
+          says="more robust", budget="default", why=HALF),
+    Claim("adam-large", "… and what weights that are too large cost it.",
+          source=1, quantity="penalty/adam/large", than="penalty/sgd/large", high=-0.02, format=".3f",
+          says="more robust", budget="default", part_of="adam-small", why=HALF),
     Claim("adam-lessens",
-          "With an advanced optimiser the first weights need no longer be precise: Adam gets from weights that are "
-          "too small to where it gets from good ones, within 0.05.",
-          source=1, quantity="penalty/adam/small", predicate=Below(0.05), format=".3f", says="less crucial",
-          budget="default",
-          note="Less crucial, not unimportant: Adam's steps move every layer of a network that begins too small, but "
-               "the steps it takes to grow the weights to their size are lost."),
-    Claim("best-practice", "Kaiming's initialisation is still the best practice: Adam, too, ends lowest from it.",
-          source=1, quantity="best/adam/kaiming",
-          predicate=lambda value, means: all(value < means.get(f"best/adam/{s}", np.nan) for s in ("small", "large")),
-          format=".3f", says="best", budget="default"),
-    Claim("uneven-small",
-          "Without proper initialisation the updates of different hidden layers vary greatly: with weights that are "
-          "too small.",
-          source=3, quantity="hidden/small", predicate=Above(3.0), format=".2f", unit=" times", says="vary greatly",
-          note="All are tiny, and all alike: the gradient of a weight is the activation that comes in from below "
-               "times the gradient that arrives from above. What one loses on the way down, the other loses on the "
-               "way up."),
-    Claim("uneven-large",
-          "Without proper initialisation the updates of different hidden layers vary greatly: with weights that are "
-          "too large.",
-          source=3, quantity="hidden/large", predicate=Above(3.0), format=".2f", unit=" times", says="vary greatly"),
+          "With an advanced optimiser the first weights need no longer be precise: Adam from weights that are too "
+          "small "
+          "and from good ones.",
+          source=1, quantity="best/adam/small", than="best/adam/kaiming", high=0.02, format=".3f",
+          says="the need for perfect initialization has been somewhat lessened", budget="default", why=HALF,
+          note="Less crucial, not unimportant."),
+    Claim("best-practice",
+          "Kaiming's initialisation is still the best practice: Adam from it, and from the better of the others.",
+          source=1, quantity="best/adam/kaiming", than="other/adam", high=-0.02, format=".3f",
+          says="still considered best practice", budget="default", why=HALF),
+    *(
+        Claim(f"uneven-{start}",
+              "Without proper initialisation the updates of different hidden layers vary greatly: largest over "
+              "smallest "
+              f"gradient with weights that are too {start}.",
+              source=3, quantity=f"hidden_none/{start}", ratio=True, low=3.0, nothing=1.0, format=".2f", unit=" times",
+              says="vary greatly", why="“Greatly”: three times.", part_of=part, note=note)
+        for start, part, note in (
+            ("small", "", "All are tiny, and all alike: the gradient of a weight is the activation that comes in from "
+             "below times the gradient that arrives from above."),
+            ("large", "uneven-small", ""),
+        )
+    ),
     Claim("last-layer", "Without proper initialisation the last layer may get ten times the gradient of earlier ones.",
-          source=3, quantity="last/small", value=10.0, tolerance=4.0, predicate=Above(2.0), format=".1f",
-          unit=" times",
-          note="It is ahead, by a few times rather than ten."),
+          source=3, quantity="last_none/small", ratio=True, low=5.0, high=20.0, nothing=1.0, format=".1f",
+          unit=" times", says="10 times", why="10 within a factor of two."),
     Claim("calibrated",
-          "Carefully calibrated weights make gradients homogeneous across all layers: the last one's is no more than "
-          "three times the others'.",
-          source=(1, 3), quantity="last/kaiming", predicate=Below(3.0), format=".1f", unit=" times",
-          says="homogeneous",
-          note="The hidden layers are alike, but the last one is far ahead, and further than with weights that are "
-               "too small: its weights are a tenth of Kaiming's, so that the loss begins at ln 27, and only that "
-               "tenth goes down. With Kaiming's gain there too it would be 1.5 times."),
-    Claim("normalised", "Batch normalisation brings about that homogeneity by itself.",
-          source=3, quantity="last/batch/kaiming", predicate=Below("last/kaiming"), format=".1f", unit=" times",
-          says="homogeneous"),
+          "Carefully calibrated weights make gradients homogeneous across all layers: the last one's over the others'.",
+          source=(1, 3), quantity="last_none/kaiming", ratio=True, low=1 / 3, high=3.0, format=".1f", unit=" times",
+          says="homogeneous across all layers", why="Within a factor of three.",
+          note="The hidden layers are alike, but the last one is far ahead: its weights are a tenth of Kaiming's, so "
+               "that "
+               "the loss begins at ln 27, and only that tenth goes down."),
+    Claim("normalised",
+          "Batch normalisation brings homogeneity about by itself: largest over smallest gradient of the hidden "
+          "layers, "
+          "too large weights, with it and without.",
+          source=3, quantity="hidden_batch/large", than="hidden_none/large", ratio=True, high=0.5, format=".2f",
+          unit=" times", says="introduced to manage this homogeneity automatically", why="Half as uneven, or less."),
 ]  # fmt: skip
 
 
@@ -245,9 +241,9 @@ def tables(records: Records) -> list[Table]:
     )
     made.append(Table("How far each gets", ["Optimiser", *(START_NAMES[s] for s in starts)], rows, note))
     found = measure(records)
-    kinds = (("no norm", ""), ("batch norm", "/batch"))
+    kinds = (("no norm", "none"), ("batch norm", "batch"))
     rows = [
-        [f"{what}, {kind}", *(spread(found[f"{name}{norm}/{start}"], 1) for start in starts)]
+        [f"{what}, {kind}", *(spread(found[f"{name}_{norm}/{start}"], 1) for start in starts)]
         for what, name in (("largest hidden over smallest", "hidden"), ("last over hidden", "last"))
         for kind, norm in kinds
     ]
@@ -271,20 +267,22 @@ def loss_by_rate(records: Records) -> tuple[Figure, str]:
     for axes, start in zip(panels[0], starts, strict=True):
         for optimizer, own in records.where(start=start).by("optimizer").items():
             y = [own.mean("val_loss", rate=rate) for rate in rates]
-            axes.plot(rates, y, color=style.colour(optimizer), marker="o", markersize=6, label=OPTIMISERS[optimizer])
+            style.capped(axes, np.array(rates), np.array(y), style.colour(optimizer), 3.0)
         style.logarithmic(axes, rates)
-        axes.set_ylim(2.2, 3.0)
+        style.reach(axes, 2.2, 3.0, capped=True)
         axes.margins(x=0.1)
         style.title(axes, START_NAMES[start].split(" (")[0].capitalize())
     panels[0][len(starts) // 2].set_xlabel("learning rate, relative to the usual one")
     panels[0][0].set_ylabel("validation loss")
-    handles, names = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    panels[0][0].set_ylim(min(axes.get_ylim()[0] for axes in panels[0]), 3.0)
+    kinds = list(records.by("optimizer"))
+    handles = [panels[0][0].plot([], [], "o-", color=style.colour(kind), label=OPTIMISERS[kind])[0] for kind in kinds]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(kinds))
     usual = ", ".join(f"{OPTIMISERS[o]} {lr:g}" for o, lr in BASE.items())
     return figure, (
         f"Six tanh layers after {records[0].config.steps:,} steps. Usual rates: {usual}. From good weights the three "
         "are as good as one another; from bad ones Adam gets further, but not to where good ones lead. "
-        "(Losses above 3 are cut off.)"
+        "(▲ above 3, or diverged.)"
     )
 
 

@@ -9,23 +9,26 @@ depth. This lesson repeats the three measurements on the lecture's deep network.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import models
 import npgrad
 from experiments import style
-from experiments.claims import Above, Below, Claim
+from experiments.claims import Claim
 from experiments.experiment import Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
+from experiments.settings import check
 from experiments.tables import spread
+from experiments.training import training
+from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import Tensor, data, nn
 from npgrad.data import Corpus, Indices, Windows
+from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 
 if TYPE_CHECKING:
@@ -70,17 +73,13 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.study not in ("shift", "depth"):
-            raise ValueError(f"there is no study {self.study!r}; there are shift, depth.")
-        if self.norm not in ARMS:
-            raise ValueError(f"there is no norm {self.norm!r}; there are {', '.join(ARMS)}.")
-        if min(self.steps, self.probes, self.depth) < 1 or self.shift < 0:
-            raise ValueError("steps, probes and depth must be 1 or more, shift 0 or more.")
+        numbers = {1: ("steps", "probes", "depth"), 0: ("shift",)}
+        check(self, one_of={"study": ("shift", "depth"), "norm": ARMS}, at_least=numbers)
         self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:
-        return TrainConfig(steps=self.steps, lr=self.lr, lr_decay=1.0, seed=self.seed)
+        return training(self, lr_decay=1.0)
 
 
 SWEEP = [
@@ -116,8 +115,7 @@ class Shift(nn.Module):
 
 def build(config: Config, vocab_size: int, rng: np.random.Generator, noise: np.random.Generator, **options: Any) -> Any:
     norm = "batch" if config.norm == "noisy" else config.norm
-    model: Any = models.build(
-        "deep_mlp",
+    model: Any = DeepMLP(
         vocab_size=vocab_size,
         context=3,
         rng=rng,
@@ -220,7 +218,8 @@ def moments(model: Any, x: Indices) -> np.ndarray:
         for module in model.modules()
         if isinstance(module, nn.Tanh)
     ]
-    undisturbed(model, lambda: model(x))
+    with undisturbed(model, training=True), npgrad.no_grad():
+        model(x)
     for one in remove:
         one()
     return np.concatenate([np.stack([h.mean(axis=0), h.std(axis=0)]) for h in seen], axis=1)
@@ -233,15 +232,6 @@ def drift(now: np.ndarray, then: np.ndarray) -> float:
 def spread_of(found: np.ndarray) -> float:
     """Root mean square of the activations."""
     return float(np.sqrt((found**2).sum(axis=0).mean()))
-
-
-def undisturbed(model: Any, call: Callable[[], object]) -> None:
-    """Run something in training mode that leaves the running statistics as they are."""
-    buffers = [(array, array.copy()) for array in model.buffers()]
-    with npgrad.no_grad():
-        call()
-    for array, kept in buffers:
-        array[...] = kept
 
 
 def along(model: Any, probe: Windows, config: Config) -> dict[str, float]:
@@ -307,77 +297,71 @@ YANG = math.pi / (math.pi - 1)
 
 def measure(records: Records) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
-    trained = records.where(study="shift")
     names = ("loss", "shift", "drift", "gradient_shift", "variation", "roughness", "stretched")
-    for rate, own in trained.by("lr").items():
-        values = {(name, norm): own.values(name, norm=norm) for name in names for norm in ARMS}
-        found |= {f"{name}/{norm}/{rate:g}": v for (name, norm), v in values.items()}
-        for name in names:
-            of = [values[name, norm] for norm in ARMS]
-            if len({len(v) for v in of}) > 1 or not len(of[0]):
-                continue
-            none, batch, noisy = of
-            found[f"{name}/{rate:g}, batch to none"] = batch / none
-            found[f"{name}/{rate:g}, noisy to none"] = noisy / none
-            if name == "loss":
-                found[f"advantage lost/{rate:g}"] = (noisy - batch) / (none - batch)
-                found[f"advantage/{rate:g}"] = none - batch
+    for rate, own in records.where(study="shift").by("lr").items():
+        found |= {f"{name}/{norm}/{rate:g}": own.values(name, norm=norm) for name in names for norm in ARMS}
+        none, batch, noisy = (found[f"loss/{norm}/{rate:g}"] for norm in ARMS)
+        if len(none) == len(batch) == len(noisy):
+            found[f"advantage lost/{rate:g}"] = (noisy - batch) / (none - batch)
     for r in records.where(study="depth"):
         name = f"{r.config.activation}/{r.config.norm}" + (f"/gain {r.config.gain:g}" if r.config.gain else "")
         for quantity in ("growth", "ratio", "forward"):
-            key = f"{quantity}/{name}"
-            found[key] = np.append(found.get(key, []), r.summary[quantity])
-    return {name: values for name, values in found.items() if np.size(values)}
+            found[f"{quantity}/{name}"] = np.append(found.get(f"{quantity}/{name}", []), r.summary[quantity])
+    return found
 
 
 CLAIMS = [
     Claim("moving-target",
-          "Without normalisation the inputs of a layer keep changing while it learns: internal covariate shift "
-          "(change of each unit's mean and spread from first step to last; a tanh unit lives between −1 and 1).",
-          source=4, quantity="drift/none/0.1", predicate=Above(0.05), format=".3f", says="constantly changing"),
-    Claim("reduces-shift", "Batch norm reduces it: change of layer inputs in one step, relative to that without.",
-          source=(4, 5), quantity="shift/0.1, batch to none", predicate=Below(1.0), format=".2f", unit=" times",
-          says="less"),
+          "Without normalisation the inputs of a layer keep changing while it learns: change of each unit's mean and "
+          "spread from first step to last.",
+          source=4, quantity="drift/none/0.1", low=0.1, format=".3f", says="constantly changing",
+          why="A twentieth of the interval from −1 to 1 in which a tanh unit lives."),
+    Claim("reduces-shift", "Batch norm reduces it: change of layer inputs in one step.",
+          source=(4, 5), quantity="shift/batch/0.1", than="shift/none/0.1", ratio=True, high=0.5, format=".4f",
+          says="reduces internal covariate shift", why="Half as much, or less."),
     Claim("keeps-during-training",
           "Kaiming's rule sets the start and does nothing afterwards; batch norm holds activations throughout "
-          "training (drift from first step to last, relative to that without).",
-          source=2, quantity="drift/0.1, batch to none", predicate=Below(1.0), format=".2f", unit=" times",
-          says="less"),
+          "training: "
+          "drift from first step to last.",
+          source=2, quantity="drift/batch/0.1", than="drift/none/0.1", ratio=True, high=0.5, format=".3f",
+          says="does nothing during continuous training", why="Half as much, or less."),
     Claim("reduces-gradient-shift",
-          "Layers disturb each other's learning less: change of a layer's gradient by a step of the layers before it, "
-          "relative to that without.",
-          source=(4, 5), quantity="gradient_shift/0.1, batch to none", predicate=Below(1.0), format=".2f",
-          unit=" times", says="less"),
+          "Layers disturb each other's learning less: change of a layer's gradient by a step of the layers before it.",
+          source=(4, 5), quantity="gradient_shift/batch/0.1", than="gradient_shift/none/0.1", ratio=True, high=0.5,
+          format=".3f", says="a moving target", part_of="reduces-shift", why="Half as much, or less.",
+          note="This is internal covariate shift as Santurkar et al. define it."),
     Claim("because-of-shift",
-          "Batch norm trains better because the inputs of layers keep still: with the shift put back its advantage "
-          "should be gone (share of the advantage lost, rate 0.3).",
-          source=(4, 5), quantity="advantage lost/0.3", predicate=Above(0.5), format=".0%", says="most of it",
-          budget="default",
+          "Batch norm trains better because the inputs of layers keep still: the share of its advantage that is lost "
+          "when the shift is put back, rate 0.3.",
+          source=(4, 5), quantity="advantage lost/0.3", low=0.5, format=".2f",
+          says="faster training: reduces internal covariate shift", budget="default",
+          why="Most of it is more than half.",
           note="A random shift and stretch of every unit at every step moves the inputs many times more than in the "
-               "network without normalisation, and it trains as well as before: still inputs are not what helps."),
+               "network without normalisation."),
     Claim("smoother-gradient",
-          "Batch norm smooths the loss: change of the gradient along a step, by its length, relative to that without.",
-          source=4, quantity="roughness/0.1, batch to none", predicate=Below(1.0), format=".2f", unit=" times",
-          says="smoother"),
-    Claim("smoother-loss", "… and the loss itself varies less along the gradient, relative to that without.",
-          source=4, quantity="variation/0.1, batch to none", predicate=Below(1.0), format=".2f", unit=" times",
-          says="smoother"),
-    Claim("forces-small-rates",
-          "Without it only small learning rates work: at rate 1 the loss is higher than with batch norm (by).",
-          source=4, quantity="advantage/1", predicate=Above(0.1), format=".2f", says="higher"),
+          "Batch norm smooths the loss: change of the gradient along a step, by its length.",
+          source=4, quantity="roughness/batch/0.1", than="roughness/none/0.1", ratio=True, high=0.5, format=".3g",
+          says="smoothing out the optimization landscape", why="Half as rough, or less."),
+    Claim("smoother-loss", "… and the loss itself varies less along the gradient.",
+          source=4, quantity="variation/batch/0.1", than="variation/none/0.1", ratio=True, high=0.5, format=".3g",
+          says="smoothing out the optimization landscape", part_of="smoother-gradient",
+          why="Half as rough, or less."),
+    Claim("forces-small-rates", "Without it only small learning rates work: the loss at rate 1.",
+          source=4, quantity="loss/none/1", than="loss/batch/1", low=0.1, format=".2f",
+          says="forces the use of smaller learning rates", why="Two and a half times the lecture's first repair."),
     Claim("scales-do-not-explode",
           "Batch norm prevents activations from exploding: std in layer 50 to layer 1, ReLU, weights twice too large.",
-          source=(3, 4), quantity="forward/relu/batch/gain 3", value=1.0, tolerance=0.1,
-          predicate=Below("forward/relu/none/gain 3"), format=".3f", says="1"),
+          source=(3, 4), quantity="forward/relu/batch/gain 3", low=0.9, high=1.1, kind="identity", format=".3f"),
     Claim("gradient-flow",
           "Batch norm maintains gradient flow in deep networks: gradient at layer 1 to layer 50, tanh, before "
           "training.",
-          source=5, quantity="ratio/tanh/batch", value=1.0, tolerance=9.0, format=".0f", says="about 1",
+          source=5, quantity="ratio/tanh/batch", ratio=True, low=0.1, high=10.0, format=",.0f",
+          says="maintains gradient flow", why="Within a factor of ten over fifty layers.",
           note="Dividing by the standard deviation after each nonlinearity, which makes it smaller, multiplies the "
-               "gradient in every layer, for whatever first weights (Yang et al. 2019): normalised plain networks "
-               "explode backward. Residual connections are what makes 50 layers trainable with it."),
+               "gradient in every layer, for whatever first weights (Yang et al. 2019)."),
     Claim("gradient-flow-relu", "The same for ReLU, where Kaiming's gain alone conserves gradients.",
-          source=5, quantity="ratio/relu/batch", value=1.0, tolerance=9.0, format=".0f", says="about 1",
+          source=5, quantity="ratio/relu/batch", ratio=True, low=0.1, high=10.0, format=",.0f",
+          says="maintains gradient flow", part_of="gradient-flow", why="Within a factor of ten over fifty layers.",
           note="The mean square grows by about π/(π − 1) = 1.47 in each layer, as Yang et al. derive for wide "
                "networks."),
 ]  # fmt: skip

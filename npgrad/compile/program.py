@@ -6,6 +6,7 @@ import builtins
 import dis
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -21,7 +22,10 @@ from npgrad.engine.mode import Mode
 from npgrad.engine.node import Leaf, Loan
 from npgrad.engine.tensor import Tensor
 
-__all__ = ["Program"]
+__all__ = ["PROGRAMS", "Program"]
+
+PROGRAMS: WeakSet[Program] = WeakSet()
+"""All that there are, for whoever asks which Functions have been at work: a program computes without calling them."""
 
 
 class Program:
@@ -44,6 +48,8 @@ class Program:
         tiles: bool,
     ) -> None:
         self.mode, self.dependencies, self.recording_opaque = mode, dependencies, dict(recording.opaque)
+        self.functions = frozenset(recording.functions)
+        """The Functions that its calls were recorded of."""
         self.runs = 0
         self.running = False
         self.started = [0]
@@ -94,6 +100,7 @@ class Program:
             self.backward = define(f"{name}_backward", text, writer.namespace)
         self.captured = dict.fromkeys(self.captured)
         self.forget()
+        PROGRAMS.add(self)
 
     def forget(self) -> None:
         """Let go of the arrays that the recorded call computed."""

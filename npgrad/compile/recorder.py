@@ -58,6 +58,8 @@ class Recording:
     def __init__(self, opaque: dict[type[Function], str]) -> None:
         self.opaque = opaque
         """Functions that are called instead of being recorded, and why."""
+        self.functions: set[type[Function]] = set()
+        """All that were applied."""
         self.calls: list[Call] = []
         self.memories: dict[int, Memory] = {}
         self.stand_ins: dict[int, RecordingArray] = {}
@@ -149,6 +151,7 @@ class Recording:
 
     def forward(self, node: Function, arrays: list[Any], options: dict[str, Any], leaves: tuple[Leaf, ...]) -> Any:
         """`node.forward` on stand-ins, or as one call if it cannot be recorded."""
+        self.functions.add(type(node))
         for leaf in leaves:
             self.know(leaf)
         arrays = [self.lift(a) for a in arrays]

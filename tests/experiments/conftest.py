@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from experiments.experiment import Experiment, load
 
@@ -23,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments import style
-from experiments.claims import Above, Claim
+from experiments.claims import Claim
 from experiments.experiment import Picture, Result, Table
 
 ORDER = 1
@@ -49,6 +53,7 @@ class Config:
 
 SWEEP = {"gain": (1.0, 2.0, 3.0)}
 QUICK = {"steps": 10, "gain": (1.0, 2.0)}
+SEEDS = {"default": 1}
 
 
 def run(config, progress):
@@ -78,11 +83,13 @@ def measure(records):
 
 
 CLAIMS = [
-    Claim("two", "Twice one is two.", source=1, quantity="twice/1", value=2.0, tolerance=0.1, format=".1f"),
-    Claim("five", "Twice two is five, more than two.", source=(2, 3), quantity="twice/2", value=5.0, tolerance=0.1,
-          predicate=Above("twice/1"), note="It is `four`."),
-    Claim("less", "Twice two is less than nothing.", source=0, quantity="twice/2", predicate=lambda v, means: v < 0),
-    Claim("slow", "Judged at length only.", source=5, quantity="twice/1", predicate=Above(0), budget="full"),
+    Claim("two", "Twice one is two.", source=1, quantity="twice/1", low=1.9, high=2.1, format=".1f", why="As printed."),
+    Claim("five", "Twice two is five, more than two.", source=(2, 3), quantity="twice/2", low=4.9, nothing=2.0,
+          format=".1f", says="five", kind="fact", why="Rounded.", note="It is `four`."),
+    Claim("less", "Twice two is less than twice one.", source=0, quantity="twice/2", than="twice/1", high=0.0,
+          kind="fact", why="Less is less.", corpus=True),
+    Claim("slow", "Judged at length only.", source=5, quantity="twice/1", low=0.0, why="Any.", budget="full"),
+    Claim("same", "Two is two.", source=5, quantity="twice/1", low=0.0, kind="identity"),
 ]
 
 
@@ -133,6 +140,38 @@ def reload(directory: Path) -> Iterator[Callable[[], Experiment]]:
 @pytest.fixture
 def lesson(reload: Callable[[], Experiment]) -> Experiment:
     return reload()
+
+
+def cut_off(figure: Figure) -> list[tuple[str, float, float]]:
+    """Marked points that lie outside of their axes and are not marked at its edge: (title, x, y) each."""
+    found = []
+    for axes in figure.axes:
+        lines = [line for line in axes.lines if line.get_transform() == axes.transData]
+        edge = {float(x) for line in lines if not line.get_clip_on() for x in np.atleast_1d(line.get_xdata())}
+        (x0, x1), (y0, y1) = (sorted(limits) for limits in (axes.get_xlim(), axes.get_ylim()))
+        for line in lines:
+            if line.get_marker() in ("None", None, "", " ") or not line.get_clip_on():
+                continue
+            for x, y in np.asarray(line.get_xydata(), dtype=float):
+                inside = x0 <= x <= x1 and y0 <= y <= y1
+                if np.isfinite([x, y]).all() and not inside and x not in edge:
+                    found.append((axes.get_title(loc="left"), x, y))
+    return found
+
+
+def on_one_another(figure: Figure) -> list[tuple[str, str]]:
+    """Pairs of remarks, names and titles whose boxes overlap by more than the space around letters."""
+    figure.draw_without_rendering()
+    texts = [*figure.texts]
+    for axes in figure.axes:
+        texts += [*axes.texts, axes.title, axes._left_title, axes._right_title]
+    texts = [t for t in texts if t.get_visible() and t.get_text().strip()]
+    boxes = [(t.get_text(), Text.get_window_extent(t)) for t in texts]  # of the words, without leaders
+    return [
+        (a, b)
+        for (a, x), (b, y) in itertools.combinations(boxes, 2)
+        if min(x.x1, y.x1) - max(x.x0, y.x0) > 4 and min(x.y1, y.y1) - max(x.y0, y.y0) > 4
+    ]
 
 
 @contextlib.contextmanager

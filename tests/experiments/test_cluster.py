@@ -22,7 +22,8 @@ import pytest
 
 from experiments import runner
 from experiments.__main__ import main
-from experiments.experiment import ROOT
+from experiments.experiment import Experiment, load
+from experiments.provenance import ROOT, THREADS
 from experiments.store import Store
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes as on Unix")
@@ -37,7 +38,7 @@ from pathlib import Path
 
 import models
 from experiments import style
-from experiments.claims import Below, Claim
+from experiments.claims import Claim
 from experiments.experiment import Picture, Result
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data
@@ -57,6 +58,7 @@ class Config:
 
 
 SWEEP = {"gain": (0.5, 1.0, 2.0, 3.0)}
+SEEDS = {"default": 1}
 
 
 def run(config, progress):
@@ -80,7 +82,7 @@ def measure(records):
     return {"loss": records.values("loss", gain=1.0)}
 
 
-CLAIMS = [Claim("learns", "It learns.", source=1, quantity="loss", predicate=Below(3.3))]
+CLAIMS = [Claim("learns", "It learns.", source=1, quantity="loss", high=3.3, why="Ignorance.")]
 
 
 def plot(records):
@@ -129,7 +131,7 @@ def scheduler() -> Iterator[str]:
 def worker(address: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
     # Without a nanny nobody starts it again once it is killed. One BLAS thread, as the nanny would have it.
     options = ("--host", "127.0.0.1", "--no-nanny", "--nthreads", "1", "--no-dashboard")
-    return daemon("worker", address, *options, **dict.fromkeys(runner.THREADS, "1"))
+    return daemon("worker", address, *options, **dict.fromkeys(THREADS, "1"))
 
 
 def kill_in_mid_run(workers: list[int], meeting: Path, killed: list[int]) -> None:
@@ -144,10 +146,10 @@ def kill_in_mid_run(workers: list[int], meeting: Path, killed: list[int]) -> Non
     (meeting / "go").touch()
 
 
-def stored(store: Store) -> dict[str, list[bytes]]:
+def stored(store: Store, lesson: Experiment) -> dict[str, list[bytes]]:
     """What the runs found out, by the name of their folder."""
     files = ("summary.json", "metrics.csv", "arrays.npz")
-    folders = [r.folder for r in store.records("short")]
+    folders = [r.folder for r in store.records(lesson)]
     return {folder.name: [(folder / name).read_bytes() for name in files] for folder in folders}
 
 
@@ -169,7 +171,8 @@ def test_a_worker_killed_in_mid_run_changes_nothing(
     assert "[4/4]" in capfd.readouterr().err
 
     assert main([*command, str(tmp_path / "local"), "--jobs", "2"], short) == 0
-    cluster, local = stored(Store(tmp_path / "cluster")), stored(Store(tmp_path / "local"))
+    lesson = load(short / "short.py")
+    cluster, local = (stored(Store(tmp_path / name), lesson) for name in ("cluster", "local"))
     assert len(local) == 4 and cluster == local
     assert (tmp_path / "cluster" / "report.html").is_file()
 

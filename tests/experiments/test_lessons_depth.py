@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments import report, style
-from experiments.experiment import LESSONS, ROOT, load
+from experiments.experiment import LESSONS, load
 from experiments.lessons import context, deep_bn, edge_of_stability, optimisers
+from experiments.provenance import ROOT
 from experiments.runner import execute
 from experiments.store import Store
 from models.deep_mlp import DeepMLP
 from models.mlp import MLP
 from npgrad import data
-from tests.experiments.conftest import threads
+from tests.experiments.conftest import cut_off, on_one_another, threads
 
 TINY = {
     "deep_bn": {"steps": "4", "stack_steps": "3", "hidden": "5", "stack": "7"},
@@ -57,6 +58,8 @@ def small(name: str, words: Path, tmp_path: Path, changes: dict[str, str], seeds
         for picture in lesson.plot(reading.records):
             assert picture.caption
             picture.figure.draw_without_rendering()
+            assert not cut_off(picture.figure), picture.name
+            assert not on_one_another(picture.figure), picture.name
     return reading
 
 

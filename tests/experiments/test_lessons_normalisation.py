@@ -15,20 +15,21 @@ from hypothesis import strategies as st
 
 import models
 from experiments import report, style
-from experiments.experiment import LESSONS, ROOT, load
+from experiments.experiment import LESSONS, load
 from experiments.lessons import batch_norm, norms, residual, why_batch_norm
+from experiments.provenance import ROOT
 from experiments.runner import execute
 from experiments.store import Store
 from models.conv_net import ConvNet
 from npgrad import Tensor, data, nn
 from npgrad.functions import cross_entropy
-from tests.experiments.conftest import threads
+from tests.experiments.conftest import cut_off, on_one_another, threads
 
 # Parts of the sweeps that still feed every claim and every picture.
 TINY = {
     "batch_norm": {"steps": "3", "long": "3", "names": "20", "gain": "0.5,5/3,2", "lr": "0.03,0.1"},
     "why_batch_norm": {"steps": "2", "probes": "1", "depth": "4"},
-    "norms": {"steps": "1", "lr": "0.1"},
+    "norms": {"steps": "1", "lr": "0.03,0.1"},
     "residual": {"steps": "1", "optimizer": "sgd,adam"},
 }
 seeds = st.integers(0, 2**32 - 1)
@@ -61,10 +62,12 @@ def test_a_lesson_runs_judges_and_draws(name: str, words: Path, tmp_path: Path) 
     assert all(table.rows for table in reading.tables)
     assert all(len(row) == len(table.columns) for table in reading.tables for row in table.rows)
     with style.theme("dark"):
-        pictures = list(lesson.plot(store.records(name)))
+        pictures = list(lesson.plot(store.records(lesson)))
         for picture in pictures:
             assert picture.caption
             picture.figure.draw_without_rendering()
+            assert not cut_off(picture.figure), picture.name
+            assert not on_one_another(picture.figure), picture.name
     assert len(pictures) >= 2
 
 
@@ -81,8 +84,10 @@ def test_a_part_of_the_sweep_is_enough_to_draw(name: str, part: dict[str, str], 
     store = Store(tmp_path)
     lesson = carry_out(name, TINY[name] | part | {"data": str(words)}, store, 2)
     assert not report.read(lesson, store).problems
-    for picture in lesson.plot(store.records(name)):
+    for picture in lesson.plot(store.records(lesson)):
         picture.figure.draw_without_rendering()
+        assert not cut_off(picture.figure), picture.name
+        assert not on_one_another(picture.figure), picture.name
 
 
 @pytest.mark.parametrize(
@@ -90,14 +95,14 @@ def test_a_part_of_the_sweep_is_enough_to_draw(name: str, part: dict[str, str], 
     [
         (batch_norm, {"study": "none"}, "there is no study 'none'"),
         (batch_norm, {"net": "wide"}, "there is no net 'wide'"),
-        (batch_norm, {"batch_size": 1}, "batch_size 2 or more"),
+        (batch_norm, {"batch_size": 1}, "batch_size must be 2 or more"),
         (batch_norm, {"lr": -1.0}, "learning rate"),
         (why_batch_norm, {"norm": "layer"}, "there is no norm 'layer'"),
         (why_batch_norm, {"study": "depth", "depth": 0}, "depth must be 1 or more"),
         (norms, {"norm": "instance"}, "there is no norm 'instance'"),
         (norms, {"dtype": "float16"}, "there is no dtype 'float16'"),
         (residual, {"init": "orthogonal"}, "there is no init 'orthogonal'"),
-        (residual, {"blocks": 0}, "blocks, steps and context must be 1 or more"),
+        (residual, {"blocks": 0}, "blocks must be 1 or more"),
     ],
 )
 def test_settings_that_make_no_sense(module: Any, settings: dict[str, Any], message: str) -> None:
@@ -249,8 +254,8 @@ def test_losses_at_equal_training_loss() -> None:
     def record(norm: str, company: int, lr: float, end: float, above: float) -> Any:
         train = np.linspace(3.0, end, 30)
         config = SimpleNamespace(study="overfitting", norm=norm, company=company, lr=lr)
-        summary = {"train_loss": end, "best_val_loss": 0.0}
-        return SimpleNamespace(config=config, summary=summary, series={"train": train, "val": 4 - train + above})
+        summary = {"train_loss": end, "train": train.tolist(), "val": (4 - train + above).tolist()}
+        return SimpleNamespace(config=config, summary=summary)
 
     class Few(list[Any]):
         def where(self, **settings: Any) -> Few:
@@ -266,16 +271,9 @@ def test_losses_at_equal_training_loss() -> None:
         ]
     )
     found = batch_norm.overfitted(records)
-    assert found["regularised"] == pytest.approx(0.5)
+    assert found["overfit/no normalisation"] - found["overfit/batch norm"] == pytest.approx(0.5)
     assert found["quiet_share"] == pytest.approx(0.5)
     assert found["slow_share"] == pytest.approx(1.0)
-
-
-def test_steps_until_a_level() -> None:
-    losses = np.array([5.0] * 10 + [1.0] * 10)
-    assert batch_norm.steps_until(losses, 3.0, width=4) == 13
-    assert batch_norm.steps_until(losses, 0.5, width=4) == math.inf
-    assert batch_norm.steps_until(losses, 3.0, width=30) == math.inf
 
 
 def test_a_bad_start_is_the_same_for_every_network() -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from experiments.__main__ import main
+from experiments.experiment import discover
+from experiments.provenance import ROOT
+from experiments.reference import REFERENCE, sentence, write_verdicts
 
 
 @pytest.fixture
@@ -40,7 +45,8 @@ def test_export_keeps_verdicts_summaries_and_pictures(directory: Path, results: 
     assert "6 runs" in readme and "python -m experiments run --all --seeds 2" in readme
     assert "fake/two" in (to / "scoreboard.txt").read_text(encoding="utf-8")
     claims = json.loads((to / "claims.json").read_text(encoding="utf-8"))
-    assert claims["fake/two"] == {"verdict": "reproduced", "mean": 2.0, "sd": 0.0, "n": 2}
+    expected = {"verdict": "reproduced", "mean": 2.0, "sd": 0.0, "n": 2, "bar": "1.9 to 2.1", "low": 2.0, "high": 2.0}
+    assert expected.items() <= claims["fake/two"].items() and claims["fake/two"]["why"] == "As printed."
 
 
 def test_a_second_export_gives_the_same_bytes(directory: Path, results: Path, tmp_path: Path) -> None:
@@ -60,7 +66,7 @@ def test_results_do_not_differ_from_themselves(
     capsys.readouterr()
     assert main(["compare", str(results), str(to)], directory) == 0
     printed = capsys.readouterr().out
-    assert "3 claims have been judged both" in printed
+    assert "4 claims have been judged both" in printed
     assert "other verdict: none" in printed and "other measurement: none" in printed
 
 
@@ -79,6 +85,41 @@ def test_compare_tells_other_verdicts_from_other_numbers(
     main(["compare", str(results), str(to)], directory)
     printed = capsys.readouterr().out
     assert "other verdict: 1" in printed and "fake/two" in printed and "other measurement: none" in printed
+
+
+def test_a_reference_is_judged_again_from_what_it_holds(
+    directory: Path, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = tmp_path / "reference"
+    main(["export", str(results), str(to)], directory)
+    before = {path: path.read_bytes() for path in to.rglob("*") if path.is_file()}
+    for name in ("claims.json", "scoreboard.txt"):
+        (to / name).unlink()
+    capsys.readouterr()
+    assert main(["judge", str(to)], directory) == 0
+    assert "4 claims: 1 reproduced, 1 direction only, 1 not reproduced, 1 not judged" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in to.rglob("*") if path.is_file()} == before
+
+    source = directory / "fake.py"
+    source.write_text(source.read_text(encoding="utf-8").replace("low=1.9, high=2.1", "low=2.1"), encoding="utf-8")
+    sys.modules.pop("lesson_fake")
+    assert main(["judge", str(to)], directory) == 0
+    assert json.loads((to / "claims.json").read_text(encoding="utf-8"))["fake/two"]["verdict"] == "not reproduced"
+    sys.modules.pop("lesson_fake")
+
+
+def test_the_committed_verdicts_follow_from_the_committed_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")  # the width of a file is not that of whoever's terminal
+    copy = tmp_path / "reference"
+    copy.mkdir()
+    shutil.copyfile(REFERENCE / "runs.jsonl", copy / "runs.jsonl")
+    board = write_verdicts(copy, discover())
+    for name in ("claims.json", "scoreboard.txt"):
+        assert (copy / name).read_text(encoding="utf-8") == (REFERENCE / name).read_text(encoding="utf-8"), (
+            f"{name}: python -m experiments judge"
+        )
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert sentence(board) in readme
 
 
 def test_mistakes_are_said_in_a_sentence(

@@ -27,6 +27,7 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.resources: list[str] = []
         self.tags: set[str] = set()
+        self.alternatives: list[str] = []
         self.feed(text)
         self.close()
         assert not self.open, f"left open: {self.open}"
@@ -35,6 +36,7 @@ class Page(HTMLParser):
         attributes = dict(attrs)
         self.tags.add(tag)
         self.ids += [attributes["id"]] if "id" in attributes else []
+        self.alternatives += [attributes["alt"]] if "alt" in attributes else []
         self.links += [attributes["href"]] if "href" in attributes else []
         self.resources += [attributes[k] for k in ("src", "srcset") if k in attributes]
         if tag not in VOID:
@@ -58,15 +60,22 @@ def test_the_page_is_well_formed_and_needs_nothing_else(lesson: Experiment, tmp_
     page = Page(text)
     assert "script" not in page.tags and "link" not in page.tags
     assert page.resources and all(r.startswith("data:image/svg+xml;base64,") for r in page.resources)
-    assert not re.search(r"https?://|@import|url\(", text)
+    assert not re.search(r"@import|url\(", text)  # links lead out of the page; nothing is loaded into it
     assert len(set(page.ids)) == len(page.ids)
-    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+    inside = [link[1:] for link in page.links if link.startswith("#")]
+    assert set(inside) <= set(page.ids) and "document-3" in inside
+    assert [link for link in page.links if not link.startswith("#")] == ["https://www.youtube.com/watch?v=P6sfmUTpUmc"]
+    assert page.alternatives and all(page.alternatives)
     for expected in (
         "Is twice a number more than the &lt;number&gt;?",
         "Yes &amp; no.",
         "<code><span>x</span> <span>&lt;</span>",
-        "✓ reproduced",
+        "· seen once",
         "~ direction only",
+        "1.9 to 2.1",
+        "1 claim checked because true by construction",
+        "default budget, 1 seed, 100 steps",
+        "<span>fake</span> <span>--set</span> <span>gain=0.5</span>",
         "✗ not reproduced",
         "1 claim not judged",
         "<span>python</span> <span>-m</span> <span>experiments</span> <span>run</span> <span>fake</span></code>",
@@ -110,13 +119,25 @@ def test_a_lesson_that_cannot_be_drawn_spoils_nothing(
     path.write_text(path.read_text(encoding="utf-8").replace("style.title(", "style.nothing("), encoding="utf-8")
     text = made(reload(), Store(tmp_path))
     assert "Not every picture could be drawn (AttributeError" in text
-    assert "✓ reproduced" in text
+    assert "· seen once" in text
 
 
 def test_a_quick_look_is_marked(lesson: Experiment, tmp_path: Path) -> None:
     text = made(lesson, Store(tmp_path), budget="quick")
     assert "Quick look: 10 steps instead of 100; gain 1, 2 only." in text
     assert "<b>quick looks</b>" in text
+
+
+def test_what_is_said_of_the_names_is_not_held_against_other_words(
+    directory: Path, reload: Callable[[], Experiment], tmp_path: Path
+) -> None:
+    path, words = directory / "fake.py", tmp_path / "words.txt"
+    words.write_text("emma\nolivia\n", encoding="utf-8")
+    field = f'    data: str = "{words}"\n    seed: int = 0'
+    path.write_text(path.read_text(encoding="utf-8").replace("    seed: int = 0", field), encoding="utf-8")
+    text = made(reload(), Store(tmp_path / "results"))
+    assert "Run on another list of words" in text and "not applicable: it is about another list of words" in text
+    assert "✗ not reproduced" not in text.partition("<main>")[2]
 
 
 def test_plain_tables() -> None:

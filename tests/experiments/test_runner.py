@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from experiments.__main__ import main
-from experiments.experiment import ROOT, Experiment, Plan
+from experiments.experiment import LESSONS, Experiment, Plan
+from experiments.provenance import ROOT
 from experiments.runner import execute, processes
 from experiments.store import Store
 from tests.experiments.conftest import threads
@@ -56,7 +57,7 @@ def test_a_second_time_only_what_is_missing_or_changed_is_run(lesson: Experiment
 def test_what_a_run_leaves(lesson: Experiment, store: Store) -> None:
     plan = lesson.plan(seeds=2)
     begin(plan, store)
-    records = store.records("fake")
+    records = store.records(lesson)
     assert [(r.config.gain, r.seed) for r in records] == [(g, s) for g in (1.0, 2.0, 3.0) for s in (0, 1)]
     record = records[3]
     assert record.summary["twice"] == 4.0 and record.summary["words"] == ["a", "b"]
@@ -68,7 +69,7 @@ def test_what_a_run_leaves(lesson: Experiment, store: Store) -> None:
     assert records.mean("twice", gain=3.0) == 6.0 and math.isnan(records.mean("absent"))
     about = json.loads((record.folder / "config.json").read_text(encoding="utf-8"))
     assert about["config"]["gain"] == 2.0 and about["versions"]["numpy"] == np.__version__
-    assert {"blas", "threads", "git", "seed", "data_digest", "seconds"} <= set(about)
+    assert {"blas", "blas_kernel", "processor", "threads", "git", "seed", "data_digest", "seconds"} <= set(about)
     text = (record.folder / "metrics.csv").read_text(encoding="utf-8")
     assert text.splitlines() == ["step,loss", "0,3", "1,2", "2,1"]
 
@@ -93,9 +94,9 @@ def test_a_run_that_raises_is_named_and_the_others_go_on(lesson: Experiment, sto
 
 def test_a_result_that_cannot_be_stored_is_a_failure(lesson: Experiment, store: Store) -> None:
     class Bad(Store):
-        def save(self, run, result, environment, seconds):
+        def save(self, run, result, *about):
             result.series["longer"] = range(9)
-            return super().save(run, result, environment, seconds)
+            return super().save(run, result, *about)
 
     outcome = begin(lesson.plan(changes={"gain": "1"}), Bad(store.directory))
     assert "differ in length: step 3, loss 3, longer 9" in next(iter(outcome.failed.values()))
@@ -107,7 +108,7 @@ def test_a_process_that_dies_is_named_and_the_others_go_on(lesson: Experiment, s
     outcome = begin(plan, store, workers=processes, jobs=2)
     assert labels(outcome.done) == ["gain=1", "gain=3"]
     assert outcome.failed == {plan.runs[1].key: "its process died"}
-    record = store.records("fake")[0]
+    record = store.records(lesson)[0]
     assert record.about["threads"]["OPENBLAS_NUM_THREADS"] == "1"
 
 
@@ -195,3 +196,14 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert printed.out == ""
     assert printed.err.startswith("experiments: ") and printed.err.count("\n") == 1
     assert sentence in printed.err
+
+
+def test_a_lesson_is_a_script(tmp_path: Path) -> None:
+    changes = ["--set", "activation=relu", "--set", "gain=1", "--set", "depth=4", "--set", "width=12"]
+    program = [sys.executable, str(LESSONS / "kaiming.py"), "--quick", *changes, "--jobs", "1", "--out", "found"]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    plan = json.loads((tmp_path / "found/kaiming/plan.json").read_text(encoding="utf-8"))
+    assert plan["budget"] == "quick" and plan["changes"]["activation"] == "relu"
+    assert len(list((tmp_path / "found/kaiming/runs").iterdir())) == len(plan["runs"]) > 0
+    assert (tmp_path / "found/report.html").is_file()

@@ -17,14 +17,16 @@ Forward
     (3) mhat[t,i] = m[t,i]/(1 - beta1**(t + 1))
     (4) vhat[t,i] = v[t,i]/(1 - beta2**(t + 1))
     (5) d[t,i]    = -lr*mhat[t,i]/(sqrt(vhat[t,i]) + eps)
-    (d) d[0,i]    = -lr*g[0,i]/(abs(g[0,i]) + eps)                  # the first step has length lr, for any gradient
+    (d) d[0,i]    = -lr*g[0,i]/(abs(g[0,i]) + eps)                  # the first step has length lr in each coordinate
     (6) p[t,i]    = p0[i] + sum(k, (k <= t)*d[k,i])
 Notes
     m begins at 0, and so is too small at first; (3) divides by the weight that the gradients so far have had (c), so
     that mhat of a constant gradient is that gradient from the first step on.
 
-    Multiplying all gradients by a number changes nothing in (5) but the effect of eps. So the update-to-data ratio of
-    Adam is near lr/rms(p), known in advance; that of SGD depends on the gradients (`update_ratio`).
+    Multiplying all gradients by a number changes nothing in (5) but the effect of eps. So a step of Adam is at most
+    about lr in each coordinate: that much while gradients agree, and less the more they are noise (of gradients that
+    are independent with mean 0, sqrt((1 - beta1)/(1 + beta1)) = 0.23 of it at beta1 = 0.9). lr/rms(p) therefore bounds
+    the update-to-data ratio of Adam; that of SGD depends on the size of the gradients (`update_ratio`).
 
     Source: Kingma & Ba 2015, arXiv:1412.6980, algorithm 1. AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) decays
     weights outside of (5), so that the decay is not divided by sqrt(vhat).

@@ -1,8 +1,8 @@
 """What the loss should be before anything is learned: ln C, and why a first loss far above it is wasted.
 
 A network that knows nothing should spread its belief evenly over the C classes. If its first loss is much larger, as
-27 is for the lecture's 27 characters where ln 27 = 3.3, then the logits are large by accident, and the first thousands
-of steps do nothing but make them small: the flat bottom of the hockey stick.
+27 is for the lecture's 27 characters where ln 27 = 3.3, then the logits are large by accident, and the first thousand
+steps or two do little but make them small: the steep blade of the hockey stick.
 
 Case: no opinion
 Symbols
@@ -41,13 +41,15 @@ Forward
 
 Notes
     The excess (5) is 0 only if all logits of a row are equal. For normally distributed logits of standard deviation s
-    and many classes it is s**2/2 (8): at s = 0.1 it is nothing, at s = 7, where the lecture's first network starts, it
-    is 24, and 24 + 3.3 is the 27 that was seen.
+    and many classes it is s**2/2 (8). "Many" is far more than exp(s**2): with 27 classes that holds up to about s = 1.
+    Beyond, the largest logit decides, and the loss grows in proportion to s: the lecture's first network has logits of
+    s = 13, and 27 classes then cost 26.
 
     The sum in (8) is an integral over the normal density; on an even grid that falls to 0 at both ends it is exact to
     the last digits.
 
-    So: scale the last layer by 0.01 and set its bias to 0. Not the weights by 0: see what symmetry does to gradients.
+    So: scale the last layer by 0.01 and set its bias to 0. Last weights of exactly 0 do as well, as long as the layers
+    before them are random: the symmetry that must be broken is that of the hidden units.
 """
 
 from __future__ import annotations

@@ -54,14 +54,15 @@ Forward
     (12) growth = gain**2*sum(i, phi[i]*(1 - tanh(gain*sqrt(q)*u[i])**2)**2*h)   # of a gradient's mean square, a layer
 
 Notes
-    Source: He et al. 2015, arXiv:1502.01852, sections 2.2 (forward, equation 10) and 2.3 (backward, equation 14).
+    Source: He et al. 2015, arXiv:1502.01852, section 2.2 (forward: equation 10; backward: equation 14).
     Backward averages over the signs of the arriving gradients as well, which stands for their assumption that
     gradients are independent of the weights and have mean 0.
 
-    tanh is nearly linear at 0, so with a gain of 1 each layer shrinks what it gets a little, and many layers shrink it
-    to nothing. With 5/3 there is a size that reproduces itself (11), with a root mean square of 0.65: neither vanishing
-    nor saturated. The price: the mean square of a gradient grows by 21 % from layer to layer on its way back (12).
-    5/3 is a choice, not a law; batch normalisation makes it nearly irrelevant.
+    tanh is nearly linear at 0, so with a gain of 1 each layer shrinks what it gets a little, and the less the smaller
+    it is: after many layers the root mean square is about 1/sqrt(2*depth), 0.1 after fifty. With 5/3 there is a size
+    that reproduces itself (11), with a root mean square of 0.65: neither vanishing nor saturated. The price: the mean
+    square of a gradient grows by 21 % from layer to layer on its way back (12). 5/3 is a choice, not a law; batch
+    normalisation makes it nearly irrelevant.
 """
 
 from __future__ import annotations

@@ -24,9 +24,10 @@ Forward
                  = mean(j, x[i,j]**2)              # with weights of standard deviation 1/sqrt(fan_in) nothing grows
 Notes
     (3) says: a layer multiplies the mean square by fan_in*s**2. With 30 inputs and s = 1 a pre-activation is 5.5 times
-    as large as an input, and tanh of that is ±1: the saturated layer of the lecture.
+    as large as an input, and of normal ones that size tanh puts 63 % beyond ±0.99: the saturated layer of the lecture.
 
-    Ten layers with a factor of 2 each make 1000, with a factor of 1/2 each 1/1000: the factor must be 1, not nearly 1.
+    Ten layers with a factor of 2 each make 1000, with a factor of 1/2 each 1/1000. What may be left over is small on
+    the scale of 1/depth: a factor of 1 + c/depth makes exp(c) in all.
 """
 
 from __future__ import annotations

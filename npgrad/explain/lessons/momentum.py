@@ -21,7 +21,9 @@ Notes
 
     Along a narrow valley the gradients across it change sign in each step and cancel in (1), those along it add up.
 
-    Source: Polyak 1964; in this form Sutskever et al. 2013, equations 1 to 4, and torch.optim.SGD.
+    Source: Polyak 1964, and in this form torch.optim.SGD. Sutskever et al. 2013, equations 1 to 4, have lr inside of
+    the velocity: the same while lr is constant, and another where it changes, since (1) is rescaled by a new lr at
+    once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The whole backward pass of the lecture's network, one intermediate at a time.
 
-Twenty lines forward, and for each of them, from the last to the first, the adjoints of what it reads. Three rules
-suffice: a product hands each factor the other one; what was copied is summed, and what was summed is copied; a second
-use adds.
+Nineteen lines forward, and for each of them, from the last to the first, the adjoints of what it reads. Besides the
+slopes of exp, log, tanh, max and powers, three rules suffice: a product hands each factor the other one; what was
+copied is summed, and what was summed is copied; a second use adds.
 
 Symbols
     C[v,d]             embedding table: character v

@@ -31,7 +31,7 @@ Forward
     (6) unbiased[e]  = biased[e]*n/(n - 1)
     (d) mean(e, unbiased[e]) = true
 Notes
-    Training normalises with the biased variance, which makes the batch's variance exactly 1; the running variance
+    Training normalises with the biased variance, which makes the batch's variance 1 but for eps; the running variance
     collects the unbiased one, which on average is that of the data. PyTorch does the same; the lecture uses the
     unbiased one for both (`ddof=1`) and momentum 0.001.
 

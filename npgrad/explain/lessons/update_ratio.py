@@ -39,9 +39,9 @@ Notes
     (2) uses standard deviations, as the lecture does; where means are near 0 it is (4), the length of the step over
     the length of the weights (a).
 
-    (7): before batch normalisation the gradient is perpendicular to the weights (f), so they grow with every step, and
-    the gradient, which is divided by their length in (6), shrinks. The ratio falls by itself: a learning rate schedule
-    nobody set.
+    (7): before batch normalisation the gradient is perpendicular to the weights (f), so that every step of plain SGD,
+    without decay and momentum, makes them longer, and the gradient, which is divided by their length in (6), smaller.
+    The ratio falls by itself: a learning rate schedule nobody set.
 """
 
 from __future__ import annotations
