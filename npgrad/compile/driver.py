@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextvars
+import copy
 import functools
 import keyword
 import operator
@@ -645,8 +646,10 @@ def detached(result: Any) -> Any:
         return type(result)(*[detached(x) for x in result])
     if type(result) in (tuple, list):
         return type(result)([detached(x) for x in result])
-    if type(result) is dict:
-        return {key: detached(x) for key, x in result.items()}
+    if isinstance(result, dict):
+        new = copy.copy(result)
+        new.update({key: detached(x) for key, x in result.items()})
+        return new
     return result
 
 

@@ -7,6 +7,7 @@ Attributes of modules are compared only after some module, flag or hook has been
 from __future__ import annotations
 
 import dis
+import math
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -227,8 +228,14 @@ def differs(now: Any, before: Any) -> bool:
         return False
     if type(now) is not type(before):
         return True
+    if isinstance(now, float):  # 0.0 and -0.0 are two numbers, of which 1/x tells
+        return bool(now != before and (now == now or before == before)) or (
+            now == 0 and math.copysign(1, now) != math.copysign(1, before)
+        )
+    if isinstance(now, complex | np.generic):
+        return repr(now) != repr(before)
     if isinstance(now, SIMPLE):
-        return not (now == before or (now != now and before != before))
+        return bool(now != before)
     if isinstance(now, tuple):
         return len(now) != len(before) or any(differs(a, b) for a, b in zip(now, before, strict=True))
     if isinstance(now, dict):
