@@ -508,7 +508,8 @@ def with_copies(
                 view = value.view
                 args, kwargs = replaced((view.args, view.kwargs), own)
                 call = Call(view.form, view.function, args, kwargs, place)
-                sample = perform(call.form, call.function, *replaced((args, kwargs), lambda v: v.sample), None)
+                args, kwargs = replaced((args, kwargs), lambda v: v.sample)
+                sample = perform(call.form, call.function, args, kwargs, None)
                 copy = Value(sample, own(value.memory.value).memory, call)  # type: ignore[arg-type]
                 backward.append(call)
             call.out, copy.call, copy.name = copy, call, value.name

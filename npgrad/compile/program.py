@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.compile.guards import Dependencies, changed, current, differs, members
+from npgrad.compile.guards import Dependencies, changed, content, current, differs, members
 from npgrad.compile.plan import Plan, with_copies
 from npgrad.compile.recorder import Recording
 from npgrad.compile.stand_in import RecordingArray
@@ -227,8 +227,16 @@ class Program:
                 held = writer.bind(container, text[4:-1], ("container", id(container)))
                 checks.append(f"if len({held}) != {value}: return STALE")
                 continue
-            before = writer.bind(value, f"was_{text}", ("was", text, id(container)))
+            before = writer.bind(value, f"was_{text}", ("was", text, form, id(container)))
             holder = writer.bind(container, f"{text}_{form}", ("container", id(container)))
+            if form == "content":
+                read = (
+                    f"{holder}.tobytes()"
+                    if isinstance(container, np.ndarray)
+                    else (f"{writer.bind(content, 'content')}({holder})")
+                )
+                checks.append(f"if {read} != {before}: return STALE")
+                continue
             now = {
                 "cell": f"{holder}.cell_contents", "global": f"{holder}[{key!r}]", "item": f"{holder}[{key!r}]",
                 "attribute": f"{holder}.{key}", "truth": f"{holder}[{key!r}]",
