@@ -217,22 +217,22 @@ class _Spellings:
     # What has no gradient by nature is NumPy's.
 
     def argmax(self: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-        return np.argmax(self._array, axis, keepdims=keepdims) if keepdims else np.argmax(self._array, axis)
+        return np.argmax(self._value(), axis, keepdims=keepdims) if keepdims else np.argmax(self._value(), axis)
 
     def argmin(self: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-        return np.argmin(self._array, axis, keepdims=keepdims) if keepdims else np.argmin(self._array, axis)
+        return np.argmin(self._value(), axis, keepdims=keepdims) if keepdims else np.argmin(self._value(), axis)
 
     def argsort(self: Any, axis: int | None = -1) -> Any:
-        return np.argsort(self._array, axis, kind="stable")
+        return np.argsort(self._value(), axis, kind="stable")
 
     def any(self: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-        return np.any(self._array, axis, keepdims=keepdims)
+        return np.any(self._value(), axis, keepdims=keepdims)
 
     def all(self: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-        return np.all(self._array, axis, keepdims=keepdims)
+        return np.all(self._value(), axis, keepdims=keepdims)
 
     def nonzero(self: Any) -> Any:
-        return np.nonzero(self._array)
+        return np.nonzero(self._value())
 
     def tolist(self: Any) -> Any:
         return self.numpy().tolist()

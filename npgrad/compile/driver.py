@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextvars
+import copy
 import functools
 import keyword
 import operator
@@ -18,7 +19,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from npgrad.compile.guards import SIMPLE, Dependencies, changed, current, differs
+from npgrad.compile.guards import COMPARED, SIMPLE, Dependencies, changed, current, differs
 from npgrad.compile.program import Program
 from npgrad.compile.recorder import Eager, Recording, Unrecordable
 from npgrad.compile.runtime import STALE
@@ -241,12 +242,12 @@ class CompiledFunction(Generic[P, R]):
         opaque = dict(self._opaque)
         while True:
             recording = Recording(opaque)
-            dependencies = Dependencies(self.function, tuple(flat))
-            if dependencies.hooked():
-                self._give_up(key, "there are hooks")
-                return None
-            dry = functools.partial(self._dry_run, recording, dependencies, args, kwargs, flat, varying, mode)
             try:
+                dependencies = Dependencies(self.function, tuple(flat))
+                if dependencies.hooked():
+                    self._give_up(key, "there are hooks")
+                    return None
+                dry = functools.partial(self._dry_run, recording, dependencies, args, kwargs, flat, varying, mode)
                 state.running = True
                 # In a context of its own, so that no interrupt can leave the recording switched on.
                 arguments, result, split, cotangent = contextvars.copy_context().run(dry)
@@ -302,6 +303,7 @@ class CompiledFunction(Generic[P, R]):
         arguments, given = self._arguments(recording, flat, varying)
         result = self.function(*rebuilt(args, kwargs, given)[0], **rebuilt(args, kwargs, given)[1])
         self._unmoved(recording, dependencies, before)
+        self._compare(recording, dependencies, flat)
         split, cotangent = len(recording.calls), None
         roots = [t for t in tensors(result) if has_graph(t)]
         if len(roots) > 1:
@@ -362,6 +364,24 @@ class CompiledFunction(Generic[P, R]):
                 f"{self._name()} changes the attribute {name} of a module while it runs, as a program would not. Set "
                 "it outside the compiled function, or return what is to be kept."
             )
+
+    def _compare(self, recording: Recording, dependencies: Dependencies, flat: list[Any]) -> None:
+        """Arrays outside that the recording does not write stay what they are: raise CompileError if the function has
+        changed one itself; small ones are compared at each run, since it may have read them itself."""
+        written = [m.array for m in recording.memories.values() if id(m) in recording.saved and m.array is not None]
+        written += [leaf.storage.array for leaf in recording.leaves.values()]
+        written += [x._array if isinstance(x, Tensor) else x for x in flat if isinstance(x, Tensor | np.ndarray)]
+        for text, array, copied in dependencies.arrays:
+            if any(isinstance(a, np.ndarray) and np.may_share_memory(a, array) for a in written):
+                continue
+            if array.tobytes() != copied.tobytes():
+                array[...] = copied
+                raise CompileError(
+                    f"{self._name()} changes the array {text} itself, which only Python could do at each call. Give "
+                    "it as an argument, or leave that line out of the compiled function."
+                )
+            if array.nbytes <= COMPARED:
+                dependencies.guards.append((text, "content", array, None, array.tobytes()))
 
     def _give_up(self, key: Any, reason: str) -> None:
         state = self._state
@@ -645,8 +665,10 @@ def detached(result: Any) -> Any:
         return type(result)(*[detached(x) for x in result])
     if type(result) in (tuple, list):
         return type(result)([detached(x) for x in result])
-    if type(result) is dict:
-        return {key: detached(x) for key, x in result.items()}
+    if isinstance(result, dict):
+        new = copy.copy(result)
+        new.update({key: detached(x) for key, x in result.items()})
+        return new
     return result
 
 
@@ -691,5 +713,15 @@ def put_back(form: str, container: Any, key: Any, value: Any) -> None:
     elif form == "length":
         for extra in list(container)[value:]:
             container.pop(extra) if isinstance(container, dict) else container.pop()
+    elif form == "content":
+        if isinstance(container, np.ndarray):
+            container[...] = np.frombuffer(value, container.dtype).reshape(container.shape)
+        elif isinstance(container, set):
+            container.intersection_update(value)
+            container.update(value)
+        else:
+            while container:
+                container.pop()
+            container.extend(value)
     elif form != "members":
         operator.setitem(container, key, value)

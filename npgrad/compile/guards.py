@@ -1,50 +1,92 @@
 """What a function depends on beside its arguments: closures, globals, attributes, modules; read off its code.
 
 A compiled run compares the numbers and flags among them with what they were while recording, and objects by identity.
+Of an object that the function can reach, every attribute counts whose name occurs in the code that may run: that of the
+function, of functions and methods it names, and theirs. What could not be looked at is a reason not to compile.
 Attributes of modules are compared only after some module, flag or hook has been changed (`npgrad.engine.mode`).
 """
 
 from __future__ import annotations
 
+import array
+import collections
 import dis
+import functools
+import math
+import operator
+import sys
 import types
 from collections.abc import Callable, Iterator
+from os.path import dirname
 from typing import Any
 
 import numpy as np
 
+from npgrad.compile.recorder import Eager
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import OURS
 from npgrad.engine.tensor import Tensor
 
 __all__ = ["Dependencies", "differs"]
 
 SIMPLE = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype)
-_SKIPPED = (types.ModuleType, types.BuiltinFunctionType, type, Tensor, np.ndarray, np.random.Generator, np.ufunc)
-DEPTH = 3
+_ATOMS = (*SIMPLE, Tensor, types.BuiltinFunctionType, types.MethodWrapperType, np.ufunc)
+_CONTENT = (set, collections.deque, bytearray, array.array)
+"""Containers that are compared as a whole."""
+_CALLED = frozenset({"forward", "backward", "check", "update", "numbers"})
+"""Methods that npgrad calls."""
+_ANY_NAME = frozenset({"getattr", "vars", "__dict__", "attrgetter", "asdict", "astuple", "replace", "fields"})
+"""Who uses these may read attributes whose names are not in the code."""
+_STANDARD = dirname(dis.__file__)
+DEPTH, LENGTH, MOST = 8, 64, 512
+"""How deep objects are looked into, how many items of a list or dictionary are, and how many guards there may be."""
+LOOKED_AT, COMPARED = 1 << 20, 1 << 12
+"""Arrays of so many bytes are looked at for changes while recording, and compared at each run."""
 
 
 class Dependencies:
     """`guards`: (text, expression, container, key, value), one line each at every call. `modules`: what has a
-    `named_modules` method, looked at after a change. `generators`: whose state must not move unnoticed."""
+    `named_modules` method, looked at after a change. `generators`: whose state must not move unnoticed. `arrays`:
+    (text, array, copy) of arrays that are not registered anywhere.
+
+    Raises Eager if the function can reach numbers that are not looked at.
+    """
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self.guards: list[tuple[str, str, Any, Any, Any]] = []
         self.modules: dict[int, Any] = {}
         self.generators: dict[int, np.random.Generator] = {}
         self.attributes: set[str] = set()
+        self._optimizers: list[tuple[str, Any]] = []
+        self._arrays_found: dict[int, tuple[str, Array]] = {}
+        self._holders: list[tuple[str, Any, int]] = []
+        self._looked: set[tuple[int, str]] = set()
         self._seen: set[int] = set()
-        self._roots: list[tuple[str, str, Any, Any, Any]] = []
-        self._code(function)
-        for text, form, container, key, value in self._roots:
-            self._guard(text, form, container, key, value, 0)
+        self._kept: list[Any] = []
+        self._inside("self" if isinstance(function, types.MethodType) else "function", function, 0)
         for k, x in enumerate(arguments):
-            self._inside(f"argument {k}", x, 0)
+            if not isinstance(x, np.ndarray):
+                self._inside(f"argument {k}", x, 0)
+        known = None
+        while known != (known := (len(self._holders), len(self.attributes))):  # code names objects, and these code
+            for text, holder, depth in list(self._holders):
+                for name in self._names(holder):
+                    self._attribute(text, holder, name, depth)
+        for text, optimizer in self._optimizers:
+            self._options(text, optimizer)
+        registered: set[int] = set()
         for module in list(self.modules.values()):
+            registered |= {id(buffer) for _, buffer in module.named_buffers()}
             for each in module.modules():
                 self.modules[id(each)] = each
                 for value in vars(each).values():
                     if isinstance(value, np.random.Generator):
                         self.generators[id(value)] = value
+        self.arrays = [
+            (text, a, a.copy())
+            for text, a in self._arrays_found.values()
+            if id(a) not in registered and a.nbytes <= LOOKED_AT
+        ]
         self.snapshot = {id(m): (m, facts(m)) for m in self.modules.values()}
         self._attributes = {id(m): dict(vars(m)) for m in self.modules.values()}
 
@@ -85,89 +127,208 @@ class Dependencies:
 
     def _code(self, function: Any) -> None:
         """Collect what a Python function, and those it refers to, may read."""
-        if isinstance(function, types.MethodType):
-            self._roots.append(("self", "object", None, None, function.__self__))
-            function = function.__func__
-        function = getattr(function, "__wrapped__", function)
-        if not isinstance(function, types.FunctionType) or id(function) in self._seen:
+        if not isinstance(function, types.FunctionType):
+            if function is not None:
+                self._inside(getattr(function, "__name__", "function"), function, 0)
+            return
+        if id(function) in self._seen:
             return
         self._seen.add(id(function))
-        if OURS[function.__code__.co_filename] or function.__module__ in ("numpy", "math", "operator"):
+        self._kept.append(function)
+        if OURS[function.__code__.co_filename] or of_a_library(function.__module__):
             return
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            try:
-                self._root(name, "cell", cell, None, cell.cell_contents)
-            except ValueError:
-                continue
-        for name, value in zip(
-            reversed(function.__code__.co_varnames[: function.__code__.co_argcount]),
-            reversed(function.__defaults__ or ()),
-            strict=False,
-        ):
-            self._root(name, "object", None, None, value)
-        for code in codes(function.__code__):
-            self.attributes.update(code.co_names)
-            for name in dict.fromkeys(i.argval for i in dis.get_instructions(code) if i.opname.endswith("_GLOBAL")):
-                if name in function.__globals__:
-                    self._root(name, "global", function.__globals__, name, function.__globals__[name])
-
-    def _root(self, name: str, form: str, container: Any, key: Any, value: Any) -> None:
-        self._roots.append((name, form, container, key, value))
-        if callable(value):
-            self._code(value)
-            for method in ("forward", "__call__"):
-                if not isinstance(value, type) and isinstance(getattr(type(value), method, None), types.FunctionType):
-                    self._code(getattr(type(value), method))
+            if (id(cell), "") not in self._looked:
+                self._looked.add((id(cell), ""))
+                try:
+                    self._guard(name, "cell", cell, None, cell.cell_contents, 0)
+                except ValueError:
+                    continue
+        code = function.__code__
+        defaults = function.__defaults__ or ()
+        for name, value in zip(code.co_varnames[code.co_argcount - len(defaults) :], defaults, strict=False):
+            self._inside(name, value, 0)
+        for name, value in (function.__kwdefaults__ or {}).items():
+            self._guard(name, "item", function.__kwdefaults__, name, value, 0)
+        space = function.__globals__
+        for inner in codes(code):
+            self.attributes.update(names_in(inner.co_consts))
+            for i in dis.get_instructions(inner):
+                if i.opname.endswith("_ATTR") or i.opname in ("LOAD_METHOD", "IMPORT_FROM"):
+                    self.attributes.add(i.argval)
+                elif i.opname == "IMPORT_NAME":
+                    self._inside(i.argval, sys.modules.get(i.argval), 0)
+                elif i.opname.endswith("_GLOBAL"):
+                    self.attributes.update({i.argval} & _ANY_NAME)
+                    # What is no name was put there by whoever rewrites assertions.
+                    if i.argval in space and i.argval.isidentifier() and (id(space), i.argval) not in self._looked:
+                        self._looked.add((id(space), i.argval))
+                        self._guard(i.argval, "global", space, i.argval, space[i.argval], 0)
+        if vars(function):
+            self._holders.append((function.__name__, function, 0))
 
     # -- values --------------------------------------------------------------------------------------------------------
 
     def _guard(self, text: str, form: str, container: Any, key: Any, value: Any, depth: int) -> None:
-        if isinstance(value, np.random.Generator):
-            self.generators[id(value)] = value
-        if form != "object" and not isinstance(value, types.ModuleType):
+        if not isinstance(value, types.ModuleType):
             self.guards.append((text, form, container, key, value))
+        if len(self.guards) > MOST:
+            raise Eager(f"it depends on more than {MOST} things outside, {text} among them")
         self._inside(text, value, depth)
 
     def _inside(self, text: str, value: Any, depth: int) -> None:
         """The parts of an object that the function may read."""
         if isinstance(value, np.random.Generator):
             self.generators[id(value)] = value
-        if isinstance(value, SIMPLE + _SKIPPED) or id(value) in self._seen or depth >= DEPTH:
+        if isinstance(value, np.ndarray):
+            if type(value) is np.ndarray and value.dtype.kind in "biufc":
+                self._arrays_found.setdefault(id(value), (text, value))
             return
-        if isinstance(value, types.FunctionType | types.MethodType):
+        if isinstance(value, _ATOMS) or id(value) in self._seen:
+            return
+        if isinstance(value, types.FunctionType):
+            self._code(value)
+            return
+        if isinstance(value, types.MethodType):
+            self._code(value.__func__)
+            self._inside("self" if text == "self" else f"{text}.__self__", value.__self__, depth)
             return
         self._seen.add(id(value))
-        if hasattr(value, "named_modules"):
+        self._kept.append(value)
+        if isinstance(value, type | types.ModuleType):
+            if not of_a_library(value.__module__ if isinstance(value, type) else value.__name__):
+                self._holders.append((text, value, depth))
+            return
+        if depth >= DEPTH:
+            raise Eager(f"{text} lies deeper inside other objects than is looked for changes")
+        if isinstance(value, list | tuple | dict | types.MappingProxyType):
+            self._items(text, value, depth)
+        elif isinstance(value, _CONTENT):
+            if not all(isinstance(item, SIMPLE) for item in value):
+                raise Eager(f"{text} is a {type(value).__name__} of objects, which are not looked at for changes")
+            self.guards.append((text, "content", value, None, content(value)))
+        elif isinstance(value, operator.attrgetter):
+            self.attributes.update(".".join(value.__reduce__()[1]).split("."))
+        elif isinstance(value, functools.partial):
+            for part in (value.func, value.args, value.keywords):
+                self._inside(text, part, depth + 1)
+        elif hasattr(type(value), "named_modules"):
             self.modules[id(value)] = value
-            for method in {type(m).forward for m in value.modules()}:
-                roots, self._roots = self._roots, []
-                self._code(method)
-                for root in self._roots:
-                    self._guard(*root, depth + 1)
-                self._roots = roots
+            self._holders += [
+                (text if m is value else f"{text}'s {type(m).__name__}", m, depth)
+                for m in value.modules()
+                if not of_a_library(type(m).__module__)
+            ]
+        elif "__wrapped__" in getattr(value, "__dict__", {}):
+            self._code(value.__wrapped__)
+        elif hasattr(value, "__next__") and type(value).__module__ in ("builtins", "itertools"):
+            raise Eager(f"{text} is an iterator ({type(value).__name__}), which moves on when it is read")
+        else:
+            if hasattr(value, "param_groups"):
+                self._optimizers.append((text, value))
+            if type(value).__module__.partition(".")[0] not in ("npgrad", "numpy"):
+                self._holders.append((text, value, depth))
+
+    def _items(self, text: str, value: Any, depth: int) -> None:
+        """What is in a list, tuple or dictionary. Text and arrays do not change what a function computes unseen."""
+        if isinstance(value, tuple) and all(isinstance(item, SIMPLE) for item in value):
+            return  # who holds it compares it
+        if not isinstance(value, tuple):
+            self.guards.append((f"len({text})", "length", value, None, len(value)))
+        items = list(enumerate(value) if isinstance(value, list | tuple) else value.items())
+        if len(items) > LENGTH:
+            if not all(isinstance(item, str | bytes | type(None) | np.ndarray | Tensor) for _, item in items):
+                raise Eager(f"{text} has {len(items)} items, more than are looked at for changes")
             return
-        if isinstance(value, list | tuple | dict):
-            items = list(value.items() if isinstance(value, dict) else enumerate(value))
-            if not isinstance(value, tuple):
-                self.guards.append((f"len({text})", "length", value, None, len(value)))
-            if len(items) <= 64:
-                for key, item in items:
-                    self._guard(f"{text}[{key!r}]", "item", value, key, item, depth + 1)
+        for key, item in items:
+            self._guard(f"{text}[{key!r}]", "item", value, key, item, depth + 1)
+        if not of_a_library(type(value).__module__):
+            self._holders.append((text, value, depth))
+
+    def _names(self, holder: Any) -> list[str]:
+        """The attributes of an object that code may read."""
+        own = getattr(holder, "__dict__", {})
+        kinds = [kind for kind in mro(holder) if not of_a_library(kind.__module__)]
+        found = {*own, *(name for kind in kinds for name in vars(kind))}
+        if isinstance(holder, types.ModuleType):
+            return sorted(found & self.attributes)
+        special = {name for name in found if name in _CALLED or (name.startswith("__") and name.endswith("__"))}
+        special = {name for name in special if any(isinstance(vars(k).get(name), _METHODS) for k in kinds)}
+        standard = any(kind.__module__ == "collections" for kind in mro(holder))  # UserDict keeps all it has in `data`
+        every = own.keys() if standard or self.attributes & _ANY_NAME else set()
+        return sorted((found & self.attributes) | special | {name for name in every if not name.startswith("__")})
+
+    def _attribute(self, text: str, holder: Any, name: str, depth: int) -> None:
+        """One attribute of an object, wherever it is kept."""
+        if (id(holder), name) in self._looked:
             return
-        if hasattr(value, "param_groups"):
-            # Options are looked up at each run, except where the function reads them itself.
-            form = "item" if self.attributes & {"lr", "param_groups", "defaults"} else "truth"
-            self.guards.append((f"{text}.param_groups", "members", value, None, members(value)))
-            for k, group in enumerate(value.param_groups):
-                for key, item in group.items():
-                    if key != "params":
-                        self.guards.append((f"{text}.param_groups[{k}][{key!r}]", form, group, key, item))
+        self._looked.add((id(holder), name))
+        own = not isinstance(holder, type) and name in getattr(holder, "__dict__", {})
+        if not own:
+            kept = next((vars(kind)[name] for kind in mro(holder) if name in vars(kind)), None)
+            if isinstance(kept, _METHODS):
+                if not isinstance(kept, types.FunctionType):
+                    self._kept.append(kept)
+                for part in ("__func__", "fget", "fset", "func"):
+                    self._code(getattr(kept, part, None))
+                if isinstance(kept, types.FunctionType):
+                    self._code(kept)
+                return
+            if name.startswith("__"):
+                return
+        try:
+            value = getattr(holder, name)
+        except AttributeError:
             return
-        if type(value).__module__.partition(".")[0] == "npgrad":
-            return
-        for name, item in sorted(getattr(value, "__dict__", {}).items()):
-            if name in self.attributes and not isinstance(item, types.FunctionType):
-                self._guard(f"{text}.{name}", "attribute", value, name, item, depth + 1)
+        if own and id(holder) in self._seen and hasattr(holder, "named_modules"):  # compared after changes
+            self._inside(f"{text}.{name}", value, depth + 1)
+        elif not (
+            hasattr(holder, "param_groups") and (name in ("param_groups", "state", "defaults") or name[0] == "_")
+        ):
+            self._guard(f"{text}.{name}", "attribute", holder, name, value, depth + 1)
+
+    def _options(self, text: str, optimizer: Any) -> None:
+        """Options of an optimiser are looked up at each run, except where the function reads them itself."""
+        form = "item" if self.attributes & {"lr", "param_groups", "defaults"} else "truth"
+        self.guards.append((f"{text}.param_groups", "members", optimizer, None, members(optimizer)))
+        for k, group in enumerate(optimizer.param_groups):
+            for key, item in group.items():
+                if key != "params":
+                    self.guards.append((f"{text}.param_groups[{k}][{key!r}]", form, group, key, item))
+
+
+_METHODS = (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
+
+
+def of_a_library(module: str | None) -> bool:
+    """Whether a module is npgrad's, NumPy's or Python's own, by its name: what these depend on is not looked at."""
+    name = module or ""
+    if name.partition(".")[0] in ("builtins", "npgrad", "numpy"):
+        return True
+    if name.partition(".")[0] not in sys.stdlib_module_names:
+        return False
+    file = getattr(sys.modules.get(name), "__file__", None)  # a file of the user's may be called as one of Python's
+    return file is None or file.startswith(_STANDARD)
+
+
+def mro(holder: Any) -> tuple[type, ...]:
+    """The classes in which attributes of an object, or of a class, are looked up."""
+    found: tuple[type, ...] = type.mro(holder) if isinstance(holder, type) else type(holder).__mro__  # type: ignore[assignment]
+    return found
+
+
+def names_in(x: Any) -> set[str]:
+    """Texts among constants that may be names of attributes."""
+    if isinstance(x, str):
+        return {x} if x.isidentifier() else set()
+    return {name for item in x for name in names_in(item)} if isinstance(x, tuple | frozenset) else set()
+
+
+def content(x: Any) -> Any:
+    """What is in a container or an array, to be compared."""
+    if isinstance(x, np.ndarray):
+        return x.tobytes()
+    return frozenset(x) if isinstance(x, set) else tuple(x)
 
 
 def members(optimizer: Any) -> list[int]:
@@ -194,6 +355,8 @@ def current(form: str, container: Any, key: Any) -> Any:
         return members(container)
     if form == "length":
         return len(container)
+    if form == "content":
+        return content(container)
     return container[key]
 
 
@@ -227,10 +390,18 @@ def differs(now: Any, before: Any) -> bool:
         return False
     if type(now) is not type(before):
         return True
+    if isinstance(now, float):  # 0.0 and -0.0 are two numbers, of which 1/x tells
+        return bool(now != before and (now == now or before == before)) or (
+            now == 0 and math.copysign(1, now) != math.copysign(1, before)
+        )
+    if isinstance(now, complex | np.generic):
+        return repr(now) != repr(before)
     if isinstance(now, SIMPLE):
-        return not (now == before or (now != now and before != before))
+        return bool(now != before)
     if isinstance(now, tuple):
         return len(now) != len(before) or any(differs(a, b) for a, b in zip(now, before, strict=True))
+    if isinstance(now, frozenset):
+        return bool(now != before)
     if isinstance(now, dict):
         return now.keys() != before.keys() or any(differs(now[key], before[key]) for key in now)
     if isinstance(now, types.MethodType):

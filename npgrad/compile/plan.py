@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from npgrad.compile.recorder import Eager, perform
+from npgrad.compile.stand_in import RecordingArray
 from npgrad.compile.tiles import Tiles, tiled
-from npgrad.compile.trace import Call, Memory, Value, values_in
+from npgrad.compile.trace import Call, Memory, Value, replaced, values_in
 from npgrad.engine.arrays import Array
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "with_copies"]
 
 SMALL, LARGE = 1 << 9, 1 << 17
 """Broadcast operands of results with so many entries are written out first."""
@@ -99,6 +101,7 @@ class Plan:
         for k, call in enumerate(calls):
             for memory in call.writes:
                 written.setdefault(memory, []).append(k)
+        wanted_later = {memory for call in self.backward for memory in call.reads}
         merged: dict[Memory, Value] = {}
         gone: set[int] = set()
         for k, call in enumerate(calls):
@@ -113,6 +116,8 @@ class Plan:
             if a.dtype != b.dtype or a.shape != b.shape or a.strides != b.strides:
                 continue
             if kept.kind != "planned" and new in self.lasting:
+                continue
+            if k < len(self.forward) and new in wanted_later and foreign(kept):
                 continue
             later = [w for w in written.get(kept, ()) if w > k]
             alone = kept.kind in ("planned", "loose") and last.get(kept, -1) <= k and kept not in self.lasting
@@ -460,6 +465,66 @@ class Plan:
     def nbytes(self) -> int:
         """Bytes of all buffers."""
         return sum(block.size for block in self.blocks)
+
+
+def foreign(memory: Memory) -> bool:
+    """Whether the caller may write here between a run and its backward pass, and no leaf would notice."""
+    if memory.kind == "argument":
+        return memory.value is None or not isinstance(memory.value.sample, np.generic)
+    array = memory.array
+    return (
+        memory.kind == "external"
+        and memory.leaf is None
+        and array is not None
+        and (array.flags.writeable or array.base is not None)
+    )
+
+
+def with_copies(
+    calls: Sequence[Call], split: int, cotangent: Value, captured: Iterable[RecordingArray]
+) -> tuple[list[Call], int]:
+    """The calls and where the backward part begins, which reads copies of what is the caller's to change.
+
+    They are taken at the end of the forward part. Raises Eager if the backward part writes into such memory.
+    """
+    copies: list[Call] = []
+    backward: list[Call] = []
+    found: dict[Value, Value] = {}
+
+    def own(value: Value) -> Value:
+        if value.memory is cotangent.memory or not foreign(value.memory):
+            return value
+        if value not in found:
+            place = calls[split].place if value.view is None else value.view.place
+            if value.view is None:
+                call = Call("copy", None, (value,), {"order": "K"}, place._replace(name=value.name))
+                copy = Value(np.array(value.sample, copy=True, order="K"), Memory("planned"))
+                copy.memory.value = copy
+                copy.memory.written = 1
+                call.writes = [copy.memory]
+                copies.append(call)
+            else:
+                view = value.view
+                args, kwargs = replaced((view.args, view.kwargs), own)
+                call = Call(view.form, view.function, args, kwargs, place)
+                args, kwargs = replaced((args, kwargs), lambda v: v.sample)
+                sample = perform(call.form, call.function, args, kwargs, None)
+                copy = Value(sample, own(value.memory.value).memory, call)  # type: ignore[arg-type]
+                backward.append(call)
+            call.out, copy.call, copy.name = copy, call, value.name
+            found[value] = copy
+        return found[value]
+
+    for call in calls[split:]:
+        if any(memory is not cotangent.memory and foreign(memory) for memory in call.writes):
+            raise Eager("its backward pass writes into an argument or an array outside")
+        call.args, call.kwargs = replaced((call.args, call.kwargs), own)
+        call.reads = [value.memory for value in values_in((call.args, call.kwargs))]
+        backward.append(call)
+    for g in captured:
+        if g is not None:
+            g.value = own(g.value)
+    return [*calls[:split], *copies, *backward], split + len(copies)
 
 
 class Block:

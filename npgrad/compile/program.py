@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import dis
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakSet
 
 import numpy as np
 
-from npgrad.compile.guards import Dependencies, changed, current, differs, members
-from npgrad.compile.plan import Plan
+from npgrad.compile.guards import Dependencies, changed, content, current, differs, members
+from npgrad.compile.plan import Plan, with_copies
 from npgrad.compile.recorder import Recording
 from npgrad.compile.stand_in import RecordingArray
-from npgrad.compile.trace import CompileError, Memory, Value, values_in
+from npgrad.compile.trace import Call, CompileError, Memory, Value, values_in
 from npgrad.compile.write import Writer, define
 from npgrad.engine.arrays import Array, changes, tick
 from npgrad.engine.function import Function
@@ -76,6 +78,9 @@ class Program:
             elif now is None:
                 self.cleared.append(leaf)
         self.captured = recording.captured or {}
+        calls: Sequence[Call] = recording.calls
+        if cotangent is not None:
+            calls, split = with_copies(calls, split, cotangent, self.captured.values())
         self.known = {id(value) for _, _, _, _, value in dependencies.guards}
         self.known |= {id(a) for module in dependencies.modules.values() for a in vars(module).values()}
         self.known |= {id(given) for given, _ in arguments}
@@ -86,7 +91,7 @@ class Program:
         """The result is one tensor without a graph."""
         wanted = [*self.results, *self.lent.values(), *[g.value for g in self.captured.values()]]
         self.name_arrays(recording)
-        self.plan = Plan(recording.calls, split, wanted, self.lent.values(), tiles)
+        self.plan = Plan(calls, split, wanted, self.lent.values(), tiles)
         values = [value for _, value in arguments if value is not None]
         self.writer = writer = Writer(
             self.plan, [*values, *([cotangent] if cotangent is not None else [])], [name, f"{name}_backward"]
@@ -153,8 +158,15 @@ class Program:
                 return lambda arrays, node: kind(*[part(arrays, node) for part in parts])
             return lambda arrays, node: kind([part(arrays, node) for part in parts])
         if isinstance(result, dict):
-            named = {key: self.flatten(item) for key, item in result.items()}
-            return lambda arrays, node: {key: part(arrays, node) for key, part in named.items()}
+            named, like = {key: self.flatten(item) for key, item in result.items()}, copy.copy(result)
+            like.clear()
+
+            def filled(arrays: Sequence[Array], node: Any) -> Any:
+                new = copy.copy(like)
+                new.update({key: part(arrays, node) for key, part in named.items()})
+                return new
+
+            return filled
         if isinstance(result, np.ndarray) and id(result) not in self.known:  # made by the function, in each run anew
             kept = result.copy()
             return lambda arrays, node: kept.copy()
@@ -201,6 +213,12 @@ class Program:
                 f"if {test} or {n}.shape != {sample.shape} or {n}.dtype is not {dtype} "
                 f"or {n}.strides != {sample.strides}: return STALE"
             )
+        arrays = [value for _, value in arguments if value is not None and isinstance(value.sample, np.ndarray)]
+        written_to = {memory for call in self.plan.calls for memory in call.writes}
+        for a, b in itertools.combinations(arrays, 2):
+            if a.memory in written_to or b.memory in written_to:
+                overlap = writer.bind(np.may_share_memory, "may_share_memory")
+                checks.append(f"if {overlap}({writer.names[a]}, {writer.names[b]}): return STALE")
         counter = writer.bind(changes(), "changes")
         noted = writer.bind([changes()[0]], "noted", "noted")
         self.noted = writer.namespace[noted]
@@ -216,8 +234,16 @@ class Program:
                 held = writer.bind(container, text[4:-1], ("container", id(container)))
                 checks.append(f"if len({held}) != {value}: return STALE")
                 continue
-            before = writer.bind(value, f"was_{text}", ("was", text, id(container)))
+            before = writer.bind(value, f"was_{text}", ("was", text, form, id(container)))
             holder = writer.bind(container, f"{text}_{form}", ("container", id(container)))
+            if form == "content":
+                read = (
+                    f"{holder}.tobytes()"
+                    if isinstance(container, np.ndarray)
+                    else (f"{writer.bind(content, 'content')}({holder})")
+                )
+                checks.append(f"if {read} != {before}: return STALE")
+                continue
             now = {
                 "cell": f"{holder}.cell_contents", "global": f"{holder}[{key!r}]", "item": f"{holder}[{key!r}]",
                 "attribute": f"{holder}.{key}", "truth": f"{holder}[{key!r}]",
@@ -235,6 +261,7 @@ class Program:
                 seen = writer.bind(steps, "steps", ("steps", id(call)))
                 held = writer.bind(optimizer, "optimizer", ("container", id(optimizer)))
                 checks.append(f"if {held}._uneven != {seen}.seen and not {seen}.same(): return STALE")
+                checks += self.same_state(optimizer, call.args[1], held)
         for leaf, value in gradients:
             owner = writer.bind(leaf, "leaf", ("leaf", id(leaf)))
             if value is None:
@@ -249,18 +276,18 @@ class Program:
                 checks.append(f"{n} = {owner}.grad")
                 checks.append(f"if not ({same}): return STALE")
         lines = writer.lines(self.plan.forward)
+        first_effect = len(lines) if writer.first_effect is None else writer.first_effect
         if cotangent is not None:
             later = writer.lines(self.plan.backward)
             wanted = [name for name in missing(later, writer.namespace) if name != writer.names[cotangent]]
             if wanted:
                 saved = writer.bind([], "saved", "kept for backward")
-                checks += [f"{name} = {name}.copy('K')" for name in wanted if name in names]
                 lines += ["", f"{saved}[:] = {', '.join(wanted)}{',' * (len(wanted) == 1)}"]
                 later = [f"{', '.join(wanted)}{',' * (len(wanted) == 1)} = {saved}", *later]
             self.later = later
             checks.append(f"{writer.bind(self.started, 'started')}[0] += 1")
         effects = self.effects()
-        self.first_effect = 1 + len(checks) + self.first_line_with_effect(lines)
+        self.first_effect = 1 + len(checks) + first_effect
         copies = [
             f"{writer.value(value)}{'.copy()' if value.memory.kind != 'number' else ''}" for value in self.results
         ]
@@ -271,13 +298,23 @@ class Program:
         body = [*checks, *lines, "", *effects, returned]
         return f"def {name}({', '.join(names)}):\n" + "\n".join(f"    {line}" if line else "" for line in body) + "\n"
 
-    def first_line_with_effect(self, lines: list[str]) -> int:
-        """How many lines of the body come before anything outside is changed."""
-        quiet = list(self.plan.forward)
-        for k, call in enumerate(quiet):
-            if call.lasting and call.form != "guard":
-                return len(self.writer.__class__.lines(self.writer, quiet[:k])) if k else 0
-        return len(lines)
+    def same_state(self, optimizer: Any, parameters: Sequence[Tensor], held: str) -> list[str]:
+        """A line that looks whether the optimiser's state was cleared or replaced, if arrays are in it."""
+        for p in parameters:
+            state = optimizer.state[p]
+            for name, array in state.items():
+                if isinstance(array, np.ndarray):
+                    key = ("container", id(state))
+                    mine = self.writer.bind(state, "state", key)
+                    q, a = (
+                        self.writer.bind(p, "p"),
+                        self.writer.bind(array, f"{name}_array", ("state array", id(array))),
+                    )
+                    return [
+                        f"if len({held}.state) != {len(optimizer.state)} or {held}.state.get({q}) is not {mine} "
+                        f"or {mine}.get({name!r}) is not {a}: return STALE"
+                    ]
+        return []
 
     def effects(self) -> list[str]:
         """What outsiders look at: when a leaf has changed, and its gradient."""

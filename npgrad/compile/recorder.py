@@ -101,6 +101,13 @@ class Recording:
             return GeneratorStandIn(self, x)
         return x
 
+    def value(self, tensor: Any) -> Any:
+        """The stand-in for the array of a tensor that is read without a Function: that of a leaf may be another one
+        at the next run."""
+        if isinstance(tensor._array, np.ndarray) and isinstance(tensor._node, Leaf):
+            self.know(tensor._node)
+        return self.lift(tensor._array)
+
     def external(self, array: np.ndarray[Any, Any]) -> Memory:
         """The memory of an array of the user's, which stays where it is."""
         memory = self.memories.get(id(array))

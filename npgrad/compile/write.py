@@ -48,6 +48,8 @@ class Writer:
         self.casts: set[str] = set()
         self.tile, self.inside = 0, frozenset[Memory]()
         self.lasted = False
+        self.first_effect: int | None = None
+        """How many lines of the first body come before anything outside is changed."""
         self.drawn: list[str] = []
         for value in arguments:
             self.names[value] = self.fresh(value.name or "x")
@@ -209,6 +211,8 @@ class Writer:
                     )
             last = following is None or following.place[:1] + following.place[2:] != call.place[:1] + call.place[2:]
             remark = f"  # {call.place.remark}" if last and call.place.remark and call.form != "tiles" else ""
+            if self.first_effect is None and call.lasting and call.form != "guard":
+                self.first_effect = len(body)
             written = self.line(call)
             for line in written:
                 line = f"    {line}" if errors else line

@@ -27,6 +27,9 @@ class Recorder(Protocol):
     def lift(self, x: Any) -> Any:
         """What stands in for `x`, an array or a generator, during the recording; anything else as it is."""
 
+    def value(self, tensor: Any) -> Any:
+        """What stands in for the array of `tensor`, which is about to be read."""
+
     def born(self, leaf: Any) -> None:
         """`leaf` was made by the recorded function, which will make another one in the next run."""
 

@@ -73,10 +73,8 @@ class Tensor:
         """
         if not self.is_leaf or (self._array.dtype.kind == "c" and MODE.get().holomorphic):
             return self.numpy()
-        recorder = MODE.get().recorder
-        if recorder is not None:
-            lifted: Array = recorder.lift(self._array)
-            return lifted
+        if MODE.get().recorder is not None:
+            return self._value()
         storage = self._leaf().storage
         array = storage.hand_out()
         self._array = storage.array
@@ -88,9 +86,8 @@ class Tensor:
         new = raw(value) if isinstance(value, Tensor | StandIn) else np.asarray(value)
         if new.shape != self.shape:
             raise ValueError(f"data of shape {new.shape} assigned to a tensor of shape {self.shape}: make a new one.")
-        recorder = MODE.get().recorder
-        if recorder is not None:
-            own = recorder.lift(self._array)
+        if MODE.get().recorder is not None:
+            own = self._value()
             if new is not own:
                 own[...] = new
         else:
@@ -101,18 +98,25 @@ class Tensor:
 
     def numpy(self) -> Array:
         """The values as a read-only array, without a copy."""
-        if isinstance(self._array, StandIn):
-            return self._array
-        view = self._constant().view()
+        constant = self._constant()
+        if isinstance(constant, StandIn):
+            return constant
+        view = constant.view()
         view.flags.writeable = False
         return view
 
+    def _value(self) -> Array:
+        """The array, for whoever reads it: while `npgrad.compile` records, what stands in for it."""
+        recorder = MODE.get().recorder
+        return self._array if recorder is None else recorder.value(self)
+
     def _constant(self) -> Array:
         """The array as it looks outside of the graph: inside `holomorphic()`, without derivative as for `grad`."""
-        if MODE.get().holomorphic:
+        mode = MODE.get()
+        if mode.holomorphic:
             constant: Array = values(self._array)
             return constant
-        return self._array if isinstance(self._array, StandIn) else self._array.view(np.ndarray)
+        return self._array.view(np.ndarray) if mode.recorder is None else mode.recorder.value(self)
 
     def item(self) -> Any:
         """The one value of a tensor of size 1, as a Python number. Raises ValueError for any other size."""
@@ -145,7 +149,7 @@ class Tensor:
         leaf = self._leaf()
         own = {name: value for name, value in vars(self).items() if name not in ("_array", "_node")}
         grad = None if leaf.grad is None else leaf.grad.copy()
-        return own | {"_array": self._array.copy(), "_requires_grad": leaf.requires_grad, "_grad": grad}
+        return own | {"_array": self._value().copy(), "_requires_grad": leaf.requires_grad, "_grad": grad}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({key: state[key] for key in state if key not in ("_array", "_requires_grad", "_grad")})
@@ -321,7 +325,7 @@ class Tensor:
         return (self[k] for k in range(len(self._array)))
 
     def __bool__(self) -> bool:
-        return bool(self.item() if isinstance(self._array, StandIn) else self._array)
+        return bool(self._array if MODE.get().recorder is None else self.item())
 
     # As in PyTorch, a number is a number: `float(loss)` and `losses[k] = loss`, which NumPy does by float(), are how
     # training loops keep a loss, so they are no error although the gradient ends there.
@@ -350,22 +354,22 @@ class Tensor:
     # -- comparisons: NumPy arrays -------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> Any:
-        return self._array == raw(other)
+        return self._value() == raw(other)
 
     def __ne__(self, other: object) -> Any:
-        return self._array != raw(other)
+        return self._value() != raw(other)
 
     def __lt__(self, other: TensorLike) -> Any:
-        return self._array < raw(other)
+        return self._value() < raw(other)
 
     def __le__(self, other: TensorLike) -> Any:
-        return self._array <= raw(other)
+        return self._value() <= raw(other)
 
     def __gt__(self, other: TensorLike) -> Any:
-        return self._array > raw(other)
+        return self._value() > raw(other)
 
     def __ge__(self, other: TensorLike) -> Any:
-        return self._array >= raw(other)
+        return self._value() >= raw(other)
 
     # -- put onto the class by npgrad.bindings -------------------------------------------------------------------------
 
@@ -437,5 +441,5 @@ TensorLike = Tensor | Array | Sequence[Any] | complex
 
 
 def raw(x: Any) -> Any:
-    """The array of a tensor; anything else as it is."""
-    return x._array if isinstance(x, Tensor) else x
+    """The array of a tensor, as `_value` gives it; anything else as it is."""
+    return x._value() if isinstance(x, Tensor) else x

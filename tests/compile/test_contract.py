@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import collections
 import copy
 import gc
 import linecache
+import os
 import pickle
 import sys
 import threading
@@ -943,12 +943,12 @@ def test_shapes_that_depend_on_values():
         trust(step)
 
 
-def test_what_a_check_cannot_see_is_found_by_the_check():
-    hidden = [collections.deque([1.0])]
+def test_what_a_check_cannot_see_is_found_by_the_check(monkeypatch):
+    monkeypatch.setenv("NPGRAD_TEST_SCALE", "1.0")
     p = nn.Parameter(np.ones(3))
-    step = npgrad.compile(lambda: (p * hidden[0][0]).sum(), warm_up=0, check=True)
+    step = npgrad.compile(lambda: (p * float(os.environ["NPGRAD_TEST_SCALE"])).sum(), warm_up=0, check=True)
     assert step().item() == 3.0
-    hidden[0][0] = 2.0
+    monkeypatch.setenv("NPGRAD_TEST_SCALE", "2.0")
     with pytest.raises(CompileError, match="differ in the result"):
         step()
 
