@@ -401,3 +401,25 @@ def test_an_array_that_the_function_changes_itself_is_refused_and_put_back():
     with pytest.raises(CompileError, match="changes the array count itself"):
         compiled(X)
     assert count[0] == 1
+
+
+def test_what_only_an_object_s_maker_or_printer_names_is_not_guarded():
+    class Trainer:
+        def __init__(self) -> None:
+            self.scale = 2.0
+            self.history: list[float] = []
+
+        def __repr__(self) -> str:
+            return f"{self.history}"
+
+        def step(self, x):
+            assert isinstance(self, Trainer)
+            return (npgrad.square(x) * self.scale).sum()
+
+    trainer = Trainer()
+    compiled = npgrad.compile(trainer.step, warm_up=1)
+    for _ in range(20):
+        trainer.history.append(float(compiled(X)))
+    assert "history" not in compiled.source
+    assert "scale" in compiled.source
+    assert compiled._state.program.runs > 10
