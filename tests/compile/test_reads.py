@@ -423,3 +423,12 @@ def test_what_only_an_object_s_maker_or_printer_names_is_not_guarded():
     assert "history" not in compiled.source
     assert "scale" in compiled.source
     assert compiled._state.program.runs > 10
+
+
+def test_a_small_array_outside_that_changes_at_each_call_makes_the_function_eager():
+    buffer = np.zeros(3)
+    step = npgrad.compile(lambda: npgrad.square(Tensor(buffer)).sum(), warm_up=1)
+    with pytest.warns(RuntimeWarning, match="the content of buffer changes"):
+        for k in range(100):
+            buffer[...] = k
+            assert step().item() == 3 * k * k
