@@ -184,9 +184,13 @@ class CompiledFunction(Generic[P, R]):
         if calls <= self.warm_up or calls < state.next_try.get(key, 0) or any(p.hooked() for p in programs):
             return self._eagerly(args, kwargs)
         if len(programs) >= VARIANTS:
+            why = programs[0].why_stale(flat)
+            if any(form == "content" and text == why for text, form, *_ in programs[0].dependencies.guards):
+                self._give_up(key, f"the content of {why} changes, which is no argument")
+                return self._eagerly(args, kwargs)
             raise CompileError(
                 f"{self._name()} has been compiled {VARIANTS} times for arguments of the same shapes, because "
-                f"{programs[0].why_stale(flat) or 'what it depends on'} changes. Give what changes to the function as "
+                f"{why or 'what it depends on'} changes. Give what changes to the function as "
                 "an argument (an array or a float), or leave it out."
             )
         program_ = self._record(args, kwargs, flat, keys, key, mode)

@@ -35,7 +35,15 @@ _CONTENT = (set, collections.deque, bytearray, array.array)
 """Containers that are compared as a whole."""
 _CALLED = frozenset({"forward", "backward", "check", "update", "numbers"})
 """Methods that npgrad calls."""
-_ANY_NAME = frozenset({"getattr", "vars", "__dict__", "attrgetter", "asdict", "astuple", "replace", "fields"})
+_MAKING = frozenset({"__init__", "__new__", "__post_init__"})
+"""What these assign to belongs to an object that they make."""
+_UNUSED = frozenset({
+    "__repr__", "__str__", "__format__", "__replace__", "__getstate__", "__setstate__", "__reduce__", "__reduce_ex__",
+    "__copy__", "__deepcopy__", "__sizeof__", "__dir__", "__del__", "__delattr__", "__setattr__", "__init_subclass__",
+    "__class_getitem__", "__set_name__", "__hash__",
+})  # fmt: skip
+"""Methods that compute nothing."""
+_ANY_NAME = frozenset({"getattr", "vars", "__dict__", "attrgetter", "asdict", "astuple"})
 """Who uses these may read attributes whose names are not in the code."""
 _STANDARD = dirname(dis.__file__)
 DEPTH, LENGTH, MOST = 8, 64, 512
@@ -154,6 +162,8 @@ class Dependencies:
         for inner in codes(code):
             self.attributes.update(names_in(inner.co_consts))
             for i in dis.get_instructions(inner):
+                if i.opname == "STORE_ATTR" and function.__name__ in _MAKING:
+                    continue
                 if i.opname.endswith("_ATTR") or i.opname in ("LOAD_METHOD", "IMPORT_FROM"):
                     self.attributes.add(i.argval)
                 elif i.opname == "IMPORT_NAME":
@@ -253,6 +263,7 @@ class Dependencies:
         if isinstance(holder, types.ModuleType):
             return sorted(found & self.attributes)
         special = {name for name in found if name in _CALLED or (name.startswith("__") and name.endswith("__"))}
+        special -= _UNUSED if isinstance(holder, type) else _UNUSED | _MAKING
         special = {name for name in special if any(isinstance(vars(k).get(name), _METHODS) for k in kinds)}
         standard = any(kind.__module__ == "collections" for kind in mro(holder))  # UserDict keeps all it has in `data`
         every = own.keys() if standard or self.attributes & _ANY_NAME else set()

@@ -401,3 +401,34 @@ def test_an_array_that_the_function_changes_itself_is_refused_and_put_back():
     with pytest.raises(CompileError, match="changes the array count itself"):
         compiled(X)
     assert count[0] == 1
+
+
+def test_what_only_an_object_s_maker_or_printer_names_is_not_guarded():
+    class Trainer:
+        def __init__(self) -> None:
+            self.scale = 2.0
+            self.history: list[float] = []
+
+        def __repr__(self) -> str:
+            return f"{self.history}"
+
+        def step(self, x):
+            assert isinstance(self, Trainer)
+            return (npgrad.square(x) * self.scale).sum()
+
+    trainer = Trainer()
+    compiled = npgrad.compile(trainer.step, warm_up=1)
+    for _ in range(20):
+        trainer.history.append(float(compiled(X)))
+    assert "history" not in compiled.source
+    assert "scale" in compiled.source
+    assert compiled._state.program.runs > 10
+
+
+def test_a_small_array_outside_that_changes_at_each_call_makes_the_function_eager():
+    buffer = np.zeros(3)
+    step = npgrad.compile(lambda: npgrad.square(Tensor(buffer)).sum(), warm_up=1)
+    with pytest.warns(RuntimeWarning, match="the content of buffer changes"):
+        for k in range(100):
+            buffer[...] = k
+            assert step().item() == 3 * k * k
