@@ -50,8 +50,8 @@ from npgrad.diagnose.tensorboard import write_tensorboard
 from npgrad.diagnose.undisturbed import undisturbed
 
 __all__ = [
-    "SATURATION", "Calibration", "Eigenvalue", "Layer", "Moments", "Monitor", "NoiseScale", "NonFinite", "NonFiniteError", "Propagation", "Record",
-    "Statistics", "UnitCensus", "Watch", "activations", "calibrate", "census", "effective_rank", "fixed_point",
-    "gradient_of_ignorance", "lanczos", "moments", "noise_scale", "nonfinite", "predict", "read_layers", "saturation", "sharpness",
-    "undisturbed", "write_tensorboard",
+    "SATURATION", "Calibration", "Eigenvalue", "Layer", "Moments", "Monitor", "NoiseScale", "NonFinite",
+    "NonFiniteError", "Propagation", "Record", "Statistics", "UnitCensus", "Watch", "activations", "calibrate",
+    "census", "effective_rank", "fixed_point", "gradient_of_ignorance", "lanczos", "moments", "noise_scale",
+    "nonfinite", "predict", "read_layers", "saturation", "sharpness", "undisturbed", "write_tensorboard",
 ]  # fmt: skip
