@@ -13,6 +13,10 @@ Examining a model as it is (all leave it as it was)
     noise_scale(model, loss, x, y, rng=rng)     the batch size at which gradient noise equals signal
     sharpness(model, loss, rng=rng)             the largest eigenvalue of the Hessian, against 2/lr
 
+Saying what is wrong
+    doctor.examine(model, loss, batches, optimizer)     findings, with evidence and remedy (`npgrad.diagnose.doctor`)
+    nonfinite(model)                                    the first NaN or infinity: where, from what, and why
+
 Predicting before training (`propagation`)
     predict(read_layers(model))                 expected forward and backward standard deviation of every layer
     predict([Layer(30, 100, gain=5/3), …])      the same for layers that exist on paper only
@@ -27,6 +31,7 @@ from npgrad.diagnose.calibration import Calibration, Statistics, calibrate
 from npgrad.diagnose.census import UnitCensus, activations, census
 from npgrad.diagnose.monitor import Monitor, Watch
 from npgrad.diagnose.noise_scale import NoiseScale, noise_scale
+from npgrad.diagnose.nonfinite import NonFinite, NonFiniteError, nonfinite
 from npgrad.diagnose.propagation import (
     Layer,
     Moments,
@@ -45,8 +50,8 @@ from npgrad.diagnose.tensorboard import write_tensorboard
 from npgrad.diagnose.undisturbed import undisturbed
 
 __all__ = [
-    "SATURATION", "Calibration", "Eigenvalue", "Layer", "Moments", "Monitor", "NoiseScale", "Propagation", "Record",
-    "Statistics", "UnitCensus", "Watch", "activations", "calibrate", "census", "effective_rank", "fixed_point",
-    "gradient_of_ignorance", "lanczos", "moments", "noise_scale", "predict", "read_layers", "saturation", "sharpness",
-    "undisturbed", "write_tensorboard",
+    "SATURATION", "Calibration", "Eigenvalue", "Layer", "Moments", "Monitor", "NoiseScale", "NonFinite",
+    "NonFiniteError", "Propagation", "Record", "Statistics", "UnitCensus", "Watch", "activations", "calibrate",
+    "census", "effective_rank", "fixed_point", "gradient_of_ignorance", "lanczos", "moments", "noise_scale",
+    "nonfinite", "predict", "read_layers", "saturation", "sharpness", "undisturbed", "write_tensorboard",
 ]  # fmt: skip

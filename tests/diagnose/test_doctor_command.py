@@ -47,6 +47,13 @@ def test_an_examined_run_ends_with_the_digest_of_one_that_was_not(
     assert digests[0] == digests[1]
 
 
+def test_a_run_that_is_on_its_way_is_healthy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Behind counting, but not for want of capacity."""
+    assert main(["train", "--out", str(tmp_path / "run"), "--steps", "3000", "--stage", "kaiming"]) == 0
+    assert main(["doctor", str(tmp_path / "run")]) == 0
+    assert "healthy" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("arguments", [["--steps", "2"], ["nowhere"], ["somewhere", "--stage", "hidden"]])
 def test_bad_input_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", *arguments]) == 2

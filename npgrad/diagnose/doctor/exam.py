@@ -190,7 +190,7 @@ class Exam:
             details.pop("evidence", {}),
             line.text if line is not None else details.pop("threshold", ""),
             line.source if line is not None else details.pop("source", ""),
-            CERTAINTY.get(name, 0.95),
+            CERTAINTY.get(name, 0.5),
             patient=self.patient,
             **details,
         )

@@ -213,6 +213,13 @@ def underfitting(exam: Exam) -> Found:
         return
     if exam.validated - exam.trained > limit("gap") * exam.scale:
         return
+    hidden = exam.hidden()
+    narrow = min(hidden, key=lambda p: len(p.mean)) if hidden else None
+    width = len(narrow.mean) if narrow is not None else 0
+    # Wide networks are slow to get where counting is, too, and for them capacity would be a guess. The outputs of a
+    # narrow one have no more directions than it has units (Yang et al. 2018, arXiv:1711.03953).
+    if narrow is None or width > max(2, output.shape[1] // 4):
+        return
     xv, yv = np.asarray(validation[0])[: data.LIMIT], np.asarray(validation[1])[: data.LIMIT]
     answers = data.baseline(*exam.whole, xv, output.shape[1]).astype(output.dtype)
     with no_grad():
@@ -224,9 +231,6 @@ def underfitting(exam: Exam) -> Found:
     exam.patient.train(4 * exam.patient.steps, look=lambda: ends.append(exam.patient.evaluated(*validation)))
     if len(ends) < 2 or not ends[0] - ends[1] < 0.25 * (ends[1] - simple):
         return
-    hidden = exam.hidden()
-    narrow = min(hidden, key=lambda p: len(p.mean)) if hidden else None
-    width = len(narrow.mean) if narrow is not None else 0
     method = "counting" if exam.inputs.dtype.kind in "iu" else "asking the nearest examples"
     yield exam.found(
         "underfitting",
@@ -235,8 +239,8 @@ def underfitting(exam: Exam) -> Found:
         f"{simple:.3g} from the same inputs: what is missing is capacity, not data or context. The narrowest layer has "
         f"{width} units.",
         "better",
-        where=(narrow.layer, *narrow.parameters) if narrow is not None else (),
+        where=(narrow.layer, *narrow.parameters),
         evidence={"training": exam.trained, "validation": exam.validated, method: simple, "narrowest": width},
-        remedy=f"more units in {narrow.layer}" if narrow is not None else "a hidden layer",
+        remedy=f"more units in {narrow.layer}",
         effect=f"a loss of {simple:.3g} or less",
     )
