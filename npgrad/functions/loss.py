@@ -369,7 +369,7 @@ def cross_entropy(
         if weight is not None:
             q = q * options["weight"]
     else:
-        q, n = smoothed(z._array, _flat(t), label_smoothing, options["weight"], ignore_index, reduction)
+        q, n = smoothed(raw(z), _flat(t), label_smoothing, options["weight"], ignore_index, reduction)
     losses = SoftCrossEntropy.apply(z, q)
     if reduction == "none":
         return reshape(losses, places)
@@ -577,7 +577,7 @@ def kl_div(
     if log_target:
         losses = exp(q) * (q - logp)
     else:
-        some = q._array > 0
+        some = raw(q) > 0
         losses = where(some, q * (log(where(some, q, 1.0)) - logp), 0.0)
     if reduction == "batchmean":
         return losses.sum() / (len(q) if q.ndim else 1)
@@ -598,7 +598,7 @@ def pair(name: str, prediction: TensorLike, target: TensorLike, reduction: str) 
     if reduction == "mean" and a.size == 0:
         raise ValueError(f"{name} of nothing (shape {a.shape}) is undefined: the mean of no numbers.")
     if b.dtype.kind in "biu" and a.dtype.kind == "f":
-        b = Tensor._of(b._array.astype(a.dtype))
+        b = Tensor._of(raw(b).astype(a.dtype))
     return a, b
 
 
