@@ -19,7 +19,7 @@
     SEEDS = {"full": 10}                           seeds a budget; otherwise quick 1, default 3, full 5
 
     def run(config, progress) -> Result: ...       one run, in a process of its own; progress(step, of) now and then
-    def measure(records) -> dict: ...              quantity → its values, one a seed
+    def measure(records) -> dict: ...              quantity → its values, one per seed
     CLAIMS = [Claim(…), …]                         what the documents say about those quantities
     def tables(records) -> list[Table]: ...        (optional) tables for the terminal and the report
     def plot(records): ...                         yields Pictures
@@ -253,7 +253,7 @@ class Experiment:
         return result
 
     def measure(self, records: Records) -> dict[str, np.ndarray]:
-        """Quantity → its values, one a seed; those that some seed lacks are left out.
+        """Quantity → its values, one per seed; those that some seed lacks are left out.
 
         Raises ValueError if a claim's quantity has more values than there are seeds: it would pass for more evidence.
         """

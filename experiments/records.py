@@ -93,7 +93,7 @@ class Records(Sequence[Record]):
         return {one: Records([r for r in self if name(r.config) == one]) for one in names}
 
     def values(self, name: str, **settings: Any) -> np.ndarray:
-        """A number of the summary from every record that has it: one a seed, if `settings` picks one run."""
+        """A number of the summary from every record that has it: one per seed, if `settings` picks one run."""
         chosen = self.where(**settings) if settings else self
         return np.array([r.summary[name] for r in chosen if name in r.summary], dtype=float)
 

@@ -1,4 +1,4 @@
-"""The rule of judging: from values, one a seed, to a verdict.
+"""The rule of judging: from values, one per seed, to a verdict.
 
 The effect of a claim has a mean over the seeds and an interval that contains its true value in 95 of 100 cases, if it
 is normally distributed over seeds (Student 1908, "The probable error of a mean"). The verdict is
@@ -98,7 +98,7 @@ class Judged:
 def judge(
     claims: Sequence[Claim], measured: Mapping[str, Any], budget: str = "default", own_corpus: bool = False
 ) -> list[Judged]:
-    """The verdict on each claim; `measured` maps quantities to their values, one a seed.
+    """The verdict on each claim; `measured` maps quantities to their values, one per seed.
 
     `own_corpus` says that they were measured on another list of words than the documents'.
     """
@@ -217,7 +217,7 @@ def seeds_needed(distance: float, sd: float) -> int | None:
 def chosen_elsewhere(losses: Mapping[float, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The loss at the best setting, and that setting, for every seed; chosen on the other seeds.
 
-    `losses` maps settings, such as learning rates, to their losses, one a seed. What is best on the very runs it is
+    `losses` maps settings, such as learning rates, to their losses, one per seed. What is best on the very runs it is
     scored on is best partly by luck. With one seed there are no others: it is then chosen on itself.
     """
     settings = np.array(list(losses))

@@ -163,7 +163,7 @@ def parser() -> Parser:
 
     draw = commands.add_parser(
         "sample", help="print words drawn from a trained model",
-        description="Print words drawn from a trained model, one a line.", epilog=SAMPLE_EPILOG,
+        description="Print words drawn from a trained model, one per line.", epilog=SAMPLE_EPILOG,
     )  # fmt: skip
     draw.add_argument("run", metavar="DIR", help="directory of a run")
     draw.add_argument("-n", type=int, default=20, metavar="N", help="how many (default: 20)")

@@ -53,7 +53,7 @@ class DataError(ValueError):
 
 
 def read_words(path: str | PathLike[str]) -> list[str]:
-    """The words of a text file, one a line: UTF-8 (a byte-order mark is ignored), any line ending, blank lines skipped.
+    """The words of a text file, one per line: UTF-8 (a byte-order mark ignored), any line ending; blank lines skipped.
 
     White space around a word is dropped, and characters are composed (NFC), so that "é" is one character however it was
     typed. Words that stand twice are kept twice: how often a word occurs is part of the data.
@@ -81,7 +81,7 @@ def read_words(path: str | PathLike[str]) -> list[str]:
     if not words:
         raise DataError(f"{path} contains no words: it needs one word a line, and two or more of them.")
     if len(words) == 1:
-        raise DataError(f"{path} contains one word only, {words[0][:40]!r}: training needs two or more, one a line.")
+        raise DataError(f"{path} contains one word only, {words[0][:40]!r}: training needs two or more, one per line.")
     return words
 
 

@@ -438,7 +438,7 @@ FACTS = (
 
 
 def seeds(records: Records, key: str, name: str) -> dict[float, np.ndarray]:
-    """The values of a quantity, one a seed, by a setting; only settings all of whose seeds are there."""
+    """The values of a quantity, one per seed, by a setting; only settings all of whose seeds are there."""
     groups = {value: own.values(name) for value, own in records.by(key).items()}
     most = max(map(len, groups.values()), default=0)
     return {value: values for value, values in groups.items() if len(values) == most}

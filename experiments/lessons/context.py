@@ -318,6 +318,6 @@ def worth(own: Records, context: int) -> tuple[Figure, str]:
 
 NEXT = [
     "At the lecture's length, where a longer context has more to learn: `--set steps=200000 --set context=3,8`.",
-    "Longer words need more of it? Your own list, one a line: `--set data=words.txt`.",
+    "Longer words need more of it? Your own list, one per line: `--set data=words.txt`.",
     "A wide network with a long context: `--set context=8 --set hidden=800`.",
 ]

@@ -177,7 +177,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 
 def best(records: Records, *keys: str) -> np.ndarray:
-    """The loss at the best learning rate (or whatever else `keys` names), one a seed, chosen on the other seeds."""
+    """The loss at the best learning rate (or whatever else `keys` names), one per seed, chosen on the other seeds."""
     groups = dict.fromkeys(tuple(getattr(r.config, key) for key in keys or ("lr",)) for r in records)
     losses = [records.where(**dict(zip(keys or ("lr",), group, strict=True))).values("loss") for group in groups]
     return chosen_elsewhere(dict(enumerate(losses)))[0] if len({len(v) for v in losses}) == 1 else np.empty(0)

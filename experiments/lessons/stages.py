@@ -340,6 +340,6 @@ def portrait(record: Record) -> Iterator[Picture]:
 NEXT = [
     "Only two stages, and a learning rate too high for one of them: `--set stage=original,batchnorm --set lr=1`.",
     "A longer context, which the lecture suspects to be the bottleneck: `--set context=8`.",
-    "Your own list of words, one a line: `--set data=words.txt`. The lecture's numbers are no longer those to expect.",
+    "Your own list of words, one per line: `--set data=words.txt`. The lecture's numbers no longer apply.",
     "How much of the differences is chance: `--seeds 5`.",
 ]

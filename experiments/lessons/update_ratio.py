@@ -166,7 +166,7 @@ def sound(r: Record) -> bool:
 
 
 def table_of(own: Records, name: str) -> dict[float, np.ndarray]:
-    """A number of the summary by learning rate, one a seed; infinite where the run diverged."""
+    """A number of the summary by learning rate, one per seed; infinite where the run diverged."""
     return {
         lr: np.array([r.summary[name] if sound(r) else math.inf for r in some]) for lr, some in own.by("lr").items()
     }

@@ -486,7 +486,7 @@ _MAIN = {CompiledFunction._run.__code__, CompiledFunction._record.__code__}
 
 
 class Different(CompileError):
-    """A check found that the program computes something else."""
+    """A check found that the result of the program differs from the eager one."""
 
     def __init__(self, name: str, what: str, eager: Any) -> None:
         super().__init__(

@@ -3,7 +3,7 @@
 A compiled run compares the numbers and flags among them with what they were while recording, and objects by identity.
 Of an object that the function can reach, every attribute counts whose name occurs in the code that may run: that of the
 function, of functions and methods it names, and theirs. What could not be looked at is a reason not to compile.
-Attributes of modules are compared only after some module, flag or hook has been changed (`npgrad.engine.mode`).
+Attributes of modules are compared only after some module, flag or hook has been changed (`npgrad.engine.arrays`).
 """
 
 from __future__ import annotations

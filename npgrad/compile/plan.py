@@ -417,7 +417,10 @@ class Plan:
     def allocate_tiles(
         self, tiles: Tiles, last: dict[Memory, int], k: int, at: dict[Memory, Block], free: list[Block]
     ) -> None:
-        """Of what only one tile at a time is needed of, a tile; the rest whole, and used again only after the loop."""
+        """Values that are needed one tile at a time get one tile of memory; the others are allocated whole.
+
+        Whole memory is used again only after the loop.
+        """
         outside = {m for m in tiles.writes if m in at or last[m] != k} | self.lasting
         inside = tiles.inside(outside)
         mine = last_uses(tiles.inner, set(), 0)

@@ -1,4 +1,4 @@
-"""Large arrays some rows at a time, so that what one operation writes is still in the cache when the next one reads it.
+"""Process large arrays in tiles of rows, so that what one operation writes is still in the cache for the next.
 
 Ten elementwise operations on an array larger than the cache read and write the memory ten times; on a tile of it, once.
 The operations and their order are the same, and so are the bytes. What is needed within the tile only gets memory for

@@ -31,7 +31,8 @@ class Memory:
     """Memory that one or more values (views of each other) look at.
 
     `kind` is "argument" (given anew at each run), "external" (an array of the user's, known by identity), "planned"
-    (the program's own), "loose" (allocated by NumPy at each run) or "number" (a Python number, computed at each run).
+    (the program's own), "loose" (allocated by NumPy at each run), "constant" or "number" (a Python number, computed at
+    each run).
     """
 
     __slots__ = ("array", "kind", "leaf", "value", "written")

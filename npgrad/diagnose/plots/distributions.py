@@ -73,7 +73,7 @@ def _ridges(
     hues: Sequence[str],
     columns: Mapping[str, Sequence[str]],
 ) -> None:
-    """Histograms as ridges of one height, one a row, first on top, with columns of numbers at their right.
+    """Histograms as ridges of one height, one per row, first on top, with columns of numbers at their right.
 
     The height is that of the second highest bin: a spike (the zeros of ReLU) is cut off and does not flatten the rest.
     """
