@@ -3,6 +3,11 @@
 A node was made by an operation (`npgrad.Function`, which adds the rule) or stands for a leaf (`Leaf`, which
 accumulates). Each refers to the nodes that made its inputs, and to nothing that refers back: a graph that nobody needs
 is gone at once, without the garbage collector.
+
+    Tensor ──▶ Leaf ──▶ Storage        a tensor that you made: its node, and its array
+    Tensor ──▶ Function                a tensor that was computed: its node, with what the forward pass saved
+    Function ──▶ Function, Leaf        the nodes that made its inputs (`edges`)
+    Function ──▶ Reading ──▶ Storage   what the leaves held when it read them
 """
 
 from __future__ import annotations
