@@ -188,7 +188,14 @@ def parser() -> Parser:
         description="Print the NumPy program that one training step compiles to: forward pass,\nbackward pass and "
         "update, as one would have written them by hand.", epilog=PROGRAM_EPILOG,
     )  # fmt: skip
-    shown.add_argument("model", nargs="?", choices=[*models.MODELS, "manual_mlp"], default="mlp", help="default: mlp")
+    shown.add_argument(
+        "model",
+        nargs="?",
+        choices=[*models.MODELS, "manual_mlp"],
+        default="mlp",
+        metavar="MODEL",
+        help=f"{', '.join([*models.MODELS, 'manual_mlp'])} (default: mlp)",
+    )
     shown.add_argument("--batch", type=int, default=config.batch_size, metavar="N", help="examples (default: 32)")
     shown.add_argument("--optimizer", choices=OPTIMIZERS, default=config.optimizer, help="default: sgd")
     shown.add_argument("--all", action="store_true", default=False, help="show its checks and its bookkeeping, too")

@@ -78,6 +78,9 @@ class Watching:
     def lift(self, x: Any) -> Any:
         return x
 
+    def value(self, tensor: Any) -> Any:
+        return tensor._array
+
     def leaf(self, leaf: Any, reading: bool = False) -> None:
         pass
 

@@ -40,6 +40,7 @@ _PRECEDENCE = {"+": 2, "-": 2, "*": 3, "/": 3, "//": 3, "%": 3, "**": 5}
 _CALLS = {
     **{name: f"np.{name}" for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "tanh")},
     **{name: f"np.{name}" for name in ("sinh", "cosh", "abs", "sign", "floor", "maximum", "minimum", "where")},
+    **{name: f"np.{name}" for name in ("arcsin", "arccos", "arctan")},
     "sigmoid": "sigmoid",
     "erf": "erf",
 }

@@ -28,8 +28,9 @@ class ScaledDotProductAttention(Function):
         scale = 0.6
     Forward
         (1) s[b,i,j]  = scale*sum(d, q[b,i,d]*k[b,j,d])
-        (2) best[b,i] = where(sum(j, mask[b,i,j]) > 0, max(j, where(mask[b,i,j], s[b,i,j], -inf)), 0)
-        (3) e[b,i,j]  = where(mask[b,i,j], exp(s[b,i,j] - best[b,i]), 0)
+        (t) n[b,i]    = sum(j, mask[b,i,j])
+        (2) m[b,i] = where(n[b,i] > 0, max(j, where(mask[b,i,j], s[b,i,j], -inf)), 0)
+        (3) e[b,i,j] = where(mask[b,i,j], exp(s[b,i,j] - m[b,i]), 0)
         (4) total[b,i] = sum(j, e[b,i,j])
         (5) w[b,i,j]  = e[b,i,j]/where(total[b,i] > 0, total[b,i], 1)
         (a) factor[b,i,j] = keep[b,i,j]/(1 - p)
@@ -53,11 +54,11 @@ class ScaledDotProductAttention(Function):
         size(i) = size(j)
     Forward
         (1) s[b,i,j]  = scale*sum(d, q[b,i,d]*k[b,j,d])
-        (2) best[b,i] = max(j, where(j <= i, s[b,i,j], -inf))
-        (3) e[b,i,j]  = where(j <= i, exp(s[b,i,j] - best[b,i]), 0)
+        (2) m[b,i] = max(j, where(j <= i, s[b,i,j], -inf))
+        (3) e[b,i,j]  = where(j <= i, exp(s[b,i,j] - m[b,i]), 0)
         (4) total[b,i] = sum(j, e[b,i,j])
         (5) w[b,i,j]  = e[b,i,j]/total[b,i]
-                      = where(j <= i, exp(s[b,i,j])/sum(h, (h <= i)*exp(s[b,i,h])), 0)
+                      = (j <= i)*exp(s[b,i,j])/sum(h, (h <= i)*exp(s[b,i,h]))
         (6) kept[b,i,j] = w[b,i,j]
         (7) y[b,i,c]  = sum(j, kept[b,i,j]*v[b,j,c])
     Backward
@@ -117,10 +118,10 @@ class ScaledDotProductAttention(Function):
             mask = before if mask is None else np.logical_and(mask, before)
         if mask is not None:
             s = np.where(mask, s, -np.inf)
-        best = np.maximum.reduce(s, -1, keepdims=True)
+        m = np.maximum.reduce(s, -1, keepdims=True)
         if mask is not None:
-            best = np.where(best == -np.inf, 0, best)  # (2)
-        s -= best
+            m = np.where(m == -np.inf, 0, m)  # (2)
+        s -= m
         e = np.exp(s)  # (3)
         total = np.add.reduce(e, -1, keepdims=True)  # (4)
         if mask is not None:
