@@ -263,7 +263,7 @@ class _Batch:
             pending = set(futures)
             while pending:
                 ended, pending = concurrent.futures.wait(pending, 0.25, concurrent.futures.FIRST_COMPLETED)
-                for future in ended:
+                for future in (f for f in futures if f in ended):  # a set's own order changes from run to run
                     if not self._settle(futures[future], future):
                         lost.append(futures[future])
                 self.display.show((self.over + sum(self._part(futures[f]) for f in pending)) / self.total)
