@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from os.path import basename, dirname, join
+from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -479,10 +480,8 @@ class Recording:
         if not isinstance(value, Value) or not isinstance(value.sample, np.ndarray):
             self.cannot("writes into something that is not an array")
         memory = value.memory
-        if memory.kind in ("external", "argument") and id(memory) not in self.saved:
-            self.saved.add(id(memory))
-            whole = memory.value.sample  # type: ignore[union-attr]
-            self.undo.append(partial(operator.setitem, whole, Ellipsis, whole.copy()))
+        if memory.kind in ("external", "argument"):
+            self.keep(memory)
         perform(form, function, self.samples(args), self.samples(kwargs), None if out is None else value.sample)
         call = self.note(form, function, args, kwargs)
         call.writes.append(memory)
@@ -539,9 +538,9 @@ class Recording:
         """Copy an external array before it may be written to, once."""
         if id(memory) not in self.saved:
             self.saved.add(id(memory))
-            whole = memory.value.sample  # type: ignore[union-attr]
-            self.undo.append(lambda: operator.setitem(whole, Ellipsis, copy))
-            copy = whole.copy()
+            assert memory.value is not None  # memory from outside is made with its value
+            whole = memory.value.sample
+            self.undo.append(partial(operator.setitem, whole, Ellipsis, whole.copy()))
 
     def take_back(self) -> None:
         """Put back whatever the run has changed. May be called again, if it was interrupted."""
@@ -587,25 +586,25 @@ def perform(form: str, function: Any, args: Any, kwargs: Any, out: Any) -> Any:
 
 def in_rule() -> bool:
     """Whether the library or a Function is at work, not the user's own function."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_HERE):
             return OURS[name] or isinstance(frame.f_locals.get("self"), Function)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
 
 
 def current_function() -> Function | None:
     """The Function whose method is being run."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         owner = frame.f_locals.get("self")
         if isinstance(owner, Function) and frame.f_code.co_name != "apply":
             return owner
         if frame.f_code.co_name == "apply" and frame.f_code.co_filename.endswith("function.py"):
             return None
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -105,13 +106,13 @@ class Watching:
 
     def layer(self) -> str | None:
         """The innermost module of the model whose `forward` is running; None outside of all of them."""
-        frame = sys._getframe(1)
+        frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             if frame.f_code.co_name == "forward" and frame.f_code.co_varnames[:1] == ("self",):
                 name = self.layers.get(id(frame.f_locals.get("self")))
                 if name is not None:
                     return name
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         return None
 
     def _watched(self, kind: type[Function]) -> type[Function]:
@@ -133,9 +134,9 @@ class Watching:
 
 def users_line() -> str | None:
     """`file:line` of the innermost running code that does not belong to the library."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if not OURS[frame.f_code.co_filename]:
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None

@@ -73,11 +73,11 @@ class Holomorphic(np.ndarray[Any, np.dtype[Any]]):
         """Their derivatives, float64: the imaginary part divided by STEP, exactly."""
         return np.asarray(self.view(np.ndarray).imag / STEP)
 
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # ndarray declares a writable attribute
     def real(self) -> Any:
         return self
 
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # ndarray declares a writable attribute
     def imag(self) -> Array:
         return np.asarray(self.view(np.ndarray).imag)
 
