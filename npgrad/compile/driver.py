@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import builtins
 import contextvars
-import copy
 import functools
 import keyword
-import operator
 import os
 import sys
 import threading
@@ -19,7 +17,19 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from npgrad.compile.guards import COMPARED, SIMPLE, Dependencies, changed, current, differs
+from npgrad.compile.arguments import (
+    argument_names,
+    describe,
+    detached,
+    flattened,
+    has_graph,
+    layout,
+    rebuilt,
+    signature,
+    tensors,
+)
+from npgrad.compile.compare import Different, State, different, same_bytes
+from npgrad.compile.guards import COMPARED, Dependencies, changed, current, differs, put_back, shown
 from npgrad.compile.program import Program
 from npgrad.compile.recorder import Eager, Recording, Unrecordable
 from npgrad.compile.runtime import STALE
@@ -29,7 +39,6 @@ from npgrad.compile.trace import CompileError, Memory, Value
 from npgrad.engine.backward import sweep
 from npgrad.engine.function import Function
 from npgrad.engine.mode import MODE, Mode, switch
-from npgrad.engine.node import Leaf
 from npgrad.engine.tensor import Tensor
 
 __all__ = ["CompiledFunction", "compile"]
@@ -483,249 +492,3 @@ class CompiledFunction(Generic[P, R]):
 
 
 _MAIN = {CompiledFunction._run.__code__, CompiledFunction._record.__code__}
-
-
-class Different(CompileError):
-    """A check found that the result of the program differs from the eager one."""
-
-    def __init__(self, name: str, what: str, eager: Any) -> None:
-        super().__init__(
-            f"the compiled {name} and the eager one differ in {what}. Something that the program cannot see "
-            "has changed (a number kept in an object, a global of another module), or the function does not "
-            "give the same result twice, or it fills an array that it makes itself (make that with np.zeros_like of an "
-            "argument). What was computed eagerly stands; give what changes to the function as an argument, or do not "
-            "compile it."
-        )
-        self.eager = eager
-
-
-class State:
-    """Everything a program and its function may change: arrays, gradients, generators, counters."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.arrays = program.arrays()
-        self.leaves = program.leaves
-
-    def copy(self) -> Copy:
-        return Copy(self)
-
-    def restore(self, copy: Copy) -> None:
-        copy.put_back()
-
-    def gradients_of(self, result: Any, program: Program) -> list[Any] | None:
-        """The gradients that the program captures, by the eager graph, which stays as it is."""
-        if program.backward is None:
-            return None
-        root = next((t for t in tensors(result) if has_graph(t)), None)
-        if root is None:
-            return None
-        kept = [(leaf, leaf._grad, leaf.hooks) for leaf in program.captured]
-        try:
-            for leaf, _, _ in kept:
-                leaf._grad = leaf.hooks = None
-            assert root._node is not None
-            sweep(root._node, np.ones_like(root._array), retain_graph=True)
-            return [np.array(leaf.grad) for leaf in program.captured]
-        finally:
-            for leaf, grad, hooks in kept:
-                leaf._grad, leaf.hooks = grad, hooks
-
-
-class Copy:
-    """The state at one moment."""
-
-    def __init__(self, state: State) -> None:
-        self.program = state.program
-        self.arrays = [(a, a.copy()) for a in state.arrays]
-        self.gradients: list[tuple[Leaf, Any, Any]] = []
-        for leaf in state.leaves:
-            g = leaf.grad
-            self.gradients.append((leaf, g, None if g is None else g.copy()))
-        self.generators = [(g, g.bit_generator.state) for g in state.program.generators]
-        self.counters = [host._snapshot() for host in state.program.hosts]
-
-    def put_back(self) -> None:
-        for array, content in self.arrays:
-            array[...] = content
-        for leaf, g, content in self.gradients:
-            if g is not None and g.flags.writeable:
-                g[...] = content
-            leaf._grad = g
-        for generator, where in self.generators:
-            generator.bit_generator.state = where
-        for undo in self.counters:
-            undo()
-
-    def difference(self, other: Copy) -> str:
-        """What differs between two moments; empty if nothing does."""
-        for (array, a), (_, b) in zip(self.arrays, other.arrays, strict=True):
-            if not same_bytes(a, b):
-                line = self.program.changer(array)
-                return f"an array of shape {a.shape}" + (f" that `{line}` changes" if line else "")
-        for (leaf, _, a), (_, _, b) in zip(self.gradients, other.gradients, strict=True):
-            if (a is None) is not (b is None) or (a is not None and not same_bytes(a, b)):
-                return f"the gradient of a parameter of shape {leaf.out_shape}"
-        if any(a != b for (_, a), (_, b) in zip(self.generators, other.generators, strict=True)):
-            return "the random numbers drawn"
-        return ""
-
-
-# -- arguments and results ---------------------------------------------------------------------------------------------
-
-
-def layout(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The nesting of the arguments, without what is in it."""
-
-    def of(x: Any) -> Any:
-        if type(x) in (tuple, list):
-            return (type(x), *[of(item) for item in x])
-        if type(x) is dict:
-            return (dict, *[(key, of(item)) for key, item in x.items()])
-        return None
-
-    return (tuple(of(x) for x in args), tuple((key, of(x)) for key, x in kwargs.items()))
-
-
-def flattened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    """The arguments one by one, from inside tuples, lists and dictionaries too."""
-    found: list[Any] = []
-
-    def walk(x: Any) -> None:
-        if type(x) in (tuple, list):
-            for item in x:
-                walk(item)
-        elif type(x) is dict:
-            for item in x.values():
-                walk(item)
-        else:
-            found.append(x)
-
-    for x in (*args, *kwargs.values()):
-        walk(x)
-    return found
-
-
-def rebuilt(args: tuple[Any, ...], kwargs: dict[str, Any], flat: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments with others in their places."""
-    rest = iter(flat)
-
-    def walk(x: Any) -> Any:
-        if type(x) in (tuple, list):
-            return type(x)([walk(item) for item in x])
-        if type(x) is dict:
-            return {key: walk(item) for key, item in x.items()}
-        return next(rest)
-
-    return tuple([walk(x) for x in args]), {key: walk(x) for key, x in kwargs.items()}
-
-
-def signature(x: Any) -> Any:
-    """What has to be the same for two calls to be of one variant."""
-    array = x._array if isinstance(x, Tensor) else x
-    if isinstance(array, np.ndarray | np.generic):
-        return (type(x), array.shape, array.dtype.str, array.strides)
-    return type(x)
-
-
-def shown(x: Any) -> str:
-    """A value in an error message, which must not look into arrays of a recording."""
-    return repr(x) if isinstance(x, SIMPLE) else f"a {type(x).__name__}"
-
-
-def describe(x: Any) -> str:
-    array = x._array if isinstance(x, Tensor) else x
-    if isinstance(array, np.ndarray | np.generic):
-        return f"{type(x).__name__} {array.dtype} {array.shape}"
-    return type(x).__name__
-
-
-def argument_names(function: Any) -> list[str]:
-    code = getattr(function, "__code__", None)
-    return list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]) if code is not None else []
-
-
-def tensors(x: Any) -> list[Tensor]:
-    """The tensors in a result."""
-    if isinstance(x, Tensor):
-        return [x]
-    if isinstance(x, tuple | list):
-        return [t for item in x for t in tensors(item)]
-    if isinstance(x, dict):
-        return [t for item in x.values() for t in tensors(item)]
-    return []
-
-
-def has_graph(t: Tensor) -> bool:
-    """Whether `backward()` can be called on this result."""
-    return t._node is not None and not isinstance(t._node, Leaf) and t._node.edges is not None
-
-
-def detached(result: Any) -> Any:
-    """`result` with copies in the place of tensors whose graph has been freed."""
-    if isinstance(result, Tensor):
-        return result.detach() if not result.is_leaf and not has_graph(result) else result
-    if isinstance(result, tuple) and hasattr(result, "_fields"):
-        return type(result)(*[detached(x) for x in result])
-    if type(result) in (tuple, list):
-        return type(result)([detached(x) for x in result])
-    if isinstance(result, dict):
-        new = copy.copy(result)
-        new.update({key: detached(x) for key, x in result.items()})
-        return new
-    return result
-
-
-def same_bytes(a: Any, b: Any) -> bool:
-    """Whether two arrays hold the same bytes. One nan is as good as another: processors differ in its sign."""
-    if a.tobytes() == b.tobytes():
-        return True
-    if a.dtype.kind not in "fc":
-        return False
-    missing = np.isnan(a)
-    return (
-        bool(missing.any())
-        and np.where(missing, 0, a).tobytes() == np.where(np.isnan(b), 0, b).tobytes()
-        and bool(np.array_equal(missing, np.isnan(b)))
-    )
-
-
-def different(a: Any, b: Any) -> str:
-    """Where two results differ; empty if nowhere."""
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return different(a._array, b._array)
-    if isinstance(a, np.ndarray | np.generic) and isinstance(b, np.ndarray | np.generic):
-        same = a.shape == b.shape and a.dtype == b.dtype and same_bytes(a, b)
-        return "" if same else f"the result ({a} and {b})" if np.size(a) == 1 else "the result"
-    if isinstance(a, tuple | list) and isinstance(b, tuple | list) and len(a) == len(b):
-        return next((d for x, y in zip(a, b, strict=True) if (d := different(x, y))), "")
-    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
-        return next((d for key in a if (d := different(a[key], b[key]))), "")
-    return (
-        ""
-        if type(a) is type(b) and (a is b or not isinstance(a, int | float | str) or not differs(a, b))
-        else "the result"
-    )
-
-
-def put_back(form: str, container: Any, key: Any, value: Any) -> None:
-    """Set a guarded place back to what it held."""
-    if form == "cell":
-        container.cell_contents = value
-    elif form == "attribute":
-        setattr(container, key, value)
-    elif form == "length":
-        for extra in list(container)[value:]:
-            container.pop(extra) if isinstance(container, dict) else container.pop()
-    elif form == "content":
-        if isinstance(container, np.ndarray):
-            container[...] = np.frombuffer(value, container.dtype).reshape(container.shape)
-        elif isinstance(container, set):
-            container.intersection_update(value)
-            container.update(value)
-        else:
-            while container:
-                container.pop()
-            container.extend(value)
-    elif form != "members":
-        operator.setitem(container, key, value)

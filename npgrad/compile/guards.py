@@ -418,3 +418,31 @@ def differs(now: Any, before: Any) -> bool:
     if isinstance(now, types.MethodType):
         return bool(now != before)
     return True
+
+
+def shown(x: Any) -> str:
+    """A value in an error message, which must not look into arrays of a recording."""
+    return repr(x) if isinstance(x, SIMPLE) else f"a {type(x).__name__}"
+
+
+def put_back(form: str, container: Any, key: Any, value: Any) -> None:
+    """Set a guarded place back to what it held."""
+    if form == "cell":
+        container.cell_contents = value
+    elif form == "attribute":
+        setattr(container, key, value)
+    elif form == "length":
+        for extra in list(container)[value:]:
+            container.pop(extra) if isinstance(container, dict) else container.pop()
+    elif form == "content":
+        if isinstance(container, np.ndarray):
+            container[...] = np.frombuffer(value, container.dtype).reshape(container.shape)
+        elif isinstance(container, set):
+            container.intersection_update(value)
+            container.update(value)
+        else:
+            while container:
+                container.pop()
+            container.extend(value)
+    elif form != "members":
+        operator.setitem(container, key, value)
