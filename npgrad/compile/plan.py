@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.compile.blocks import Blocks, last_uses
+from npgrad.compile.pool import Pool, last_uses
 from npgrad.compile.recorder import Eager, perform
 from npgrad.compile.stand_in import RecordingArray
 from npgrad.compile.tiles import Tiles, tiled
@@ -73,9 +73,9 @@ class Plan:
             self.forward, self.backward = list(tiled(self.forward)), list(tiled(self.backward))
         self.used = {value for call in flat(self.calls) for value in values_in((call.args, call.kwargs))}
         self.used |= set(self.results)
-        self.blocks = Blocks(self.lasting, [value.memory for value in lent])
+        self.pool = Pool(self.lasting, [value.memory for value in lent])
         self.together()
-        self.blocks.allocate(self.calls)
+        self.pool.allocate(self.calls)
 
     @property
     def calls(self) -> list[Call]:
@@ -365,7 +365,7 @@ class Plan:
         """One array that has room for all of these, each beginning where a line of the cache does."""
         width = 64 // dtype.itemsize
         starts = np.cumsum([0, *[-(-value.sample.size // width) * width for value in values]])
-        block = self.blocks.new(int(starts[-1]) * dtype.itemsize)
+        block = self.pool.new(int(starts[-1]) * dtype.itemsize)
         whole_ = Value(block.bytes.view(dtype), Memory("planned", block.bytes.view(dtype)))
         whole_.memory.value, whole_.name = whole_, name
         for value, start in zip(values, starts, strict=False):

@@ -421,7 +421,7 @@ class Program:
     def summary(self) -> str:
         lines = sum(bool(line.strip()) for line in self.source.splitlines())
         opaque = "".join(f", {f.__name__} called" for f in self.recording_opaque)
-        return f"{lines} lines, {self.plan.blocks.nbytes / 1024:,.0f} KB of memory{opaque}"
+        return f"{lines} lines, {self.plan.pool.nbytes / 1024:,.0f} KB of memory{opaque}"
 
     def abandon(self) -> None:
         """A run was interrupted: gradients that lie in its memory are lost."""

@@ -461,7 +461,7 @@ def loss_of(x: Any) -> Any:
 
 def buffers(step: Any) -> list[np.ndarray]:
     """The memory of the programs of a compiled function."""
-    return [b.bytes for ps in step._state.programs.values() for program in ps for b in program.plan.blocks]
+    return [b.bytes for ps in step._state.programs.values() for program in ps for b in program.plan.pool.blocks]
 
 
 def reachable_arrays(x: Any) -> list[np.ndarray]:

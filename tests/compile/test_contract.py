@@ -359,7 +359,7 @@ def test_lent_gradients():
         if not k:
             return
         if world is compiled:
-            memory = [block.bytes for program in world.programs() for block in program.plan.blocks]
+            memory = [block.bytes for program in world.programs() for block in program.plan.pool.blocks]
             assert not any(np.shares_memory(p.grad, m) for m in memory)
             held.append((p.grad, p.grad.copy()))
             assert pickle.loads(pickle.dumps(q)).grad.tobytes() == q.grad.tobytes()
@@ -384,7 +384,7 @@ def test_results_are_not_the_programs_memory():
         arrays = [result["h"].data, result["row"], result["T"]]
         kept += [(a, a.copy()) for a in arrays]
         for program in (q for programs in view._state.programs.values() for q in programs):
-            assert not any(np.shares_memory(a, block.bytes) for a in arrays for block in program.plan.blocks)
+            assert not any(np.shares_memory(a, block.bytes) for a in arrays for block in program.plan.pool.blocks)
     for now, then in kept:
         np.testing.assert_array_equal(now, then)
 

@@ -10,7 +10,7 @@ from npgrad.compile.tiles import Tiles
 from npgrad.compile.trace import Call, Memory, Value
 from npgrad.engine.arrays import Array
 
-__all__ = ["Block", "Blocks", "last_uses"]
+__all__ = ["Block", "Pool", "last_uses"]
 
 
 class Block:
@@ -30,7 +30,7 @@ class Block:
         return flat.reshape(shape).transpose(np.argsort(order)) if a.ndim else flat.reshape(())
 
 
-class Blocks:
+class Pool:
     """The memory of one program: `lasting` is wanted after the run, `lent` is looked at by others even later."""
 
     def __init__(self, lasting: set[Memory], lent: Iterable[Memory]) -> None:
