@@ -63,7 +63,8 @@ that is neither on the left nor bound is an error. How many values a letter take
 of the variable on the left, from the axes it runs along (of a longer axis it may run along the first part), or from the
 index a delta compares it with.
 
-What `verify` checks is listed in `npgrad.explain.verify`; that a wrong line cannot pass, in `npgrad.explain.mutants`.
+What `verify` checks is listed in `npgrad.explain.verify`; that a wrong line cannot pass, in
+`npgrad.explain.equation_mutants`.
 """
 
 from npgrad.explain.derivation import Derivation

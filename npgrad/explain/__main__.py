@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="a function (tanh), a lesson (adam), or a class of yours (package.module:Class)",
+        help="a function (tanh), a topic (adam), or a class of yours (package.module:Class)",
     )
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--run", action="store_true", help="differences on random inputs, line by line")
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
         show(str(report) for report in reports)
         return 0 if all(report.ok for report in reports) else 1
     if arguments.mutants:
-        from npgrad.explain.mutants import summary, tally
+        from npgrad.explain.equation_mutants import summary, tally
 
         outcomes = [tally(thing, arguments.seed) for thing in chosen or every]
         print(summary(outcomes))

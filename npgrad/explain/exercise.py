@@ -216,7 +216,7 @@ def exercise(name: str, number: int = 1, seed: int = 0) -> Exercise:
     own = name_of(thing) if ":" not in name else name
     arrays = tuple(s.name for s in case.symbols if s.kind == "array")
     if isinstance(thing, ModuleType):
-        return from_lesson(own, number, subject, case, trials, arrays)
+        return from_topic(own, number, subject, case, trials, arrays)
     return from_derivation(own, number, subject, case, trials, arrays)
 
 
@@ -304,10 +304,10 @@ def mentions(code: str, name: str) -> bool:
     return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(ast.parse(code)))
 
 
-def from_lesson(
+def from_topic(
     name: str, number: int, subject: Subject, case: Case, trials: tuple[Trial, ...], arrays: tuple[str, ...]
 ) -> Exercise:
-    """The lesson's own lines: they read as the lecture writes them."""
+    """The topic's own lines: they read as the lecture writes them."""
     function = entry(subject.thing)
     _, start = inspect.getsourcelines(function)
     page = load(subject.file)

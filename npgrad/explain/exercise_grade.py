@@ -26,8 +26,8 @@ import numpy as np
 
 from npgrad.check.diagnosis import Evidence, likely_cause
 from npgrad.explain import exercise_run
+from npgrad.explain.equation_mutants import mutants_of
 from npgrad.explain.exercise import DRAWS, Blank, Exercise, exercise, read
-from npgrad.explain.mutants import mutants_of
 from npgrad.explain.order import UnknownName
 from npgrad.explain.printer import Printer
 from npgrad.explain.syntax import DerivationError, Ref, children, text

@@ -43,7 +43,7 @@ def problem(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-class Run:
+class Pass:
     """One pass over the statements of the function."""
 
     def __init__(
@@ -169,7 +169,7 @@ def main(file: str, folder: Path) -> None:
         if report["module_error"]:
             break
         right = {name: truths[f"{draw} {name}"] for name in gradients}
-        own = Run(folder, body, spaces[0], gradients, forward, file)
+        own = Pass(folder, body, spaces[0], gradients, forward, file)
         own.go()
         # What the file prints is shown once, not for each set of inputs.
         sys.stdout = sys.stderr = silence
@@ -180,7 +180,7 @@ def main(file: str, folder: Path) -> None:
             at = mention if at is None or (mention is not None and mention > at) else at
             if at is not None:
                 ends[name] = (at, right[name])
-        fixed = Run(folder, body, spaces[1], gradients, forward, file)
+        fixed = Pass(folder, body, spaces[1], gradients, forward, file)
         fixed.go(ends)
         found: dict[str, Any] = {"ends": {name: at for name, (at, _) in ends.items()}}
         for label, run in (("own", own), ("fixed", fixed)):

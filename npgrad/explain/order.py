@@ -114,12 +114,12 @@ _GROUPS = (
     ),
 )  # fmt: skip
 
-_LESSONS = (
-    "Lessons",
+_TOPICS = (
+    "Networks and optimisers",
     "Beyond single functions: what the whole network does to the scale of values and gradients, and what an optimiser "
     "does with them. The same notation, executed in the same way.",
 )
-_LESSON_ORDER = (
+_TOPIC_ORDER = (
     "initial_loss", "linear_variance", "kaiming_gain", "recurrent_init", "running_statistics", "network",
     "sgd", "momentum", "adam", "update_ratio",
 )  # fmt: skip
@@ -130,7 +130,7 @@ class UnknownName(LookupError):
 
 
 def name_of(thing: Any) -> str:
-    """The name a subject is asked for by: that of the public function, or of the lesson."""
+    """The name a subject is asked for by: that of the public function, or of the topic."""
     if not isinstance(thing, type):
         return str(thing.__name__.rpartition(".")[2])
     flat = thing.__name__.lower()
@@ -140,12 +140,12 @@ def name_of(thing: Any) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", thing.__name__).lower()
 
 
-def lessons() -> dict[str, Any]:
-    """The lesson modules by name."""
-    package = importlib.import_module("npgrad.explain.lessons")
+def topics() -> dict[str, Any]:
+    """The topic modules by name."""
+    package = importlib.import_module("npgrad.explain.topics")
     found = {m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
-    names = [name for name in _LESSON_ORDER if name in found] + sorted(found - set(_LESSON_ORDER))
-    return {name: importlib.import_module(f"npgrad.explain.lessons.{name}") for name in names}
+    names = [name for name in _TOPIC_ORDER if name in found] + sorted(found - set(_TOPIC_ORDER))
+    return {name: importlib.import_module(f"npgrad.explain.topics.{name}") for name in names}
 
 
 def groups() -> list[Group]:
@@ -155,14 +155,14 @@ def groups() -> list[Group]:
     rest = tuple(name for name in registry if name not in placed)
     if rest:
         found.append(Group("More", "Further Functions.", rest))
-    title, text = _LESSONS
-    return [*(g for g in found if g.names), Group(title, text, tuple(lessons()))]
+    title, text = _TOPICS
+    return [*(g for g in found if g.names), Group(title, text, tuple(topics()))]
 
 
 @lru_cache(maxsize=1)
 def things() -> dict[str, Any]:
     """Everything that has a derivation, by name, in the order of reading."""
-    taught = lessons()
+    taught = topics()
     every = [registry.get(name) or taught[name] for group in groups() for name in group.names]
     return {name_of(thing): thing for thing in every}
 
@@ -185,7 +185,7 @@ def own(name: str) -> Any:
 
 
 def find(name: str) -> Any:
-    """The subject called `name`: a function, a Function class, or a lesson; capitals and underscores do not matter.
+    """The subject called `name`: a function, a Function class, or a topic; capitals and underscores do not matter.
 
     `package.module:Class` is a class of the user's own. Raises UnknownName with close matches.
     """

@@ -6,7 +6,7 @@
     python -m npgrad.explain puzzle 3 --solve     the answer
 
 The mistakes are those of the catalogue that every check of npgrad has to notice (`npgrad.check.mutants`), as they look
-in the lecture's backward pass (`npgrad.explain.lessons.network`). A network of that shape is trained with the wrong
+in the lecture's backward pass (`npgrad.explain.topics.network`). A network of that shape is trained with the wrong
 rule and with the right one, from the same weights on the same minibatches; the examples come from a random Markov
 chain, so that nothing has to be downloaded.
 """

@@ -21,9 +21,9 @@ import npgrad.explain
 from npgrad.bindings.protocols import supported
 from npgrad.bindings.spellings import DIFFERENT, TABLE
 from npgrad.explain.derivation import Case, Derivation, Equation, Paragraph, Prose, Symbol
+from npgrad.explain.equation_mutants import Outcome, tally
 from npgrad.explain.facing import Heading, Item, facing, items_of
 from npgrad.explain.mathml import MathML, math
-from npgrad.explain.mutants import Outcome, tally
 from npgrad.explain.order import Group, groups, things
 from npgrad.explain.place import place_of
 from npgrad.explain.program import CHECKS, END, network, remark, sections

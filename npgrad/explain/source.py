@@ -157,7 +157,7 @@ def subject_of(thing: Any) -> Subject:
         end -= 1
     start = (first.end_lineno or 0) + 1
     if isinstance(node, ast.Module):
-        # Of a lesson the imports are not shown.
+        # Of a topic the imports are not shown.
         start = next((n.lineno for n in node.body if isinstance(n, ast.FunctionDef | ast.ClassDef)), start)
     own = Piece(file, start, end, True)
     pieces = [own, *borrowed(thing)]

@@ -35,7 +35,7 @@ Key = tuple[str, str, int]
 
 
 def entry(thing: Any) -> Any:
-    """The code that takes the symbols: `forward` of a Function, the first public function of a lesson."""
+    """The code that takes the symbols: `forward` of a Function, the first public function of a topic."""
     return getattr(thing, thing.__all__[0]) if isinstance(thing, ModuleType) else thing.forward
 
 
@@ -55,11 +55,11 @@ def scale(a: Array, b: Array) -> float:
 
 
 @dataclass
-class Run:
+class Execution:
     """What the code did with the drawn inputs."""
 
     output: Array | None
-    """What forward returned; None for a lesson, whose results go by name."""
+    """What forward returned; None for a topic, whose results go by name."""
     gradients: dict[str, Array | None]
     seen: dict[str, list[Any]]
     node: Any
@@ -76,7 +76,7 @@ class Trial:
     sizes: dict[str, int] | None = None
     """Sizes of the index letters, instead of random ones."""
     scope: Scope = field(init=False)
-    run: Run = field(init=False)
+    run: Execution = field(init=False)
     truths: dict[str, Array] = field(init=False, default_factory=dict)
     given: list[str] = field(init=False, default_factory=list)
     compared: set[str] = field(init=False, default_factory=set)
@@ -128,10 +128,10 @@ class Trial:
             shape = tuple(axis_length(axis, self.scope) for axis in symbol.axes)
             self.scope.variables[symbol.name] = Variable(np.asarray(value).reshape(shape))
 
-    def execute(self, arrays: dict[str, Array], rng: np.random.Generator) -> Run:
+    def execute(self, arrays: dict[str, Array], rng: np.random.Generator) -> Execution:
         """Run the code, watching the lines that carry numbers."""
         if isinstance(self.subject.thing, ModuleType):
-            return self.lesson(arrays)
+            return self.topic(arrays)
         cls: type[Function] = self.subject.thing
         parameters = [p for name, p in signature(cls.forward).parameters.items() if name != "self"]
         names = {p.name for p in parameters}
@@ -183,10 +183,10 @@ class Trial:
             if name is not None and differentiable[k]:
                 g = gradients[k] if k < len(gradients) else None
                 found[name] = None if g is None else np.array(unbroadcast(np.asarray(g), arrays[name].shape))
-        return Run(y, found, seen, node)
+        return Execution(y, found, seen, node)
 
-    def lesson(self, arrays: dict[str, Array]) -> Run:
-        """Run the function of a lesson; it returns its results by name."""
+    def topic(self, arrays: dict[str, Array]) -> Execution:
+        """Run the function of a topic; it returns its results by name."""
         function = entry(self.subject.thing)
         known = {**self.constants, **arrays}
         inputs = {name: known[name] for name in signature(function).parameters if name in known}
@@ -201,7 +201,7 @@ class Trial:
         for label, name in labels.items():
             if label.isdigit() and name in returned:
                 seen[label] = [*seen.get(label, []), np.array(returned[name])]
-        return Run(None, {}, seen, None)
+        return Execution(None, {}, seen, None)
 
     # -- checking ------------------------------------------------------------------------------------------------------
 

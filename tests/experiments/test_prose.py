@@ -12,7 +12,7 @@ from npgrad.diagnose import moments
 
 
 def test_the_first_loss_of_27_classes() -> None:
-    """explain/lessons/initial_loss: s**2/2 up to about s = 1; 26 at s = 13."""
+    """explain/topics/initial_loss: s**2/2 up to about s = 1; 26 at s = 13."""
     assert normal_loss(0.5, 27) - math.log(27) == pytest.approx(0.5**2 / 2, rel=0.05)
     assert normal_loss(1.0, 27) - math.log(27) == pytest.approx(0.5, rel=0.1)
     assert normal_loss(7.0, 27) < 15 < 7**2 / 2
@@ -20,7 +20,7 @@ def test_the_first_loss_of_27_classes() -> None:
 
 
 def test_adam_on_noise_moves_a_quarter_as_far(rng: np.random.Generator) -> None:
-    """explain/lessons/adam: 0.23 of lr on gradients that are independent with mean 0."""
+    """explain/topics/adam: 0.23 of lr on gradients that are independent with mean 0."""
     g = rng.normal(size=(2_000, 500))
     m, v, late = np.zeros(500), np.zeros(500), []
     for t in range(len(g)):
@@ -30,7 +30,7 @@ def test_adam_on_noise_moves_a_quarter_as_far(rng: np.random.Generator) -> None:
 
 
 def test_tanh_without_a_gain_decays_like_a_root() -> None:
-    """explain/lessons/kaiming_gain: about 1/sqrt(2*depth), 0.1 after fifty layers."""
+    """explain/topics/kaiming_gain: about 1/sqrt(2*depth), 0.1 after fifty layers."""
     q = 1.0
     for depth in range(1, 1_001):
         q = moments("tanh", q).mean_square
@@ -43,14 +43,14 @@ def test_tanh_without_a_gain_decays_like_a_root() -> None:
 
 
 def test_saturation_of_a_layer_with_30_inputs_and_unit_weights(rng: np.random.Generator) -> None:
-    """explain/lessons/linear_variance: 5.5 times as large, 63 % beyond 0.99."""
+    """explain/topics/linear_variance: 5.5 times as large, 63 % beyond 0.99."""
     assert math.sqrt(30) == pytest.approx(5.5, abs=0.05)
     t = np.tanh(math.sqrt(30) * rng.normal(size=200_000))
     assert np.mean(np.abs(t) > 0.99) == pytest.approx(0.63, abs=0.005)
 
 
 def test_momentum_inside_and_outside_of_the_velocity_part_when_the_rate_changes(rng: np.random.Generator) -> None:
-    """explain/lessons/momentum: the same at a constant rate, and another where it changes."""
+    """explain/topics/momentum: the same at a constant rate, and another where it changes."""
     g = rng.normal(size=10)
     for rates, same in (([0.1] * 10, True), ([0.1] * 5 + [0.01] * 5, False)):
         b = v = p = q = 0.0

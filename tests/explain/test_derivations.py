@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from npgrad.engine.function import Function
 from npgrad.explain.derivation import Case, Derivation, Equation
-from npgrad.explain.mutants import Outcome, summary, tally
+from npgrad.explain.equation_mutants import Outcome, summary, tally
 from npgrad.explain.notation import parse
-from npgrad.explain.order import groups, lessons, things
+from npgrad.explain.order import groups, things, topics
 from npgrad.explain.report import TOLERANCE
 from npgrad.explain.source import Subject, docstring_rows, load, subject_of
 from npgrad.explain.trial import Trial, difference
@@ -263,8 +263,8 @@ def subject_line(thing: Any) -> int:
     return inspect.getsourcelines(thing)[1]
 
 
-def test_lessons_have_code_for_every_number() -> None:
-    for name, module in lessons().items():
+def test_topics_have_code_for_every_number() -> None:
+    for name, module in topics().items():
         report = verify(module)
         numbered = {(c.name, e.label) for c in subject_of(module).derivation.cases for e in c.equations if e.coded}
         compared = {(check.case, check.label) for check in report.checks if check.kind == "code"}

@@ -1,4 +1,4 @@
-"""The lessons beside what they teach about: optimisers, initial values, and the network written by hand."""
+"""The topics beside what they teach about: optimisers, initial values, and the network written by hand."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 import npgrad
 from models import manual_mlp
 from npgrad import Tensor, nn, optim
-from npgrad.explain.lessons.adam import adam
-from npgrad.explain.lessons.initial_loss import initial_loss
-from npgrad.explain.lessons.kaiming_gain import kaiming_gain
-from npgrad.explain.lessons.momentum import momentum
-from npgrad.explain.lessons.network import network
-from npgrad.explain.lessons.running_statistics import running_statistics
-from npgrad.explain.order import lessons
+from npgrad.explain.order import topics
 from npgrad.explain.source import load, subject_of
 from npgrad.explain.syntax import Ref, walk
+from npgrad.explain.topics.adam import adam
+from npgrad.explain.topics.initial_loss import initial_loss
+from npgrad.explain.topics.kaiming_gain import kaiming_gain
+from npgrad.explain.topics.momentum import momentum
+from npgrad.explain.topics.network import network
+from npgrad.explain.topics.running_statistics import running_statistics
 from npgrad.explain.trial import Trial
 
 
@@ -44,11 +44,11 @@ def test_momentum_is_the_optimiser(rng: np.random.Generator) -> None:
     g, start = rng.normal(size=(7, 3)), rng.normal(size=3)
     p = Tensor(start, requires_grad=True)
     found = path(optim.SGD([p], lr=0.1, momentum=0.9), p, g)
-    lesson = momentum(g, start, 0.1, 0.9)
-    np.testing.assert_allclose(lesson["p"], found, rtol=1e-10)
+    by_topic = momentum(g, start, 0.1, 0.9)
+    np.testing.assert_allclose(by_topic["p"], found, rtol=1e-10)
     p = Tensor(start, requires_grad=True)
     found = path(optim.SGD([p], lr=0.1, momentum=0.9, nesterov=True), p, g)
-    np.testing.assert_allclose(start - 0.1 * np.cumsum(lesson["d"], 0), found, rtol=1e-10)
+    np.testing.assert_allclose(start - 0.1 * np.cumsum(by_topic["d"], 0), found, rtol=1e-10)
 
 
 def test_running_statistics_are_those_of_batch_norm(rng: np.random.Generator) -> None:
@@ -66,7 +66,7 @@ def test_running_statistics_are_those_of_batch_norm(rng: np.random.Generator) ->
 
 @pytest.mark.parametrize("name", ["relu", "tanh"])
 def test_gains_are_those_of_init(name: str) -> None:
-    source = subject_of(lessons()["kaiming_gain"])
+    source = subject_of(topics()["kaiming_gain"])
     case = next(c for c in source.derivation.cases if c.name.startswith(name))
     trial = Trial(source, case, (0,))
     assert trial.constants["gain"] == pytest.approx(nn.init.calculate_gain(name), rel=1e-14)
@@ -91,7 +91,7 @@ def test_the_first_loss_is_ln_27(rng: np.random.Generator) -> None:
 
 RENAMED = {"h": "act", "C": "C", "n": "N"}
 SKIPPED = {"embcat"}
-"""The lesson numbers the first layer's inputs by position and axis, so it needs no reshape."""
+"""The topic numbers the first layer's inputs by position and axis, so it needs no reshape."""
 
 
 def batch(rng: np.random.Generator) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
@@ -104,10 +104,10 @@ def test_the_network_by_hand_has_the_gradients_of_the_lesson(rng: np.random.Gene
     f = manual_mlp.forward(p, x, y)
     adjoints = manual_mlp.backward(f)
     W1 = p["W1"].reshape(3, 2, 4)
-    lesson = network(p["C"], x, y, W1, p["b1"], p["bngain"], p["bnbias"], p["W2"], p["b2"], manual_mlp.EPS)
-    assert lesson["loss"] == pytest.approx(float(f.loss), rel=1e-13)
+    by_topic = network(p["C"], x, y, W1, p["b1"], p["bngain"], p["bnbias"], p["W2"], p["b2"], manual_mlp.EPS)
+    assert by_topic["loss"] == pytest.approx(float(f.loss), rel=1e-13)
     for name in ("C", "W1", "b1", "bngain", "bnbias", "W2", "b2"):
-        found = lesson[f"d{name}"].reshape(adjoints[name].shape)
+        found = by_topic[f"d{name}"].reshape(adjoints[name].shape)
         np.testing.assert_allclose(found, adjoints[name], rtol=1e-9, atol=1e-14)
 
 
@@ -135,8 +135,8 @@ def tagged(function: Any) -> list[tuple[tuple[str, ...], set[str]]]:
 
 
 def test_each_line_by_hand_is_an_equation_of_the_lesson() -> None:
-    """Forward: a line computes a variable of the lesson. Backward: line (k) gives an adjoint of what (k) reads."""
-    (case,) = subject_of(lessons()["network"]).derivation.cases
+    """Forward: a line computes a variable of the topic. Backward: line (k) gives an adjoint of what (k) reads."""
+    (case,) = subject_of(topics()["network"]).derivation.cases
     equations = {e.name: e for e in case.steps}
     forward = {}
     for labels, names in tagged(manual_mlp.forward):
