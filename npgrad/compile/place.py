@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import linecache
 import re
+import sys
 from functools import cache
-from os.path import basename
+from os.path import basename, dirname, join
 from types import CodeType, FrameType
 from typing import Any
 
@@ -14,15 +15,16 @@ from npgrad.compile.trace import Place
 from npgrad.engine.function import OURS, Function
 from npgrad.engine.node import Node
 
-__all__ = ["place_of"]
+__all__ = ["current_function", "in_rule", "place_of", "user_line"]
 
+_HERE = join(dirname(__file__), "")
 _TAG = re.compile(r"#\s*((?:\(\w+\)\s*)+)")
 _LEFT = re.compile(r"^\s*\((\w+)\)\s+(\w+)", re.M)
 
 
-def place_of(frame: FrameType | None, compiler: str) -> Place:
-    """The place of the innermost call outside the directory `compiler`."""
-    while frame is not None and frame.f_code.co_filename.startswith(compiler):
+def place_of(frame: FrameType | None) -> Place:
+    """The place of the innermost call outside the compiler."""
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
     name = tag = ""
     rule: Any = None
@@ -119,3 +121,36 @@ def target(node: ast.stmt) -> str:
         if isinstance(item, ast.Attribute):
             return item.attr
     return ""
+
+
+def in_rule() -> bool:
+    """Whether the library or a Function is at work, not the user's own function."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_HERE):
+            return OURS[name] or isinstance(frame.f_locals.get("self"), Function)
+        frame = frame.f_back
+    return False
+
+
+def current_function() -> Function | None:
+    """The Function whose method is being run."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, Function) and frame.f_code.co_name != "apply":
+            return owner
+        if frame.f_code.co_name == "apply" and frame.f_code.co_filename.endswith("function.py"):
+            return None
+        frame = frame.f_back
+    return None
+
+
+def user_line() -> str:
+    """The line of the user's code that is being run, as `file:line  text`."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and OURS[frame.f_code.co_filename]:
+        frame = frame.f_back
+    name, line = frame.f_code.co_filename, frame.f_lineno
+    return f"{basename(name)}:{line} `{linecache.getline(name, line).strip()}`"

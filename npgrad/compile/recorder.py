@@ -6,29 +6,25 @@ whatever it has changed (parameters, running statistics, generators, counters) i
 
 from __future__ import annotations
 
-import linecache
 import operator
 import re
 import sys
 from collections.abc import Callable
 from functools import partial
-from os.path import basename, dirname, join
-from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
 
-from npgrad.compile.place import place_of
+from npgrad.compile.place import current_function, in_rule, place_of, user_line
 from npgrad.compile.runtime import Opaque
 from npgrad.compile.stand_in import GeneratorStandIn, RecordingArray
 from npgrad.compile.trace import Call, CompileError, Memory, Value, is_array, replaced, values_in
 from npgrad.engine.arrays import Array, StandIn
-from npgrad.engine.function import OURS, Function
+from npgrad.engine.function import Function
 from npgrad.engine.node import Leaf, Loan
 
 __all__ = ["Recording", "Unrecordable"]
 
-_HERE = join(dirname(__file__), "")
 _REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.amax: np.maximum, np.min: np.minimum}
 _REDUCTIONS |= {np.amin: np.minimum, np.any: np.logical_or, np.all: np.logical_and}
 _KNOWN = frozenset(
@@ -393,7 +389,7 @@ class Recording:
         return x
 
     def note(self, form: str, function: Any, args: Any, kwargs: Any) -> Call:
-        call = Call(form, function, self.values(tuple(args)), self.values(kwargs), place_of(sys._getframe(1), _HERE))
+        call = Call(form, function, self.values(tuple(args)), self.values(kwargs), place_of(sys._getframe(1)))
         errors = np.geterr()
         call.errors = None if errors == self.errors else dict(errors)
         self.calls.append(call)
@@ -582,36 +578,3 @@ def perform(form: str, function: Any, args: Any, kwargs: Any, out: Any) -> Any:
     if out is not None:
         return function(*args, **kwargs, out=out)
     return function(*args, **kwargs)
-
-
-def in_rule() -> bool:
-    """Whether the library or a Function is at work, not the user's own function."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith(_HERE):
-            return OURS[name] or isinstance(frame.f_locals.get("self"), Function)
-        frame = frame.f_back
-    return False
-
-
-def current_function() -> Function | None:
-    """The Function whose method is being run."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, Function) and frame.f_code.co_name != "apply":
-            return owner
-        if frame.f_code.co_name == "apply" and frame.f_code.co_filename.endswith("function.py"):
-            return None
-        frame = frame.f_back
-    return None
-
-
-def user_line() -> str:
-    """The line of the user's code that is being run, as `file:line  text`."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and OURS[frame.f_code.co_filename]:
-        frame = frame.f_back
-    name, line = frame.f_code.co_filename, frame.f_lineno
-    return f"{basename(name)}:{line} `{linecache.getline(name, line).strip()}`"

@@ -21,7 +21,7 @@ import npgrad
 from npgrad import CompileError, Tensor
 
 
-def agrees(function: Any, change: Any, *arguments: Any, calls: int = 3, strict: bool = True) -> Any:
+def assert_agrees(function: Any, change: Any, *arguments: Any, calls: int = 3, strict: bool = True) -> Any:
     """Compile `function`, let its program run unchecked, `change()` something: the next result is the eager one."""
     step = npgrad.compile(function, warm_up=1)
     for _ in range(calls):
@@ -62,14 +62,14 @@ def test_a_leaf_that_is_read_is_read_at_each_run(function, train):
     def change():
         s.data, w.data = np.array(7.0), np.array([5.0, -1.0, 2.0, 1.0])
 
-    agrees(step, change, X)
+    assert_agrees(step, change, X)
 
     def replace():
         held = s.data, w.data
         change()
         assert held[0] == 7.0
 
-    agrees(step, replace, X)
+    assert_agrees(step, replace, X)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_zeros_of_both_signs_differ(before, after):
         nonlocal c
         c = after
 
-    agrees(step, change, X)
+    assert_agrees(step, change, X)
 
 
 def test_nan_is_nan():
@@ -342,7 +342,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES)
 def test_a_number_is_guarded_wherever_it_is_kept(world, case):
     function, change = world[case]
-    agrees(function, change, X)
+    assert_agrees(function, change, X)
 
 
 def deep():

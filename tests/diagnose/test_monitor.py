@@ -62,7 +62,7 @@ def train(model: nn.Module, optimizer: optim.Optimizer, monitor: Monitor | None 
     return losses
 
 
-def same(a: Record, b: Record) -> None:
+def assert_same(a: Record, b: Record) -> None:
     for name, array in a.to_arrays().items():
         np.testing.assert_array_equal(array, b.to_arrays()[name], err_msg=name)
 

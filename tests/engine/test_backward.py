@@ -207,7 +207,7 @@ def test_threads_differentiate_side_by_side() -> None:
 # -- arrays that change between forward and backward -------------------------------------------------------------------
 
 
-def changed(act: Any) -> None:
+def assert_change_noticed(act: Any) -> None:
     x = leaf(1.0, 2.0)
     alias = x.data
     y = Square.apply(x).sum()
@@ -229,7 +229,7 @@ def changed(act: Any) -> None:
     ids=["item", "held alias", "assigned", "assigned sum"],
 )
 def test_a_changed_leaf_is_noticed(act: Any) -> None:
-    changed(act)
+    assert_change_noticed(act)
 
 
 def test_a_change_after_backward_is_fine() -> None:

@@ -15,7 +15,7 @@ from npgrad import Tensor
 shapes = st.tuples(st.integers(0, 4), st.integers(0, 4))
 
 
-def agrees(ours: Any, theirs: Any, x: np.ndarray, *arguments: Any) -> None:
+def assert_agrees(ours: Any, theirs: Any, x: np.ndarray, *arguments: Any) -> None:
     """Value, and the gradient of a random projection, which for what moves entries is found by trying each entry."""
     t = Tensor(x, requires_grad=True)
     y = ours(t, *arguments)
@@ -33,17 +33,17 @@ def agrees(ours: Any, theirs: Any, x: np.ndarray, *arguments: Any) -> None:
 def test_of_matrices(name: str, shape: tuple[int, int], k: int) -> None:
     if name == "diagonal" and 0 in shape:
         return
-    agrees(getattr(npgrad, name), getattr(np, name), np.random.default_rng(1).normal(size=shape), k)
+    assert_agrees(getattr(npgrad, name), getattr(np, name), np.random.default_rng(1).normal(size=shape), k)
 
 
 @given(st.integers(1, 4), st.integers(-3, 3))
 def test_of_vectors_and_stacks(n: int, k: int) -> None:
     rng = np.random.default_rng(1)
-    agrees(npgrad.diag, np.diag, rng.normal(size=n), k)
+    assert_agrees(npgrad.diag, np.diag, rng.normal(size=n), k)
     for name in ("tril", "triu", "diagonal", "trace"):
-        agrees(getattr(npgrad, name), getattr(np, name), rng.normal(size=(n, 3, 2)), k)
+        assert_agrees(getattr(npgrad, name), getattr(np, name), rng.normal(size=(n, 3, 2)), k)
     for name in ("diagonal", "trace"):
-        agrees(getattr(npgrad, name), getattr(np, name), rng.normal(size=(n, 3, 2)), k, 2, 0)
+        assert_agrees(getattr(npgrad, name), getattr(np, name), rng.normal(size=(n, 3, 2)), k, 2, 0)
 
 
 def test_nan_in_the_part_that_is_left_out() -> None:

@@ -24,7 +24,7 @@ def arrays(theirs: Any) -> dict[str, np.ndarray]:
     return {name: t.detach().numpy() for name, t in theirs.state_dict().items()}
 
 
-def same(a: Any, b: Any) -> None:
+def assert_close(a: Any, b: Any) -> None:
     a, b = np.asarray(a), np.asarray(b)
     assert a.shape == b.shape and np.max(np.abs(a - b), initial=0) <= 1e-10 * (1 + np.max(np.abs(b), initial=0))
 
@@ -35,7 +35,7 @@ def same_gradients(ours: nn.Module, theirs: Any) -> None:
     nn.torch_weights(ours, {name: p.grad.numpy() for name, p in theirs.named_parameters()})
     gradients = ours.state_dict()
     for name, p in ours.named_parameters():
-        same(p.grad, gradients[name])
+        assert_close(p.grad, gradients[name])
     ours.load_state_dict(before)
 
 
@@ -74,18 +74,18 @@ def test_recurrent_layers_are_torchs(
         pack = torch.nn.utils.rnn.pack_padded_sequence(b, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
         z, their_after = theirs(pack, r if r is None or cell == "LSTM" else r[0])
         z, _ = torch.nn.utils.rnn.pad_packed_sequence(z, batch_first=True)
-    same(y.numpy(), z.detach().numpy())
+    assert_close(y.numpy(), z.detach().numpy())
     for mine, its in zip(numbers(after), numbers(their_after), strict=True):
-        same(mine, its)
+        assert_close(mine, its)
     # A loss that depends on the output and on all of the returned state.
     weights = [rng.normal(size=y.shape), *(rng.normal(size=part.shape) for part in numbers(after))]
     parts = [y, *(after if isinstance(after, tuple) else (after,))]
     their_parts = [z, *(their_after if isinstance(their_after, tuple) else (their_after,))]
     sum((p * w).sum() for p, w in zip(parts, weights, strict=True)).backward()
     sum((p * torch.tensor(w)).sum() for p, w in zip(their_parts, weights, strict=True)).backward()
-    same(a.grad, b.grad.numpy())
+    assert_close(a.grad, b.grad.numpy())
     for mine, its in zip(s or [], r or [], strict=True):
-        same(mine.grad, its.grad.numpy())
+        assert_close(mine.grad, its.grad.numpy())
     same_gradients(ours, theirs)
 
 
@@ -299,13 +299,13 @@ def test_multi_head_attention_is_torchs(torch: Any, option: str, bias: bool) -> 
         attn_mask=None if mask is None else torch.tensor(mask),
         average_attn_weights=False,
     )
-    same(y.numpy(), z.detach().numpy())
-    same(w.numpy(), u.detach().numpy())
+    assert_close(y.numpy(), z.detach().numpy())
+    assert_close(w.numpy(), u.detach().numpy())
     dy, dw = rng.normal(size=y.shape), rng.normal(size=w.shape)
     ((y * dy).sum() + (w * dw).sum()).backward()
     ((z * torch.tensor(dy)).sum() + (u * torch.tensor(dw)).sum()).backward()
     for mine, its in zip(a, b, strict=True):
-        same(mine.grad, its.grad.numpy())
+        assert_close(mine.grad, its.grad.numpy())
     same_gradients(ours, theirs)
 
 
@@ -330,10 +330,10 @@ def test_transformer_block_is_torchs(torch: Any, norm_first: bool, activation: s
         None if causal is None else torch.tensor(causal),
         None if padding is None else torch.tensor(padding),
     )
-    same(y.numpy(), z.detach().numpy())
+    assert_close(y.numpy(), z.detach().numpy())
     y.backward(dy)
     z.backward(torch.tensor(dy))
-    same(a.grad, b.grad.numpy())
+    assert_close(a.grad, b.grad.numpy())
     same_gradients(ours, theirs)
 
 
@@ -383,10 +383,10 @@ def test_causal_convolution_is_torchs_after_padding(torch: Any, dilation: int, b
     x, dy = new(1).normal(size=(2, 3, 7)), new(2).normal(size=(2, 4, 7))
     a, b = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
     y, z = ours(a), theirs(torch.nn.functional.pad(b, (dilation, 0)))
-    same(y.numpy(), z.detach().numpy())
+    assert_close(y.numpy(), z.detach().numpy())
     y.backward(dy)
     z.backward(torch.tensor(dy))
-    same(a.grad, b.grad.numpy())
+    assert_close(a.grad, b.grad.numpy())
     same_gradients(ours, theirs)
     x[:, :, 5] += 1
     assert np.array_equal(ours(Tensor(x)).numpy()[:, :, :5], y.numpy()[:, :, :5])
@@ -403,7 +403,7 @@ def test_weights_of_a_whole_torch_network(torch: Any) -> None:
     )  # fmt: skip
     nn.torch_weights(ours, arrays(theirs))
     x = rng.normal(size=(5, 3))
-    same(ours(Tensor(x)).numpy(), theirs(torch.tensor(x)).detach().numpy())
+    assert_close(ours(Tensor(x)).numpy(), theirs(torch.tensor(x)).detach().numpy())
 
 
 def test_weights_that_do_not_fit_are_refused() -> None:
