@@ -7,7 +7,6 @@ same name is not in it.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from types import FunctionType
 from typing import Any, NamedTuple, NoReturn
 
@@ -217,6 +216,8 @@ def unknown(owner: str, name: str, known: Any, subject: str | None = None) -> No
         )
     if owner == "Tensor" and name in _FUNCTIONS:
         raise AttributeError(f"{subject} has no attribute {name!r}: it is a function, npgrad.{name}(t).")
+    from difflib import get_close_matches  # which costs an import a millisecond, and only an error needs it
+
     # A name of a few letters is near to everything; the same letters in another order are nearest.
     close = get_close_matches(name, [n for n in known if not n.startswith("_")], 5, 0.6 if len(name) > 3 else 0.8)
     close.sort(key=lambda n: sorted(n) != sorted(name))

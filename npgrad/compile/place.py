@@ -18,8 +18,9 @@ from npgrad.engine.node import Node
 __all__ = ["current_function", "in_rule", "place_of", "user_line"]
 
 _HERE = join(dirname(__file__), "")
-_TAG = re.compile(r"#\s*((?:\(\w+\)\s*)+)")
-_LEFT = re.compile(r"^\s*\((\w+)\)\s+(\w+)", re.M)
+# Compiled at their first use, which `import npgrad` does not wait for.
+_TAG = r"#\s*((?:\(\w+\)\s*)+)"
+_LEFT = r"(?m)^\s*\((\w+)\)\s+(\w+)"
 
 
 def place_of(frame: FrameType | None) -> Place:
@@ -68,7 +69,7 @@ def named(code: CodeType, line: int, owner: type | None) -> tuple[str, str]:
     name, tag = statement
     if not name and tag and owner is not None:
         number = tag.split(")")[0].lstrip("(")
-        name = next((left for n, left in _LEFT.findall(owner.__doc__ or "") if n == number), "")
+        name = next((left for n, left in re.findall(_LEFT, owner.__doc__ or "") if n == number), "")
     return name, tag
 
 
@@ -100,7 +101,7 @@ def statements(code: CodeType) -> dict[int, tuple[str, str]]:
             node, ast.FunctionDef | ast.If | ast.For | ast.With | ast.ClassDef
         ):
             rows = range(node.lineno, (node.end_lineno or node.lineno) + 1)
-            tags = [m.group(1).strip() for row in rows for m in _TAG.finditer(lines[start + row - 1])]
+            tags = [m.group(1).strip() for row in rows for m in re.finditer(_TAG, lines[start + row - 1])]
             for row in rows:
                 found[start + row] = (target(node), " ".join(tags))
     return found

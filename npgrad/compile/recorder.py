@@ -38,7 +38,7 @@ _CLOSED = (
 )
 # Python numbers with which `x ** n` is something simpler: what NumPy itself does.
 _POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
-_ASSIGNMENT = re.compile(r"(\w+)\s*(?::[^=]+)?=[^=]")
+_ASSIGNMENT = r"(\w+)\s*(?::[^=]+)?=[^=]"
 
 
 class Unrecordable(BaseException):
@@ -179,7 +179,7 @@ class Recording:
 
     def name_result(self, value: Value, section: str) -> None:
         """Call the result of the last operation in a line of the user's what that line assigns it to."""
-        found = _ASSIGNMENT.match(section.partition("  ")[2])
+        found = re.match(_ASSIGNMENT, section.partition("  ")[2])
         if found:
             earlier = self.named.get(section)
             if earlier is not None and earlier.call is not None:

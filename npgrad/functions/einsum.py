@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from string import ascii_letters
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from npgrad.engine.tensor import Tensor, raw
 
 __all__ = ["Einsum", "einsum"]
 
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LARGE = 10_000
 """Multiplications from which it pays to look for matrix products in the sum."""
 
@@ -87,8 +86,7 @@ class Einsum(Function):
         return tuple(gradients)
 
 
-@dataclass(frozen=True)
-class Adjoint:
+class Adjoint(NamedTuple):
     """How the gradient of one operand is computed."""
 
     subscripts: str
@@ -99,8 +97,7 @@ class Adjoint:
     """The index of the entries that were read, if the operand has a letter twice."""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What `subscripts` mean for operands of given shapes."""
 
     subscripts: str
@@ -166,7 +163,7 @@ def spell_out(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[lis
                 f"einsum {subscripts!r}: cannot read {text!r}. Each operand is a group of letters a-z, A-Z "
                 "with at most one ellipsis (...)."
             )
-    free = [c for c in ascii_letters if c not in subscripts]
+    free = [c for c in LETTERS if c not in subscripts]
     extra = []
     for term, shape in zip(terms, shapes, strict=True):
         named = len(term.replace("...", ""))
@@ -178,7 +175,7 @@ def spell_out(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[lis
         extra.append(len(shape) - named)
     most = max(extra)
     if most > len(free):
-        raise ValueError(f"einsum {subscripts!r}: too many axes; there are {len(ascii_letters)} letters in all.")
+        raise ValueError(f"einsum {subscripts!r}: too many axes; there are {len(LETTERS)} letters in all.")
     # Ellipses broadcast: they are aligned at their last axis.
     names = "".join(free[:most])
     if not arrow:
@@ -240,9 +237,9 @@ def in_letters(arguments: Sequence[Any]) -> tuple[Any, ...]:
             f"the first of type {type(arguments[0]).__name__}."
         )
     numbers = sorted({k for axes in named for k in axes if k is not Ellipsis})
-    if not all(isinstance(k, int | np.integer) and 0 <= k < len(ascii_letters) for k in numbers):
-        raise ValueError(f"einsum names axes by integers from 0 to {len(ascii_letters) - 1}; got {numbers}.")
-    letters = dict(zip(numbers, sorted(ascii_letters), strict=False)) | {Ellipsis: "..."}
+    if not all(isinstance(k, int | np.integer) and 0 <= k < len(LETTERS) for k in numbers):
+        raise ValueError(f"einsum names axes by integers from 0 to {len(LETTERS) - 1}; got {numbers}.")
+    letters = dict(zip(numbers, sorted(LETTERS), strict=False)) | {Ellipsis: "..."}
     groups = ["".join([letters[k] for k in axes]) for axes in named]
     inputs = ",".join(groups[: len(operands)])
     return ("->".join([inputs, *groups[len(operands) :]]), *operands)
