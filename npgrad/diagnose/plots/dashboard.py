@@ -40,8 +40,6 @@ def dashboard(
     record.row(step)
     if size is not None and not (size[0] > 0 and size[1] > 0):
         raise ValueError(f"size is (width, height) in inches, both above 0; got {size}.")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = min(max(len(record.activations()), len(record.matrices())), 2 * SHOWN)
@@ -56,8 +54,7 @@ def dashboard(
     factor = shrinking(columns)
     with style.theme(theme):
         layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-        figure = Figure(figsize=(wanted[0] * factor, wanted[1] * factor), dpi=dpi / factor, layout=layout)
-        FigureCanvasAgg(figure)
+        figure = style.blank(figsize=(wanted[0] * factor, wanted[1] * factor), dpi=dpi / factor, layout=layout)
         axes = figure.subplots(4 // columns, columns).ravel()
         activations(axes[0], record, step)
         gradients(axes[1], record, step)
