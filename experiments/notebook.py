@@ -32,27 +32,30 @@ class Answer:
     """Which options of a prediction came true, beside the reader's guess."""
 
     measured: str
-    true: tuple[str, ...]
+    options: dict[str, bool]
     guess: str | None
 
     @property
-    def right(self) -> bool:
-        return self.guess in self.true
+    def true(self) -> list[str]:
+        """The letters of the options that came true."""
+        return [name for name, holds in self.options.items() if holds]
+
+    @property
+    def _found(self) -> str:
+        return " and ".join(f"({name})" for name in self.true) or "none of these"
 
     @property
     def _comment(self) -> str:
         if self.guess is None:
             return "You made no prediction: fill in the cell above first."
-        return "As you predicted." if self.right else f"You predicted ({self.guess})."
+        return "As you predicted." if self.guess in self.true else f"You predicted ({self.guess})."
 
     def __repr__(self) -> str:
-        found = " and ".join(f"({name})" for name in self.true) or "none of these"
-        return f"{found}: {self.measured}. {self._comment}"
+        return f"{self._found}: {self.measured}. {self._comment}"
 
     def _repr_html_(self) -> str:
-        found = " and ".join(f"({name})" for name in self.true) or "none of these"
-        hue = GREY if self.guess is None else GREEN if self.right else RED
-        return _card(hue, found, escape(self.measured), self._comment)
+        hue = GREY if self.guess is None else GREEN if self.guess in self.true else RED
+        return _card(hue, self._found, escape(self.measured), self._comment)
 
 
 def reveal(guess: object, measured: str, **options: bool) -> Answer:
@@ -66,7 +69,7 @@ def reveal(guess: object, measured: str, **options: bool) -> Answer:
         letter = str(guess).strip().strip("()").lower()
         if letter not in options:
             raise ValueError(f"guess = {guess!r} is not one of the answers: {', '.join(map(repr, options))}.")
-    return Answer(measured, tuple(name for name, holds in options.items() if holds), letter)
+    return Answer(measured, options, letter)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,15 @@ class Shown:
 
     judged: Judged
 
+    lesson: str
+
+    @property
+    def _evidence(self) -> str:
+        one = self.judged
+        if one.verdict != "not judged":
+            return f"Reference: {one.evidence}."
+        return f"The reference has no run of it; `python -m experiments run {self.lesson}` makes one."
+
     @property
     def _said(self) -> str:
         claim = self.judged.claim
@@ -82,11 +94,12 @@ class Shown:
 
     def __repr__(self) -> str:
         one = self.judged
-        return f"{MARKS[one.verdict]} {one.verdict}: {one.claim.text} ({self._said}; {one.evidence})"
+        return f"{MARKS[one.verdict]} {one.verdict}: {one.claim.text} ({self._said}. {self._evidence})"
 
     def _repr_html_(self) -> str:
         one = self.judged
-        small = f"{self._said}. Reference: {one.evidence}." + (f" {one.claim.note}" if one.claim.note else "")
+        said = self._said[0].upper() + self._said[1:]
+        small = f"{said}. {self._evidence} {one.claim.note}".strip()
         badge = f"{MARKS[one.verdict]} {one.verdict}"
         return _card(HUES.get(one.verdict, GREY), badge, escape(one.claim.text), small)
 
@@ -103,7 +116,7 @@ def verdict(name: str) -> Shown:
         raise Mistake(f"there is no claim {name!r}: `python -m experiments claims` lists them.")
     row = board[name]
     numbers = {key: math.nan if row[key] is None else row[key] for key in NUMBERS}
-    return Shown(Judged(claim, row["verdict"], row["n"], reason=row["reason"], **numbers))
+    return Shown(Judged(claim, row["verdict"], row["n"], reason=row["reason"], **numbers), lesson)
 
 
 def _card(hue: str, badge: str, text: str, small: str) -> str:
