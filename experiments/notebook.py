@@ -85,7 +85,7 @@ class Shown:
         one = self.judged
         if one.verdict != "not judged":
             return f"Reference: {one.evidence}."
-        return f"The reference has no run of it; `python -m experiments run {self.lesson}` makes one."
+        return f"The reference has no run of it yet: python -m experiments run {self.lesson}."
 
     @property
     def _said(self) -> str:
