@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["dashboard"]
 
 # Inches. A picture narrower or lower than this has names that collide, whatever its layout does.
-PANEL_WIDTH, PANEL_HEIGHT, ROW = 5.6, 3.4, 0.235
+PANEL_WIDTH, PANEL_HEIGHT, ROW = 5.6, 3.6, 0.235
 SHOWN = 12
 """How many rows of a histogram carry a name at most."""
 
@@ -44,7 +44,7 @@ def dashboard(
 
     rows = min(max(len(record.activations()), len(record.matrices())), 2 * SHOWN)
     # One line of text for each named row and each line's end, and a head.
-    panel = max(PANEL_HEIGHT, 1.5 + ROW * (max(min(rows, SHOWN), len(record.matrices())) + 2))
+    panel = max(PANEL_HEIGHT, 1.7 + ROW * (max(min(rows, SHOWN), len(record.matrices())) + 2))
     wanted = (2 * PANEL_WIDTH, 2 * panel) if size is None else size
 
     def shrinking(columns: int) -> float:
@@ -59,6 +59,9 @@ def dashboard(
         activations(axes[0], record, step)
         gradients(axes[1], record, step)
         weight_gradients(axes[2], record, step)
+        for one in axes[:3]:
+            # Above the heads of the columns at its right, which a long title would reach.
+            one.set_title(one.get_title(loc="left"), color=style.ink(), pad=26)
         # Last: the names of its lines are moved apart in the room that the others have left.
         update_ratio(axes[3], record)
     return figure
