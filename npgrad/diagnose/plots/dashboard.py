@@ -40,6 +40,7 @@ def dashboard(
     record.row(step)
     if size is not None and not (size[0] > 0 and size[1] > 0):
         raise ValueError(f"size is (width, height) in inches, both above 0; got {size}.")
+    import matplotlib
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = min(max(len(record.activations()), len(record.matrices())), 2 * SHOWN)
@@ -52,16 +53,14 @@ def dashboard(
 
     columns = min((2, 1, 4), key=shrinking)
     factor = shrinking(columns)
-    with style.theme(theme):
+    # Titles stand above the heads of the columns of numbers, which a long one would reach.
+    with style.theme(theme), matplotlib.rc_context({"axes.titlepad": 26}):
         layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
         figure = style.blank(figsize=(wanted[0] * factor, wanted[1] * factor), dpi=dpi / factor, layout=layout)
         axes = figure.subplots(4 // columns, columns).ravel()
         activations(axes[0], record, step)
         gradients(axes[1], record, step)
         weight_gradients(axes[2], record, step)
-        for one in axes[:3]:
-            # Above the heads of the columns at its right, which a long title would reach.
-            one.set_title(one.get_title(loc="left"), color=style.ink(), pad=26)
         # Last: the names of its lines are moved apart in the room that the others have left.
         update_ratio(axes[3], record)
     return figure
