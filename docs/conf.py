@@ -45,7 +45,12 @@ python_use_unqualified_type_names = True
 maximum_signature_line_length = 88
 # Nothing is looked up on the network: what other libraries call their types is not linked.
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!npgrad\.).*"), ("py:class", r"npgrad\.engine\..*")]
+# Nor are types that no package exports, and modules that are read as source.
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!npgrad\.).*"),
+    ("py:class", r"npgrad\.(\w+\.)+[A-Z]\w*"),
+    ("py:obj", r"npgrad\.(bindings|engine|explain)(\.\w+)*"),
+]
 
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3

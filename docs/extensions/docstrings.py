@@ -16,7 +16,9 @@ from npgrad.explain.order import things
 from npgrad.functions import registry
 
 _HEADINGS = re.compile(r"(Symbols|Forward|Backward|Notes|Case: .*)$")
-_SPANS = re.compile(r"`([^`]+)`|\*\*(?=\S)(?<!\w\*\*)([^*\n]+)(?<=\S)\*\*(?!\w)|(?<![\w*)\]])\*(\w[^*\n]*\w|\w)\*(?![\w*(])")
+_SPANS = re.compile(
+    r"`([^`]+)`|\*\*(?=\S)(?<!\w\*\*)([^*\n]+)(?<=\S)\*\*(?!\w)|(?<![\w*)\]])\*(\w[^*\n]*\w|\w)\*(?![\w*(])"
+)
 _ITEM = re.compile(r"(\d+\.|[-*]) +")
 _PUBLIC = re.compile(r"npgrad(\.\w+)+")
 
@@ -56,8 +58,10 @@ def blocks(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
         end = k + 1
         if line.startswith(" ") or line.startswith(">>> "):
             indented = line.startswith(" ")
-            while end < len(lines) and (lines[end].startswith(" ") if indented else lines[end]) or (
-                indented and end < len(lines) - 1 and not lines[end] and lines[end + 1].startswith(" ")
+            while (
+                end < len(lines)
+                and (lines[end].startswith(" ") if indented else lines[end])
+                or (indented and end < len(lines) - 1 and not lines[end] and lines[end + 1].startswith(" "))
             ):
                 end += 1
             yield "literal", textwrap.dedent("\n".join(lines[k:end])).split("\n")
@@ -66,7 +70,9 @@ def blocks(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
             yield "heading", [line]
         else:
             item = _ITEM.match(line) is not None
-            while end < len(lines) and lines[end] and lines[end].startswith(" ") == item and not _ITEM.match(lines[end]):
+            while (
+                end < len(lines) and lines[end] and lines[end].startswith(" ") == item and not _ITEM.match(lines[end])
+            ):
                 end += 1
             yield ("item" if item else "text"), lines[k:end]
         k = end

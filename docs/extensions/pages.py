@@ -19,6 +19,7 @@ from typing import Any
 
 import npgrad
 from docs.extensions import coming_from
+from docs.extensions.docstrings import rst
 from npgrad import functions
 from npgrad.check import conventions
 from npgrad.explain.order import groups, things
@@ -59,7 +60,7 @@ def public(module: ModuleType) -> list[str]:
 def exported() -> set[str]:
     """Every name of the library that a user may write, as "npgrad.nn.Linear"."""
     modules = {"npgrad.linalg", *(f"npgrad.{package}" for package in PACKAGES)}
-    found = {f"{module}.{name}" for module in modules for name in public(module_of(module))}
+    found = {f"{module}.{name}" for module in modules for name in public(module_of(module)) if name not in registry}
     return found | {f"npgrad.{name}" for names in (*LIBRARY.values(), *families().values()) for name in names}
 
 
@@ -80,6 +81,7 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "reference/npgrad.md", page(
         "npgrad", (npgrad.__doc__ or "").strip().split("\n")[0].partition(": ")[2],
         *(section(title, "npgrad", names) for title, names in LIBRARY.items()),
+        "```{eval-rst}\n.. autoclass:: npgrad.compile.driver.CompiledFunction\n   :members:\n```\n",
     )  # fmt: skip
     yield "reference/functions.md", functions_index()
     for stem, names in families().items():
@@ -176,18 +178,26 @@ def module_page(package: str) -> str:
         home = getattr(thing, "__module__", name)
         if not (home == name or home.startswith(f"{name}.")) and getattr(npgrad, each, None) is thing:
             handed_on.append(each)
-        elif not (home == "npgrad.functions.linalg" and each in registry):
+        elif each not in registry:
             by_file.setdefault(home if home.startswith(name) else name, []).append(each)
-    parts = [f"```{{eval-rst}}\n.. automodule:: {module.__name__}\n```\n"]
+    lead = "\n".join(rst((inspect.getdoc(module) or "").split("\n")))
+    parts = [f"```{{eval-rst}}\n.. py:module:: {name}\n\n{lead}\n```\n"]
     if len(by_file) == 1:
         [(_, names)] = by_file.items()
         parts.append(section("Names", name, names))
     else:
         parts += [section(titled(home.rpartition(".")[2]), name, names) for home, names in by_file.items()]
     if handed_on:
-        listed = "\n".join(f"- {{py:func}}`npgrad.{each}`" for each in handed_on)
-        parts.append(f"## Functions of npgrad under this name too\n\n{listed}\n")
+        listed = "\n".join(same(name, each) for each in handed_on)
+        parts.append(f"## Functions of npgrad, here under PyTorch's address\n\n```{{eval-rst}}\n{listed}```\n")
     return page(name, "", *parts)
+
+
+def same(module: str, name: str) -> str:
+    """An entry of a function that npgrad has under the same name."""
+    parameters = inspect.signature(getattr(npgrad, name)).parameters.values()
+    shown = ", ".join(str(each.replace(annotation=inspect.Parameter.empty)) for each in parameters)
+    return f".. py:function:: {module}.{name}({shown})\n\n   The same as :py:func:`npgrad.{name}`.\n\n"
 
 
 def titled(stem: str) -> str:
