@@ -48,7 +48,7 @@ nitpicky = True
 # Nor are types that no package exports, and modules that are read as source.
 nitpick_ignore_regex = [
     ("py:.*", r"(?!npgrad\.).*"),
-    ("py:class", r"npgrad\.(\w+\.)+[A-Z]\w*"),
+    ("py:class", r"npgrad\.(\w+\.)+([A-Z]\w*|switch)"),
     ("py:obj", r"npgrad\.(bindings|engine|explain)(\.\w+)*"),
 ]
 

@@ -48,34 +48,37 @@ def rst(lines: list[str]) -> list[str]:
 
 def blocks(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Paragraphs, list items, headings, and what is indented: each with its lines."""
-    k = 0
     lines = [line.rstrip() for line in lines]
+    k = 0
     while k < len(lines):
-        line = lines[k]
-        if not line:
-            k += 1
-            continue
-        end = k + 1
-        if line.startswith(" ") or line.startswith(">>> "):
-            indented = line.startswith(" ")
-            while (
-                end < len(lines)
-                and (lines[end].startswith(" ") if indented else lines[end])
-                or (indented and end < len(lines) - 1 and not lines[end] and lines[end + 1].startswith(" "))
-            ):
+        line, end = lines[k], k + 1
+        if line.startswith(" "):
+            while end < len(lines) and (lines[end].startswith(" ") or (not lines[end] and next_indented(lines, end))):
                 end += 1
             yield "literal", textwrap.dedent("\n".join(lines[k:end])).split("\n")
+        elif line.startswith(">>> "):
+            while end < len(lines) and lines[end]:
+                end += 1
+            yield "literal", lines[k:end]
         elif end < len(lines) and re.fullmatch("={4,}|-{4,}", lines[end]):
             end += 1
             yield "heading", [line]
-        else:
-            item = _ITEM.match(line) is not None
-            while (
-                end < len(lines) and lines[end] and lines[end].startswith(" ") == item and not _ITEM.match(lines[end])
-            ):
+        elif line:
+            item = bool(_ITEM.match(line))
+            while end < len(lines) and belongs(lines[end], item):
                 end += 1
             yield ("item" if item else "text"), lines[k:end]
         k = end
+
+
+def next_indented(lines: list[str], k: int) -> bool:
+    """Whether the next line that is not empty is indented."""
+    return next((line for line in lines[k:] if line), "").startswith(" ")
+
+
+def belongs(line: str, item: bool) -> bool:
+    """Whether a line goes on with the paragraph, or the list item, before it."""
+    return bool(line) and line.startswith(" ") == item and not _ITEM.match(line)
 
 
 def language(block: list[str]) -> str:

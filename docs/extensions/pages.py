@@ -57,10 +57,15 @@ def public(module: ModuleType) -> list[str]:
     return [name for name in names if not isinstance(getattr(module, name, None), ModuleType)]
 
 
+def without_rules(module: ModuleType) -> list[str]:
+    """The Functions have their entries in `npgrad`; `nn.Tanh` is no Function, though one has the same name."""
+    return [name for name in public(module) if getattr(module, name) not in registry.values()]
+
+
 def exported() -> set[str]:
     """Every name of the library that a user may write, as "npgrad.nn.Linear"."""
     modules = {"npgrad.linalg", *(f"npgrad.{package}" for package in PACKAGES)}
-    found = {f"{module}.{name}" for module in modules for name in public(module_of(module)) if name not in registry}
+    found = {f"{module}.{name}" for module in modules for name in without_rules(module_of(module))}
     return found | {f"npgrad.{name}" for names in (*LIBRARY.values(), *families().values()) for name in names}
 
 
@@ -143,7 +148,8 @@ def functions_index() -> str:
     return f"""# Functions of tensors
 
 They have NumPy's names and options where NumPy has them, and PyTorch's where it has not. Each takes tensors, arrays
-and numbers. Behind a function stands a class, its rule, which is derived on [a page of its own](../derivations/index.md).
+and numbers. Behind a function stands a class, its rule, which is derived on [a page of its
+own](../derivations/index.md).
 
 | | |
 |---|---|
@@ -173,12 +179,12 @@ def module_page(package: str) -> str:
     module = module_of(name)
     by_file: dict[str, list[str]] = {}
     handed_on = []
-    for each in public(module):
+    for each in without_rules(module):
         thing = getattr(module, each)
         home = getattr(thing, "__module__", name)
         if not (home == name or home.startswith(f"{name}.")) and getattr(npgrad, each, None) is thing:
             handed_on.append(each)
-        elif each not in registry:
+        else:
             by_file.setdefault(home if home.startswith(name) else name, []).append(each)
     lead = "\n".join(rst((inspect.getdoc(module) or "").split("\n")))
     parts = [f"```{{eval-rst}}\n.. py:module:: {name}\n\n{lead}\n```\n"]
@@ -188,16 +194,16 @@ def module_page(package: str) -> str:
     else:
         parts += [section(titled(home.rpartition(".")[2]), name, names) for home, names in by_file.items()]
     if handed_on:
-        listed = "\n".join(same(name, each) for each in handed_on)
-        parts.append(f"## Functions of npgrad, here under PyTorch's address\n\n```{{eval-rst}}\n{listed}```\n")
+        listed = "\n".join(same(each) for each in handed_on)
+        parts.append(f"## Functions of npgrad\n\n```{{eval-rst}}\n.. currentmodule:: {name}\n\n{listed}```\n")
     return page(name, "", *parts)
 
 
-def same(module: str, name: str) -> str:
+def same(name: str) -> str:
     """An entry of a function that npgrad has under the same name."""
     parameters = inspect.signature(getattr(npgrad, name)).parameters.values()
     shown = ", ".join(str(each.replace(annotation=inspect.Parameter.empty)) for each in parameters)
-    return f".. py:function:: {module}.{name}({shown})\n\n   The same as :py:func:`npgrad.{name}`.\n\n"
+    return f".. py:function:: {name}({shown})\n\n   The same as :py:func:`npgrad.{name}`.\n\n"
 
 
 def titled(stem: str) -> str:
@@ -238,7 +244,7 @@ def cell(text: str) -> str:
 
 def derivations() -> str:
     parts = []
-    subjects = {subject.name: (title, subject) for title, subject in zip(things(), map(subject_of, things().values()))}
+    subjects = {subject_of(thing).name: (title, subject_of(thing)) for title, thing in things().items()}
     for group in groups():
         rows = []
         for name in group.names:
