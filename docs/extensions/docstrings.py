@@ -134,12 +134,20 @@ def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
     lines[:] = [*rst(lines), *link]
 
 
+def aliases(app: Any, what: str, name: str, obj: Any, options: Any, given: str | None, result: str | None) -> Any:
+    """`TensorLike` is shown as itself; Sphinx shows the wrapper that keeps it from being resolved."""
+    shown = [re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", part) if part else part for part in (given, result)]
+    return tuple(shown)
+
+
 def skip(app: Any, what: str, name: str, obj: Any, skipped: bool, options: Any) -> bool | None:
-    """The fields of a named tuple have no docstring of their own unless somebody wrote one."""
-    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
+    """Fields of named tuples that nobody described, and what every module does for its repr."""
+    described = not str(getattr(obj, "__doc__", "")).startswith("Alias for field number")
+    return None if described and name != "extra_repr" else True
 
 
 def setup(app: Any) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", process)
+    app.connect("autodoc-process-signature", aliases)
     app.connect("autodoc-skip-member", skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,15 +6,18 @@ reference: a name that npgrad exports cannot be missing from it (`extensions.lin
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
 import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType, GenericAlias, ModuleType
 from typing import Any
 
 import npgrad
@@ -135,7 +138,25 @@ def entry(module: str, name: str) -> str:
         kind = "exception" if issubclass(thing, BaseException) else "class"
         members = "" if thing in registry.values() else "   :members:\n"
         return f".. auto{kind}:: {name}\n{members}"
-    return f".. auto{'function' if callable(thing) else 'data'}:: {name}\n"
+    if callable(thing) and not isinstance(thing, GenericAlias):
+        return f".. autofunction:: {name}\n"
+    lines = rst(inspect.cleandoc(constant(module, name)[1]).split("\n"))
+    return f".. py:data:: {name}\n\n{textwrap.indent(chr(10).join(lines), '   ')}\n"
+
+
+def constant(module: str, name: str) -> tuple[str, str]:
+    """The file in which a package assigns a constant, as a module, and the docstring below the assignment."""
+    package = module_of(module)
+    folder = Path(package.__file__ or "")
+    for path in sorted(folder.parent.rglob("*.py")) if folder.name == "__init__.py" else [folder]:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        for statement, after in itertools.pairwise(body):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                text = after.value if isinstance(after, ast.Expr) else None
+                home = module if path.name == "__init__.py" else f"{package.__package__}.{path.stem}"
+                return home, text.value if isinstance(text, ast.Constant) and isinstance(text.value, str) else ""
+    raise LookupError(f"{module}.{name} is assigned nowhere")
 
 
 def functions_index() -> str:
@@ -181,18 +202,19 @@ def module_page(package: str) -> str:
     handed_on = []
     for each in without_rules(module):
         thing = getattr(module, each)
-        home = getattr(thing, "__module__", name)
+        own = isinstance(thing, type | FunctionType)
+        home = thing.__module__ if own else constant(name, each)[0]
         if not (home == name or home.startswith(f"{name}.")) and getattr(npgrad, each, None) is thing:
             handed_on.append(each)
         else:
             by_file.setdefault(home if home.startswith(name) else name, []).append(each)
-    lead = "\n".join(rst((inspect.getdoc(module) or "").split("\n")))
+    lead = "\n".join(rst((module.__doc__ or "").strip().split("\n")))
     parts = [f"```{{eval-rst}}\n.. py:module:: {name}\n\n{lead}\n```\n"]
     if len(by_file) == 1:
         [(_, names)] = by_file.items()
         parts.append(section("Names", name, names))
     else:
-        parts += [section(titled(home.rpartition(".")[2]), name, names) for home, names in by_file.items()]
+        parts += [section(titled(home.rpartition(".")[2]), name, by_file[home]) for home in sorted(by_file)]
     if handed_on:
         listed = "\n".join(same(each) for each in handed_on)
         parts.append(f"## Functions of npgrad\n\n```{{eval-rst}}\n.. currentmodule:: {name}\n\n{listed}```\n")
