@@ -11,11 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from sphinx.util import logging
-
 from docs.extensions.pages import exported
-
-logger = logging.getLogger(__name__)
 
 
 class Page(HTMLParser):
@@ -59,8 +55,11 @@ def undocumented(domain: Any) -> list[str]:
 
 
 def check(app: Any, exception: Exception | None) -> None:
+    from sphinx.util import logging  # the tests of the functions above do without Sphinx
+
     if exception is not None or app.builder.format != "html":
         return
+    logger = logging.getLogger(__name__)
     for link in broken(Path(app.outdir)):
         logger.warning("a link that leads nowhere: %s", link)
     for name in undocumented(app.env.get_domain("py")):

@@ -43,7 +43,7 @@ LIBRARY = {
     ),
     "Derivatives": ("grad", "jvp", "hvp"),
     "With and without gradients": ("no_grad", "enable_grad", "is_grad_enabled", "holomorphic"),
-    "Rules of your own": ("Function",),
+    "Rules of your own": ("Function", "registry"),
     "Programs": ("compile", "CompileError"),
 }  # fmt: skip
 """What `npgrad` itself has, functions of arrays apart."""
@@ -85,11 +85,13 @@ def families() -> dict[str, list[str]]:
 
 def pages() -> Iterator[tuple[str, str]]:
     """Every page by its path in docs/, without those of the tutorials."""
+    saving = "".join(same(name, "npgrad.checkpoint") for name in ("save", "load"))
     yield "reference/index.md", reference()
     yield "reference/npgrad.md", page(
         "npgrad", (npgrad.__doc__ or "").strip().split("\n")[0].partition(": ")[2],
         *(section(title, "npgrad", names) for title, names in LIBRARY.items()),
         "```{eval-rst}\n.. autoclass:: npgrad.compile.driver.CompiledFunction\n   :members:\n```\n",
+        f"## Saving\n\n```{{eval-rst}}\n.. currentmodule:: npgrad\n\n{saving}```\n",
     )  # fmt: skip
     yield "reference/functions.md", functions_index()
     for stem, names in families().items():
@@ -221,11 +223,11 @@ def module_page(package: str) -> str:
     return page(name, "", *parts)
 
 
-def same(name: str) -> str:
-    """An entry of a function that npgrad has under the same name."""
-    parameters = inspect.signature(getattr(npgrad, name)).parameters.values()
+def same(name: str, module: str = "npgrad") -> str:
+    """An entry of a function that another module has under the same name."""
+    parameters = inspect.signature(getattr(module_of(module), name)).parameters.values()
     shown = ", ".join(str(each.replace(annotation=inspect.Parameter.empty)) for each in parameters)
-    return f".. py:function:: {name}({shown})\n\n   The same as :py:func:`npgrad.{name}`.\n\n"
+    return f".. py:function:: {name}({shown})\n\n   The same as :py:func:`{module}.{name}`.\n\n"
 
 
 def titled(stem: str) -> str:
