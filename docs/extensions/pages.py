@@ -23,6 +23,7 @@ from typing import Any
 import npgrad
 from docs.extensions import coming_from
 from docs.extensions.docstrings import rst
+from docs.extensions.tutorials import tutorials
 from npgrad import functions
 from npgrad.check import conventions
 from npgrad.explain.order import groups, things
@@ -314,25 +315,6 @@ class Site:
         shutil.copytree(self.target, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("index.html"))
 
 
-# -- tutorials ---------------------------------------------------------------------------------------------------------
-
-
-def tutorials(target: Path, notebooks: Path) -> None:
-    """The notebooks of the checkout as pages, in the order of their names."""
-    found = sorted(notebooks.glob("*.md"), key=lambda path: path.name) if notebooks.is_dir() else []
-    found = [path for path in found if path.stem.lower() not in ("readme", "index")]
-    for path in found:
-        write(target / path.name, path.read_text(encoding="utf-8"))
-    tree = "\n".join(path.stem for path in found)
-    words = (
-        "The lecture cell by cell. These pages are notebooks: `make notebooks` opens them to be run."
-        if found
-        else "There are no notebooks in this checkout."
-    )
-    write(target / "index.md", f"# Tutorials\n\n{words}\n\n```{{toctree}}\n:maxdepth: 1\n\n{tree}\n```\n")
-    remove(target, {"index.md", *(path.name for path in found)})
-
-
 # -- Sphinx ------------------------------------------------------------------------------------------------------------
 
 
@@ -344,25 +326,25 @@ def write(path: Path, text: str) -> None:
 
 
 def remove(folder: Path, keep: set[str]) -> None:
-    for path in folder.rglob("*.md"):
+    for path in [*folder.rglob("*.md"), *folder.rglob("*.ipynb")]:
         if path.relative_to(folder).as_posix() not in keep:
             path.unlink()
 
 
-def generate(source: Path) -> None:
-    """Write every page into the folders that git ignores; what is there from before goes."""
+def generate(source: Path, cache: Path) -> None:
+    """Write every page into the folders that git ignores; what is there from before goes. `cache` keeps results."""
     made = dict(pages())
+    made |= {f"tutorials/{name}": text for name, text in tutorials(ROOT / "notebooks", cache).items()}
     for name, text in made.items():
         write(source / name, text)
     for folder in {name.partition("/")[0] for name in made}:
         remove(source / folder, {name.partition("/")[2] for name in made if name.startswith(f"{folder}/")})
-    tutorials(source / "tutorials", ROOT / "notebooks")
 
 
 def begin(app: Any) -> None:
     source, out = Path(app.srcdir), Path(app.outdir)
     app.derivations = Site(out.parent / "derivations", out.parent / "derivations.log")
-    generate(source)
+    generate(source, out.parent / "notebooks")
 
 
 def finish(app: Any, exception: Exception | None) -> None:

@@ -15,6 +15,7 @@ import npgrad
 from docs.extensions.docstrings import page_of, rst, spans, without_derivation
 from docs.extensions.links import broken
 from docs.extensions.pages import exported, generate, pages
+from docs.extensions.tutorials import tutorials
 from npgrad.explain.order import things
 from npgrad.functions import registry
 
@@ -106,11 +107,23 @@ def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_pages_that_are_made_no_more_go(tmp_path: Path) -> None:
+def test_pages_that_are_made_no_more_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "reference").mkdir()
     (tmp_path / "reference" / "old.md").write_text("# Old")
     (tmp_path / "start.md").write_text("# Start")
-    generate(tmp_path)
+    monkeypatch.setattr("docs.extensions.pages.tutorials", lambda notebooks, cache: tutorials(tmp_path / "none", cache))
+    generate(tmp_path, tmp_path / "cache")
     assert not (tmp_path / "reference" / "old.md").exists() and (tmp_path / "start.md").exists()
-    index = (tmp_path / "tutorials" / "index.md").read_text(encoding="utf-8")
-    assert index.startswith("# Tutorials")
+    assert "no notebooks" in (tmp_path / "tutorials" / "index.md").read_text(encoding="utf-8")
+
+
+def test_a_notebook_is_executed_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[str] = []
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr("docs.extensions.tutorials.executed", lambda path: runs.append(path.name) or path.read_text())
+    (tmp_path / "notebooks").mkdir()
+    for text in ("# One", "# One", "# Two"):
+        (tmp_path / "notebooks" / "a.md").write_text(text)
+        found = tutorials(tmp_path / "notebooks", tmp_path / "cache")
+        assert found["a.ipynb"] == text and "\na\n```" in found["index.md"]
+    assert runs == ["a.md", "a.md"]
