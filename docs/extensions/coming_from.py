@@ -121,7 +121,8 @@ Networks, losses and optimisers have PyTorch's names: `nn.Linear`, `cross_entrop
 on the CPU, and random numbers come from a generator that you hand over.
 
 What PyTorch calls otherwise is in the tables below; to type PyTorch's name is an error that says what to write. Every
-line is executed by the tests, on both sides, and the results are compared. `npgrad --spellings` prints the names.
+line is executed by the tests, on both sides, and the results are compared unless they are random numbers or modules.
+`npgrad --spellings` prints the names.
 
 ## The same name, another meaning
 

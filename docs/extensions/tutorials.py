@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+CODE = ("npgrad", "models", "experiments")
 
 
 def tutorials(notebooks: Path, cache: Path) -> dict[str, str]:
@@ -17,8 +18,13 @@ def tutorials(notebooks: Path, cache: Path) -> dict[str, str]:
     Raises nbclient's CellExecutionError where a notebook fails.
     """
     found = sorted(notebooks.glob("*.md")) if notebooks.is_dir() else []
+    code = digest(path for name in CODE for path in (ROOT / name).rglob("*.py"))
+    kept = {path: cache / f"{path.stem}-{digest([path])[:16]}-{code[:16]}.ipynb" for path in found}
+    changed = [path for path in found if not kept[path].exists()]
     with ThreadPoolExecutor(max_workers=2) as pool:
-        pages = dict(zip((f"{path.stem}.ipynb" for path in found), pool.map(shown(cache, found), found), strict=True))
+        for path, text in zip(changed, pool.map(executed, changed), strict=True):
+            cache.mkdir(parents=True, exist_ok=True)
+            kept[path].write_text(text, encoding="utf-8")
     words = (
         "The lecture cell by cell. These pages are notebooks, with the results of one run; `make notebooks` opens them "
         "to be changed and run again."
@@ -26,25 +32,8 @@ def tutorials(notebooks: Path, cache: Path) -> dict[str, str]:
         else "There are no notebooks in this checkout."
     )
     tree = "\n".join(path.stem for path in found)
-    return pages | {"index.md": f"# Tutorials\n\n{words}\n\n```{{toctree}}\n:maxdepth: 1\n\n{tree}\n```\n"}
-
-
-class shown:
-    """A function that gives a notebook with its results, from the cache if nothing has changed."""
-
-    def __init__(self, cache: Path, notebooks: Iterable[Path]) -> None:
-        self.cache = cache
-        self.code = digest(path for name in ("npgrad", "models", "experiments") for path in (ROOT / name).rglob("*.py"))
-        if notebooks:
-            cache.mkdir(parents=True, exist_ok=True)
-            before = os.environ.get("PYTHONPATH")
-            os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
-
-    def __call__(self, path: Path) -> str:
-        kept = self.cache / f"{path.stem}-{digest([path])[:16]}-{self.code[:16]}.ipynb"
-        if not kept.exists():
-            kept.write_text(executed(path), encoding="utf-8")
-        return kept.read_text(encoding="utf-8")
+    index = f"# Tutorials\n\n{words}\n\n```{{toctree}}\n:maxdepth: 1\n\n{tree}\n```\n"
+    return {f"{path.stem}.ipynb": kept[path].read_text(encoding="utf-8") for path in found} | {"index.md": index}
 
 
 def digest(paths: Iterable[Path]) -> str:
@@ -62,5 +51,7 @@ def executed(path: Path) -> str:
 
     notebook = jupytext.read(path)
     resources = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
+    searched = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
+    client.execute(env={**os.environ, "PYTHONPATH": searched})
     return str(nbformat.writes(notebook))

@@ -119,7 +119,6 @@ def test_pages_that_are_made_no_more_go(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_notebook_is_executed_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[str] = []
-    monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr("docs.extensions.tutorials.executed", lambda path: runs.append(path.name) or path.read_text())
     (tmp_path / "notebooks").mkdir()
     for text in ("# One", "# One", "# Two"):
