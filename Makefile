@@ -5,7 +5,7 @@ TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run notebooks test smoke matrix check site bench clean
+.PHONY: help run notebooks test smoke matrix check site docs bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -32,11 +32,16 @@ check: .venv/experiments ## the certificate: every gradient against every oracle
 site: .venv/site ## the derivations as pages, in site/
 	$(BIN)/python -m npgrad.explain --html site
 
+docs: .venv/docs ## the documentation, in docs/_build/html/
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 bench: .venv/bench ## npgrad beside the same step written by hand
 	$(BIN)/python -m benchmarks
 
 clean: ## remove the environment and caches; runs/ and results/ are yours and stay
 	rm -rf .venv .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist site *.egg-info
+	rm -rf docs/_build docs/coming-from docs/derivations docs/reference docs/tutorials
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- the environment ---------------------------------------------------------------------------------------------------
@@ -49,7 +54,8 @@ clean: ## remove the environment and caches; runs/ and results/ are yours and st
 	@touch $@
 
 # One stamp for each set of extras; installing one set does not undo another.
-.venv/experiments .venv/notebooks .venv/site .venv/suite .venv/matrix .venv/bench .venv/dev: .venv/%: setup.cfg pyproject.toml | .venv/python
+.venv/experiments .venv/notebooks .venv/site .venv/suite .venv/matrix .venv/docs .venv/bench .venv/dev: .venv/%: \
+  setup.cfg pyproject.toml | .venv/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@
 

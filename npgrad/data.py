@@ -1,8 +1,10 @@
 """Word lists as training data: vocabulary, context windows, the 80/10/10 split, minibatches.
 
-corpus = load("data/names.txt", context=3)
-batches = Batches(*corpus.train, size=32, rng=np.random.default_rng(0))
-x, y = next(batches)  # (32, 3) contexts and (32,) next characters, as indices into corpus.vocabulary
+From a file to a minibatch:
+
+    corpus = load("data/names.txt", context=3)
+    batches = Batches(*corpus.train, size=32, rng=np.random.default_rng(0))
+    x, y = next(batches)  # (32, 3) contexts and (32,) next characters, as indices into corpus.vocabulary
 """
 
 from __future__ import annotations
