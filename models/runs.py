@@ -34,11 +34,13 @@ class Run:
         """The parts that never change: model, options, context, characters, data, config."""
         self.config = TrainConfig(**state["config"])
         self.vocabulary = data.Vocabulary(state["characters"][1:])
+        self.rng = generators(self.config.seed).init
+        """Draws the first weights; afterwards dropout draws from it."""
         self.model = models.build(
             state["model"],
             vocab_size=len(self.vocabulary),
             context=state["context"],
-            rng=generators(self.config.seed).init,
+            rng=self.rng,
             **state["options"],
         )
         self.optimizer = make_optimizer(self.model, self.config)
@@ -100,6 +102,7 @@ class Run:
             if not (isinstance(state["data"]["path"], str) and isinstance(state["data"]["digest"], str)):
                 raise ValueError("it does not say which data it was trained on")
             run._stream = state["progress"]["batches"]
+            run.rng.bit_generator.state = state["progress"]["generator"]
             run._path = path
         return run
 
@@ -144,7 +147,11 @@ class Run:
                 **self.state,
                 "parameters": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "progress": {"losses": self.losses, "batches": self.batches.state()},
+                "progress": {
+                    "losses": self.losses,
+                    "batches": self.batches.state(),
+                    "generator": self.rng.bit_generator.state,
+                },
             },
         )
 

@@ -1,8 +1,10 @@
-"""Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1)."""
+"""Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1), and rotary positions for it."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,74 @@ from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.matrix_sums import constant
 
-__all__ = ["ScaledDotProductAttention", "scaled_dot_product_attention"]
+__all__ = ["Rotary", "ScaledDotProductAttention", "rotary", "scaled_dot_product_attention"]
+
+
+class Rotary(Function):
+    """Queries or keys turned by angles that grow with their position (Su et al. 2021, arXiv:2104.09864, equation 15).
+
+    Feature d and feature h + d are the two coordinates of a point, which is turned about the origin. A position is one
+    step of the angle, a step that is the smaller the larger d is.
+
+    Symbols
+        x[b,t,m]    feature m of the query or key at position start + t of item b
+        size(d) = 2    points of each query or key
+        size(m) = 2*size(d)
+        start = 3
+        base = 10
+        h = size(d)
+    Forward
+        (a) angle[t,d] = (start + t)*base**(-d/h)
+        (1) c[t,d] = cos(angle[t,d])
+        (2) s[t,d] = sin(angle[t,d])
+        (3) y[b,t,m] = where(m < h, x[b,t,m%h]*c[t,m%h] - x[b,t,h+m%h]*s[t,m%h],
+                                    x[b,t,m%h]*s[t,m%h] + x[b,t,h+m%h]*c[t,m%h])
+    Backward
+        (4) dx[b,t,m] = where(m < h, dy[b,t,m%h]*c[t,m%h] + dy[b,t,h+m%h]*s[t,m%h],
+                                     dy[b,t,h+m%h]*c[t,m%h] - dy[b,t,m%h]*s[t,m%h])
+    Notes
+        The transpose of a rotation is the rotation back, so (4) is (3) with the angles negated: no gradient grows or
+        shrinks. The product of a query turned by a and a key turned by b is that of the query as it was and the key
+        turned by b - a: it depends on how far apart they stand, and not on where.
+    """
+
+    @classmethod
+    def check(cls, x: Array, start: int = 0, base: float = 10000.0) -> None:
+        if x.ndim < 2 or x.shape[-1] % 2:
+            raise ValueError(f"rotary got an array of shape {x.shape}; it takes (…, T, D) with an even D.")
+
+    def forward(self, x: Array, *, start: int = 0, base: float = 10000.0) -> Array:
+        self.c, self.s = c, s = turns(x.shape[-2], x.shape[-1] // 2, start, base, x.real.dtype)  # (1) (2)
+        a, b = halved(x)
+        return np.concatenate((a * c - b * s, a * s + b * c), axis=-1)  # (3)
+
+    def backward(self, dy: Array) -> Array:
+        c, s = self.c, self.s
+        a, b = halved(dy)
+        return np.concatenate((a * c + b * s, b * c - a * s), axis=-1)  # (4)
+
+
+@lru_cache(maxsize=256)
+def turns(T: int, h: int, start: int, base: float, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Cosines and sines (T, h) of the angles of positions start, …, start + T - 1."""
+    angle = (start + np.arange(T))[:, None] * base ** (-np.arange(h) / h)
+    cos, sin = np.cos(angle).astype(dtype), np.sin(angle).astype(dtype)
+    cos.flags.writeable = sin.flags.writeable = False
+    return cos, sin
+
+
+def halved(x: Array) -> tuple[Array, Array]:
+    h = x.shape[-1] // 2
+    return x[..., :h], x[..., h:]
+
+
+def rotary(x: TensorLike, start: int = 0, base: float = 10000.0) -> Tensor:
+    """Queries or keys (…, T, D) of the positions start, …, start + T - 1, each turned by its angles.
+
+    Features d and D/2 + d are turned together by position·base^(-2d/D). Source: Su et al. 2021, arXiv:2104.09864.
+    Raises ValueError if D is odd.
+    """
+    return Rotary.apply(x, start=start, base=base)
 
 
 class ScaledDotProductAttention(Function):

@@ -53,3 +53,16 @@ def dropped_and_fully_masked(rng: np.random.Generator) -> Case:
         return (torch.softmax(scores, -1) * mask * keep / 0.7) @ v
 
     return Case((q, k, v, mask, keep), {"p": 0.3}, reference)
+
+
+@case("Rotary")
+def rotary(rng: np.random.Generator) -> Case:
+    *front, T, h = (int(n) for n in rng.integers(1, 5, size=rng.integers(2, 5)))
+    start, base = int(rng.integers(0, 9)), float(rng.uniform(2, 100))
+
+    def reference(torch: Any, x: Any) -> Any:
+        angle = torch.as_tensor((start + np.arange(T))[:, None] * base ** (-np.arange(h) / h))
+        point = torch.complex(x[..., :h], x[..., h:]) * torch.exp(1j * angle)
+        return torch.cat((point.real, point.imag), -1)
+
+    return Case((rng.normal(size=(*front, T, 2 * h)),), {"start": start, "base": base}, reference)
