@@ -10,20 +10,20 @@ A block adds to what passes through it, twice:
                     what they know                 through `hidden` units
 
 Attention is causal: position t takes a mean of the values at positions 0 … t, weighted by the softmax of its query's
-products with their keys, in several heads at once.
+products with their keys, in several heads at once:
 
-        logits    e ?     m ?     m ?     a ?     . ?
-                  |       |       |       |       |
-                  o       o       o       o       o
-                  |\\______|\\______|\\______|\\______|      nothing is carried from step to step, and nothing is out of
-                  |       |       |       |       |      sight: the way from any character to any later one is one layer
-        x         .       e       m       m       a
+    looks at     .   e   m   m   a
+      .          o                        nothing is carried from step to step, and nothing is out of sight:
+      e          o   o                    from any character to any later one the way is one layer long
+      m          o   o   o
+      m          o   o   o   o
+      a          o   o   o   o   o
 
 Queries and keys are turned by angles that grow with their positions, so that their products depend on how far apart two
 characters stand; there is no table of positions, and words may have any length.
 
-Sources: Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762; normalisation first, as in GPT-2 (Radford et
-al. 2019) and Xiong et al. 2020, arXiv:2002.04745; positions by Su et al. 2021, arXiv:2104.09864.
+Sources: Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762; normalisation first as in Xiong et al.
+2020, arXiv:2002.04745, and GPT-2 (Radford et al. 2019); positions as in Su et al. 2021, arXiv:2104.09864.
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ __all__ = ["Transformer"]
 class Transformer(CharacterModel):
     """Logits of each next character, shape (N, T, vocab_size), for words of shape (N, T) that begin with a boundary.
 
-    `embedding` numbers per character go through `layers` blocks, of `heads` heads and `hidden` units each. Weights are N(0, 1/fan_in), those of
-    the last layer a tenth of that, so that the first loss is near ln 27. `norm` is "layer" or "none"; with `norm_first`
-    False each sum is normalised instead of what enters the branch, as in the paper of 2017. `dropout` falls on the
-    attention weights, the hidden units and what is added. `context` belongs to the models that see windows, and
-    changes nothing here.
+    `embedding` numbers per character go through `layers` blocks, of `heads` heads and `hidden` units each. Weights are
+    N(0, 1/fan_in), those of the last layer a tenth of 1/√fan_in, so that the first loss is near ln 27. `norm` is
+    "layer" or "none"; with `norm_first` False each sum is normalised instead of what enters a branch, as in the paper
+    of 2017. `dropout` falls on the attention weights, the hidden units and what is added. `context` belongs to the
+    models that see windows, and changes nothing here.
 
-    Raises ValueError for another norm, an embedding that the heads do not divide evenly, or a size that is not positive.
+    Raises ValueError for another norm, heads that do not get an even number of features each, or a size that is not
+    positive.
     """
 
     whole_words = True

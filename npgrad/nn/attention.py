@@ -54,8 +54,8 @@ class MultiHeadAttention(Module):
             raise ValueError(f"MultiHeadAttention got dropout={dropout}: it must be between 0 and 1.")
         if rotary and embed_dim // num_heads % 2:
             raise ValueError(
-                f"MultiHeadAttention({embed_dim}, {num_heads}, rotary=True): the {embed_dim // num_heads} features of a "
-                "head are turned in pairs, so there must be an even number of them."
+                f"MultiHeadAttention({embed_dim}, {num_heads}, rotary=True): features are turned in pairs, and each "
+                f"head gets {embed_dim // num_heads}, which is odd."
             )
         self.embed_dim, self.num_heads, self.dropout, self.rotary = embed_dim, num_heads, dropout, rotary
         weight = init.normal((embed_dim, 3 * embed_dim), 0.0, 1 / math.sqrt(embed_dim), rng=rng, dtype=dtype)
