@@ -21,7 +21,8 @@ WORDS = ["emma", "olivia", "ava", "sophia", "isabella", "mia", "noah", "liam", "
 VOCABULARY = Vocabulary(WORDS)
 X, Y = data.sequences(WORDS, VOCABULARY)
 OPTIONS: dict[str, dict[str, int]] = {
-    "rnn": {"layers": 2}, "lstm": {"layers": 2}, "gru": {"layers": 2}, "dilated_wavenet": {}, "transformer": {"heads": 2},
+    "rnn": {"layers": 2}, "lstm": {"layers": 2}, "gru": {"layers": 2},
+    "dilated_wavenet": {}, "transformer": {"heads": 2},
 }  # fmt: skip
 each_model = pytest.mark.parametrize("name", OPTIONS)
 
