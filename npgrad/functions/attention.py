@@ -30,14 +30,13 @@ class Rotary(Function):
         base = 10
         h = size(d)
     Forward
-        (a) angle[t,d] = (start + t)*base**(-d/h)
-        (1) c[t,d] = cos(angle[t,d])
-        (2) s[t,d] = sin(angle[t,d])
-        (3) y[b,t,m] = where(m < h, x[b,t,m%h]*c[t,m%h] - x[b,t,h+m%h]*s[t,m%h],
-                                    x[b,t,m%h]*s[t,m%h] + x[b,t,h+m%h]*c[t,m%h])
+        (a) angle[t,m] = (start + t)*base**(-(m%h)/h)
+        (1) c[t,m] = cos(angle[t,m])
+        (2) s[t,m] = where(m < h, -1, 1)*sin(angle[t,m])
+        (3) y[b,t,m] = x[b,t,m]*c[t,m] + x[b,t,(m+h)%(2*h)]*s[t,m]
     Backward
-        (4) dx[b,t,m] = where(m < h, dy[b,t,m%h]*c[t,m%h] + dy[b,t,h+m%h]*s[t,m%h],
-                                     dy[b,t,h+m%h]*c[t,m%h] - dy[b,t,m%h]*s[t,m%h])
+        (4) dx[b,t,m] = dy[b,t,m]*c[t,m] + dy[b,t,(m+h)%(2*h)]*s[t,(m+h)%(2*h)]    # x[b,t,m] is in y twice
+                      = dy[b,t,m]*c[t,m] - dy[b,t,(m+h)%(2*h)]*s[t,m]              # its partner has the other sign
     Notes
         The transpose of a rotation is the rotation back, so (4) is (3) with the angles negated: no gradient grows or
         shrinks. The product of a query turned by a and a key turned by b is that of the query as it was and the key
@@ -50,28 +49,27 @@ class Rotary(Function):
             raise ValueError(f"rotary got an array of shape {x.shape}; it takes (…, T, D) with an even D.")
 
     def forward(self, x: Array, *, start: int = 0, base: float = 10000.0) -> Array:
-        self.c, self.s = c, s = turns(x.shape[-2], x.shape[-1] // 2, start, base, x.real.dtype)  # (1) (2)
-        a, b = halved(x)
-        return np.concatenate((a * c - b * s, a * s + b * c), axis=-1)  # (3)
+        self.c, self.s = c, s = turns(x.shape[-2], x.shape[-1], start, base, x.real.dtype)  # (1) (2)
+        return x * c + partners(x) * s  # (3)
 
     def backward(self, dy: Array) -> Array:
-        c, s = self.c, self.s
-        a, b = halved(dy)
-        return np.concatenate((a * c + b * s, b * c - a * s), axis=-1)  # (4)
+        return dy * self.c - partners(dy) * self.s  # (4)
 
 
 @lru_cache(maxsize=256)
-def turns(T: int, h: int, start: int, base: float, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """Cosines and sines (T, h) of the angles of positions start, …, start + T - 1."""
-    angle = (start + np.arange(T))[:, None] * base ** (-np.arange(h) / h)
-    cos, sin = np.cos(angle).astype(dtype), np.sin(angle).astype(dtype)
-    cos.flags.writeable = sin.flags.writeable = False
-    return cos, sin
+def turns(T: int, D: int, start: int, base: float, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """c and s (T, D) of equations (1) and (2)."""
+    m, h = np.arange(D), D // 2
+    angle = (start + np.arange(T))[:, None] * base ** (-(m % h) / h)
+    c, s = np.cos(angle).astype(dtype), (np.where(m < h, -1, 1) * np.sin(angle)).astype(dtype)
+    c.flags.writeable = s.flags.writeable = False
+    return c, s
 
 
-def halved(x: Array) -> tuple[Array, Array]:
+def partners(x: Array) -> Array:
+    """The other coordinate of each point."""
     h = x.shape[-1] // 2
-    return x[..., :h], x[..., h:]
+    return np.concatenate((x[..., h:], x[..., :h]), axis=-1)
 
 
 def rotary(x: TensorLike, start: int = 0, base: float = 10000.0) -> Tensor:
