@@ -117,7 +117,8 @@ class Run:
                 f"and was {self.state['data']['digest'][:12]}…."
             )
         self.corpus = corpus
-        self.batches = data.Batches(*corpus.train, self.config.batch_size, generators(self.config.seed).batches)
+        rng, whole_words = generators(self.config.seed).batches, self.model.whole_words
+        self.batches = data.Batches(*corpus.train, self.config.batch_size, rng, trim=whole_words)
         if self._stream is not None:
             with _fitting(self._path):
                 self.batches.restore(self._stream)

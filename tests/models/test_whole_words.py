@@ -71,6 +71,33 @@ def test_padding_changes_no_number(name: str) -> None:
     assert evaluate(model, X, Y, chunk=20) == pytest.approx(evaluate(model, X, Y), rel=1e-13)
 
 
+def test_batches_end_with_their_longest_word() -> None:
+    """The same words in the same order, and the same loss and gradients, as without trimming."""
+    trimmed, whole = (Batches(X, Y, 2, generators(0).batches, trim=trim) for trim in (True, False))
+    model = small("gru", dtype=np.float64)
+    lengths = set()
+    for k in range(12):
+        if k == 5:
+            trimmed = Batches(X, Y, 2, generators(0).batches, trim=True)
+            trimmed.restore(state)
+        (x, y), (a, b) = next(trimmed), next(whole)
+        state = trimmed.state()
+        n = x.shape[1]
+        lengths.add(n)
+        assert np.array_equal(x, a[:, :n]) and np.array_equal(y, b[:, :n])
+        assert (y[:, -1] != PADDING).any() and (b[:, n:] == PADDING).all()
+        gradients = []
+        for batch in ((x, y), (a, b)):
+            model.zero_grad()
+            mean_loss(model, *batch).backward()
+            gradients.append([p.grad for p in model.parameters()])
+        for p, q in zip(*gradients, strict=True):
+            np.testing.assert_allclose(p, q, rtol=1e-11, atol=1e-14)
+    assert len(lengths) > 2
+    with pytest.raises(ValueError, match="read-only"):
+        x[0, 0] = 1
+
+
 @each_model
 def test_the_loss_falls(name: str) -> None:
     model = small(name)
