@@ -51,7 +51,8 @@ examples:
     python -m models train --stage original --out runs/original
   another network, on other words:
     python -m models train --model deep_mlp --depth 8 --out runs/deep
-    python -m models train --model transformer --optimizer adamw --lr 0.001 --steps 10000 --out runs/transformer
+    python -m models train --model transformer --optimizer adamw --lr 0.001 \\
+        --steps 10000 --out runs/transformer
     python -m models train --data my-words.txt --context 5 --out runs/mine
   continue after Ctrl-C or a crash:
     python -m models train --out runs/mlp --resume
@@ -164,6 +165,7 @@ def parser() -> Parser:
     what.add_argument(
         "--model",
         choices=list(models.MODELS),
+        metavar="MODEL",
         help=f"{either(models.MODELS)}; see the files in models/ (default: mlp)",
     )
     model_options(what)
@@ -221,7 +223,7 @@ def parser() -> Parser:
     look.add_argument("--batch-size", type=int, help=f"of a new model (default: {config.batch_size})")
     look.add_argument("--lr", type=float, help=f"of a new model: learning rate (default: {config.lr})")
     look.add_argument("--optimizer", choices=OPTIMIZERS, help=f"of a new model (default: {config.optimizer})")
-    look.add_argument("--model", choices=list(models.MODELS), help="of a new model (default: mlp)")
+    look.add_argument("--model", choices=list(models.MODELS), metavar="MODEL", help="of a new model (default: mlp)")
     model_options(look.add_argument_group("model"))
     return main
 

@@ -75,7 +75,7 @@ def test_batches_end_with_their_longest_word() -> None:
     """The same words in the same order, and the same loss and gradients, as without trimming."""
     trimmed, whole = (Batches(X, Y, 2, generators(0).batches, trim=trim) for trim in (True, False))
     model = small("gru", dtype=np.float64)
-    lengths = set()
+    lengths, state = set(), trimmed.state()
     for k in range(12):
         if k == 5:
             trimmed = Batches(X, Y, 2, generators(0).batches, trim=True)
