@@ -183,8 +183,8 @@ class TransformerBlock(Module):
         self.self_attn = MultiHeadAttention(d_model, nhead, dropout, bias, rotary=rotary, rng=rng, dtype=dtype)
         self.linear1 = Linear(d_model, hidden, bias, rng=rng, dtype=dtype)
         self.linear2 = Linear(hidden, d_model, bias, rng=rng, dtype=dtype)
-        self.norm1 = LayerNorm(d_model, dtype=dtype)
-        self.norm2 = LayerNorm(d_model, dtype=dtype)
+        self.norm1 = LayerNorm(d_model, bias=bias, dtype=dtype)
+        self.norm2 = LayerNorm(d_model, bias=bias, dtype=dtype)
         self.dropout = Dropout(dropout, rng=rng)
 
     def forward(

@@ -194,6 +194,21 @@ def test_dropout_is_between_the_layers_and_in_training_only(cell: str) -> None:
     assert np.array_equal(net(x)[0].numpy(), net(x)[0].numpy())
 
 
+@each_cell
+@pytest.mark.parametrize(("dropout", "training"), [(0.5, False), (1.0, True)])
+def test_dropout_is_torchs_where_nothing_is_drawn(torch: Any, cell: str, dropout: float, training: bool) -> None:
+    theirs = getattr(torch.nn, cell)(3, 4, 2, dropout=dropout, batch_first=True).double().train(training)
+    ours = CELLS[cell](3, 4, 2, dropout=dropout, rng=new(), **FLOAT64)
+    ours.train(training)
+    nn.torch_weights(ours, arrays(theirs))
+    x, dy = new(1).normal(size=(2, 5, 3)), new(2).normal(size=(2, 5, 4))
+    y, z = ours(x)[0], theirs(torch.tensor(x))[0]
+    same(y.numpy(), z.detach().numpy())
+    y.backward(dy)
+    z.backward(torch.tensor(dy))
+    same_gradients(ours, theirs)
+
+
 def test_errors_of_recurrent_layers_say_what_to_do() -> None:
     net = nn.LSTM(3, 4, rng=new())
     x = np.zeros((2, 5, 3), np.float32)
@@ -312,12 +327,15 @@ def test_multi_head_attention_is_torchs(torch: Any, option: str, bias: bool) -> 
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("masked", [True, False])
-def test_transformer_block_is_torchs(torch: Any, norm_first: bool, activation: str, masked: bool) -> None:
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dropout", [0.0, 1.0])
+def test_transformer_block_is_torchs(
+    torch: Any, norm_first: bool, activation: str, masked: bool, bias: bool, dropout: float
+) -> None:
     N, T, E = 3, 5, 8
-    theirs = torch.nn.TransformerEncoderLayer(
-        E, 2, 12, dropout=0.0, activation=activation, norm_first=norm_first, batch_first=True
-    ).double()
-    ours = nn.TransformerBlock(E, 2, 12, activation=activation, norm_first=norm_first, rng=new(), **FLOAT64)
+    options: Any = {"dropout": dropout, "activation": activation, "norm_first": norm_first, "bias": bias}
+    theirs = torch.nn.TransformerEncoderLayer(E, 2, 12, **options, batch_first=True).double()
+    ours = nn.TransformerBlock(E, 2, 12, **options, rng=new(), **FLOAT64)
     nn.torch_weights(ours, arrays(theirs))
     rng = new(1)
     x, dy = rng.normal(size=(N, T, E)), rng.normal(size=(N, T, E))
