@@ -127,8 +127,9 @@ class MultiHeadAttention(Module):
         # Parts of the weights, not of the product: their gradients are the smaller ones to put together.
         b = None if self.in_proj_bias is None else self.in_proj_bias[columns]
         y = F.linear(x, self.in_proj_weight[:, columns], b)
-        y = F.transpose(y.reshape(*x.shape[:2], self.num_heads, E // self.num_heads), (0, 2, 1, 3))
-        return F.rotary(y, start) if self.rotary and part < 2 else y
+        if self.rotary and part < 2:
+            y = F.rotary(y, self.num_heads, start)
+        return F.transpose(y.reshape(*x.shape[:2], self.num_heads, E // self.num_heads), (0, 2, 1, 3))
 
     def _mask(self, padding: TensorLike | None, pairs: TensorLike | None, items: int) -> Array | None:
         """Where attending is allowed, in a shape that broadcasts to (N, heads, T, S); None for everywhere."""

@@ -99,10 +99,10 @@ def test_a_product_of_turned_vectors_depends_on_their_distance(start: int, apart
     q, k = (x.numpy() for x in drawn(seed, (1, 2 * h), (1, 2 * h)))
 
     def product(start: int) -> float:
-        return float((rotary(q, start).numpy() * rotary(k, start + apart).numpy()).sum())
+        return float((rotary(q, start=start).numpy() * rotary(k, start=start + apart).numpy()).sum())
 
     assert np.isclose(product(start), product(0), rtol=1e-10, atol=1e-12)
-    assert np.isclose(np.linalg.norm(rotary(q, start).numpy()), np.linalg.norm(q), rtol=1e-12)
+    assert np.isclose(np.linalg.norm(rotary(q, start=start).numpy()), np.linalg.norm(q), rtol=1e-12)
     assert np.array_equal(rotary(q).numpy(), q)
 
 
@@ -119,8 +119,8 @@ def test_rotation_is_that_of_the_paper() -> None:
 
 
 def test_errors_say_what_to_do() -> None:
-    with pytest.raises(ValueError, match=r"got an array of shape \(2, 3\); it takes \(…, T, D\) with an even D"):
-        rotary(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"shape \(2, 6\) and heads=2; it takes \(…, T, heads·D\) with an even D"):
+        rotary(np.zeros((2, 6)), heads=2)
     q, k, v = drawn(0, (2, 3, 4), (2, 5, 4), (2, 5, 6))
     with pytest.raises(ValueError, match=r"it takes \(…, T, D\), \(…, S, D\) and \(…, S, E\)"):
         scaled_dot_product_attention(q, v, k)
