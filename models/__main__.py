@@ -446,9 +446,13 @@ def examined(run: Run, steps: int) -> Any:
 
     config, begin = run.config, run.step
     run.model.train()
+    assert run.batches is not None
+    # Minibatches are put together, so words are not trimmed.
+    batches = data.Batches(run.batches.x, run.batches.y, config.batch_size, generators(config.seed).batches)
+    batches.restore(run.batches.state())
     validation = run.corpus.val if len(run.corpus.val.y) else None
     return doctor.examine(
-        run.model, loss_of, run.batches, run.optimizer, steps,
+        run.model, loss_of, batches, run.optimizer, steps,
         schedule=lambda t: config.lr_at(min(begin + t, max(config.steps - 1, 0))), validation=validation,
     )  # fmt: skip
 

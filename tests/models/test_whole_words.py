@@ -163,5 +163,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["sample", out, "-n", "3"]) == 0 and len(capsys.readouterr().out.splitlines()) == 3
     assert main(["eval", out]) == 0
     assert re.findall(r"(\d+) examples", capsys.readouterr().out) == counts
+    assert main(["doctor", out, "--steps", "8"]) in (0, 1)
+    assert "examined over 8 steps" in capsys.readouterr().out
     assert main(["program", "gru", "--hidden", "8"]) == 0
     assert "GRUStep (4)" in capsys.readouterr().out
