@@ -239,18 +239,14 @@ def model_options(what: argparse._ArgumentGroup) -> None:
     what.add_argument("--embedding", type=int, help=f"numbers per character ({by_model('embedding')})")
     what.add_argument("--hidden", type=int, help=f"units of a hidden layer ({by_model('hidden')})")
     what.add_argument(
-        "--stage",
-        choices=list(STAGES),
-        metavar="STAGE",
+        "--stage", choices=list(STAGES), metavar="STAGE",
         help=f"mlp: first weights, {either(STAGES)} (default: batchnorm)",
-    )
+    )  # fmt: skip
     what.add_argument("--depth", type=int, help="deep_mlp: number of linear layers (default: 6)")
     what.add_argument(
-        "--activation",
-        choices=list(ACTIVATIONS),
-        metavar="NAME",
+        "--activation", choices=list(ACTIVATIONS), metavar="NAME",
         help=f"deep_mlp: {either(ACTIVATIONS)} (default: tanh)",
-    )
+    )  # fmt: skip
     what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
     what.add_argument(
         "--norm",
@@ -267,14 +263,11 @@ def model_options(what: argparse._ArgumentGroup) -> None:
 
 def by_model(option: str) -> str:
     """The default of an option in each of the models that have it."""
-    values: dict[Any, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for name, defaults in DEFAULTS.items():
         if option in defaults and not (option == "context" and name in SEE_ALL):
-            values.setdefault(defaults[option], []).append(name)
-    return "; ".join(
-        f"{', '.join(names)}: {value:g}" if isinstance(value, int | float) else f"{', '.join(names)}: {value}"
-        for value, names in values.items()
-    )
+            values.setdefault(f"{defaults[option]}", []).append(name)
+    return "; ".join(f"{', '.join(names)}: {value}" for value, names in values.items())
 
 
 def either(names: Iterable[str]) -> str:
