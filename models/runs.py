@@ -34,11 +34,13 @@ class Run:
         """The parts that never change: model, options, context, characters, data, config."""
         self.config = TrainConfig(**state["config"])
         self.vocabulary = data.Vocabulary(state["characters"][1:])
+        self.rng = generators(self.config.seed).init
+        """Draws the first weights; afterwards dropout draws from it."""
         self.model = models.build(
             state["model"],
             vocab_size=len(self.vocabulary),
             context=state["context"],
-            rng=generators(self.config.seed).init,
+            rng=self.rng,
             **state["options"],
         )
         self.optimizer = make_optimizer(self.model, self.config)
@@ -100,6 +102,7 @@ class Run:
             if not (isinstance(state["data"]["path"], str) and isinstance(state["data"]["digest"], str)):
                 raise ValueError("it does not say which data it was trained on")
             run._stream = state["progress"]["batches"]
+            run.rng.bit_generator.state = state["progress"]["generator"]
             run._path = path
         return run
 
@@ -114,7 +117,8 @@ class Run:
                 f"and was {self.state['data']['digest'][:12]}…."
             )
         self.corpus = corpus
-        self.batches = data.Batches(*corpus.train, self.config.batch_size, generators(self.config.seed).batches)
+        rng, whole_words = generators(self.config.seed).batches, self.model.whole_words
+        self.batches = data.Batches(*corpus.train, self.config.batch_size, rng, trim=whole_words)
         if self._stream is not None:
             with _fitting(self._path):
                 self.batches.restore(self._stream)
@@ -144,7 +148,11 @@ class Run:
                 **self.state,
                 "parameters": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "progress": {"losses": self.losses, "batches": self.batches.state()},
+                "progress": {
+                    "losses": self.losses,
+                    "batches": self.batches.state(),
+                    "generator": self.rng.bit_generator.state,
+                },
             },
         )
 
