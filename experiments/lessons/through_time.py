@@ -371,7 +371,7 @@ def learning(records: Records) -> tuple[Figure, str]:
     style.title(axes, f"Loss on the character {config.delay} back, relative")
     style.label_ends(axes, ends)
     return figure, (
-        "Each network learns, with Adam, to say the first character of a text after reading all of it; 1 is the entropy "
+        "Each network learns, with Adam, to say the first character of a text after reading all; 1 is the entropy "
         "of the letters."
     )
 
