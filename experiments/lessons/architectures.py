@@ -284,7 +284,7 @@ def tables(records: Records) -> list[Table]:
     config = records[-1].config
     note = (
         f"{config.steps:,} steps of {config.batch_size} names, Adam; the learning rate of each was chosen on some "
-        "names (chosen by) and scored on others. Update: log10 of update to data, the median weight matrix. Seconds: of "
+        "names (chosen by) and scored on others. Update: log10 of update to data, the median weight matrix. Seconds of "
         "one core."
     )
     columns = ["Network", "parameters", "rate", "update", "seconds", "chosen by", "loss"]

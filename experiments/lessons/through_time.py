@@ -343,7 +343,9 @@ def through_time(records: Records) -> tuple[Figure, str]:
             back, colour = own[0].series["back"], hue(one, list(groups))
             axes.plot(back, curve(own, column), color=colour, label=label(one))
             if column == "gradient" and one.startswith("rnn"):
-                axes.plot(back, curve(own, "by_mean_square"), color=style.ink(), linestyle=style.DASHED, linewidth=1.2)
+                axes.plot(
+                    back, curve(own, "by_mean_square"), color=style.paper(), linestyle=style.DASHED, linewidth=1.2
+                )
         style.logarithmic(axes, along="y")
         axes.set_xlabel("steps back")
         style.title(axes, name)
