@@ -30,12 +30,12 @@ from npgrad.diagnose.saturation import saturation
 from npgrad.engine.arrays import Array
 from npgrad.engine.mode import is_grad_enabled
 from npgrad.engine.tensor import Tensor
-from npgrad.nn import RNN, Embedding, Module, Parameter, Sigmoid, Tanh
+from npgrad.nn import Embedding, Module, Parameter, Sigmoid, Tanh
 from npgrad.optim import Optimizer
 
 __all__ = ["Monitor", "Watch"]
 
-_BOUNDED = {Tanh: (-1.0, 1.0), RNN: (-1.0, 1.0), Sigmoid: (0.0, 1.0)}
+_BOUNDED = {Tanh: (-1.0, 1.0), Sigmoid: (0.0, 1.0)}
 
 
 class Monitor:

@@ -2,7 +2,7 @@
 
 A unit counts as saturated beyond a threshold, 0.97 or 0.99. What is compared with it depends on the activation:
 
-    Tanh, RNN   |y|             the derivative 1 − y² is 0.059 at 0.97 and 0.020 at 0.99
+    Tanh        |y|             the derivative 1 − y² is 0.059 at 0.97 and 0.020 at 0.99
     Sigmoid     |2y − 1|        sigmoid is a tanh in disguise: σ(x) = (1 + tanh(x/2))/2
     ReLU        1 where y ≤ 0   off: the derivative is 0
     ELU         max(−y/α, 0)    the derivative left of 0 is α + y
@@ -27,7 +27,6 @@ __all__ = ["SATURATION", "saturation"]
 
 SATURATION: dict[type[nn.Module], Callable[[Any, Array], Array]] = {
     nn.Tanh: lambda module, y: np.abs(y),
-    nn.RNN: lambda module, y: np.abs(y),
     nn.Sigmoid: lambda module, y: np.abs(2 * y - 1),
     nn.ReLU: lambda module, y: (y <= 0).astype(y.dtype),
     nn.ELU: lambda module, y: np.maximum(-y / module.alpha, 0),
