@@ -191,6 +191,7 @@ def trained(
     rows = config.batch_size if model.whole_words else round(config.batch_size * targets(train.y) / words)
     settings = training(config, batch_size=rows)
     optimizer = make_optimizer(model, settings)
+    batches = data.Batches(*train, rows, generators(config.seed).batches)  # one length, one program
     marks = {int(k) for k in np.geomspace(max(config.steps / 16, 1), config.steps, 6).round()}
     monitor = Monitor(model, optimizer, every=max(config.steps // 8, 1))
     note = monitor.callback()
@@ -208,7 +209,7 @@ def trained(
         return not np.isfinite(loss)
 
     with np.errstate(all="ignore"), monitor:  # a learning rate may be too large
-        fit(model, *train, settings, optimizer=optimizer, on_step=step)
+        fit(model, *train, settings, optimizer=optimizer, batches=batches, on_step=step)
     seen = monitor.record
     with np.errstate(divide="ignore"):
         ratio = np.log10(seen.update_to_data[len(seen.step) // 2 :, seen.matrices()])

@@ -118,6 +118,7 @@ def run(config: Config, progress: Progress) -> Result:
     signal, gradient = flow(stack, train)
 
     optimizer = make_optimizer(model, config.training)
+    batches = data.Batches(*train, config.batch_size, generators(config.seed).batches)  # one length, one program
     monitor = Monitor(model, optimizer, every=max(config.steps // 6, 1))
     note, go_on = monitor.callback(), watch(progress, config.steps)
 
@@ -126,7 +127,7 @@ def run(config: Config, progress: Progress) -> Result:
         return go_on(k, loss)
 
     with monitor:
-        losses = fit(model, *train, config.training, optimizer=optimizer, on_step=step)
+        losses = fit(model, *train, config.training, optimizer=optimizer, batches=batches, on_step=step)
     seen = monitor.record
     matrices = seen.matrices()
     with np.errstate(divide="ignore"):
