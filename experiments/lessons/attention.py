@@ -218,6 +218,10 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     for name, own in records.named(name_of).items():
         for quantity in ("initial_loss", "val_loss", "previous"):
             found[f"{quantity}/{name}"] = own.values(quantity)
+    ignorance = found.get("initial_loss/pre 2", np.empty(0))
+    for name, values in found.items():
+        if name.startswith("val_loss") and values.size == ignorance.size:  # how much worse than nothing says nothing
+            found[name] = np.fmin(values, ignorance)
     for norm, own in records.where(warmup=0.0, output=Config.output, lr=Config.lr).by("norm").items():
         found[f"spread/{norm}"] = own.where(layers=own[0].config.layers).values("spread")  # before any training
     rates = records.where(norm="pre", layers=2, warmup=0.0, output=Config.output).by("lr")
@@ -245,7 +249,8 @@ CLAIMS = [
     Claim("essential", "Normalisation is essential for training deep networks effectively: eight blocks without it and "
                        "with it.",
           source=5, quantity="val_loss/none 8", than="val_loss/pre 8", low=0.02, format=".4f", says="essential",
-          budget="full", why=HALF),
+          budget="full", why=HALF,
+          note="Losses above that of the untrained network with small output weights count as that one."),
     Claim("essential-shallow", "… and two blocks without it and with it.",
           source=5, quantity="val_loss/none 2", than="val_loss/pre 2", low=0.02, format=".4f", says="essential",
           part_of="essential", budget="full", why=HALF),
@@ -258,7 +263,9 @@ CLAIMS = [
           part_of="homogeneous", why="Within a factor of two."),
     Claim("warm-up", "With the norm after each sum, eight blocks need a learning rate that begins small.",
           source=OURS, quantity="val_loss/post 8 warm-up", than="val_loss/post 8", high=-0.02, format=".4f",
-          budget="full", why=HALF),
+          budget="full", why=HALF,
+          note="At the rate that is best for two blocks both stay at the frequencies of the letters. At 0.003 one seed "
+               "does so without a warm-up, and reaches 2.30 with one."),
     Claim("warm-up-pre", "… and with the norm before each branch it makes no difference.",
           source=OURS, quantity="val_loss/pre 8 warm-up", than="val_loss/pre 8", low=-0.02, high=0.02, format=".4f",
           part_of="warm-up", budget="full", why="Less than half of what the lecture gains by its first repair."),
@@ -278,7 +285,7 @@ def label(name: str) -> str:
 def tables(records: Records) -> list[Table]:
     rows = []
     for name, own in records.named(name_of).items():
-        losses = [spread(own.values(k), 3) for k in ("initial_loss", "val_loss")]
+        losses = [spread(v, 3 if v.mean() < 100 else ".0e") for v in map(own.values, ("initial_loss", "val_loss"))]
         heads = [spread(own.values(k), 2) for k in ("previous", "first")]
         rows.append([label(name), *losses, spread(own.values("ratio"), 1), *heads])
     config = records[0].config
@@ -349,13 +356,21 @@ def heads(record: Record) -> tuple[Figure, str]:
 def losses(records: Records) -> tuple[Figure, str]:
     groups = records.named(name_of)
     figure, axes = style.figure(height=0.8 + 0.36 * len(groups))
-    for row, (_, own) in enumerate(groups.items()):
-        values = own.values("val_loss")
-        axes.plot(values, np.full(len(values), row), "o", color=style.colour(HUES[own[0].config.norm]), markersize=7)
+    ends = {name: np.nan_to_num(own.values("val_loss"), nan=np.inf) for name, own in groups.items()}
+    edge = min(values.min() for values in ends.values()) + 0.15
+    for row, (name, own) in enumerate(groups.items()):
+        values, hue = ends[name], style.colour(HUES[own[0].config.norm])
+        inside = values[values <= edge]
+        axes.plot(inside, np.full(len(inside), row), "o", color=hue, markersize=7)
+        if len(inside) < len(values):
+            axes.plot(edge, row, ">", color=hue, markersize=8, clip_on=False)
+            beyond = values[values > edge].mean()
+            text = f"{beyond:.2f}" if beyond < 100 else f"{beyond:,.0f}"
+            style.note(axes, text, (edge, row), (-10, 0), ha="right", va="center")
     style.rows(axes, [label(name) for name in groups])
     axes.margins(x=0.06)
     style.title(axes, "Loss on new names")
-    return figure, "Each dot is a network from other first random numbers."
+    return figure, "Each dot is a network from other first random numbers; arrows, with their mean, lie further right."
 
 
 NEXT = [

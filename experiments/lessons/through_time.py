@@ -118,7 +118,6 @@ def run(config: Config, progress: Progress) -> Result:
             "loss": loss,
             "remembered": 1 - loss / nothing,
             "largest_update": float(np.log10(ratio.max())),
-            "usual_update": float(np.log10(np.median(ratio))),
         },
         series={"back": np.arange(config.length + 1), **before, "after": after["gradient"]},
         arrays={"step": step, "loss": mean / nothing, "watched": seen.step, "ratio": ratio},
@@ -277,38 +276,27 @@ CLAIMS = [
 def label(name: str) -> str:
     """What a reader calls it."""
     cell, _, number = name.partition(" ")
-    return {"rnn": f"plain, gain {number}", "gru": "GRU", "lstm": f"LSTM, forget bias {number}"}.get(cell, name)
+    plain = f"plain, gain {CLIPPED['gain'][0]:g}, SGD, {name}"
+    return {"rnn": f"plain, gain {number}", "gru": "GRU", "lstm": f"LSTM, forget bias {number}"}.get(cell, plain)
 
 
 def tables(records: Records) -> list[Table]:
-    config = records[0].config
-    rows, clipped = [], []
+    rows = []
     for name, own in records.named(name_of).items():
-        if own[0].config.optimizer == "sgd":
-            updates = (spread(own.values(k), 1) for k in ("usual_update", "largest_update"))
-            clipped.append([name, *updates, spread(own.values("loss"), 2)])
-            continue
-        rules = [
-            number(own.mean(r), ".1g") if own[0].config.cell == "rnn" else "–" for r in ("by_mean", "by_mean_square")
-        ]
+        plain = own[0].config.cell == "rnn"
+        rules = [number(own.mean(r), ".1g") if plain else "–" for r in ("by_mean", "by_mean_square")]
         before, after = (number(np.exp(np.log(own.values(k)).mean()), ".1g") for k in ("left", "left_after"))
-        rows.append([label(name), before, *rules, after, spread(own.values("remembered"), 2)])
-    found = [
-        Table(
-            f"What is left of a gradient after {config.length} steps back",
-            ["Network", "measured", "by mean slope", "by its square", "after training", "remembered"],
-            rows,
-            "Geometric means over seeds. By mean slope: spectral radius times the mean of 1 − h², step by step; by its "
-            f"square: times the root mean square. Remembered: after {config.steps:,} steps, the share of what there is "
-            f"to know of a character {config.delay} back: 1 − loss/entropy of the letters, 0 for one who knows how "
-            "frequent they are.",
-        )
-    ]
-    if clipped:
-        columns = ["Gradient norm", "usual update", "largest update", "loss"]
-        note = f"log10 of update to data of the recurrent weights; gain {CLIPPED['gain'][0]:g}, plain SGD."
-        found.append(Table("Clipping", columns, clipped, note))
-    return found
+        learnt = [spread(own.values(k), digits) for k, digits in (("remembered", 2), ("largest_update", 1))]
+        rows.append([label(name), before, *rules, after, *learnt])
+    config = records[0].config
+    columns = ["Network", "left", "by mean slope", "by its square", "left after training", "remembered", "update"]
+    note = (
+        "Geometric means over seeds. By mean slope: spectral radius times the mean of 1 − h², step by step; by its "
+        f"square: times the root mean square. Remembered: after {config.steps:,} steps, the share of what there is "
+        f"to know of a character {config.delay} back: 1 − loss/entropy of the letters, 0 for one who knows how "
+        "frequent they are. Update: log10 of update to data of the recurrent weights, the largest of those looked at."
+    )
+    return [Table(f"What is left of a gradient after {config.length} steps back", columns, rows, note)]
 
 
 def plot(records: Records) -> Iterator[Picture]:
