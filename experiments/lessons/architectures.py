@@ -121,8 +121,7 @@ class Config:
 TRAINED = tuple(name for name in NETWORKS if name != "bigram")
 SWEEP = [{"network": ("bigram",)}, {"network": TRAINED, "size": ("small",), "lr": (0.003, 0.01)}]
 QUICK = {"steps": 20, "lr": (0.01,), "held": 100}
-FULL = {"steps": 1_200, "size": ("small", "large"), "lr": (0.001, 0.003, 0.01, 0.03), "held": 4_000}
-SEEDS = {"full": 3}
+FULL = {"steps": 1_200, "size": ("small", "large"), "lr": (0.003, 0.01, 0.03), "held": 4_000}
 
 
 def cost(config: Config) -> float:
