@@ -98,7 +98,7 @@ class Config:
     network: str = "mlp 3"
     size: str = "small"
     lr: float = 0.01
-    steps: int = 120
+    steps: int = 100
     batch_size: int = 32
     """Names a step."""
     held: int = 600

@@ -58,7 +58,7 @@ class Config:
     output: float = 0.1
     """The weights of the last layer are N(0, 1)·output/√embedding."""
     lr: float = 0.01
-    steps: int = 40
+    steps: int = 30
     batch_size: int = 32
     embedding: int = 24
     heads: int = 3

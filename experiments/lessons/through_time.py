@@ -63,7 +63,7 @@ class Config:
     lr: float = 0.003
     clip: float = 0.0
     """The largest norm of the gradient; 0 for no limit."""
-    steps: int = 150
+    steps: int = 120
     batch_size: int = 32
     hidden: int = 64
     data: str = "data/names.txt"
