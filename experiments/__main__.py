@@ -130,7 +130,7 @@ def _parser() -> _Parser:
     command.set_defaults(command=_figure)
 
     command = commands.add_parser("desk", help="change one thing and see it: a page on this machine")
-    command.add_argument("--port", type=_port, default=0, metavar="N", help="default: any that is free")
+    command.add_argument("--port", type=_port, default=8713, metavar="N", help="default: 8713")
     command.add_argument("--no-browser", action="store_true", help="print the address only")
     command.set_defaults(command=_desk)
 

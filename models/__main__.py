@@ -240,6 +240,10 @@ def model_options(what: argparse._ArgumentGroup) -> None:
         help=f"deep_mlp: {either(ACTIVATIONS)} (default: tanh)",
     )
     what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
+    what.add_argument(
+        "--fan-in", action=argparse.BooleanOptionalAction, help="deep_mlp: divide the gain by √fan_in (default: yes)"
+    )
+    what.add_argument("--output-gain", type=float, help="deep_mlp: gain of the last layer (default: 0.1)")
     what.add_argument("--norm", choices=NORMS, help="deep_mlp: normalisation (default: batch)")
     what.add_argument("--layers", type=int, help=f"{either(WHOLE_WORDS)}: layers of cells (default: 1)")
 
@@ -253,7 +257,7 @@ def either(names: Iterable[str]) -> str:
 
 LEFTOVERS = f".{FILE}.*.tmp"
 """The temporary files of saves that were killed."""
-OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "norm", "layers")
+OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "fan_in", "output_gain", "norm", "layers")
 SETTINGS = tuple(field.name for field in fields(TrainConfig))
 
 
