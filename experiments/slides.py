@@ -1,14 +1,15 @@
 """A lesson's figure for a projector: on 16:9, in either theme, as it is or in steps that build up.
 
-Slides are made from the SVG that a lesson has drawn, so that they need neither its runs nor Matplotlib. In a figure,
-a colour is a thing: one network, one optimiser, one layer. A step adds what has the next colour, in every panel. Where
-colours are layers and there are several panels, or where there is one colour alone, it adds the next panel.
+Slides are made from the SVG that a lesson has drawn, so that they need none of its runs. In a figure, a colour is a
+thing: one network, one optimiser, one layer. A step adds what has the next colour, in every panel. Where colours are
+layers and there are several panels, or where there is one colour alone, it adds the next panel.
 """
 
 from __future__ import annotations
 
 import copy
 import difflib
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ SVG = "http://www.w3.org/2000/svg"
 HEX = re.compile(r"#[0-9a-f]{6}\b")
 BOLD = re.compile(r"font(-weight)?: 700")
 """Titles, in the two ways that Matplotlib has written them."""
-LAYERS = 1024
+LAYERS = 256
 """How finely the scale of layers is looked up."""
 
 ElementTree.register_namespace("", SVG)
@@ -54,9 +55,8 @@ def find(name: str, lessons: Sequence[str], results: Path) -> Source:
     known = sources(lessons, results)
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, 3)
     own = [one for one in known if one.startswith(f"{name.partition('-')[0]}-")]
-    meant = own or close
+    meant = difflib.get_close_matches(name, known, 1, 0.85) or own or difflib.get_close_matches(name, known, 3)
     hint = f"did you mean {' or '.join(meant)}?" if meant else f"there are {', '.join(known)}."
     raise Mistake(f"there is no figure called {name!r}: {hint}")
 
@@ -94,16 +94,19 @@ def _darkened(text: str) -> str:
     return HEX.sub(lambda hue: other.get(hue[0], hue[0]), text)
 
 
+@functools.cache
 def _palette(theme: style.Theme) -> list[str]:
     """Every colour that figures have in a theme, the same place for the same thing."""
     look = {"light": style.LIGHT, "dark": style.DARK}[theme]
     with style.theme(theme):
-        hues = [*look.hues.values(), *_scale()]
+        hues = [*look.hues.values(), *_scale(theme)]
         return [*map(style.legible, hues), *hues, look.hair, look.muted, look.ink, look.paper]
 
 
-def _scale() -> list[str]:
-    return [style.layer(k, LAYERS + 1) for k in range(LAYERS + 1)]
+@functools.cache
+def _scale(theme: style.Theme) -> list[str]:
+    with style.theme(theme):
+        return [style.layer(k, LAYERS + 1) for k in range(LAYERS + 1)]
 
 
 # -- steps -------------------------------------------------------------------------------------------------------------
@@ -119,7 +122,7 @@ def build(figure: ElementTree.Element, theme: style.Theme) -> list[ElementTree.E
         ink, context = style.ink(), {style.muted(), style.hair(), style.paper()}
         things = {hue: hue for hue in _hues(figure) if hue not in context}
         things |= {style.legible(hue): hue for hue in sorted(things)}
-        scale = {*_scale(), ink}
+        scale = {*_scale(theme), ink}
     panels = [part for part in _canvas(figure) if part.get("id", "").startswith("axes")]
     legends = [part for part in _canvas(figure) if part.get("id", "").startswith("legend")]
     parts: dict[str, list[str]] = {}

@@ -36,7 +36,7 @@ COMMANDS = [
     "npgrad.explain program deep_mlp --optimizer momentum --all",
     "models program mlp",
     "models program manual_mlp --all",
-    *(f"experiments {command} --help" for command in ("list", "run", "report", "show", "claims")),
+    *(f"experiments {command} --help" for command in ("list", "run", "report", "show", "claims", "figure", "desk")),
     *(f"{program} --version" for program in PROGRAMS if program.startswith("npgrad")),
     "npgrad",
     "npgrad --spellings",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import webbrowser
 
 from bokeh.application import Application
@@ -15,28 +17,30 @@ from experiments.desk.training import CONTEXT, DATA
 from experiments.settings import Mistake
 from npgrad import data
 
-__all__ = ["PORT", "serve"]
+__all__ = ["serve"]
 
 HOST = "127.0.0.1"
-PORT = 8713
 
 
-def serve(port: int = PORT, browser: bool = True) -> int:
+def serve(port: int, browser: bool = True) -> int:
     """Serve the page until Ctrl-C, which is raised on as KeyboardInterrupt. Raises Mistake if the port is taken."""
     try:
         corpus = data.load(DATA, CONTEXT)
     except OSError as error:
         raise Mistake(f"{DATA} cannot be read: {error.strerror}.") from None
     logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)  # a tab that is closed is no news
-    application = Application(FunctionHandler(lambda document: Page(corpus).open(document)))
-    loop = IOLoop()
     try:
-        server = Server(
-            {"/": application}, loop, address=HOST, port=port, allow_websocket_origin=[f"{HOST}:{port}"],
-            check_unused_sessions_milliseconds=2_000, unused_session_lifetime_milliseconds=8_000,
-        )  # fmt: skip
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name != "nt")
+            probe.bind((HOST, port))
     except OSError as error:
         raise Mistake(f"port {port} cannot be used: {error.strerror}; --port takes another one.") from None
+    application = Application(FunctionHandler(lambda document: Page(corpus).open(document)))
+    loop = IOLoop()
+    server = Server(
+        {"/": application}, loop, address=HOST, port=port, allow_websocket_origin=[f"{HOST}:{port}"],
+        check_unused_sessions_milliseconds=2_000, unused_session_lifetime_milliseconds=8_000,
+    )  # fmt: skip
     address = f"http://{HOST}:{port}/"
     print(f"the desk is at {address}; Ctrl-C ends it", flush=True)
     if browser:

@@ -1,4 +1,4 @@
-"""The pictures of the desk as Bokeh figures, which are made once and then given new numbers and, rarely, a new theme."""
+"""The pictures of the desk as Bokeh figures: made once, then given new numbers, now and then another theme."""
 
 from __future__ import annotations
 
@@ -55,11 +55,8 @@ class Plot:
         made.grid.grid_line_color = look.hair
         for axis in made.axis:
             axis.update(axis_label_text_color=look.muted, major_label_text_color=look.muted)
-            # Rows have no lines.
-            axis.update(
-                axis_line_color=axis.axis_line_color and look.muted,
-                major_tick_line_color=axis.major_tick_line_color and look.muted,
-            )
+            if axis.axis_line_color is not None:  # rows have no lines
+                axis.update(axis_line_color=look.muted, major_tick_line_color=look.muted)
 
 
 class RidgePlot(Plot):
@@ -117,15 +114,9 @@ class RatioPlot(Plot):
         self.figure.add_layout(self.guide)
         self.ends = ColumnDataSource({"x": [], "y": [], "text": []})
         self._names = self.figure.text(
-            "x",
-            "y",
-            "text",
-            source=self.ends,
-            text_font_size="12px",
-            text_font=value(FONT),
-            text_baseline="middle",
+            "x", "y", "text", source=self.ends, text_font=value(FONT), text_font_size="12px", text_baseline="middle",
             x_offset=5,
-        )
+        )  # fmt: skip
         self.figure.xgrid.visible = False
 
     def show(self, ratio: Lines, hue: str, look: Look) -> None:

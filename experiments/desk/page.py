@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bokeh.document import Document
@@ -44,19 +45,15 @@ navigator.clipboard.writeText(line.tags[0]).then(
 class Side:
     """One setting: its controls, its training and its pictures."""
 
-    def __init__(self, name: str, corpus: data.Corpus, sheet: InlineStyleSheet) -> None:
-        self.name, self.corpus = name, corpus
+    def __init__(self, name: str, corpus: data.Corpus, sheet: InlineStyleSheet, changed: Callable[[], None]) -> None:
+        self.name, self.corpus, self._tell = name, corpus, changed
         self.hue, setting = SIDES[name]
         self.stale = False
         self.drawn = -1
         self.controls = Controls(name, setting, self._changed, sheet)
         self.status = Div(name=f"{name}-status", margin=0, stylesheets=[sheet])
         self.command = Div(name=f"{name}-command", margin=0, sizing_mode="stretch_width", stylesheets=[sheet])
-        self.command.styles = {
-            "font-family": "ui-monospace, monospace",
-            "font-size": "12px",
-            "overflow-wrap": "anywhere",
-        }
+        self.command.styles = {"font-family": "ui-monospace, monospace", "font-size": "12px"}
         self.copy = Button(name=f"{name}-copy", label="copy as command", margin=0, stylesheets=[sheet])
         self.copy.js_on_click(CustomJS(args={"line": self.command, "button": self.copy}, code=COPY))
         self.activations = RidgePlot(f"{name}-activations", "Activations by layer", "σ (theory)")
@@ -67,7 +64,9 @@ class Side:
         self.begin()
 
     def _changed(self) -> None:
-        self.stale = True
+        if not self.stale:  # a slider that is drawn along changes faster than it can be followed
+            self.stale = True
+            self._tell()
 
     def begin(self) -> None:
         """A new training of what the controls say, of which the first step is taken."""
@@ -102,7 +101,7 @@ class Page:
         sheet = InlineStyleSheet(css=(HERE / "widgets.css").read_text(encoding="utf-8"))
         self.play = Toggle(name="play", label="pause", active=True, margin=0, stylesheets=[sheet])
         self.again = Button(name="again", label="begin again", margin=0, stylesheets=[sheet])
-        self.sides = [Side(name, corpus, sheet) for name in SIDES]
+        self.sides = [Side(name, corpus, sheet, self._soon) for name in SIDES]
         self.loss = LossPlot("loss", len(corpus.vocabulary))
         self.play.on_change("active", self._played)
         self.play.on_change("tags", self._themed)
@@ -127,19 +126,27 @@ class Page:
         document.js_on_event("document_ready", CustomJS(args={"play": self.play}, code=THEME))
         self._restyle()
         self._draw()
+        self.document = document
         document.add_periodic_callback(self.frame, int(1000 * FRAME))
 
     def frame(self) -> None:
-        """Take up what was changed, train for a while whoever is behind, and draw."""
-        for side in self.sides:
-            if side.stale:
-                side.begin()
+        """Train whoever is behind for a while, and draw."""
         end = time.perf_counter() + BUDGET
         while self.play.active and time.perf_counter() < end:
             waiting = [side.training for side in self.sides if not side.training.done]
             if not waiting:
                 break
             min(waiting, key=lambda training: training.step).advance(CHUNK)
+        self._draw()
+
+    def _soon(self) -> None:
+        """Show a change without waiting for the next frame."""
+        self.document.add_next_tick_callback(self._follow)
+
+    def _follow(self) -> None:
+        for side in self.sides:
+            if side.stale:
+                side.begin()
         self._draw()
 
     def _draw(self) -> None:
@@ -166,4 +173,5 @@ class Page:
 
     def _restart(self) -> None:
         for side in self.sides:
-            side.stale = True
+            side.begin()
+        self._draw()

@@ -127,7 +127,7 @@ def _ridges(
     theory: np.ndarray | None = None,
     share: Callable[[int, np.ndarray], np.ndarray] | None = None,
 ) -> Ridges:
-    """Of counts (rows, bins) between `spans` (rows, 2). `share(row, edges)` is what part of it theory expects in each bin."""
+    """Of counts (rows, bins) between `spans` (rows, 2). `share(row, edges)` is the part expected in each bin."""
     rows = range(len(counts))
     usable = [k for k in rows if counts[k].any() and np.isfinite(spans[k]).all()]
     ends = [_end(counts[k], spans[k]) for k in usable]
