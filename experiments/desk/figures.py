@@ -13,7 +13,7 @@ from bokeh.plotting import figure
 from experiments.desk.pictures import Lines, Ridges
 from npgrad.diagnose.style import LIGHT
 
-__all__ = ["LossPlot", "RatioPlot", "RidgePlot", "shades"]
+__all__ = ["Look", "LossPlot", "RatioPlot", "RidgePlot", "shades"]
 
 Look = type(LIGHT)
 FONT = "system-ui, sans-serif"

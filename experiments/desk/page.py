@@ -11,9 +11,9 @@ from bokeh.document import Document
 from bokeh.models import Button, CustomJS, Div, InlineStyleSheet, Toggle
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from experiments.desk import pictures
 from experiments.desk.controls import CHOICES, SLIDERS, Controls
-from experiments.desk.figures import LossPlot, RatioPlot, RidgePlot
+from experiments.desk.figures import Look, LossPlot, RatioPlot, RidgePlot
+from experiments.desk.pictures import activations, gradients, loss, update_ratio, weight_gradients
 from experiments.desk.training import STEPS, Setting, Training
 from npgrad import data
 from npgrad.diagnose.style import DARK, LIGHT
@@ -25,7 +25,9 @@ FRAME = 0.15
 """Seconds between two frames,"""
 BUDGET = 0.07
 """of which so many are for training."""
-CHUNK = 20
+CHUNK = 10
+PICTURED = 4
+"""Frames in which the loss moves until the pictures do: nine canvases are much to paint."""
 SIDES = {"a": ("blue", Setting()), "b": ("vermillion", Setting(norm="batch"))}
 PICTURES = ("activations", "gradients", "weights", "updates")
 
@@ -77,14 +79,15 @@ class Side:
         self.command.tags = [line]
         self.command.text = " ".join(f"<span>{part}</span>" for part in re.split(" (?=--)", line))
 
-    def draw(self, look: type[LIGHT]) -> None:
+    def draw(self, look: Look, pictures: bool) -> None:
+        """Say how far training is; show the pictures, too, if there is something new in them."""
         training, hue = self.training, look.hues[self.hue]
-        if self.drawn != len(training.record.step):
+        if pictures and self.drawn != len(training.record.step):
             self.drawn = len(training.record.step)
-            self.activations.show(pictures.activations(training), hue, look)
-            self.gradients.show(pictures.gradients(training), hue, look)
-            self.weights.show(pictures.weight_gradients(training), hue, look)
-            self.updates.show(pictures.update_ratio(training), hue, look)
+            self.activations.show(activations(training), hue, look)
+            self.gradients.show(gradients(training), hue, look)
+            self.weights.show(weight_gradients(training), hue, look)
+            self.updates.show(update_ratio(training), hue, look)
         if training.diverged:
             said = f"diverged at step {training.step - 1:,}"
         else:
@@ -97,7 +100,7 @@ class Page:
     """A document of Bokeh: one for every tab that is opened, with networks of its own."""
 
     def __init__(self, corpus: data.Corpus) -> None:
-        self.look = LIGHT
+        self.look, self.frames = LIGHT, 0
         sheet = InlineStyleSheet(css=(HERE / "widgets.css").read_text(encoding="utf-8"))
         self.play = Toggle(name="play", label="pause", active=True, margin=0, stylesheets=[sheet])
         self.again = Button(name="again", label="begin again", margin=0, stylesheets=[sheet])
@@ -131,13 +134,14 @@ class Page:
 
     def frame(self) -> None:
         """Train whoever is behind for a while, and draw."""
+        self.frames += 1
         end = time.perf_counter() + BUDGET
         while self.play.active and time.perf_counter() < end:
             waiting = [side.training for side in self.sides if not side.training.done]
             if not waiting:
                 break
             min(waiting, key=lambda training: training.step).advance(CHUNK)
-        self._draw()
+        self._draw(pictures=self.frames % PICTURED == 0 or not self.play.active)
 
     def _soon(self) -> None:
         """Show a change without waiting for the next frame."""
@@ -149,12 +153,12 @@ class Page:
                 side.begin()
         self._draw()
 
-    def _draw(self) -> None:
+    def _draw(self, pictures: bool = True) -> None:
         for side in self.sides:
-            side.draw(self.look)
+            side.draw(self.look, pictures)
         hues = [self.look.hues[side.hue] for side in self.sides]
         names = [side.name.upper() for side in self.sides]
-        self.loss.show([pictures.loss(side.training) for side in self.sides], names, hues)
+        self.loss.show([loss(side.training) for side in self.sides], names, hues)
 
     def _restyle(self) -> None:
         self.loss.restyle(self.look)

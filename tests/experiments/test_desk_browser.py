@@ -25,7 +25,7 @@ const model = (name) => Bokeh.documents[0].get_model_by_name(name);
 const part = (name, selector) => deep(document.querySelector(`[data-root-id="${model(name).id}"]`), selector);
 """
 READY = "return !!(window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle)"
-PIXELS = "return part('a-activations', 'canvas').toDataURL()"
+PIXELS = "const now = model('a-status').text + part('a-activations', 'canvas').toDataURL();"
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +78,12 @@ def test_the_desk(browser: Any, address: str) -> None:
 
     ask("part('play', 'button').click()")
     until("return model('play').label === 'train'")
-    still = until("const s = model('a-status').text; const was = window.was; window.was = s; return s === was && s")
-    before, gain = ask(PIXELS), ask("return model('a-gain').value")
+    until(f"{PIXELS} const was = window.was; window.was = now; return now === was")  # what was under way has been drawn
+    before, gain = ask(f"{PIXELS} return now"), ask("return model('a-gain').value")
     handle = ask("return part('a-gain', '.noUi-handle')")
     handle.send_keys(Keys.ARROW_LEFT)
-    until(f"return model('a-gain').value !== '{gain}' && model('a-status').text !== '{still}'")
-    WebDriverWait(browser, 60, 0.05).until(lambda _: ask(PIXELS) != before)
+    until(f"return model('a-gain').value !== '{gain}' && model('a-status').text.startsWith('step 1,')")
+    WebDriverWait(browser, 60, 0.05).until(lambda _: ask(f"{PIXELS} return now") != before)
     assert ask("return model('a-command').tags[0]").count("--gain 1.41") == 1
     assert browser.find_element(By.TAG_NAME, "h1").text.startswith("The desk")
 
