@@ -81,7 +81,7 @@ class RidgePlot(Plot):
     def show(self, ridges: Ridges, hue: str, look: Look) -> None:
         rows = range(len(ridges.names))
         self.figure.title.text = f"{self.title}{_times(ridges.exponent)}, {self.head}"
-        self.figure.x_range.update(start=-ridges.reach, end=ridges.reach)
+        self.figure.x_range.update(start=ridges.left, end=ridges.right)
         self.figure.y_range.update(start=len(rows) - 0.9, end=-1)
         every = math.ceil(len(rows) / 12)
         left, right = self.figure.yaxis
@@ -155,7 +155,7 @@ class LossPlot(Plot):
         self.figure.title.text = "Loss of the minibatches, averaged"
         self.figure.xaxis.axis_label = "step"
         self.figure.xaxis.formatter = NumeralTickFormatter(format="0,0")
-        self.figure.yaxis.ticker = FixedTicker(ticks=[1.8, 2, 2.2, 2.5, 3, 4, 6, 10, 20, 30])
+        self.figure.yaxis.ticker = FixedTicker()
         self.figure.xgrid.visible = False
         self.uniform = math.log(classes)
         self.guide = Span(location=self.uniform, dimension="width", line_dash=DASHES)
@@ -174,9 +174,11 @@ class LossPlot(Plot):
         )  # fmt: skip
 
     def show(self, curves: Sequence[tuple[np.ndarray, np.ndarray]], names: Sequence[str], hues: Sequence[str]) -> None:
-        there = [k for k, (x, _) in enumerate(curves) if len(x)]
+        there = [k for k, (x, _) in enumerate(curves) if len(x) > 1]  # a network may diverge before that
         every = np.concatenate([np.array([2.2, self.uniform + 0.3]), *(curves[k][1] for k in there)])
-        self.figure.y_range.update(start=min(2.1, 0.97 * every.min()), end=min(1.05 * every.max(), 40.0))
+        top = min(1.05 * float(every.max()), 40.0)
+        self.figure.y_range.update(start=min(2.1, 0.95 * float(every.min())), end=top)
+        self.figure.yaxis[0].ticker.ticks = [2, 2.2, 2.5, 3, 4, 5] if top < 6 else [2, 3, 5, 10, 20, 30]
         last = max((float(curves[k][0][-1]) for k in there), default=1.0)
         self.figure.x_range.update(start=5, end=_steps_shown(last))
         self.curves.data = {"x": [x for x, _ in curves], "y": [y for _, y in curves], "colour": list(hues)}

@@ -35,8 +35,10 @@ class Ridges:
     """Of the rows, the first on top."""
     texts: list[str]
     """What stands at the right of each."""
-    reach: float
-    """The horizontal axis goes from −reach to reach, in units of 10**exponent."""
+    left: float
+    """Where the horizontal axis begins,"""
+    right: float
+    """and where it ends, in units of 10**exponent: as far from 0, or just before 0 if nothing lies below it."""
     exponent: int
     measured: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     """x and y of each row's outline."""
@@ -130,11 +132,12 @@ def _ridges(
     """Of counts (rows, bins) between `spans` (rows, 2). `share(row, edges)` is the part expected in each bin."""
     rows = range(len(counts))
     usable = [k for k in rows if counts[k].any() and np.isfinite(spans[k]).all()]
-    ends = [_end(counts[k], spans[k]) for k in usable]
-    reach = _round_up(max(ends, default=1.0))
+    ends = np.array([_ends(counts[k], spans[k]) for k in usable] or [(-1.0, 1.0)])
+    reach = _round_up(float(np.abs(ends).max()))
     exponent = math.floor(math.log10(reach)) if not 0.1 <= reach < 100 else 0
     unit = 10.0**exponent
-    made = Ridges([str(k + 1) for k in rows], [], reach / unit, exponent)
+    left = -reach if ends.min() < -0.02 * reach else -0.04 * reach
+    made = Ridges([str(k + 1) for k in rows], [], left / unit, reach / unit, exponent)
     made.texts = [short(sigma[k] / unit) for k in rows]
     if theory is not None:
         made.texts = [f"{text} ({short(theory[k] / unit)})" for k, text in enumerate(made.texts)]
@@ -157,11 +160,10 @@ def _outline(row: int, edges: np.ndarray, heights: np.ndarray) -> tuple[np.ndarr
     return x, y
 
 
-def _end(counts: np.ndarray, span: np.ndarray) -> float:
-    """How far from 0 all but a thousandth at either end reaches."""
+def _ends(counts: np.ndarray, span: np.ndarray) -> tuple[float, float]:
+    """Between which values all lie but a thousandth at either side."""
     edges, part = np.linspace(*span, len(counts) + 1), np.cumsum(counts) / counts.sum()
-    low, high = np.searchsorted(part, 0.001), np.searchsorted(part, 0.999) + 1
-    return float(max(abs(edges[low]), abs(edges[high])))
+    return float(edges[np.searchsorted(part, 0.001)]), float(edges[np.searchsorted(part, 0.999) + 1])
 
 
 def _round_up(value: float) -> float:

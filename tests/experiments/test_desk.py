@@ -109,7 +109,7 @@ def test_every_setting_can_be_drawn(setting: Setting, corpus: data.Corpus) -> No
     for draw, rows in ((pictures.activations, -1), (pictures.gradients, -1), (pictures.weight_gradients, 0)):
         ridges = draw(training)
         assert len(ridges.names) == len(ridges.texts) == len(ridges.measured) == setting.depth + rows
-        assert ridges.reach > 0
+        assert ridges.left < 0 < ridges.right
         for k, (x, y) in enumerate(ridges.measured):
             assert len(x) == len(y) and np.isfinite(x).all()
             assert ((k - 0.9 <= y) & (y <= k)).all()
