@@ -39,7 +39,8 @@ def serve(port: int, browser: bool = True) -> int:
     loop = IOLoop()
     server = Server(
         {"/": application}, loop, address=HOST, port=port, allow_websocket_origin=[f"{HOST}:{port}"],
-        check_unused_sessions_milliseconds=2_000, unused_session_lifetime_milliseconds=8_000,
+        # Longer than a busy machine takes from asking for the page to connecting with it.
+        unused_session_lifetime_milliseconds=60_000,
     )  # fmt: skip
     address = f"http://{HOST}:{port}/"
     print(f"the desk is at {address}; Ctrl-C ends it", flush=True)

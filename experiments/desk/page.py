@@ -133,15 +133,23 @@ class Page:
         document.add_periodic_callback(self.frame, int(1000 * FRAME))
 
     def frame(self) -> None:
-        """Train whoever is behind for a while, and draw."""
-        self.frames += 1
+        """Train whoever is behind for a while, and draw; nothing if that is not wanted, or both are done."""
         end = time.perf_counter() + BUDGET
-        while self.play.active and time.perf_counter() < end:
-            waiting = [side.training for side in self.sides if not side.training.done]
-            if not waiting:
-                break
+        trained = False
+        while self.play.active and time.perf_counter() < end and (waiting := self._waiting()):
             min(waiting, key=lambda training: training.step).advance(CHUNK)
-        self._draw(pictures=self.frames % PICTURED == 0 or not self.play.active)
+            trained = True
+        if trained:
+            self.frames += 1
+            self._draw(pictures=self.frames % PICTURED == 0 or not self._waiting())
+
+    def _waiting(self) -> list[Training]:
+        """The trainings that are not done; none if the tab has been closed, or is not there yet."""
+        context = self.document.session_context
+        session = getattr(context, "session", None)
+        if session is not None and not session.connection_count:
+            return []
+        return [side.training for side in self.sides if not side.training.done]
 
     def _soon(self) -> None:
         """Show a change without waiting for the next frame."""
@@ -169,6 +177,7 @@ class Page:
 
     def _played(self, attribute: str, old: bool, new: bool) -> None:
         self.play.label = "pause" if new else "train"
+        self._draw()
 
     def _themed(self, attribute: str, old: list[str], new: list[str]) -> None:
         self.look = DARK if new == ["dark"] else LIGHT
