@@ -55,7 +55,7 @@ def test_the_desk(browser: Any, address: str) -> None:
         return browser.execute_script(DEEP + code)
 
     def until(code: str) -> Any:
-        return WebDriverWait(browser, 25, 0.1).until(lambda _: ask(code))
+        return WebDriverWait(browser, 60, 0.1).until(lambda _: ask(code))
 
     def screen(width: int, scheme: str) -> None:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -83,7 +83,7 @@ def test_the_desk(browser: Any, address: str) -> None:
     handle = ask("return part('a-gain', '.noUi-handle')")
     handle.send_keys(Keys.ARROW_LEFT)
     until(f"return model('a-gain').value !== '{gain}' && model('a-status').text.startsWith('step 1,')")
-    WebDriverWait(browser, 25, 0.1).until(lambda _: ask(f"{PIXELS} return now") != before)
+    WebDriverWait(browser, 60, 0.1).until(lambda _: ask(f"{PIXELS} return now") != before)
     assert ask("return model('a-command').tags[0]").count("--gain 1.41") == 1
     assert browser.find_element(By.TAG_NAME, "h1").text.startswith("The desk")
 
