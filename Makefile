@@ -5,7 +5,7 @@ TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run notebooks test smoke matrix check site docs bench clean
+.PHONY: help run notebooks desk test smoke matrix check site docs bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -16,6 +16,9 @@ run: .venv/experiments ## every lesson of the lecture; ends with the path of the
 notebooks: .venv/notebooks ## the lecture cell by cell, in JupyterLab
 	@$(BIN)/jupytext-config --settings-file .venv/etc/jupyter/labconfig/default_setting_overrides.json set-default-viewer markdown
 	$(BIN)/python -m jupyter lab notebooks/01_initial_loss.md
+
+desk: .venv/desk ## a page to change one thing and see it
+	$(BIN)/python -m experiments desk
 
 test: .venv/test ## the whole suite, on all cores
 	OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto -q $(TESTS)
@@ -54,7 +57,7 @@ clean: ## remove the environment and caches; runs/ and results/ are yours and st
 	@touch $@
 
 # One stamp for each set of extras; installing one set does not undo another.
-.venv/experiments .venv/notebooks .venv/site .venv/suite .venv/matrix .venv/docs .venv/bench .venv/dev: .venv/%: \
+.venv/experiments .venv/notebooks .venv/desk .venv/site .venv/suite .venv/matrix .venv/docs .venv/bench .venv/dev: .venv/%: \
   setup.cfg pyproject.toml | .venv/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@

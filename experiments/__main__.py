@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from experiments import reference, report, runner
+from experiments import reference, report, runner, slides
 from experiments.claims import DOCUMENTS
 from experiments.experiment import Budget, Experiment, Mistake, Plan, discover
 from experiments.runner import Interrupted, Outcome
@@ -30,6 +30,8 @@ examples:
   python -m experiments show results stages       the tables again
   python -m experiments claims                    every claim and its verdict
   python -m experiments compare                   where yours differ from ours
+  python -m experiments desk                      change one thing and see it
+  python -m experiments figure stages-losses --slide --build    for a projector
 """
 
 
@@ -112,6 +114,26 @@ def _parser() -> _Parser:
     )  # fmt: skip
     command.set_defaults(command=_compare)
 
+    command = commands.add_parser("figure", help="write a lesson's figure for a projector")
+    command.add_argument("name", metavar="LESSON-NAME", help="such as stages-losses")
+    command.add_argument("--slide", action="store_true", help="16:9, with large type")
+    command.add_argument("--theme", choices=("light", "dark"), default="light", help="default: light")
+    command.add_argument("--build", action="store_true", help="in numbered steps, each with one element more")
+    command.add_argument("--png", action="store_true", help="PNG instead of SVG")
+    command.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR",
+        help="whose figure (default: results; where it has none, the one in experiments/reference)",
+    )  # fmt: skip
+    command.add_argument(
+        "--out", type=Path, default=Path("slides"), metavar="DIR", help="where it goes (default: slides)"
+    )
+    command.set_defaults(command=_figure)
+
+    command = commands.add_parser("desk", help="change one thing and see it: a page on this machine")
+    command.add_argument("--port", type=_port, default=8713, metavar="N", help="default: 8713")
+    command.add_argument("--no-browser", action="store_true", help="print the address only")
+    command.set_defaults(command=_desk)
+
     command = commands.add_parser("judge", help="judge a reference result again by the claims as they are now")
     command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=reference.REFERENCE)
     command.set_defaults(command=_judge)
@@ -130,6 +152,13 @@ def _positive(text: str) -> int:
         number = 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more; got {text!r}")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if not 1 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 65535; got {text!r}")
     return number
 
 
@@ -231,6 +260,28 @@ def _compare(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
         for line in lines:
             print(textwrap.fill(line, _room(), initial_indent="  ", subsequent_indent="      "))
     return 0
+
+
+def _figure(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
+    source = slides.find(options.name, list(known), options.results)
+    written = slides.write(
+        options.name, source, options.out, options.theme,
+        on_slide=options.slide, in_steps=options.build, as_png=options.png,
+    )  # fmt: skip
+    why = f", since {options.results} does not have this figure" if source.committed else ""
+    print(f"from {'the reference result' if source.committed else source.directory}{why}: {source.path}")
+    print("\n".join(map(str, written)))
+    return 0
+
+
+def _desk(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
+    try:
+        from experiments.desk import serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "bokeh":
+            raise
+        raise Mistake("the desk needs Bokeh, which is not installed: pip install '.[desk]'.") from None
+    return serve(options.port, browser=not options.no_browser)
 
 
 def _judge(options: argparse.Namespace, known: dict[str, Experiment]) -> int:

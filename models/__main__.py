@@ -249,6 +249,10 @@ def model_options(what: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
     what.add_argument(
+        "--fan-in", action=argparse.BooleanOptionalAction, help="deep_mlp: divide the gain by √fan_in (default: yes)"
+    )
+    what.add_argument("--output-gain", type=float, help="deep_mlp: gain of the last layer (default: 0.1)")
+    what.add_argument(
         "--norm",
         choices=NORMS,
         help=f"normalisation ({by_model('norm')}); conv_net has none and batch, dilated_wavenet and transformer none "
@@ -279,7 +283,10 @@ def either(names: Iterable[str]) -> str:
 
 LEFTOVERS = f".{FILE}.*.tmp"
 """The temporary files of saves that were killed."""
-OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "norm", "layers", "heads", "dropout")
+OPTIONS = (
+    "embedding", "hidden", "stage", "depth", "activation", "gain", "fan_in", "output_gain", "norm", "layers", "heads",
+    "dropout",
+)  # fmt: skip
 SETTINGS = tuple(field.name for field in fields(TrainConfig))
 
 

@@ -30,7 +30,7 @@ class DeepMLP(CharacterModel):
 
     `depth` counts the linear layers. Their weights are N(0, 1)·gain/√fan_in (without the root if not `fan_in`);
     `gain` None takes what the activation asks for. The last layer is made less confident as in the lecture: its weights
-    have gain 0.1, or with batch normalisation, which would undo that, the last normalisation has scale 0.1.
+    have gain `output_gain`, or with batch normalisation, which would undo that, the last normalisation has that scale.
 
     `norm` "batch" stands after every linear layer, which then has no bias; "layer" and "group" (of `groups` groups)
     only after the hidden ones. `momentum` and `ddof` belong to batch normalisation; the lecture's are the defaults.
@@ -50,6 +50,7 @@ class DeepMLP(CharacterModel):
         activation: str = "tanh",
         gain: float | None = None,
         fan_in: bool = True,
+        output_gain: float = 0.1,
         norm: str = "batch",
         groups: int = 10,
         momentum: float = 0.1,
@@ -88,10 +89,10 @@ class DeepMLP(CharacterModel):
         if norm == "batch":
             last = nn.BatchNorm1d(vocab_size, eps, momentum, ddof=ddof, dtype=dtype)
             assert last.weight is not None
-            last.weight.data = np.full(vocab_size, 0.1)
+            last.weight.data = np.full(vocab_size, output_gain)
             layers += [linear(widths[-1], vocab_size, gain), last]
         else:
-            layers += [linear(widths[-1], vocab_size, 0.1)]
+            layers += [linear(widths[-1], vocab_size, output_gain)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: NDArray[np.intp]) -> Tensor:

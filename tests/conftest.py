@@ -88,3 +88,26 @@ def torch() -> Any:
 
     torch.set_num_threads(1)
     return torch
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Selenium. Without it the tests of pages are skipped, and under CI they fail."""
+    how = left_out().get("the pages in a browser")
+    if how is not None:
+        if CI:
+            pytest.fail(f"there is no browser, and under CI nothing may be skipped: {how}.")
+        pytest.skip(f"there is no browser: {how}")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium() or ""
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+        "--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()

@@ -45,7 +45,7 @@ COMMANDS = [
     "models program wavenet",
     "models program transformer --layers 1",
     "models doctor --help",
-    *(f"experiments {command} --help" for command in ("list", "run", "report", "show", "claims")),
+    *(f"experiments {command} --help" for command in ("list", "run", "report", "show", "claims", "figure", "desk")),
     *(f"{program} --version" for program in PROGRAMS if program.startswith("npgrad")),
     "npgrad",
     "npgrad --spellings",

@@ -6,15 +6,12 @@ Needs Chromium and its driver. Where they are not installed the tests are skippe
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from npgrad.explain.order import things
-from tests.conftest import CI, chromium, left_out
 
 WIDTHS = (390, 1400)
 PAGES = ["index", "notation", *things()]
@@ -35,28 +32,6 @@ return {
   fonts: [...document.fonts].filter(f => f.status === "error").length,
 };
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    how = left_out().get("the pages in a browser")
-    if how is not None:
-        if CI:
-            pytest.fail(f"there is no browser, and under CI nothing may be skipped: {how}.")
-        pytest.skip(f"there is no browser: {how}")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium() or ""
-    for argument in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-        "--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
 
 
 def open_page(browser: Any, pages: Path, name: str, width: int, scheme: str = "light") -> dict[str, Any]:
