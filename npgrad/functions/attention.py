@@ -11,7 +11,12 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.arithmetic import add, mul
+from npgrad.functions.dropout import dropout
+from npgrad.functions.matmul import matmul
 from npgrad.functions.matrix_sums import constant, row_sum
+from npgrad.functions.shape import broadcast_to, swapaxes
+from npgrad.functions.softmax import softmax
 
 __all__ = ["Rotary", "ScaledDotProductAttention", "rotary", "scaled_dot_product_attention"]
 
@@ -166,7 +171,7 @@ class ScaledDotProductAttention(Function):
         if not fit or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
             raise ValueError(
                 f"scaled_dot_product_attention got queries {q.shape}, keys {k.shape} and values {v.shape}; it takes "
-                "(…, T, D), (…, S, D) and (…, S, E), with the same axes in front."
+                "(…, T, D), (…, S, D) and (…, S, E)."
             )
 
     def forward(
@@ -248,7 +253,7 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """softmax(scale·q kᵀ) v over the last two axes: queries (…, T, D), keys (…, S, D), values (…, S, E) give (…, T, E).
 
-    `attn_mask` broadcasts to (…, T, S) and is True where a query may attend to a key; with `is_causal` query i attends
+    `attn_mask` broadcasts to (…, T, S) and is True where a query may attend to a key, or is added to the scores; with `is_causal` query i attends
     to keys 0 to i only. A query that may attend to nothing gets 0. `scale` is 1/√D unless given. With `dropout_p` above
     0 each weight is dropped with that probability, drawn from `rng`, and the others are divided by 1 − dropout_p.
     Names as in PyTorch. Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
@@ -262,12 +267,25 @@ def scaled_dot_product_attention(
         raise TypeError(
             f"dropout draws random numbers; got rng={rng!r}. Pass rng=np.random.default_rng(seed), or dropout_p=0."
         )
+    shapes = [np.shape(raw(x)) for x in (query, key, value)]
+    if len({shape[:-2] for shape in shapes}) > 1 and min(map(len, shapes)) >= 2:
+        front = np.broadcast_shapes(*[shape[:-2] for shape in shapes])
+        query, key, value = (
+            broadcast_to(x, front + shape[-2:]) for x, shape in zip((query, key, value), shapes, strict=True)
+        )
     if attn_mask is not None:
         mask = raw(attn_mask)
-        if getattr(mask, "dtype", None) != np.bool_:
+        kind = getattr(getattr(mask, "dtype", None), "kind", "")
+        if kind == "f" and not is_causal:
+            root = sqrt(np.shape(raw(query))[-1])
+            scores = mul(matmul(query, swapaxes(key, -1, -2)), 1 / root if scale is None else scale)
+            weights = softmax(add(scores, attn_mask))
+            return matmul(dropout(weights, dropout_p, rng=rng) if dropout_p else weights, value)
+        if kind != "b":
             raise TypeError(
-                "scaled_dot_product_attention takes a mask of booleans, True where a query may attend; got "
-                f"{getattr(mask, 'dtype', type(mask).__name__)}. Compare it with 0 first."
+                "scaled_dot_product_attention takes a mask of booleans, True where a query may attend, or without "
+                f"is_causal one of numbers to be added; got {getattr(mask, 'dtype', type(mask).__name__)}. "
+                "Compare it with 0 first."
             )
         scores = (*np.shape(raw(query))[:-1], *np.shape(raw(key))[-2:-1])
         if np.broadcast_shapes(np.shape(mask), scores) != scores:

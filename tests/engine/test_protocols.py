@@ -54,6 +54,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "trace": (A, 1),
     "solve": (SQUARE, A.T),
     "inv": (SQUARE,),
+    "matrix_power": (SQUARE, 3),
+    "multi_dot": ([A, SQUARE, A.T],),
     "det": (SQUARE,),
     "slogdet": (SQUARE,),
 }
