@@ -13,8 +13,8 @@ from npgrad import functions as F
 from npgrad.engine.arrays import Axis
 from npgrad.engine.function import Function
 from npgrad.engine.mode import MODE
-from npgrad.functions.options import with_known_options
 from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.options import with_known_options
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -35,6 +35,7 @@ from npgrad.functions.attention import *
 from npgrad.functions.batch_norm import *
 from npgrad.functions.conv import *
 from npgrad.functions.cross_entropy import *
+from npgrad.functions.distance import *
 from npgrad.functions.dropout import *
 from npgrad.functions.einsum import *
 from npgrad.functions.elementwise import *
@@ -48,11 +49,15 @@ from npgrad.functions.linalg import Inv as Inv
 from npgrad.functions.linalg import LogAbsDet as LogAbsDet
 from npgrad.functions.linalg import Norm as Norm
 from npgrad.functions.linalg import Solve as Solve
+from npgrad.functions.margin_loss import *
 from npgrad.functions.matmul import *
 from npgrad.functions.matrix_parts import *
 from npgrad.functions.options import with_known_options as with_known_options
+from npgrad.functions.piecewise import *
 from npgrad.functions.pool import *
 from npgrad.functions.probability_loss import *
+from npgrad.functions.products import *
+from npgrad.functions.rearranging import *
 from npgrad.functions.recurrent import *
 from npgrad.functions.reduction import *
 from npgrad.functions.regression_loss import *
@@ -60,6 +65,7 @@ from npgrad.functions.rms_norm import *
 from npgrad.functions.selection import *
 from npgrad.functions.shape import *
 from npgrad.functions.softmax import *
+from npgrad.functions.statistics import *
 from npgrad.functions.steps import *
 from npgrad.functions.trigonometric import *
 

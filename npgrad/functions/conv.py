@@ -1,4 +1,4 @@
-"""Convolution over one to three axes, by windows unfolded along the last axis and matrix products; and its transpose."""
+"""Convolution over one to three axes, by windows unfolded along the last and matrix products; and its transpose."""
 
 from __future__ import annotations
 

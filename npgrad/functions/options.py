@@ -33,9 +33,7 @@ def with_known_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **options: Any) -> Any:
         if not right.keys().isdisjoint(options):
             wrong = next(name for name in options if name in right)
-            raise TypeError(
-                f"{function.__qualname__} has no option {wrong!r}: as in NumPy, it is {right[wrong]!r}."
-            )
+            raise TypeError(f"{function.__qualname__} has no option {wrong!r}: as in NumPy, it is {right[wrong]!r}.")
         return function(*args, **options)
 
     return call

@@ -169,7 +169,7 @@ def avg_pool(axes: int) -> Callable[..., Tensor]:
         count_include_pad: bool = True,
         divisor_override: float | None = None,
     ) -> Tensor:
-        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+        options: dict[str, Any] = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
         options |= {"count_include_pad": count_include_pad, "divisor": divisor_override}
         return pool(AvgPool, name, axes, x, kernel_size, **options)
 
@@ -195,7 +195,7 @@ def adaptive_pool(reduction: Callable[..., Tensor], kind: str, what: str, axes: 
         x = check_input(name, axes, x)
         sizes = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,) * axes
         if len(sizes) != axes:
-            raise ValueError(f"{name} got output_size={output_size!r}. Pass one number, or one for each of {axes} axes.")
+            raise ValueError(f"{name} got output_size={output_size!r}. Pass one number, or one for each axis.")
         for axis, size in enumerate(sizes, -axes):
             x = evenly(reduction, x, axis, name, x.shape[axis] if size is None else size)
         return x

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import index as as_int
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -368,8 +368,8 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     """More entries around x: `pad_width` is a number for all sides, (before, after) for all axes, or a pair for each.
 
     They hold `constant_values`, or what x has elsewhere along the axis: `mode` "edge" repeats the last entry, "wrap"
-    goes on at the other end, "reflect" turns back at the last entry and "symmetric" behind it. The signature is np.pad's.
-    Raises NotImplementedError for other modes, or several values.
+    goes on at the other end, "reflect" turns back at the last entry and "symmetric" behind it. The signature is that of
+    np.pad. Raises NotImplementedError for other modes, or several values.
     """
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap") or np.ndim(constant_values):
         raise NotImplementedError(
@@ -386,7 +386,7 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     if mode != "constant":
         for axis, width in enumerate(pairs):
             if any(width):
-                places = np.pad(np.arange(np.shape(raw(x))[axis]), width, mode)
+                places = np.pad(np.arange(np.shape(raw(x))[axis]), width, cast(Any, mode))
                 x = getitem(x, (*(slice(None),) * axis, places))
         return getitem(x, ...)
     return Pad.apply(operand(x), pad_width=tuple([(before, after) for before, after in pairs]), value=constant_values)

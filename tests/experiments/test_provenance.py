@@ -18,7 +18,11 @@ from tests.experiments.conftest import threads
 
 TANH = "npgrad.functions.activation.Tanh"
 RELU = "npgrad.functions.activation.Relu"
-OTHERS = ("npgrad.functions.matmul.Linear", "npgrad.functions.cross_entropy.CrossEntropy", "npgrad.functions.indexing.Embedding")
+OTHERS = (
+    "npgrad.functions.matmul.Linear",
+    "npgrad.functions.cross_entropy.CrossEntropy",
+    "npgrad.functions.indexing.Embedding",
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,96 @@
+"""Statistics put together from sums and sorting: average, quantiles, sums and means that leave nan out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from npgrad.engine.arrays import Array, Axis
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.along_axis import sort, take
+from npgrad.functions.arithmetic import div, mul, sub
+from npgrad.functions.extreme import max, min
+from npgrad.functions.indexing import getitem
+from npgrad.functions.reduction import mean, sum
+from npgrad.functions.selection import where
+from npgrad.functions.shape import broadcast_to, expand_dims, moveaxis, ravel, reshape
+
+__all__ = ["average", "median", "nanmean", "nansum", "percentile", "ptp", "quantile", "trapezoid"]
+
+
+def average(x: TensorLike, axis: Axis = None, weights: TensorLike | None = None, *, keepdims: bool = False) -> Tensor:
+    """The mean of x over `axis`, each entry counting as `weights` says: in the shape of x, or along one axis.
+
+    Raises ValueError if the weights have another shape.
+    """
+    if weights is None:
+        return mean(x, axis, keepdims)
+    shape, given = np.shape(raw(x)), np.shape(raw(weights))
+    if given != shape:
+        if not isinstance(axis, int) or given != (shape[axis],):
+            raise ValueError(f"average got weights of shape {given} for x of shape {shape} over axis {axis}.")
+        weights = broadcast_to(
+            reshape(weights, [-1 if k == axis % len(shape) else 1 for k in range(len(shape))]), shape
+        )
+    return div(sum(mul(x, weights), axis, keepdims), sum(weights, axis, keepdims))
+
+
+def ptp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest value of x over `axis` minus the smallest."""
+    return sub(max(x, axis, keepdims), min(x, axis, keepdims))
+
+
+def nansum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The sum of x over `axis`, nan counting as 0 and receiving no gradient."""
+    return sum(where(np.isnan(raw(x)), 0.0, x), axis, keepdims)
+
+
+def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The mean over `axis` of what is a number in x; nan receives no gradient."""
+    return div(nansum(x, axis, keepdims), np.add.reduce(~np.isnan(raw(x)), axis, keepdims=keepdims))
+
+
+def quantile(x: TensorLike, q: float | Sequence[float] | Array, axis: int | None = None) -> Tensor:
+    """The value below which the share q of x lies along `axis` (None: all values), interpolated between neighbours.
+
+    Several q give a first axis with one place for each. Of values with a nan among them the result is nan. Raises
+    ValueError if a q is not in [0, 1], or there are no values.
+    """
+    x, axis = (ravel(x), 0) if axis is None else (x, axis)
+    shares = np.asarray(q, float)
+    n = np.shape(raw(x))[axis]
+    if n == 0 or not np.all((shares >= 0) & (shares <= 1)):
+        raise ValueError(f"quantile takes shares in [0, 1] of at least one value; got q={q!r} of {n} values.")
+    places = shares * (n - 1)
+    below = np.floor(places).astype(int)
+    ordered = moveaxis(sort(x, axis), axis, 0)
+    low, high = take(ordered, below, 0), take(ordered, np.minimum(below + 1, n - 1), 0)
+    part = (places - below).reshape(shares.shape + (1,) * (ordered.ndim - 1))
+    y = low + (high - low) * part.astype(ordered.dtype)
+    # Sorted, nan is last.
+    return where(np.isnan(raw(getitem(ordered, -1))), np.nan, y)
+
+
+def percentile(x: TensorLike, q: float | Sequence[float] | Array, axis: int | None = None) -> Tensor:
+    """`quantile` with shares in per cent."""
+    return quantile(x, np.true_divide(q, 100), axis)
+
+
+def median(x: TensorLike, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
+    """The value in the middle of x along `axis`, or the mean of the two in the middle (PyTorch: the smaller)."""
+    y = quantile(x, 0.5, axis)
+    if not keepdims:
+        return y
+    return expand_dims(y, axis) if axis is not None else reshape(y, (1,) * np.ndim(raw(x)))
+
+
+def trapezoid(y: TensorLike, x: TensorLike | None = None, dx: float = 1.0, axis: int = -1) -> Tensor:
+    """The area below the lines from value to value of y along `axis`, at the places x or at distances `dx`."""
+    y = moveaxis(y, axis, -1)
+    if x is None:
+        width: TensorLike = dx
+    else:
+        places = moveaxis(x, axis, -1) if np.ndim(raw(x)) > 1 else getitem(x, ...)
+        width = places[..., 1:] - places[..., :-1]
+    return sum((y[..., 1:] + y[..., :-1]) * 0.5 * width, -1)
