@@ -253,10 +253,11 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """softmax(scale·q kᵀ) v over the last two axes: queries (…, T, D), keys (…, S, D), values (…, S, E) give (…, T, E).
 
-    `attn_mask` broadcasts to (…, T, S) and is True where a query may attend to a key, or is added to the scores; with `is_causal` query i attends
-    to keys 0 to i only. A query that may attend to nothing gets 0. `scale` is 1/√D unless given. With `dropout_p` above
-    0 each weight is dropped with that probability, drawn from `rng`, and the others are divided by 1 − dropout_p.
-    Names as in PyTorch. Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
+    `attn_mask` broadcasts to (…, T, S) and is True where a query may attend to a key, or is added to the scores; with
+    `is_causal` query i attends to keys 0 to i only. Axes in front broadcast. A query that may attend to nothing gets 0.
+    `scale` is 1/√D unless given. With `dropout_p` above 0 each weight is dropped with that probability, drawn from
+    `rng`, and the others are divided by 1 − dropout_p. Names as in PyTorch. Source: Vaswani et al. 2017,
+    arXiv:1706.03762, equation 1.
 
     Raises ValueError if shapes do not fit or `dropout_p` is not in [0, 1]; TypeError if the mask does not hold
     booleans, or there is dropout and no generator.
@@ -267,19 +268,17 @@ def scaled_dot_product_attention(
         raise TypeError(
             f"dropout draws random numbers; got rng={rng!r}. Pass rng=np.random.default_rng(seed), or dropout_p=0."
         )
-    shapes = [np.shape(raw(x)) for x in (query, key, value)]
-    if len({shape[:-2] for shape in shapes}) > 1 and min(map(len, shapes)) >= 2:
-        front = np.broadcast_shapes(*[shape[:-2] for shape in shapes])
-        query, key, value = (
-            broadcast_to(x, front + shape[-2:]) for x, shape in zip((query, key, value), shapes, strict=True)
-        )
+    fronts = [np.shape(raw(x))[:-2] for x in (query, key, value)]
+    if len(set(fronts)) > 1:
+        front = np.broadcast_shapes(*fronts)
+        query, key, value = [broadcast_to(x, front + np.shape(raw(x))[-2:]) for x in (query, key, value)]
     if attn_mask is not None:
         mask = raw(attn_mask)
         kind = getattr(getattr(mask, "dtype", None), "kind", "")
         if kind == "f" and not is_causal:
             root = sqrt(np.shape(raw(query))[-1])
-            scores = mul(matmul(query, swapaxes(key, -1, -2)), 1 / root if scale is None else scale)
-            weights = softmax(add(scores, attn_mask))
+            products = mul(matmul(query, swapaxes(key, -1, -2)), 1 / root if scale is None else scale)
+            weights = softmax(add(products, attn_mask))
             return matmul(dropout(weights, dropout_p, rng=rng) if dropout_p else weights, value)
         if kind != "b":
             raise TypeError(

@@ -40,7 +40,7 @@ def hinge_embedding_loss(x: TensorLike, target: TensorLike, margin: float = 1.0,
 def margin_ranking_loss(
     a: TensorLike, b: TensorLike, target: TensorLike, margin: float = 0.0, reduction: str = "mean"
 ) -> Tensor:
-    """max(0, margin - target·(a - b)): a should be larger than b by `margin` where the target is 1, smaller where -1."""
+    """max(0, margin - target·(a - b)): a should exceed b by `margin` where the target is 1, and b a where it is -1."""
     return finish("margin_ranking_loss", relu((tensor(b) - a) * raw(target) + margin), reduction)
 
 

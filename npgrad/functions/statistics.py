@@ -48,7 +48,7 @@ def nansum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over `axis` of what is a number in x; nan receives no gradient."""
-    return div(nansum(x, axis, keepdims), np.add.reduce(~np.isnan(raw(x)), axis, keepdims=keepdims))
+    return div(nansum(x, axis, keepdims), np.sum(~np.isnan(raw(x)), axis, keepdims=keepdims))
 
 
 def quantile(x: TensorLike, q: float | Sequence[float] | Array, axis: int | None = None) -> Tensor:
