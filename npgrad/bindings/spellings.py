@@ -182,6 +182,7 @@ DIFFERENT: dict[str, str] = {
     "data": "is an array, not a tensor; so is grad",
     "grad": "is a NumPy array; zero_grad() makes it None",
     "max, min": "give the values alone; argmax and argmin give the places. Ties share the gradient equally",
+    "median": "is the mean of the two values in the middle, where PyTorch takes the smaller",
     "numpy()": "is read-only, and works on tensors that require a gradient too",
     "randn, rand": "need rng=, a numpy.random.Generator; so do layers that are drawn, and dropout",
     "repeat": "repeats entry by entry, as NumPy's; what PyTorch calls repeat is tile",

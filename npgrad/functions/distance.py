@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.arithmetic import add, div, mul, sub
 from npgrad.functions.linalg import vector_norm
+from npgrad.functions.rearranging import broadcast_arrays
 from npgrad.functions.reduction import sum
 from npgrad.functions.selection import maximum
 
@@ -23,8 +22,7 @@ def cosine_similarity(a: TensorLike, b: TensorLike, axis: int = 1, eps: float = 
 
     A length below `eps` counts as `eps`.
     """
-    ndim = max(np.ndim(raw(a)), np.ndim(raw(b)))
-    axis = axis if axis < 0 else axis - ndim
+    a, b = broadcast_arrays(a, b)
     lengths = [maximum(vector_norm(x, axis=axis, keepdims=True), eps) for x in (a, b)]
     return sum(mul(div(a, lengths[0]), div(b, lengths[1])), axis)
 

@@ -23,7 +23,6 @@ from npgrad.functions.indexing import getitem
 from npgrad.functions.matmul import matmul
 from npgrad.functions.reduction import floating, sum, without
 from npgrad.functions.selection import where
-from npgrad.functions.shape import broadcast_to
 from npgrad.functions.steps import sign
 
 __all__ = [
@@ -253,7 +252,7 @@ def matrix_power(x: TensorLike, n: int) -> Tensor:
     if shape[-1:] != shape[-2:-1]:
         raise ValueError(f"matrix_power takes square matrices (…, m, m); got shape {shape}.")
     if n == 0:
-        return broadcast_to(np.eye(shape[-1]), shape)
+        return where(np.zeros(shape, bool), x, np.eye(shape[-1]))
     return multi_dot([inv(x) if n < 0 else x] * int(np.abs(n)))
 
 

@@ -34,7 +34,9 @@ def soft_margin_loss(prediction: TensorLike, target: TensorLike, reduction: str 
 def hinge_embedding_loss(x: TensorLike, target: TensorLike, margin: float = 1.0, reduction: str = "mean") -> Tensor:
     """The distance x where the target is 1, and max(0, margin - x) where it is -1."""
     x = tensor(x)
-    return finish("hinge_embedding_loss", where(np.equal(raw(target), 1), x, relu(margin - x)), reduction)
+    near = where(np.equal(raw(target), -1), 0.0, x)
+    far = where(np.equal(raw(target), 1), 0.0, relu(margin - x))
+    return finish("hinge_embedding_loss", near + far, reduction)
 
 
 def margin_ranking_loss(

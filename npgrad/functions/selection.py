@@ -163,12 +163,12 @@ def minimum(a: TensorLike, b: TensorLike) -> Tensor:
 
 def fmax(a: TensorLike, b: TensorLike) -> Tensor:
     """The larger of a and b, entry by entry; where one is nan, the other."""
-    return where(np.isnan(raw(a)), b, where(np.isnan(raw(b)), a, maximum(a, b)))
+    return maximum(where(np.isnan(raw(a)), b, a), where(np.isnan(raw(b)), a, b))
 
 
 def fmin(a: TensorLike, b: TensorLike) -> Tensor:
     """The smaller of a and b, entry by entry; where one is nan, the other."""
-    return where(np.isnan(raw(a)), b, where(np.isnan(raw(b)), a, minimum(a, b)))
+    return minimum(where(np.isnan(raw(a)), b, a), where(np.isnan(raw(b)), a, b))
 
 
 def clip(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -51,38 +52,67 @@ def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return div(nansum(x, axis, keepdims), np.sum(~np.isnan(raw(x)), axis, keepdims=keepdims))
 
 
-def quantile(x: TensorLike, q: float | Sequence[float] | Array, axis: int | None = None) -> Tensor:
-    """The value below which the share q of x lies along `axis` (None: all values), interpolated between neighbours.
+def quantile(
+    x: TensorLike,
+    q: float | Sequence[float] | Array,
+    axis: int | None = None,
+    *,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Tensor:
+    """The value below which the share q of x lies along `axis` (None: all values); several q give a first axis.
 
-    Several q give a first axis with one place for each. Of values with a nan among them the result is nan. Raises
-    ValueError if a q is not in [0, 1], or there are no values.
+    Between two values `method` takes "linear" interpolation, the "lower", the "higher" or the "nearest" one, or their
+    "midpoint". Of values with a nan among them the result is nan. Raises ValueError for another method, if a q is not
+    in [0, 1], or if there are no values.
     """
+    ndim = np.ndim(raw(x))
+    kept = tuple(range(ndim)) if axis is None else axis % ndim
     x, axis = (ravel(x), 0) if axis is None else (x, axis)
     shares = np.asarray(q, float)
     n = np.shape(raw(x))[axis]
-    if n == 0 or not np.all((shares >= 0) & (shares <= 1)):
-        raise ValueError(f"quantile takes shares in [0, 1] of at least one value; got q={q!r} of {n} values.")
+    if n == 0 or not np.all((shares >= 0) & (shares <= 1)) or method not in _BETWEEN:
+        raise ValueError(
+            f"quantile takes shares in [0, 1] of at least one value, and method {', '.join(_BETWEEN)}; "
+            f"got q={q!r} of {n} values, method={method!r}."
+        )
     places = shares * (n - 1)
     below = np.floor(places).astype(int)
     ordered = moveaxis(sort(x, axis), axis, 0)
     low, high = take(ordered, below, 0), take(ordered, np.minimum(below + 1, n - 1), 0)
-    part = (places - below).reshape(shares.shape + (1,) * (ordered.ndim - 1))
-    y = low + (high - low) * part.astype(ordered.dtype)
-    # Sorted, nan is last.
-    return where(np.isnan(raw(getitem(ordered, -1))), np.nan, y)
+    part = _BETWEEN[method](places - below, below).reshape(shares.shape + (1,) * (ordered.ndim - 1))
+    # Sorted, nan is last. An end is taken as it is: infinity times 0 would be nan.
+    y = where(part == 0, low, where(part == 1, high, low + (high - low) * part.astype(ordered.dtype)))
+    y = where(np.isnan(raw(getitem(ordered, -1))), np.nan, y)
+    return expand_dims(y, tuple(np.add(kept, shares.ndim).reshape(-1).tolist())) if keepdims else y
 
 
-def percentile(x: TensorLike, q: float | Sequence[float] | Array, axis: int | None = None) -> Tensor:
+_BETWEEN: dict[str, Callable[[Any, Any], Any]] = {
+    "linear": lambda part, below: part,
+    "lower": lambda part, below: np.zeros_like(part),
+    "higher": lambda part, below: np.ceil(part),
+    # Halves go to the even place, as in NumPy.
+    "nearest": lambda part, below: np.round(below + part) - below,
+    "midpoint": lambda part, below: np.ceil(part) / 2,
+}
+"""The methods: how far it is from the value below a place to the one above, from 0 to 1."""
+
+
+def percentile(
+    x: TensorLike,
+    q: float | Sequence[float] | Array,
+    axis: int | None = None,
+    *,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Tensor:
     """`quantile` with shares in per cent."""
-    return quantile(x, np.true_divide(q, 100), axis)
+    return quantile(x, np.true_divide(q, 100), axis, method=method, keepdims=keepdims)
 
 
 def median(x: TensorLike, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
     """The value in the middle of x along `axis`, or the mean of the two in the middle (PyTorch: the smaller)."""
-    y = quantile(x, 0.5, axis)
-    if not keepdims:
-        return y
-    return expand_dims(y, axis) if axis is not None else reshape(y, (1,) * np.ndim(raw(x)))
+    return quantile(x, 0.5, axis, keepdims=keepdims)
 
 
 def trapezoid(y: TensorLike, x: TensorLike | None = None, dx: float = 1.0, axis: int = -1) -> Tensor:
