@@ -266,8 +266,7 @@ def transposed(
 
 
 def convolution(axes: int) -> Callable[..., Tensor]:
-    """The public function for `axes` spatial axes."""
-    lengths, kernel, outputs = _LENGTHS[axes], _KERNELS[axes], _OUTPUTS[axes]
+    """`conv1d` for one axis, and so on."""
 
     def conv(
         x: TensorLike,
@@ -281,12 +280,12 @@ def convolution(axes: int) -> Callable[..., Tensor]:
         return convolve(name, axes, x, weight, bias, groups, stride=stride, padding=padding, dilation=dilation)
 
     name = f"conv{axes}d"
-    text = f"""Convolve `x` (N, C, {lengths}) with `weight` (F, C/groups, {kernel}): a tensor (N, F, {outputs}).
+    text = f"""Convolve `x` (N, C, {_LENGTHS[axes]}) with `weight` (F, C/groups, {_KERNELS[axes]}): a tensor (N, F, {_OUTPUTS[axes]}).
 
     Each output axis has P = (L + 2·padding − dilation·(k − 1) − 1)//stride + 1 places, L and k being the lengths of the
     input and the kernel along it; stride, padding and dilation are one integer or one per axis, and padding="same"
     gives P = L at stride 1. `bias` has shape (F,). With `groups`, the channels are cut into so many groups, and each
-    F/groups of the outputs read one of them. An input without a batch axis gives (F, {outputs}). Layout and signature
+    F/groups of the outputs read one of them. An input without a batch axis gives (F, {_OUTPUTS[axes]}). Layout and signature
     as in PyTorch.
 
     Raises ValueError if shapes do not fit each other or the kernel is larger than the padded input.
@@ -295,8 +294,7 @@ def convolution(axes: int) -> Callable[..., Tensor]:
 
 
 def transposed_convolution(axes: int) -> Callable[..., Tensor]:
-    """The public function for `axes` spatial axes."""
-    lengths, kernel, outputs = _LENGTHS[axes], _KERNELS[axes], _OUTPUTS[axes]
+    """`conv_transpose1d` for one axis, and so on."""
 
     def conv(
         x: TensorLike,
@@ -312,11 +310,11 @@ def transposed_convolution(axes: int) -> Callable[..., Tensor]:
         return convolve(name, axes, x, weight, bias, groups, **options)
 
     name = f"conv_transpose{axes}d"
-    text = f"""The transpose of `conv{axes}d`: (N, C, {lengths}) with (C, F/groups, {kernel}) gives (N, F, {outputs}).
+    text = f"""The transpose of `conv{axes}d`: (N, C, {_LENGTHS[axes]}) with (C, F/groups, {_KERNELS[axes]}) gives (N, F, {_OUTPUTS[axes]}).
 
     Each output axis has P = (L − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1 places, L and k being
     the lengths of the input and the kernel along it; options are one integer or one per axis, and output_padding must
-    be less than the stride. `bias` has shape (F,). An input without a batch axis gives (F, {outputs}). Layout and
+    be less than the stride. `bias` has shape (F,). An input without a batch axis gives (F, {_OUTPUTS[axes]}). Layout and
     signature as in PyTorch.
 
     Raises ValueError if shapes do not fit each other, or nothing is left of the output.
@@ -355,24 +353,24 @@ def convolve(
     outputs = kernel[1] * groups if turned else kernel[0]
     if groups < 1 or outputs % groups or shape[1] % groups:
         raise ValueError(
-            f"{function} got groups={groups} for {shape[1]} input and {outputs} output channels. "
+            f"{function} got groups={groups} for {shape[1]} input and {_OUTPUTS[axes]} output channels. "
             "It must be at least 1 and divide both."
         )
     if turned and shape[1] != kernel[0]:
         raise ValueError(
             f"{function} got an input with {shape[1]} channels (shape {shape}) and a weight for {kernel[0]} "
-            f"(shape {kernel}). Axis 1 of the input and axis 0 of the weight must agree."
+            f"(shape {_KERNELS[axes]}). Axis 1 of the input and axis 0 of the weight must agree."
         )
     if not turned and shape[1] != kernel[1] * groups:
         raise ValueError(
             f"{function} got an input with {shape[1]} channels (shape {shape}) and a weight for {kernel[1]} "
-            f"(shape {kernel})"
+            f"(shape {_KERNELS[axes]})"
             + (". Axis 1 of both must agree." if groups == 1 else f" in each of {groups} groups. They must multiply.")
         )
     if bias is not None and np.shape(raw(bias)) != (outputs,):
         raise ValueError(
-            f"{function} got a bias of shape {np.shape(raw(bias))} for {outputs} output channels. "
-            f"Give it the shape ({outputs},), or leave it out."
+            f"{function} got a bias of shape {np.shape(raw(bias))} for {_OUTPUTS[axes]} output channels. "
+            f"Give it the shape ({_OUTPUTS[axes]},), or leave it out."
         )
     if turned:
         return ConvTranspose.apply(x, weight, bias, groups=groups, **options)

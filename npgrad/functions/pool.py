@@ -130,7 +130,7 @@ class AvgPool(Function):
 
 
 def max_pool(axes: int) -> Callable[..., Tensor]:
-    """The public function for `axes` spatial axes."""
+    """`max_pool1d` for one axis, and so on."""
 
     def pooling(
         x: TensorLike,
@@ -158,7 +158,7 @@ def max_pool(axes: int) -> Callable[..., Tensor]:
 
 
 def avg_pool(axes: int) -> Callable[..., Tensor]:
-    """The public function for `axes` spatial axes."""
+    """`avg_pool1d` for one axis, and so on."""
 
     def pooling(
         x: TensorLike,

@@ -140,7 +140,7 @@ def kl_div(
     Raises ValueError for different shapes, an unknown reduction, or the mean of nothing.
     """
     logp, q = pair("kl_div", log_probabilities, target, "mean" if reduction == "batchmean" else reduction)
-    some = raw(q) > (-np.inf if log_target else 0)
+    some = raw(q) != (-np.inf if log_target else 0)
     logq = where(some, q, 0.0) if log_target else log(where(some, q, 1.0))
     losses = where(some, (exp(logq) if log_target else q) * (logq - logp), 0.0)
     if reduction == "batchmean":

@@ -98,16 +98,9 @@ _BETWEEN: dict[str, Callable[[Any, Any], Any]] = {
 """The methods: how far it is from the value below a place to the one above, from 0 to 1."""
 
 
-def percentile(
-    x: TensorLike,
-    q: float | Sequence[float] | Array,
-    axis: int | None = None,
-    *,
-    method: str = "linear",
-    keepdims: bool = False,
-) -> Tensor:
-    """`quantile` with shares in per cent."""
-    return quantile(x, np.true_divide(q, 100), axis, method=method, keepdims=keepdims)
+def percentile(x: TensorLike, q: float | Sequence[float] | Array, axis: int | None = None, **options: Any) -> Tensor:
+    """`quantile` with shares in per cent, and with its options."""
+    return quantile(x, np.true_divide(q, 100), axis, **options)
 
 
 def median(x: TensorLike, axis: int | None = None, *, keepdims: bool = False) -> Tensor:

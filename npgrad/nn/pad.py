@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,16 +11,17 @@ from npgrad.nn import functional
 from npgrad.nn.module import Module
 
 __all__ = [
-    "CircularPad1d", "CircularPad2d", "ConstantPad1d", "ConstantPad2d", "ReflectionPad1d", "ReflectionPad2d",
-    "ReplicationPad1d", "ReplicationPad2d", "ZeroPad1d", "ZeroPad2d",
+    "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d",
+    "ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d",
+    "ReplicationPad3d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
 ]  # fmt: skip
 
 
 class _Pad(Module):
-    """One number for all sides, or before and after the last axis, before and after the one before it."""
+    """One number for all sides, or before and after the last axis, before and after the one before it, …."""
 
     _axes: ClassVar[int]
-    _mode: ClassVar[str] = "constant"
+    _mode: ClassVar[str]
     value: float = 0.0
 
     def __init__(self, padding: int | tuple[int, ...]) -> None:
@@ -35,67 +36,39 @@ class _Pad(Module):
         return f"{self.padding}" + (f", value={self.value}" if self.value else "")
 
 
-class ZeroPad1d(_Pad):
-    """Zeros before and after the last axis."""
-
-    _axes = 1
-
-
-class ZeroPad2d(_Pad):
-    """Zeros around the last two axes."""
-
-    _axes = 2
-
-
 class _ConstantPad(_Pad):
     def __init__(self, padding: int | tuple[int, ...], value: float) -> None:
         super().__init__(padding)
         self.value = value
 
 
-class ConstantPad1d(_ConstantPad):
-    """`value` before and after the last axis."""
-
-    _axes = 1
-
-
-class ConstantPad2d(_ConstantPad):
-    """`value` around the last two axes."""
-
-    _axes = 2
-
-
-class ReflectionPad1d(_Pad):
-    """What lies behind the end of the last axis is its mirror image."""
-
-    _axes, _mode = 1, "reflect"
-
-
-class ReflectionPad2d(_Pad):
-    """As `ReflectionPad1d`, along the last two axes."""
-
-    _axes, _mode = 2, "reflect"
+def _of_each_number_of_axes(name: str, text: str, mode: str = "constant", base: type[_Pad] = _Pad) -> list[Any]:
+    """The classes for one, two and three axes."""
+    return [
+        type(
+            f"{name}{axes}d",
+            (base,),
+            {
+                "__doc__": f"{text}; of the last {axes} axes. {_Pad.__doc__}",
+                "__module__": __name__,
+                "_axes": axes,
+                "_mode": mode,
+            },
+        )
+        for axes in (1, 2, 3)
+    ]
 
 
-class ReplicationPad1d(_Pad):
-    """The last axis goes on with its last entry."""
-
-    _axes, _mode = 1, "replicate"
-
-
-class ReplicationPad2d(_Pad):
-    """As `ReplicationPad1d`, along the last two axes."""
-
-    _axes, _mode = 2, "replicate"
-
-
-class CircularPad1d(_Pad):
-    """The last axis goes on at its other end."""
-
-    _axes, _mode = 1, "circular"
-
-
-class CircularPad2d(_Pad):
-    """As `CircularPad1d`, along the last two axes."""
-
-    _axes, _mode = 2, "circular"
+ZeroPad1d, ZeroPad2d, ZeroPad3d = _of_each_number_of_axes("ZeroPad", "Zeros at both ends")
+ConstantPad1d, ConstantPad2d, ConstantPad3d = _of_each_number_of_axes(
+    "ConstantPad", "`value` at both ends", base=_ConstantPad
+)
+ReflectionPad1d, ReflectionPad2d, ReflectionPad3d = _of_each_number_of_axes(
+    "ReflectionPad", "The mirror image at both ends", "reflect"
+)
+ReplicationPad1d, ReplicationPad2d, ReplicationPad3d = _of_each_number_of_axes(
+    "ReplicationPad", "The last entry again at both ends", "replicate"
+)
+CircularPad1d, CircularPad2d, CircularPad3d = _of_each_number_of_axes(
+    "CircularPad", "What is at the other end, at both ends", "circular"
+)
