@@ -265,6 +265,32 @@ def transposed(
     return (x[0], W[1] * groups, *spatial)
 
 
+_LENGTHS = {1: "L", 2: "H, W", 3: "D, H, W"}
+_KERNELS = {1: "k", 2: "kh, kw", 3: "kd, kh, kw"}
+_OUTPUTS = {1: "P", 2: "P, Q", 3: "O, P, Q"}
+_CONVOLUTION = """
+    Convolve `x` (N, C, {L}) with `weight` (F, C/groups, {k}): a tensor (N, F, {P}).
+
+    Each output axis has P = (L + 2·padding − dilation·(k − 1) − 1)//stride + 1 places, L and k being the lengths of the
+    input and the kernel along it; stride, padding and dilation are one integer or one per axis, and padding="same"
+    gives P = L at stride 1. `bias` has shape (F,). With `groups`, the channels are cut into so many groups, and each
+    F/groups of the outputs read one of them. An input without a batch axis gives (F, {P}). Layout and signature as in
+    PyTorch.
+
+    Raises ValueError if shapes do not fit each other or the kernel is larger than the padded input.
+    """
+_TRANSPOSED = """
+    The transpose of `conv{axes}d`: `x` (N, C, {L}) with `weight` (C, F/groups, {k}) gives a tensor (N, F, {P}).
+
+    Each output axis has P = (L − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1 places, L and k being
+    the lengths of the input and the kernel along it; options are one integer or one per axis, and output_padding must
+    be less than the stride. `bias` has shape (F,). An input without a batch axis gives (F, {P}). Layout and signature
+    as in PyTorch.
+
+    Raises ValueError if shapes do not fit each other, or nothing is left of the output.
+    """
+
+
 def convolution(axes: int) -> Callable[..., Tensor]:
     """`conv1d` for one axis, and so on."""
 
@@ -280,17 +306,7 @@ def convolution(axes: int) -> Callable[..., Tensor]:
         return convolve(name, axes, x, weight, bias, groups, stride=stride, padding=padding, dilation=dilation)
 
     name = f"conv{axes}d"
-    text = f"""Convolve `x` (N, C, {_LENGTHS[axes]}) with `weight` (F, C/groups, {_KERNELS[axes]}): a tensor (N, F, {_OUTPUTS[axes]}).
-
-    Each output axis has P = (L + 2·padding − dilation·(k − 1) − 1)//stride + 1 places, L and k being the lengths of the
-    input and the kernel along it; stride, padding and dilation are one integer or one per axis, and padding="same"
-    gives P = L at stride 1. `bias` has shape (F,). With `groups`, the channels are cut into so many groups, and each
-    F/groups of the outputs read one of them. An input without a batch axis gives (F, {_OUTPUTS[axes]}). Layout and signature
-    as in PyTorch.
-
-    Raises ValueError if shapes do not fit each other or the kernel is larger than the padded input.
-    """
-    return documented(conv, name, text)
+    return documented(conv, name, _CONVOLUTION.format(L=_LENGTHS[axes], k=_KERNELS[axes], P=_OUTPUTS[axes]))
 
 
 def transposed_convolution(axes: int) -> Callable[..., Tensor]:
@@ -309,22 +325,9 @@ def transposed_convolution(axes: int) -> Callable[..., Tensor]:
         options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
         return convolve(name, axes, x, weight, bias, groups, **options)
 
-    name = f"conv_transpose{axes}d"
-    text = f"""The transpose of `conv{axes}d`: (N, C, {_LENGTHS[axes]}) with (C, F/groups, {_KERNELS[axes]}) gives (N, F, {_OUTPUTS[axes]}).
+    name, letters = f"conv_transpose{axes}d", {"L": _LENGTHS[axes], "k": _KERNELS[axes], "P": _OUTPUTS[axes]}
+    return documented(conv, name, _TRANSPOSED.format(axes=axes, **letters))
 
-    Each output axis has P = (L − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1 places, L and k being
-    the lengths of the input and the kernel along it; options are one integer or one per axis, and output_padding must
-    be less than the stride. `bias` has shape (F,). An input without a batch axis gives (F, {_OUTPUTS[axes]}). Layout and
-    signature as in PyTorch.
-
-    Raises ValueError if shapes do not fit each other, or nothing is left of the output.
-    """
-    return documented(conv, name, text)
-
-
-_LENGTHS = {1: "L", 2: "H, W", 3: "D, H, W"}
-_KERNELS = {1: "k", 2: "kh, kw", 3: "kd, kh, kw"}
-_OUTPUTS = {1: "P", 2: "P, Q", 3: "O, P, Q"}
 
 conv1d, conv2d, conv3d = map(convolution, (1, 2, 3))
 conv_transpose1d, conv_transpose2d, conv_transpose3d = map(transposed_convolution, (1, 2, 3))
@@ -353,24 +356,24 @@ def convolve(
     outputs = kernel[1] * groups if turned else kernel[0]
     if groups < 1 or outputs % groups or shape[1] % groups:
         raise ValueError(
-            f"{function} got groups={groups} for {shape[1]} input and {_OUTPUTS[axes]} output channels. "
+            f"{function} got groups={groups} for {shape[1]} input and {outputs} output channels. "
             "It must be at least 1 and divide both."
         )
     if turned and shape[1] != kernel[0]:
         raise ValueError(
             f"{function} got an input with {shape[1]} channels (shape {shape}) and a weight for {kernel[0]} "
-            f"(shape {_KERNELS[axes]}). Axis 1 of the input and axis 0 of the weight must agree."
+            f"(shape {kernel}). Axis 1 of the input and axis 0 of the weight must agree."
         )
     if not turned and shape[1] != kernel[1] * groups:
         raise ValueError(
             f"{function} got an input with {shape[1]} channels (shape {shape}) and a weight for {kernel[1]} "
-            f"(shape {_KERNELS[axes]})"
+            f"(shape {kernel})"
             + (". Axis 1 of both must agree." if groups == 1 else f" in each of {groups} groups. They must multiply.")
         )
     if bias is not None and np.shape(raw(bias)) != (outputs,):
         raise ValueError(
-            f"{function} got a bias of shape {np.shape(raw(bias))} for {_OUTPUTS[axes]} output channels. "
-            f"Give it the shape ({_OUTPUTS[axes]},), or leave it out."
+            f"{function} got a bias of shape {np.shape(raw(bias))} for {outputs} output channels. "
+            f"Give it the shape ({outputs},), or leave it out."
         )
     if turned:
         return ConvTranspose.apply(x, weight, bias, groups=groups, **options)
