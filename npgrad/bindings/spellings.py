@@ -164,7 +164,7 @@ Upsample | npgrad.repeat | a function
 utils | npgrad.optim.clip_grad_norm | the one of them that is here
 """
 _OPTIM = """
-ASGD Adadelta Adagrad Adamax LBFGS NAdam RAdam RMSprop Rprop | | subclass Optimizer: numbers and update are all of it
+ASGD Adadelta Adamax LBFGS NAdam RAdam Rprop | | subclass Optimizer: numbers and update are all of it
 lr_scheduler | npgrad.optim itself | schedules are beside the optimisers
 LambdaLR ExponentialLR CosineAnnealingWarmRestarts OneCycleLR ReduceLROnPlateau | Schedule | subclass it
 """

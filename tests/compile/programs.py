@@ -32,6 +32,8 @@ OPTIMIZERS: list[Callable[[Any], Any]] = [
     lambda p: optim.Adam(p, lr=0.01),
     lambda p: optim.Adam(p, lr=0.01, amsgrad=True, weight_decay=0.05),
     lambda p: optim.AdamW(p, lr=0.01, betas=(0.5, 0.9), maximize=True),
+    lambda p: optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True, eps=0.1),
+    lambda p: optim.Adagrad(p, lr=0.01, lr_decay=0.1),
 ]
 _numbers = itertools.count(1)
 
