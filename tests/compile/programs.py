@@ -389,7 +389,7 @@ def event(what: str, world: dict[str, Any], script: Script, seed: Any) -> None:
         world["optimizer"].load_state_dict(world["optimizer"].state_dict())
     elif what == "momentum":
         group = world["optimizer"].param_groups[0]
-        if "momentum" in group and not group["nesterov"] and not group["dampening"]:
+        if "momentum" in group and not group.get("nesterov") and not group.get("dampening"):
             group["momentum"] = 0.0 if group["momentum"] else 0.8
         group["weight_decay"] = 0.0 if group["weight_decay"] else 0.1
     elif what == "group" and "extra" not in world:
