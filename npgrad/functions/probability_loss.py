@@ -142,7 +142,7 @@ def kl_div(
     logp, q = pair("kl_div", log_probabilities, target, "mean" if reduction == "batchmean" else reduction)
     some = raw(q) != (-np.inf if log_target else 0)
     logq = where(some, q, 0.0) if log_target else log(where(some, q, 1.0))
-    losses = where(some, (exp(logq) if log_target else q) * (logq - logp), 0.0)
+    losses = (exp(logq) if log_target else q) * where(some, logq - logp, 0.0)
     if reduction == "batchmean":
         return losses.sum() / (len(q) if q.ndim else 1)
     return reduced("kl_div", losses, reduction)
