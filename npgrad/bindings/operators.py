@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from math import prod
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,8 @@ from npgrad import functions as F
 from npgrad.engine.arrays import Axis
 from npgrad.engine.function import Function
 from npgrad.engine.mode import MODE
-from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.options import with_known_options
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -50,7 +50,14 @@ def assign(tensor: Tensor, rule: type[Function], other: TensorLike) -> Tensor:
             f"in-place {rule.__name__} on a leaf of shape {tensor.shape} that requires a gradient: the graph may need "
             "its values. Change its array (q.data -= …), or write the update inside `with npgrad.no_grad():`."
         )
-    tensor.data = rule.apply(tensor, other)
+    new = rule.apply(tensor, other)
+    if new.shape != tensor.shape:
+        raise ValueError(
+            f"in-place {rule.__name__} gives the shape {new.shape}, and the tensor has the shape {tensor.shape}."
+        )
+    array = tensor.data
+    array[...] = raw(new)
+    tensor.data = array
     return tensor
 
 
@@ -59,25 +66,6 @@ for _name, _rule in {
 }.items():  # fmt: skip
     for _prefix, _method in zip(("", "r", "i"), binary(_rule), strict=True):
         setattr(Tensor, f"__{_prefix}{_name}__", _method)
-
-
-_ELSEWHERE = {"dim": "axis", "keepdim": "keepdims", "unbiased": "ddof", "correction": "ddof"}
-"""What PyTorch calls otherwise."""
-
-
-def named(method: Callable[..., Any]) -> Callable[..., Any]:
-    """`method`, naming itself and the right option where PyTorch's was given."""
-
-    @wraps(method)
-    def call(*args: Any, **options: Any) -> Any:
-        if not _ELSEWHERE.keys().isdisjoint(options):
-            wrong = next(name for name in options if name in _ELSEWHERE)
-            right = _ELSEWHERE[wrong]
-            raise TypeError(f"Tensor.{method.__name__} has no option {wrong!r}: as in NumPy, it is {right!r}.")
-        return method(*args, **options)
-
-    call.__qualname__ = f"Tensor.{method.__name__}"
-    return call
 
 
 class _Spellings:
@@ -241,7 +229,7 @@ class _Spellings:
 for _name, _method in vars(_Spellings).items():
     if isinstance(_method, FunctionType):
         _method.__qualname__ = f"Tensor.{_name}"
-        setattr(Tensor, _name, named(_method) if "axis" in _method.__code__.co_varnames else _method)
+        setattr(Tensor, _name, with_known_options(_method))
     elif isinstance(_method, property):
         setattr(Tensor, _name, _method)
 

@@ -52,12 +52,11 @@ atanh | arctanh | NumPy's name
 absolute | abs | one name of the two that NumPy has
 clamp | clip | NumPy's name
 cat concat | concatenate | NumPy's name
-fmod | remainder | which has the sign of the divisor
 frac | x % 1 | the part after the point, never negative
 ger | outer | NumPy's name
 index_select | take | NumPy's name; the axis comes last
 gather | take_along_axis | NumPy's name; the index has the dimensions of x
-logcumsumexp median mode quantile kthvalue | | it has no rule yet
+logcumsumexp mode kthvalue | | it has no rule yet
 lerp | a + t*(b - a) | it is an expression
 masked_select | x[mask] | indexing by booleans
 mm bmm | matmul | or the operator @
@@ -97,7 +96,6 @@ ptp | t.max() - t.min() | it is an expression
 mT | swapaxes(-1, -2) | of stacks of matrices
 eq ne lt le gt ge | the operators == != < <= > >= | they give arrays
 expand expand_as | npgrad.broadcast_to(t, shape) | NumPy's name
-fliplr flipud | flip | flip(t, axis)
 grad_fn | repr(t) | it names the Function that made t; npgrad.explain.step(t) shows the graph
 is_contiguous | | the layout of memory makes no difference
 masked_fill | npgrad.where(mask, value, t) | a function
@@ -157,19 +155,16 @@ register_full_backward_hook | register_backward_hook | one kind
 """
 _NN = """
 AlphaDropout Dropout1d Dropout2d Dropout3d | Dropout | one kind
-BatchNorm3d Conv3d MaxPool3d AvgPool3d | | images have two axes here
 GRUCell LSTMCell RNNCell | npgrad.gru_step, lstm_step, rnn_step | functions
-Hardtanh ReLU6 | npgrad.clip | a function
 MultiheadAttention | MultiHeadAttention | with a capital H
 Transformer TransformerDecoderLayer TransformerDecoder | | write it of MultiHeadAttention and Linear
 TransformerEncoderLayer TransformerEncoder | TransformerBlock | pre-norm unless norm_first=False
 ParameterList ParameterDict ModuleDict | a list or a dict | attributes are found inside lists and dictionaries
-Hardswish Hardsigmoid Hardshrink Tanhshrink Threshold | | compose it of npgrad's functions
 Upsample | npgrad.repeat | a function
 utils | npgrad.optim.clip_grad_norm | the one of them that is here
 """
 _OPTIM = """
-ASGD Adadelta Adagrad Adamax LBFGS NAdam RAdam RMSprop Rprop | | subclass Optimizer: numbers and update are all of it
+ASGD Adadelta Adamax LBFGS NAdam RAdam Rprop | | subclass Optimizer: numbers and update are all of it
 lr_scheduler | npgrad.optim itself | schedules are beside the optimisers
 LambdaLR ExponentialLR CosineAnnealingWarmRestarts OneCycleLR ReduceLROnPlateau | Schedule | subclass it
 """
@@ -187,6 +182,7 @@ DIFFERENT: dict[str, str] = {
     "data": "is an array, not a tensor; so is grad",
     "grad": "is a NumPy array; zero_grad() makes it None",
     "max, min": "give the values alone; argmax and argmin give the places. Ties share the gradient equally",
+    "median": "is the mean of the two values in the middle, where PyTorch takes the smaller",
     "numpy()": "is read-only, and works on tensors that require a gradient too",
     "randn, rand": "need rng=, a numpy.random.Generator; so do layers that are drawn, and dropout",
     "repeat": "repeats entry by entry, as NumPy's; what PyTorch calls repeat is tile",

@@ -23,6 +23,9 @@ tests/functions/test_registry.py compares all of these lists with the registry, 
 that a Function is missing from, and every list that still has one that is gone.
 """
 
+import sys
+from types import FunctionType
+
 from npgrad.engine.function import Function
 from npgrad.functions import linalg as linalg
 from npgrad.functions.activation import *
@@ -31,6 +34,8 @@ from npgrad.functions.arithmetic import *
 from npgrad.functions.attention import *
 from npgrad.functions.batch_norm import *
 from npgrad.functions.conv import *
+from npgrad.functions.cross_entropy import *
+from npgrad.functions.distance import *
 from npgrad.functions.dropout import *
 from npgrad.functions.einsum import *
 from npgrad.functions.elementwise import *
@@ -44,10 +49,15 @@ from npgrad.functions.linalg import Inv as Inv
 from npgrad.functions.linalg import LogAbsDet as LogAbsDet
 from npgrad.functions.linalg import Norm as Norm
 from npgrad.functions.linalg import Solve as Solve
-from npgrad.functions.loss import *
+from npgrad.functions.margin_loss import *
 from npgrad.functions.matmul import *
 from npgrad.functions.matrix_parts import *
+from npgrad.functions.options import with_known_options as with_known_options
+from npgrad.functions.piecewise import *
 from npgrad.functions.pool import *
+from npgrad.functions.probability_loss import *
+from npgrad.functions.products import *
+from npgrad.functions.rearranging import *
 from npgrad.functions.recurrent import *
 from npgrad.functions.reduction import *
 from npgrad.functions.regression_loss import *
@@ -55,6 +65,7 @@ from npgrad.functions.rms_norm import *
 from npgrad.functions.selection import *
 from npgrad.functions.shape import *
 from npgrad.functions.softmax import *
+from npgrad.functions.statistics import *
 from npgrad.functions.steps import *
 from npgrad.functions.trigonometric import *
 
@@ -64,3 +75,10 @@ registry: dict[str, type[Function]] = {
     if isinstance(item, type) and issubclass(item, Function) and item is not Function
 }
 """Every Function of the library by name, family by family: what tests, derivations and benchmarks enumerate."""
+
+for _module in [module for name, module in sys.modules.items() if name.startswith(f"{__name__}.")]:
+    for _name in _module.__all__:
+        if isinstance(_function := getattr(_module, _name), FunctionType):
+            setattr(_module, _name, with_known_options(_function))
+            if globals().get(_name) is _function:
+                globals()[_name] = getattr(_module, _name)

@@ -36,7 +36,8 @@ def sort(x: TensorLike, axis: int | None = -1) -> Tensor:
 def diff(
     x: TensorLike, n: int = 1, axis: int = -1, prepend: TensorLike | None = None, append: TensorLike | None = None
 ) -> Tensor:
-    """The n-th differences of neighbours along `axis`, after putting `prepend` and `append` at its ends.
+    """The n-th differences of neighbours along `axis`, after putting `prepend` and `append` at its ends;
+    with n = 0, x itself.
 
     Raises ValueError if n is negative or x has no axes.
     """
@@ -45,7 +46,8 @@ def diff(
         raise ValueError(f"diff takes differences along an axis, n times with n >= 0; got shape {shape} and n={n}.")
     axis = normalize_axis_index(axis, len(shape))
     ends = (*shape[:axis], 1, *shape[axis + 1 :])
-    parts = [e if np.ndim(raw(e)) else broadcast_to(e, ends) for e in (prepend, x, append) if e is not None]
+    given = (prepend, x, append) if n else (x,)
+    parts = [e if np.ndim(raw(e)) else broadcast_to(e, ends) for e in given if e is not None]
     y = concatenate(parts, axis)
     before: Any = (slice(None),) * axis
     for _ in range(n):

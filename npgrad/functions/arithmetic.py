@@ -9,11 +9,12 @@ import numpy as np
 
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
-from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.selection import where
 
 __all__ = [
     "Add", "Div", "Mul", "Neg", "Pow", "Remainder", "Sub",
-    "add", "div", "mul", "neg", "pow", "reciprocal", "remainder", "square", "sub",
+    "add", "div", "fmod", "mul", "neg", "pow", "reciprocal", "remainder", "square", "sub",
 ]  # fmt: skip
 
 _SHORT: dict[float, Callable[[Array], Array]] = {
@@ -264,6 +265,12 @@ def pow(a: TensorLike, p: TensorLike) -> Tensor:
 def remainder(a: TensorLike, b: TensorLike) -> Tensor:
     """a % b elementwise, with broadcasting: a - b*floor(a/b). NumPy's `remainder` and `mod`."""
     return Remainder.apply(a, b)
+
+
+def fmod(a: TensorLike, b: TensorLike) -> Tensor:
+    """What is left of a after taking away b as often as it fits, with the sign of a: a - b*trunc(a/b), elementwise."""
+    size = where(np.less(raw(b), 0), neg(b), b)
+    return where(np.less(raw(a), 0), neg(remainder(neg(a), size)), remainder(a, size))
 
 
 def square(x: TensorLike) -> Tensor:

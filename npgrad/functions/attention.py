@@ -11,7 +11,12 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.arithmetic import add, mul
+from npgrad.functions.dropout import dropout
+from npgrad.functions.matmul import matmul
 from npgrad.functions.matrix_sums import constant, row_sum
+from npgrad.functions.shape import broadcast_to, swapaxes
+from npgrad.functions.softmax import softmax
 
 __all__ = ["Rotary", "ScaledDotProductAttention", "rotary", "scaled_dot_product_attention"]
 
@@ -166,7 +171,7 @@ class ScaledDotProductAttention(Function):
         if not fit or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
             raise ValueError(
                 f"scaled_dot_product_attention got queries {q.shape}, keys {k.shape} and values {v.shape}; it takes "
-                "(…, T, D), (…, S, D) and (…, S, E), with the same axes in front."
+                "(…, T, D), (…, S, D) and (…, S, E)."
             )
 
     def forward(
@@ -248,10 +253,11 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """softmax(scale·q kᵀ) v over the last two axes: queries (…, T, D), keys (…, S, D), values (…, S, E) give (…, T, E).
 
-    `attn_mask` broadcasts to (…, T, S) and is True where a query may attend to a key; with `is_causal` query i attends
-    to keys 0 to i only. A query that may attend to nothing gets 0. `scale` is 1/√D unless given. With `dropout_p` above
-    0 each weight is dropped with that probability, drawn from `rng`, and the others are divided by 1 − dropout_p.
-    Names as in PyTorch. Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
+    `attn_mask` broadcasts to (…, T, S) and is True where a query may attend to a key, or is added to the scores; with
+    `is_causal` query i attends to keys 0 to i only. Axes in front broadcast. A query that may attend to nothing gets 0.
+    `scale` is 1/√D unless given. With `dropout_p` above 0 each weight is dropped with that probability, drawn from
+    `rng`, and the others are divided by 1 − dropout_p. Names as in PyTorch. Source: Vaswani et al. 2017,
+    arXiv:1706.03762, equation 1.
 
     Raises ValueError if shapes do not fit or `dropout_p` is not in [0, 1]; TypeError if the mask does not hold
     booleans, or there is dropout and no generator.
@@ -262,12 +268,23 @@ def scaled_dot_product_attention(
         raise TypeError(
             f"dropout draws random numbers; got rng={rng!r}. Pass rng=np.random.default_rng(seed), or dropout_p=0."
         )
+    fronts = [np.shape(raw(x))[:-2] for x in (query, key, value)]
+    if len(set(fronts)) > 1:
+        front = np.broadcast_shapes(*fronts)
+        query, key, value = [broadcast_to(x, front + np.shape(raw(x))[-2:]) for x in (query, key, value)]
     if attn_mask is not None:
         mask = raw(attn_mask)
-        if getattr(mask, "dtype", None) != np.bool_:
+        kind = getattr(getattr(mask, "dtype", None), "kind", "")
+        if kind == "f" and not is_causal:
+            root = sqrt(np.shape(raw(query))[-1])
+            products = mul(matmul(query, swapaxes(key, -1, -2)), 1 / root if scale is None else scale)
+            weights = softmax(add(products, attn_mask))
+            return matmul(dropout(weights, dropout_p, rng=rng) if dropout_p else weights, value)
+        if kind != "b":
             raise TypeError(
-                "scaled_dot_product_attention takes a mask of booleans, True where a query may attend; got "
-                f"{getattr(mask, 'dtype', type(mask).__name__)}. Compare it with 0 first."
+                "scaled_dot_product_attention takes a mask of booleans, True where a query may attend, or without "
+                f"is_causal one of numbers to be added; got {getattr(mask, 'dtype', type(mask).__name__)}. "
+                "Compare it with 0 first."
             )
         scores = (*np.shape(raw(query))[:-1], *np.shape(raw(key))[-2:-1])
         if np.broadcast_shapes(np.shape(mask), scores) != scores:

@@ -1,7 +1,8 @@
-"""Convolution over one or two axes, by windows unfolded along the last axis and matrix products; and its transpose."""
+"""Convolution over one to three axes, by windows unfolded along the last and matrix products; and its transpose."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from math import prod
 from typing import Any
@@ -12,9 +13,11 @@ from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.shape import expand_dims, squeeze
-from npgrad.functions.windows import Extent, per_axis, windows
+from npgrad.functions.windows import Extent, documented, per_axis, windows
 
-__all__ = ["Conv", "ConvTranspose", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
+__all__ = [
+    "Conv", "ConvTranspose", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+]  # fmt: skip
 
 
 class Conv(Function):
@@ -262,88 +265,72 @@ def transposed(
     return (x[0], W[1] * groups, *spatial)
 
 
-def conv1d(
-    x: TensorLike,
-    weight: TensorLike,
-    bias: TensorLike | None = None,
-    stride: int = 1,
-    padding: int | str = 0,
-    dilation: int = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Convolve `x` (N, C, L) with `weight` (F, C/groups, k): a tensor (N, F, P).
+_LENGTHS = {1: "L", 2: "H, W", 3: "D, H, W"}
+_KERNELS = {1: "k", 2: "kh, kw", 3: "kd, kh, kw"}
+_OUTPUTS = {1: "P", 2: "P, Q", 3: "O, P, Q"}
+_CONVOLUTION = """
+    Convolve `x` (N, C, {L}) with `weight` (F, C/groups, {k}): a tensor (N, F, {P}).
 
-    P = (L + 2·padding − dilation·(k − 1) − 1)//stride + 1; padding="same" gives P = L at stride 1. `bias` has shape
-    (F,). With `groups`, the channels are cut into so many groups, and each F/groups of the outputs read one of them.
-    An input (C, L) without a batch axis gives (F, P). Layout and signature as in PyTorch.
+    Each output axis has P = (L + 2·padding − dilation·(k − 1) − 1)//stride + 1 places, L and k being the lengths of the
+    input and the kernel along it; stride, padding and dilation are one integer or one per axis, and padding="same"
+    gives P = L at stride 1. `bias` has shape (F,). With `groups`, the channels are cut into so many groups, and each
+    F/groups of the outputs read one of them. An input without a batch axis gives (F, {P}). Layout and signature as in
+    PyTorch.
 
     Raises ValueError if shapes do not fit each other or the kernel is larger than the padded input.
     """
-    return convolve("conv1d", 1, x, weight, bias, groups, stride=stride, padding=padding, dilation=dilation)
+_TRANSPOSED = """
+    The transpose of `conv{axes}d`: `x` (N, C, {L}) with `weight` (C, F/groups, {k}) gives a tensor (N, F, {P}).
 
-
-def conv2d(
-    x: TensorLike,
-    weight: TensorLike,
-    bias: TensorLike | None = None,
-    stride: Extent = 1,
-    padding: Extent | str = 0,
-    dilation: Extent = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Convolve `x` (N, C, H, W) with `weight` (F, C/groups, kh, kw): a tensor (N, F, P, Q).
-
-    Along the rows P = (H + 2·padding − dilation·(kh − 1) − 1)//stride + 1, and Q likewise along the columns; stride,
-    padding and dilation are one integer or a pair, and padding="same" gives P = H and Q = W at stride 1. `bias` has
-    shape (F,). With `groups`, the channels are cut into so many groups, and each F/groups of the outputs read one of
-    them. An input (C, H, W) without a batch axis gives (F, P, Q). Layout and signature as in PyTorch.
-
-    Raises ValueError if shapes do not fit each other or the kernel is larger than the padded input.
-    """
-    return convolve("conv2d", 2, x, weight, bias, groups, stride=stride, padding=padding, dilation=dilation)
-
-
-def conv_transpose1d(
-    x: TensorLike,
-    weight: TensorLike,
-    bias: TensorLike | None = None,
-    stride: int = 1,
-    padding: int = 0,
-    output_padding: int = 0,
-    groups: int = 1,
-    dilation: int = 1,
-) -> Tensor:
-    """The transpose of `conv1d`: `x` (N, C, L) with `weight` (C, F/groups, k) gives a tensor (N, F, P).
-
-    P = (L − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1. `bias` has shape (F,). An input (C, L)
-    without a batch axis gives (F, P). Layout and signature as in PyTorch; output_padding must be less than the stride.
+    Each output axis has P = (L − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1 places, L and k being
+    the lengths of the input and the kernel along it; options are one integer or one per axis, and output_padding must
+    be less than the stride. `bias` has shape (F,). An input without a batch axis gives (F, {P}). Layout and signature
+    as in PyTorch.
 
     Raises ValueError if shapes do not fit each other, or nothing is left of the output.
     """
-    options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
-    return convolve("conv_transpose1d", 1, x, weight, bias, groups, **options)
 
 
-def conv_transpose2d(
-    x: TensorLike,
-    weight: TensorLike,
-    bias: TensorLike | None = None,
-    stride: Extent = 1,
-    padding: Extent = 0,
-    output_padding: Extent = 0,
-    groups: int = 1,
-    dilation: Extent = 1,
-) -> Tensor:
-    """The transpose of `conv2d`: `x` (N, C, H, W) with `weight` (C, F/groups, kh, kw) gives a tensor (N, F, P, Q).
+def convolution(axes: int) -> Callable[..., Tensor]:
+    """`conv1d` for one axis, and so on."""
 
-    Along the rows P = (H − 1)·stride − 2·padding + dilation·(kh − 1) + output_padding + 1, and Q likewise along the
-    columns; options are one integer or a pair. `bias` has shape (F,). An input (C, H, W) without a batch axis gives
-    (F, P, Q). Layout and signature as in PyTorch; output_padding must be less than the stride.
+    def conv(
+        x: TensorLike,
+        weight: TensorLike,
+        bias: TensorLike | None = None,
+        stride: Extent = 1,
+        padding: Extent | str = 0,
+        dilation: Extent = 1,
+        groups: int = 1,
+    ) -> Tensor:
+        return convolve(name, axes, x, weight, bias, groups, stride=stride, padding=padding, dilation=dilation)
 
-    Raises ValueError if shapes do not fit each other, or nothing is left of the output.
-    """
-    options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
-    return convolve("conv_transpose2d", 2, x, weight, bias, groups, **options)
+    name = f"conv{axes}d"
+    return documented(conv, name, _CONVOLUTION.format(L=_LENGTHS[axes], k=_KERNELS[axes], P=_OUTPUTS[axes]))
+
+
+def transposed_convolution(axes: int) -> Callable[..., Tensor]:
+    """`conv_transpose1d` for one axis, and so on."""
+
+    def conv(
+        x: TensorLike,
+        weight: TensorLike,
+        bias: TensorLike | None = None,
+        stride: Extent = 1,
+        padding: Extent = 0,
+        output_padding: Extent = 0,
+        groups: int = 1,
+        dilation: Extent = 1,
+    ) -> Tensor:
+        options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+        return convolve(name, axes, x, weight, bias, groups, **options)
+
+    name, letters = f"conv_transpose{axes}d", {"L": _LENGTHS[axes], "k": _KERNELS[axes], "P": _OUTPUTS[axes]}
+    return documented(conv, name, _TRANSPOSED.format(axes=axes, **letters))
+
+
+conv1d, conv2d, conv3d = map(convolution, (1, 2, 3))
+conv_transpose1d, conv_transpose2d, conv_transpose3d = map(transposed_convolution, (1, 2, 3))
 
 
 def convolve(
@@ -358,9 +345,7 @@ def convolve(
     """The convolution, or the transposed one, if the shapes of its inputs fit each other."""
     shape, kernel = np.shape(raw(x)), np.shape(raw(weight))
     turned = function.startswith("conv_transpose")
-    layout = ("(N, C, L)", "(F, C, k)") if axes == 1 else ("(N, C, H, W)", "(F, C, kh, kw)")
-    if turned:
-        layout = (layout[0], layout[1].replace("F, C", "C, F"))
+    layout = f"(N, C, {_LENGTHS[axes]})", f"({'C, F' if turned else 'F, C'}, {_KERNELS[axes]})"
     if len(shape) not in (1 + axes, 2 + axes) or len(kernel) != 2 + axes:
         raise ValueError(
             f"{function} takes an input of shape {layout[0]} and a weight of shape {layout[1]}; "

@@ -7,9 +7,14 @@ import numpy as np
 from npgrad.engine.arrays import Array, Axis
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.functions.arithmetic import div, mul
 from npgrad.functions.reduction import floating, without
 
-__all__ = ["LogAddExp", "LogSumExp", "Max", "Min", "amax", "amin", "logaddexp", "logsumexp", "max", "min"]
+__all__ = [
+    "LogAddExp", "LogSumExp", "Max", "Min", "amax", "amin", "logaddexp", "logaddexp2", "logsumexp", "max", "min",
+]  # fmt: skip
+
+_LN2 = float(np.log(2))
 
 
 class Max(Function):
@@ -178,6 +183,11 @@ amax, amin = max, min
 def logaddexp(a: TensorLike, b: TensorLike) -> Tensor:
     """log(exp(a) + exp(b)) without overflow, elementwise with broadcasting."""
     return LogAddExp.apply(a, b)
+
+
+def logaddexp2(a: TensorLike, b: TensorLike) -> Tensor:
+    """log2(2**a + 2**b), elementwise, without overflow."""
+    return div(logaddexp(mul(a, _LN2), mul(b, _LN2)), _LN2)
 
 
 def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:

@@ -13,6 +13,7 @@ from npgrad.engine.arrays import Array, StandIn
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.matrix_sums import constant_array
+from npgrad.functions.selection import where
 
 __all__ = ["Embedding", "GetItem", "Slice", "TakeAlongAxis", "embedding", "getitem", "take_along_axis"]
 
@@ -276,9 +277,15 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int = -1) -> Tenso
     return TakeAlongAxis.apply(x, indices, axis=axis)
 
 
-def embedding(weight: TensorLike, indices: TensorLike) -> Tensor:
+def embedding(weight: TensorLike, indices: TensorLike, padding_idx: int | None = None) -> Tensor:
     """The rows `indices` of `weight` (vocabulary, features), in the shape of `indices` with the features as last axis.
 
-    Raises IndexError for an index that is negative or beyond the vocabulary, TypeError for one that is not an integer.
+    The row `padding_idx` (from the end if negative), which stands for nothing, receives no gradient. Raises IndexError
+    for an index that is negative or beyond the vocabulary, TypeError for one that is not an integer.
     """
-    return Embedding.apply(weight, operand(indices))
+    y = Embedding.apply(weight, operand(indices))
+    if padding_idx is None:
+        return y
+    table = raw(weight)
+    padding = np.equal(raw(indices), range(len(table))[padding_idx])
+    return where(np.expand_dims(padding, -1), table[padding_idx], y)

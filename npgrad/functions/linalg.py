@@ -1,4 +1,4 @@
-"""Linear algebra, as in np.linalg: norm, solve, inv, det, slogdet. `npgrad.linalg` is this module.
+"""Linear algebra, as in np.linalg: norms, products, solve, inv, det, slogdet. `npgrad.linalg` is this module.
 
 Matrices are the last two axes, further axes in front are stacks of them. The derivations write the inverse of a 2 by 2
 matrix out, so that they can be executed; the backward rules hold for any size, and are run for all.
@@ -6,6 +6,8 @@ matrix out, so that they can be executed; the backward rules hold for any size, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from math import inf
 from typing import Any, NamedTuple
 
@@ -17,9 +19,16 @@ from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.elementwise import abs
 from npgrad.functions.extreme import max, min
+from npgrad.functions.indexing import getitem
+from npgrad.functions.matmul import matmul
 from npgrad.functions.reduction import floating, sum, without
+from npgrad.functions.selection import where
+from npgrad.functions.steps import sign
 
-__all__ = ["Det", "Inv", "LogAbsDet", "Norm", "Solve", "det", "inv", "norm", "slogdet", "solve"]
+__all__ = [
+    "Det", "Inv", "LogAbsDet", "Norm", "Solve", "det", "inv", "matrix_norm", "matrix_power", "multi_dot", "norm",
+    "slogdet", "solve", "vector_norm",
+]  # fmt: skip
 
 
 class Norm(Function):
@@ -197,14 +206,8 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
     ndim = np.ndim(raw(x))
     axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
     if len(axes) == 1:
-        if ord in (inf, -inf):
-            return (max if ord > 0 else min)(abs(x), axes[0], keepdims)
-        if ord == 2:
-            return Norm.apply(x, axis=axes[0], keepdims=keepdims)
-        if ord == 1:
-            return sum(abs(x), axes[0], keepdims)
-        if isinstance(ord, int | float) and ord != 0:
-            return sum(abs(x) ** ord, axes[0], keepdims) ** (1 / ord)
+        if isinstance(ord, int | float):
+            return vector_norm(x, axis=axes, keepdims=keepdims, ord=ord)
     elif len(axes) == 2:
         if ord == "fro":
             return Norm.apply(x, axis=axes, keepdims=keepdims)
@@ -215,9 +218,47 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
         if ord in (2, -2, "nuc"):
             raise NotImplementedError(f"norm of matrices with ord={ord!r} needs singular values, which have no rule.")
     raise ValueError(
-        f"norm got ord={ord!r} over {len(axes)} axes. Of vectors it takes a number other than 0; "
+        f"norm got ord={ord!r} over {len(axes)} axes. Of vectors it takes a number; "
         'of matrices "fro", 1, -1, inf or -inf.'
     )
+
+
+def vector_norm(x: TensorLike, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Tensor:
+    """(sum |x|^ord)^(1/ord) over `axis`, an axis, several, or all; with 0 the number of entries that are not 0.
+
+    inf and -inf are the largest and the smallest |x|. Where the norm is 0 its gradient is 0, as that of a single 0 is.
+    """
+    if ord in (inf, -inf):
+        return (max if ord > 0 else min)(abs(x), axis, keepdims)
+    if ord == 2:
+        return Norm.apply(x, axis=axis, keepdims=keepdims)
+    if ord in (0, 1):
+        return sum(abs(x) if ord else abs(sign(x)), axis, keepdims)
+    size = abs(x)
+    some = raw(size) > 0
+    powers = sum(where(some, where(some, size, 1.0) ** ord, 0.0 if ord > 0 else inf), axis, keepdims)
+    finite = raw(powers) > 0
+    return where(finite, where(finite, powers, 1.0) ** (1 / ord), 0.0)
+
+
+def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
+    """`norm` of the matrices that the last two axes hold."""
+    return norm(x, ord, (-2, -1), keepdims)
+
+
+def matrix_power(x: TensorLike, n: int) -> Tensor:
+    """The product of n copies of square matrices x (…, m, m); of their inverse if n is negative, the identity if 0."""
+    shape = np.shape(raw(x))
+    if shape[-1:] != shape[-2:-1]:
+        raise ValueError(f"matrix_power takes square matrices (…, m, m); got shape {shape}.")
+    if n == 0:
+        return where(np.zeros(shape, bool), x, np.eye(shape[-1]))
+    return multi_dot([inv(x) if n < 0 else x] * int(np.abs(n)))
+
+
+def multi_dot(arrays: Sequence[TensorLike]) -> Tensor:
+    """The product of matrices, multiplied from the left; the first and the last may be vectors."""
+    return reduce(matmul, arrays[1:], getitem(arrays[0], ...))
 
 
 def solve(A: TensorLike, b: TensorLike) -> Tensor:

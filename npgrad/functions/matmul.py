@@ -199,7 +199,7 @@ class Linear(Function):
         self.x_shape, self.x, self.W = x.shape, rows(x), W
         y: Array = np.dot(self.x, W)
         if b is not None:
-            y += b  # (1)
+            y = np.add(y, b, out=y if y.dtype == b.dtype else None)  # (1)
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], W.shape[1])
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:

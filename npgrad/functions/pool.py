@@ -1,8 +1,8 @@
-"""Pooling: the largest or the mean value of each window of one or two axes."""
+"""Pooling: the largest or the mean value of each window of one to three axes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,15 @@ import numpy as np
 from npgrad.engine.arrays import Array, as_array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.functions.extreme import max
 from npgrad.functions.reduction import mean
 from npgrad.functions.shape import expand_dims, reshape, squeeze, stack
-from npgrad.functions.windows import Extent, windows
+from npgrad.functions.windows import Extent, documented, windows
 
 __all__ = [
-    "AvgPool", "MaxPool",
-    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d",
+    "AvgPool", "MaxPool", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
+    "adaptive_max_pool2d", "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d",
+    "max_pool3d",
 ]  # fmt: skip
 
 
@@ -106,10 +108,11 @@ class AvgPool(Function):
         padding: Extent = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
+        divisor: float | None = None,
     ) -> Array:
         stride = kernel_size if stride is None else stride
         at = self.at = windows("avg_pool", x.shape, kernel_size, stride, padding, 1, ceil_mode)
-        self.n = at.entries(count_include_pad, x.dtype)
+        self.n = at.entries(count_include_pad, x.dtype) if divisor is None else divisor
         xp = at.frame(x)
         total: Array = xp[at.slices[0]]
         for window in at.slices[1:]:
@@ -126,111 +129,115 @@ class AvgPool(Function):
         return at.inside(dx)  # (3)
 
 
-def max_pool1d(
-    x: TensorLike,
-    kernel_size: int,
-    stride: int | None = None,
-    padding: int = 0,
-    dilation: int = 1,
-    ceil_mode: bool = False,
-) -> Tensor:
-    """The largest value of each window of `x` (N, C, L): a tensor (N, C, P); of (C, L), a tensor (C, P).
+def max_pool(axes: int) -> Callable[..., Tensor]:
+    """`max_pool1d` for one axis, and so on."""
 
-    P, options and errors are those of `max_pool2d`, along one axis.
-    """
-    options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-    return pool(MaxPool, "max_pool1d", 1, x, kernel_size, **options)
+    def pooling(
+        x: TensorLike,
+        kernel_size: Extent,
+        stride: Extent | None = None,
+        padding: Extent = 0,
+        dilation: Extent = 1,
+        ceil_mode: bool = False,
+    ) -> Tensor:
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+        return pool(MaxPool, name, axes, x, kernel_size, **options)
 
+    name, shapes = f"max_pool{axes}d", _SHAPES[axes]
+    return documented(
+        pooling,
+        name,
+        f"""The largest value of each window of `x` {shapes[0]}: a tensor {shapes[1]}; N may be left out.
 
-def max_pool2d(
-    x: TensorLike,
-    kernel_size: Extent,
-    stride: Extent | None = None,
-    padding: Extent = 0,
-    dilation: Extent = 1,
-    ceil_mode: bool = False,
-) -> Tensor:
-    """The largest value of each window of `x` (N, C, H, W): a tensor (N, C, P, Q); of (C, H, W), a tensor (C, P, Q).
-
-    Along the rows P = (H + 2·padding − dilation·(kh − 1) − 1)//stride + 1, and Q likewise along the columns; with
-    `ceil_mode` the division rounds up, as long as the last window begins inside. kernel_size, stride (by default the
-    kernel size), padding and dilation are one integer or a pair. Several largest entries of a window share its gradient
-    equally (PyTorch: the first takes it). Signature as in PyTorch.
-
-    Raises ValueError if `x` has other dimensions, the kernel is larger than the padded input, or padding exceeds half
-    the kernel; TypeError if `x` holds integers.
-    """
-    options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-    return pool(MaxPool, "max_pool2d", 2, x, kernel_size, **options)
+        Along each axis P = (L + 2·padding − dilation·(k − 1) − 1)//stride + 1, L and k being the lengths of the input
+        and the kernel; with `ceil_mode` the division rounds up, as long as the last window begins inside. kernel_size,
+        stride (by default the kernel size), padding and dilation are one integer or one per axis. Several largest
+        entries of a window share its gradient equally (PyTorch: the first takes it). Signature as in PyTorch.
+        {_RAISES}""",
+    )
 
 
-def avg_pool1d(
-    x: TensorLike,
-    kernel_size: int,
-    stride: int | None = None,
-    padding: int = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-) -> Tensor:
-    """The mean of each window of `x` (N, C, L): a tensor (N, C, P); of (C, L), a tensor (C, P).
+def avg_pool(axes: int) -> Callable[..., Tensor]:
+    """`avg_pool1d` for one axis, and so on."""
 
-    P, options and errors are those of `avg_pool2d`, along one axis.
-    """
-    options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
-    return pool(AvgPool, "avg_pool1d", 1, x, kernel_size, **options)
+    def pooling(
+        x: TensorLike,
+        kernel_size: Extent,
+        stride: Extent | None = None,
+        padding: Extent = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: float | None = None,
+    ) -> Tensor:
+        options: dict[str, Any] = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+        options |= {"count_include_pad": count_include_pad, "divisor": divisor_override}
+        return pool(AvgPool, name, axes, x, kernel_size, **options)
 
+    name, shapes = f"avg_pool{axes}d", _SHAPES[axes]
+    return documented(
+        pooling,
+        name,
+        f"""The mean of each window of `x` {shapes[0]}: a tensor {shapes[1]}; N may be left out.
 
-def avg_pool2d(
-    x: TensorLike,
-    kernel_size: Extent,
-    stride: Extent | None = None,
-    padding: Extent = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-) -> Tensor:
-    """The mean of each window of `x` (N, C, H, W): a tensor (N, C, P, Q); of (C, H, W), a tensor (C, P, Q).
-
-    Along the rows P = (H + 2·padding − kh)//stride + 1, and Q likewise along the columns; with `ceil_mode` the division
-    rounds up, as long as the last window begins inside. kernel_size, stride (by default the kernel size) and padding
-    are one integer or a pair; the zeros of the padding count as entries unless `count_include_pad` is off. Signature as
-    in PyTorch.
-
-    Raises ValueError if `x` has other dimensions, the kernel is larger than the padded input, or padding exceeds half
-    the kernel; TypeError if `x` holds integers.
-    """
-    options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
-    return pool(AvgPool, "avg_pool2d", 2, x, kernel_size, **options)
+        Along each axis P = (L + 2·padding − k)//stride + 1, L and k being the lengths of the input and the kernel; with
+        `ceil_mode` the division rounds up, as long as the last window begins inside. kernel_size, stride (by default
+        the kernel size) and padding are one integer or one per axis; the zeros of the padding count as entries unless
+        `count_include_pad` is off. `divisor_override` is what sums are divided by instead of the number of entries.
+        Signature as in PyTorch.
+        {_RAISES}""",
+    )
 
 
-def adaptive_avg_pool1d(x: TensorLike, output_size: int) -> Tensor:
-    """The means of `output_size` windows that cover `x` (N, C, L) evenly: a tensor (N, C, output_size).
+def adaptive_pool(reduction: Callable[..., Tensor], kind: str, what: str, axes: int) -> Callable[..., Tensor]:
+    """The public function for `axes` spatial axes, of windows reduced by `reduction`."""
 
-    Window p begins at ⌊p·L/output_size⌋ and ends before ⌈(p + 1)·L/output_size⌉, as in PyTorch. An input (C, L) without
-    a batch axis gives (C, output_size).
+    def pooling(x: TensorLike, output_size: int | Sequence[int | None] | None) -> Tensor:
+        x = check_input(name, axes, x)
+        sizes = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,) * axes
+        if len(sizes) != axes:
+            raise ValueError(f"{name} got output_size={output_size!r}. Pass one number, or one for each axis.")
+        for axis, size in enumerate(sizes, -axes):
+            x = evenly(reduction, x, axis, name, x.shape[axis] if size is None else size)
+        return x
 
-    Raises ValueError if `x` has other dimensions or no entries to take the mean of, or for less than one window;
-    TypeError if `x` holds integers.
-    """
-    return evenly(check_input("adaptive_avg_pool1d", 1, x), -1, "adaptive_avg_pool1d", output_size)
+    name, shapes = f"adaptive_{kind}_pool{axes}d", _SHAPES[axes]
+    return documented(
+        pooling,
+        name,
+        f"""The {what} of windows that cover `x` {shapes[0]} evenly: a tensor {shapes[1]}; N may be left out.
+
+        `output_size` says how many windows there are along each axis: one number for all axes, or one for each, None
+        being the axis's own length. Of P windows over the length L, window p begins at ⌊p·L/P⌋ and ends before
+        ⌈(p + 1)·L/P⌉, as in PyTorch.
+
+        Raises ValueError if `x` has other dimensions or no entries, or for less than one window; TypeError if `x` holds
+        integers.
+        """,
+    )
 
 
-def adaptive_avg_pool2d(x: TensorLike, output_size: int | Sequence[int | None] | None) -> Tensor:
-    """The means of windows that cover `x` (N, C, H, W) evenly: a tensor (N, C, P, Q), (P, Q) being `output_size`.
+_SHAPES = {
+    1: ("(N, C, L)", "(N, C, P)"),
+    2: ("(N, C, H, W)", "(N, C, P, Q)"),
+    3: ("(N, C, D, H, W)", "(N, C, O, P, Q)"),
+}
+_RAISES = """
+        Raises ValueError if `x` has other dimensions, the kernel is larger than the padded input, or padding exceeds
+        half the kernel; TypeError if `x` holds integers.
+        """
 
-    One number stands for both axes, None for the axis's own length. Windows and errors are those of
-    `adaptive_avg_pool1d`, along both axes; an input (C, H, W) without a batch axis gives (C, P, Q).
-    """
-    x = check_input("adaptive_avg_pool2d", 2, x)
-    sizes = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,) * 2
-    if len(sizes) != 2:
-        raise ValueError(f"adaptive_avg_pool2d got output_size={output_size!r}. Pass one number, or a pair.")
-    for axis, size in zip((-2, -1), sizes, strict=True):
-        x = evenly(x, axis, "adaptive_avg_pool2d", x.shape[axis] if size is None else size)
-    return x
+max_pool1d, max_pool2d, max_pool3d = map(max_pool, (1, 2, 3))
+avg_pool1d, avg_pool2d, avg_pool3d = map(avg_pool, (1, 2, 3))
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (
+    adaptive_pool(mean, "avg", "means", axes) for axes in (1, 2, 3)
+)
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = (
+    adaptive_pool(max, "max", "largest values", axes) for axes in (1, 2, 3)
+)
 
 
-def evenly(x: Tensor, axis: int, function: str, count: int) -> Tensor:
-    """The means of `count` windows that cover an axis evenly.
+def evenly(reduction: Callable[..., Tensor], x: Tensor, axis: int, function: str, count: int) -> Tensor:
+    """`reduction` of `count` windows that cover an axis evenly.
 
     Every window of several axes is a product of windows of one, so each axis can be pooled by itself.
     """
@@ -240,23 +247,23 @@ def evenly(x: Tensor, axis: int, function: str, count: int) -> Tensor:
             f"{function} got {count} windows for an axis of length {length}: both must be integers of at least 1."
         )
     if count == 1:
-        return mean(x, axis, keepdims=True)
+        return reduction(x, axis, keepdims=True)
     if length % count == 0:
         shape = list(x.shape)
         shape[axis : x.ndim + axis + 1] = [count, length // count]
-        return mean(reshape(x, shape), axis)
+        return reduction(reshape(x, shape), axis)
     rest = (slice(None),) * (-axis - 1)
     edges = [(p * length // count, -(-(p + 1) * length // count)) for p in range(count)]
-    return stack([mean(x[(..., slice(begin, end), *rest)], axis) for begin, end in edges], axis)
+    return stack([reduction(x[(..., slice(begin, end), *rest)], axis) for begin, end in edges], axis)
 
 
 def check_input(function: str, axes: int, x: TensorLike) -> Tensor:
     """`x` as a tensor; raises ValueError or TypeError if it cannot be pooled."""
     x = x if isinstance(x, Tensor) else Tensor._of(as_array(x))
     if x.ndim not in (axes + 1, axes + 2):
-        layout = "(N, C, L)" if axes == 1 else "(N, C, H, W)"
-        number = "three" if axes == 1 else "four"
-        raise ValueError(f"{function} takes an input of shape {layout}; got {x.shape}. Reshape it to {number} axes.")
+        raise ValueError(
+            f"{function} takes an input of shape {_SHAPES[axes][0]}; got {x.shape}. Reshape it to {axes + 2} axes."
+        )
     if x.dtype.kind in "biu":
         raise TypeError(
             f"{function} pools floating-point numbers; got {x.dtype}. Convert with .astype(np.float32) first."

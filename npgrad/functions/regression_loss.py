@@ -9,7 +9,7 @@ from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.arithmetic import sub
 from npgrad.functions.elementwise import abs
-from npgrad.functions.loss import pair, reduced
+from npgrad.functions.loss_reduction import pair, reduced
 from npgrad.functions.reduction import floating, rounded, widened
 
 __all__ = ["Huber", "MSELoss", "huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]

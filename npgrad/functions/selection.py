@@ -14,7 +14,9 @@ from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 
-__all__ = ["Clip", "Maximum", "Minimum", "Where", "clip", "maximum", "minimum", "nan_to_num", "where"]
+__all__ = [
+    "Clip", "Maximum", "Minimum", "Where", "clip", "fmax", "fmin", "maximum", "minimum", "nan_to_num", "where",
+]  # fmt: skip
 
 
 class Maximum(Function):
@@ -157,6 +159,16 @@ def maximum(a: TensorLike, b: TensorLike) -> Tensor:
 def minimum(a: TensorLike, b: TensorLike) -> Tensor:
     """The smaller of a and b, elementwise with broadcasting; at a tie they share the gradient equally."""
     return Minimum.apply(a, b)
+
+
+def fmax(a: TensorLike, b: TensorLike) -> Tensor:
+    """The larger of a and b, entry by entry; where one is nan, the other."""
+    return maximum(where(np.isnan(raw(a)), b, a), where(np.isnan(raw(b)), a, b))
+
+
+def fmin(a: TensorLike, b: TensorLike) -> Tensor:
+    """The smaller of a and b, entry by entry; where one is nan, the other."""
+    return minimum(where(np.isnan(raw(a)), b, a), where(np.isnan(raw(b)), a, b))
 
 
 def clip(

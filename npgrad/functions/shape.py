@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import index as as_int
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -365,14 +365,16 @@ def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0
 
 
 def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
-    """One constant around x: `pad_width` is a number for all sides, (before, after) for all axes, or a pair for each.
+    """More entries around x: `pad_width` is a number for all sides, (before, after) for all axes, or a pair for each.
 
-    The signature is np.pad's. Raises NotImplementedError for a mode other than "constant", or several values.
+    They hold `constant_values`, or what x has elsewhere along the axis: `mode` "edge" repeats the last entry, "wrap"
+    goes on at the other end, "reflect" turns back at the last entry and "symmetric" behind it. The signature is that of
+    np.pad. Raises NotImplementedError for other modes, or several values.
     """
-    if mode != "constant" or np.ndim(constant_values):
+    if mode not in ("constant", "edge", "reflect", "symmetric", "wrap") or np.ndim(constant_values):
         raise NotImplementedError(
-            f"pad only pads with one constant; got mode={mode!r}, constant_values={constant_values!r}. "
-            "Other paddings can be put together with concatenate."
+            f"pad takes one constant, or mode edge, reflect, symmetric or wrap; got mode={mode!r}, "
+            f"constant_values={constant_values!r}. Other paddings can be put together with concatenate."
         )
     ndim = np.ndim(raw(x))
     widths = np.asarray(pad_width)
@@ -381,6 +383,12 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     if widths.size and widths.min() < 0:
         raise ValueError(f"pad_width cannot be negative; got {pad_width!r}. Cut with a slice instead.")
     pairs = np.broadcast_to(widths, (ndim, 2)).tolist()
+    if mode != "constant":
+        for axis, width in enumerate(pairs):
+            if any(width):
+                places = np.pad(np.arange(np.shape(raw(x))[axis]), width, cast(Any, mode))
+                x = getitem(x, (*(slice(None),) * axis, places))
+        return getitem(x, ...)
     return Pad.apply(operand(x), pad_width=tuple([(before, after) for before, after in pairs]), value=constant_values)
 
 

@@ -7,10 +7,11 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.functions.arithmetic import mul
 
 __all__ = [
     "ArcCos", "ArcSin", "ArcTan", "ArcTan2", "Cos", "Hypot", "Sin", "Tan",
-    "arccos", "arcsin", "arctan", "arctan2", "cos", "hypot", "sin", "tan",
+    "arccos", "arcsin", "arctan", "arctan2", "cos", "deg2rad", "degrees", "hypot", "rad2deg", "radians", "sin", "tan",
 ]  # fmt: skip
 
 
@@ -245,3 +246,16 @@ def arctan2(a: TensorLike, b: TensorLike) -> Tensor:
 def hypot(a: TensorLike, b: TensorLike) -> Tensor:
     """sqrt(a² + b²) without overflow, elementwise with broadcasting; the gradient at the origin is 0."""
     return Hypot.apply(a, b)
+
+
+def deg2rad(x: TensorLike) -> Tensor:
+    """Degrees in radians: x*pi/180."""
+    return mul(x, np.pi / 180)
+
+
+def rad2deg(x: TensorLike) -> Tensor:
+    """Radians in degrees: x*180/pi."""
+    return mul(x, 180 / np.pi)
+
+
+radians, degrees = deg2rad, rad2deg

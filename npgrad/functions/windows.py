@@ -7,8 +7,9 @@ slices scatters their gradients back, overlaps included: the loop over offsets i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from inspect import cleandoc
 from itertools import product
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from npgrad.engine.arrays import Array
 
-__all__ = ["Extent", "Windows", "per_axis", "windows"]
+__all__ = ["Extent", "Windows", "documented", "per_axis", "windows"]
 
 Extent = int | Sequence[int]
 """One number for every axis, or one number per axis."""
@@ -146,3 +147,10 @@ def per_axis(function: str, name: str, value: Any, axes: int, least: int) -> tup
             + (f", or {axes} of them, one per spatial axis." if axes > 1 else ".")
         )
     return tuple(int(v) for v in values)
+
+
+def documented(function: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
+    """`function` under the name and with the documentation that it has for its number of axes."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = cleandoc(text)
+    return function

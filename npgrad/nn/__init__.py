@@ -18,6 +18,8 @@ from npgrad.nn.layer_norm import *
 from npgrad.nn.linear import *
 from npgrad.nn.loss import *
 from npgrad.nn.module import *
+from npgrad.nn.of_function import *
+from npgrad.nn.pad import *
 from npgrad.nn.pool import *
 from npgrad.nn.recurrent import *
 from npgrad.nn.torch_weights import *

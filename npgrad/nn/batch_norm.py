@@ -13,7 +13,7 @@ from npgrad.engine.tensor import Tensor
 from npgrad.nn import init
 from npgrad.nn.module import Module, Parameter
 
-__all__ = ["BatchNorm1d", "BatchNorm2d"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 
 
 class _BatchNorm(Module):
@@ -104,3 +104,9 @@ class BatchNorm2d(_BatchNorm):
     """As `BatchNorm1d` for images: input (N, C, H, W), statistics over N, H and W."""
 
     _layouts = {4: "(N, C, H, W)"}
+
+
+class BatchNorm3d(_BatchNorm):
+    """As `BatchNorm1d` for volumes: input (N, C, D, H, W), statistics over N, D, H and W."""
+
+    _layouts = {5: "(N, C, D, H, W)"}

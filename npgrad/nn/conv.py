@@ -1,4 +1,4 @@
-"""Convolutions (strictly: cross-correlations) over sequences and images, and their transposes."""
+"""Convolutions (strictly: cross-correlations) over sequences, images and volumes, and their transposes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from npgrad.engine.tensor import Tensor
 from npgrad.nn import init
 from npgrad.nn.module import Module, Parameter
 
-__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 Extent = int | tuple[int, ...]
+_CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
 
 class _Convolution(Module):
@@ -74,7 +76,31 @@ class _Convolution(Module):
         return ", ".join(parts + ["bias=False"] * (self.bias is None))
 
 
-class Conv1d(_Convolution):
+class _Conv(_Convolution):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Extent,
+        stride: Extent = 1,
+        padding: Extent | str = 0,
+        dilation: Extent = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        gain: float = 1.0,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        self._prepare(in_channels, out_channels, kernel_size, bias, rng, gain, dtype, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        options = (self.stride, self.padding, self.dilation, self.groups)
+        return _CONVOLUTIONS[self._axes](x, self.weight, self.bias, *options)
+
+
+class Conv1d(_Conv):
     """Convolve (N, C, L) or (C, L) with `weight` (F, C/groups, k) and add `bias` (F,): output (N, F, P).
 
     P = (L + 2·padding − dilation·(k − 1) − 1)//stride + 1; `padding="same"` gives P = L at stride 1. With `groups`,
@@ -85,61 +111,49 @@ class Conv1d(_Convolution):
 
     _axes = 1
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int | str = 0,
-        dilation: int = 1,
-        groups: int = 1,
-        bias: bool = True,
-        *,
-        rng: np.random.Generator | None = None,
-        gain: float = 1.0,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        self._prepare(in_channels, out_channels, kernel_size, bias, rng, gain, dtype, **options)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+class Conv2d(_Conv):
+    """As `Conv1d` for images: (N, C, H, W) with `weight` (F, C/groups, kh, kw) gives (N, F, P, Q).
 
-
-class Conv2d(_Convolution):
-    """Convolve (N, C, H, W) or (C, H, W) with `weight` (F, C/groups, kh, kw) and add `bias` (F,): output (N, F, P, Q).
-
-    Sizes are one number or (height, width); P and Q are as for `Conv1d`, as are groups and padding="same". Weights are
-    drawn from N(0, (gain/√(C/groups·kh·kw))²), biases start at 0. Raises TypeError without a generator, ValueError if a
-    size is not positive, groups do not divide the channels, or the input has other channels.
+    Sizes are one number or (height, width). Weights are drawn from N(0, (gain/√(C/groups·kh·kw))²).
     """
 
     _axes = 2
 
+
+class Conv3d(_Conv):
+    """As `Conv1d` for volumes: (N, C, D, H, W) with `weight` (F, C/groups, kd, kh, kw) gives (N, F, O, P, Q)."""
+
+    _axes = 3
+
+
+class _ConvTranspose(_Convolution):
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
+        kernel_size: Extent,
+        stride: Extent = 1,
+        padding: Extent = 0,
+        output_padding: Extent = 0,
         groups: int = 1,
         bias: bool = True,
+        dilation: Extent = 1,
         *,
         rng: np.random.Generator | None = None,
         gain: float = 1.0,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        options = {"stride": stride, "padding": padding, "output_padding": output_padding}
+        options |= {"groups": groups, "dilation": dilation}
         self._prepare(in_channels, out_channels, kernel_size, bias, rng, gain, dtype, **options)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        options = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return _TRANSPOSED[self._axes](x, self.weight, self.bias, *options)
 
 
-class ConvTranspose1d(_Convolution):
+class ConvTranspose1d(_ConvTranspose):
     """The transpose of `Conv1d`: (N, C, L) or (C, L) with `weight` (C, F/groups, k) and `bias` (F,) gives (N, F, P).
 
     P = (L − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1: a stride makes it longer. Weights are drawn
@@ -150,56 +164,14 @@ class ConvTranspose1d(_Convolution):
 
     _axes = 1
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        output_padding: int = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: int = 1,
-        *,
-        rng: np.random.Generator | None = None,
-        gain: float = 1.0,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        options = {"stride": stride, "padding": padding, "output_padding": output_padding}
-        options |= {"groups": groups, "dilation": dilation}
-        self._prepare(in_channels, out_channels, kernel_size, bias, rng, gain, dtype, **options)
 
-    def forward(self, x: Tensor) -> Tensor:
-        options = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
-        return F.conv_transpose1d(x, self.weight, self.bias, *options)
-
-
-class ConvTranspose2d(_Convolution):
+class ConvTranspose2d(_ConvTranspose):
     """As `ConvTranspose1d` for images: (N, C, H, W) with `weight` (C, F/groups, kh, kw) gives (N, F, P, Q)."""
 
     _axes = 2
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        output_padding: int | tuple[int, int] = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: int | tuple[int, int] = 1,
-        *,
-        rng: np.random.Generator | None = None,
-        gain: float = 1.0,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        options = {"stride": stride, "padding": padding, "output_padding": output_padding}
-        options |= {"groups": groups, "dilation": dilation}
-        self._prepare(in_channels, out_channels, kernel_size, bias, rng, gain, dtype, **options)
 
-    def forward(self, x: Tensor) -> Tensor:
-        options = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
-        return F.conv_transpose2d(x, self.weight, self.bias, *options)
+class ConvTranspose3d(_ConvTranspose):
+    """As `ConvTranspose1d` for volumes: (N, C, D, H, W) with (C, F/groups, kd, kh, kw) gives (N, F, O, P, Q)."""
+
+    _axes = 3

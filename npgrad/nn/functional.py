@@ -12,29 +12,45 @@ They are those of `npgrad` itself under PyTorch's names, in PyTorch's order of a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from npgrad import functions
+from npgrad.bindings.spellings import unknown
 from npgrad.engine.arrays import Array, Axis
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
     avg_pool1d,
     avg_pool2d,
+    avg_pool3d,
     batch_norm,
     binary_cross_entropy,
     celu,
     conv1d,
     conv2d,
+    conv3d,
     conv_transpose1d,
     conv_transpose2d,
+    conv_transpose3d,
+    cosine_embedding_loss,
     cross_entropy,
     dropout,
     elu,
+    gaussian_nll_loss,
     gelu,
     group_norm,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    hinge_embedding_loss,
     huber_loss,
     instance_norm,
     kl_div,
@@ -42,22 +58,33 @@ from npgrad.functions import (
     layer_norm,
     leaky_relu,
     linear,
+    margin_ranking_loss,
     max_pool1d,
     max_pool2d,
+    max_pool3d,
     mish,
     mse_loss,
+    multi_margin_loss,
+    multilabel_soft_margin_loss,
     nll_loss,
+    poisson_nll_loss,
     prelu,
     relu,
+    relu6,
     rms_norm,
     scaled_dot_product_attention,
     selu,
     sigmoid,
     silu,
     smooth_l1_loss,
+    soft_margin_loss,
     softplus,
+    softshrink,
     softsign,
     tanh,
+    tanhshrink,
+    threshold,
+    triplet_margin_loss,
 )
 from npgrad.functions import (
     bce_with_logits as binary_cross_entropy_with_logits,
@@ -67,12 +94,18 @@ from npgrad.functions import (
 )
 
 __all__ = [
-    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
-    "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
-    "cross_entropy", "dropout", "elu", "embedding", "gelu", "group_norm", "huber_loss", "instance_norm", "kl_div",
-    "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d", "mish",
-    "mse_loss", "nll_loss", "one_hot", "pad", "prelu", "relu", "rms_norm", "scaled_dot_product_attention", "selu",
-    "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "softsign", "tanh",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
+    "adaptive_max_pool2d", "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv3d",
+    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss", "cosine_similarity",
+    "cross_entropy", "dropout", "elu", "embedding", "gaussian_nll_loss", "gelu", "glu", "group_norm", "hardshrink",
+    "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss", "instance_norm", "kl_div",
+    "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "margin_ranking_loss",
+    "max_pool1d", "max_pool2d", "max_pool3d", "mish", "mse_loss", "multi_margin_loss",
+    "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot", "pad", "pairwise_distance",
+    "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "scaled_dot_product_attention", "selu", "sigmoid",
+    "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign",
+    "tanh", "tanhshrink", "threshold", "triplet_margin_loss",
 ]  # fmt: skip
 
 
@@ -86,9 +119,34 @@ def log_softmax(x: TensorLike, dim: Axis = -1) -> Tensor:
     return functions.log_softmax(x, dim)
 
 
-def embedding(indices: Tensor | Array, weight: TensorLike) -> Tensor:
+def softmin(x: TensorLike, dim: Axis = -1) -> Tensor:
+    """`npgrad.softmin`, whose `axis` is called `dim` here."""
+    return functions.softmin(x, dim)
+
+
+def glu(x: TensorLike, dim: int = -1) -> Tensor:
+    """`npgrad.glu`, whose `axis` is called `dim` here."""
+    return functions.glu(x, dim)
+
+
+def normalize(x: TensorLike, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """`npgrad.normalize`, whose `axis` is called `dim` here."""
+    return functions.normalize(x, p, dim, eps)
+
+
+def cosine_similarity(a: TensorLike, b: TensorLike, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """`npgrad.cosine_similarity`, whose `axis` is called `dim` here."""
+    return functions.cosine_similarity(a, b, dim, eps)
+
+
+def pairwise_distance(a: TensorLike, b: TensorLike, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+    """`npgrad.pairwise_distance`, whose `keepdims` is called `keepdim` here."""
+    return functions.pairwise_distance(a, b, p, eps, keepdim)
+
+
+def embedding(indices: Tensor | Array, weight: TensorLike, padding_idx: int | None = None) -> Tensor:
     """`npgrad.embedding` with the indices first, as PyTorch has it."""
-    return functions.embedding(weight, indices)
+    return functions.embedding(weight, indices, padding_idx)
 
 
 def one_hot(indices: TensorLike, num_classes: int = -1) -> Array:
@@ -108,14 +166,28 @@ def one_hot(indices: TensorLike, num_classes: int = -1) -> Array:
     return hot
 
 
-def pad(x: TensorLike, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
+def pad(x: TensorLike, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """`npgrad.pad` with PyTorch's numbers: before and after the last axis, before and after the one before it, ….
 
-    Raises ValueError unless they are pairs, no more of them than axes, and not negative.
+    `mode` is "constant" (`value`, or 0), "reflect", "replicate" or "circular". Negative numbers cut entries off. Raises
+    ValueError unless the numbers are pairs, no more of them than axes; NotImplementedError for another mode.
     """
-    ndim = np.ndim(raw(x))
-    if len(pad) % 2 or len(pad) > 2 * ndim:
-        raise ValueError(f"pad got {tuple(pad)} for {ndim} axes: give two numbers for each axis, the last axis first.")
-    pairs = [(before, after) for before, after in zip(pad[::2], pad[1::2], strict=True)]
-    width = [(0, 0)] * (ndim - len(pairs)) + pairs[::-1]
-    return functions.pad(x, width, mode, value)
+    shape = np.shape(raw(x))
+    if len(pad) % 2 or len(pad) > 2 * len(shape):
+        raise ValueError(
+            f"pad got {tuple(pad)} for {len(shape)} axes: give two numbers for each axis, the last axis first."
+        )
+    pairs = list(zip(pad[::2], pad[1::2], strict=True))
+    width = [(0, 0)] * (len(shape) - len(pairs)) + pairs[::-1]
+    if min(pad, default=0) < 0:
+        key = [slice(max(-p, 0), n - max(-q, 0)) for (p, q), n in zip(width, shape, strict=True)]
+        x, width = functions.getitem(x, tuple(key)), [(max(p, 0), max(q, 0)) for p, q in width]
+    return functions.pad(x, width, {"replicate": "edge", "circular": "wrap"}.get(mode, mode), value or 0.0)
+
+
+if not TYPE_CHECKING:  # type checkers would take any misspelling for a name of the module
+
+    def __getattr__(name: str) -> object:
+        if name.startswith("_"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        unknown(__name__, name, __all__, f"module {__name__!r}")

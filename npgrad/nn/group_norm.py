@@ -12,7 +12,7 @@ from npgrad.engine.tensor import Tensor
 from npgrad.nn import init
 from npgrad.nn.module import Module, Parameter
 
-__all__ = ["GroupNorm", "InstanceNorm1d", "InstanceNorm2d"]
+__all__ = ["GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
 
 
 class GroupNorm(Module):
@@ -96,3 +96,9 @@ class InstanceNorm2d(_InstanceNorm):
     """As `InstanceNorm1d` for images: input (N, C, H, W) or (C, H, W), statistics over H and W."""
 
     _axes, _layout = 2, "(N, C, H, W)"
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """As `InstanceNorm1d` for volumes: input (N, C, D, H, W) or (C, D, H, W), statistics over D, H and W."""
+
+    _axes, _layout = 3, "(N, C, D, H, W)"

@@ -9,7 +9,7 @@ import numpy as np
 from npgrad import functions as F
 from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import Tensor, TensorLike, raw
-from npgrad.functions.loss import check_reduction
+from npgrad.functions.loss_reduction import check_reduction
 from npgrad.nn.module import Module
 
 __all__ = [

@@ -20,7 +20,7 @@ from npgrad.nn.recurrent import Recurrence
 __all__ = ["torch_state", "torch_weights"]
 
 _LEFT_OUT = "num_batches_tracked"
-"""A counter of PyTorch's batch normalisation that has no part in what it computes."""
+"""A counter of PyTorch's batch normalisation, needed if `momentum` is None."""
 
 
 def torch_weights(module: Module, state: Mapping[str, TensorLike]) -> None:
@@ -33,8 +33,8 @@ def torch_weights(module: Module, state: Mapping[str, TensorLike]) -> None:
 
     Raises ValueError, and loads nothing, if names or shapes do not fit.
     """
-    turned = matrices(module)
-    arrays = {name: np.asarray(raw(a)) for name, a in state.items() if name.rpartition(".")[2] != _LEFT_OUT}
+    turned, own = matrices(module), module.state_dict()
+    arrays = {n: np.asarray(raw(a)) for n, a in state.items() if n in own or n.rpartition(".")[2] != _LEFT_OUT}
     module.load_state_dict({name: a.T if name in turned else a for name, a in arrays.items()})
 
 

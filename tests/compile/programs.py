@@ -32,6 +32,8 @@ OPTIMIZERS: list[Callable[[Any], Any]] = [
     lambda p: optim.Adam(p, lr=0.01),
     lambda p: optim.Adam(p, lr=0.01, amsgrad=True, weight_decay=0.05),
     lambda p: optim.AdamW(p, lr=0.01, betas=(0.5, 0.9), maximize=True),
+    lambda p: optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True, eps=0.1),
+    lambda p: optim.Adagrad(p, lr=0.01, lr_decay=0.1),
 ]
 _numbers = itertools.count(1)
 
@@ -387,7 +389,7 @@ def event(what: str, world: dict[str, Any], script: Script, seed: Any) -> None:
         world["optimizer"].load_state_dict(world["optimizer"].state_dict())
     elif what == "momentum":
         group = world["optimizer"].param_groups[0]
-        if "momentum" in group and not group["nesterov"] and not group["dampening"]:
+        if "momentum" in group and not group.get("nesterov") and not group.get("dampening"):
             group["momentum"] = 0.0 if group["momentum"] else 0.8
         group["weight_decay"] = 0.0 if group["weight_decay"] else 0.1
     elif what == "group" and "extra" not in world:

@@ -63,6 +63,14 @@ def test_in_place_between_forward_and_backward_is_noticed() -> None:
         loss.backward()
 
 
+def test_in_place_changes_the_array_that_others_hold() -> None:
+    q = Tensor([1.0, 2.0], requires_grad=True)
+    held = q.data
+    with npgrad.no_grad():
+        q *= 3
+    assert q.data is held and np.array_equal(held, [3.0, 6.0])
+
+
 def test_in_place_refuses_another_shape() -> None:
     q = Tensor([1.0], requires_grad=True)
     with npgrad.no_grad(), pytest.raises(ValueError, match=r"\(2, 2\).*\(1,\)"):
@@ -167,6 +175,26 @@ def test_a_number_is_a_number() -> None:
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: npgrad.softmax(x, dim=1), "softmax has no option 'dim': as in NumPy, it is 'axis'"),
+        (lambda x: npgrad.amax(x, keepdim=True), "max has no option 'keepdim': as in NumPy, it is 'keepdims'"),
+        (lambda x: npgrad.stack([x, x], dim=0), "stack .*'dim'.*'axis'"),
+        (lambda x: npgrad.roll(x, 1, dims=0), "roll .*'dims'.*'axis'"),
+        (lambda x: npgrad.tensordot(x, x, dims=2), "tensordot .*'dims'.*'axes'"),
+        (lambda x: npgrad.diagonal(x, dim1=0), "diagonal .*'dim1'.*'axis1'"),
+        (lambda x: npgrad.linalg.norm(x, dim=1), "norm .*'dim'.*'axis'"),
+        (lambda x: npgrad.var(x, unbiased=False), "var .*'unbiased'.*'ddof'"),
+        (lambda x: x.flatten(start_dim=1), r"Tensor\.flatten .*'start_dim'.*'start'"),
+        (lambda x: npgrad.softmax(x, foo=1), "unexpected keyword argument 'foo'"),
+    ],
+)
+def test_options_of_functions_by_pytorchs_names(call: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call(Tensor(A, requires_grad=True))
 
 
 @pytest.mark.parametrize("method", ["sum", "mean", "var", "std", "max", "min"])

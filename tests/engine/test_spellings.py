@@ -211,6 +211,7 @@ CLAIMS: dict[str, Any] = {
     "data": lambda t: type(t.data) is np.ndarray,
     "grad": lambda t: (t.sum().backward(), type(t.grad) is np.ndarray)[1],
     "max, min": lambda t: same(t.max(1), A.max(1)) and same(t.argmax(1), A.argmax(1)),
+    "median": lambda t: npgrad.median([1.0, 2.0, 3.0, 4.0]).item() == 2.5,
     "numpy()": lambda t: not t.numpy().flags.writeable,
     "randn, rand": lambda t: raises(TypeError, lambda: npgrad.randn(2)) and raises(TypeError, lambda: nn.Dropout(0.5)),
     "repeat": lambda t: same(t.repeat(2, 1), A.repeat(2, 1)) and same(npgrad.tile(t, (1, 2)), np.tile(A, (1, 2))),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import npgrad
 from npgrad import Tensor
 from npgrad.check import gradcheck
-from tests.functions.test_matrix_parts import agrees
+from tests.functions.test_matrix_parts import assert_agrees
 from tests.strategies import seeds
 
 X = np.random.default_rng(0).normal(size=(3, 4, 2))
@@ -21,7 +21,7 @@ INDICES = np.array([[0, 2], [2, -1]])
 
 @pytest.mark.parametrize("axis", [None, 0, 1, -1])
 def test_take_and_sort(axis: Any) -> None:
-    agrees(npgrad.take, np.take, X, INDICES % 2, axis)
+    assert_agrees(npgrad.take, np.take, X, INDICES % 2, axis)
     t = Tensor(X, requires_grad=True)
     y = np.sort(t, axis)
     y.backward(np.arange(y.size).reshape(y.shape))
@@ -44,7 +44,7 @@ def test_sorting_ties_and_nan() -> None:
 @pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_differences(n: int, axis: int) -> None:
-    agrees(npgrad.diff, np.diff, X, n, axis)
+    assert_agrees(npgrad.diff, np.diff, X, n, axis)
 
 
 def test_differences_with_ends() -> None:
@@ -61,26 +61,26 @@ def test_differences_with_ends() -> None:
 @pytest.mark.parametrize("axis", [None, 0, 1, -1])
 def test_repeat_and_roll(axis: Any) -> None:
     for times in (0, 1, 3):
-        agrees(npgrad.repeat, np.repeat, X, times, axis)
+        assert_agrees(npgrad.repeat, np.repeat, X, times, axis)
     n = X.size if axis is None else X.shape[axis]
-    agrees(npgrad.repeat, np.repeat, X, np.arange(n) % 3, axis)
+    assert_agrees(npgrad.repeat, np.repeat, X, np.arange(n) % 3, axis)
     for shift in (0, 1, -2, 7):
-        agrees(npgrad.roll, np.roll, X, shift, axis)
-    agrees(npgrad.roll, np.roll, X, (1, -1), (0, 2))
-    agrees(npgrad.roll, np.roll, X, [1, 2], [0, 1])
-    agrees(npgrad.roll, np.roll, X, 2, (0, 1))
+        assert_agrees(npgrad.roll, np.roll, X, shift, axis)
+    assert_agrees(npgrad.roll, np.roll, X, (1, -1), (0, 2))
+    assert_agrees(npgrad.roll, np.roll, X, [1, 2], [0, 1])
+    assert_agrees(npgrad.roll, np.roll, X, 2, (0, 1))
 
 
 @pytest.mark.parametrize("reps", [0, 2, (2, 1), (2, 3, 1), (2, 1, 1, 3), ()])
 def test_tile(reps: Any) -> None:
-    agrees(npgrad.tile, np.tile, X, reps)
+    assert_agrees(npgrad.tile, np.tile, X, reps)
 
 
 @pytest.mark.parametrize("name", ["hstack", "vstack", "dstack", "column_stack"])
 @pytest.mark.parametrize("shape", [(), (3,), (3, 2), (3, 2, 2)])
 def test_joining(name: str, shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).normal(size=shape)
-    agrees(lambda t: getattr(npgrad, name)([t, t, 2 * t]), lambda a: getattr(np, name)([a, a, 2 * a]), x)
+    assert_agrees(lambda t: getattr(npgrad, name)([t, t, 2 * t]), lambda a: getattr(np, name)([a, a, 2 * a]), x)
     t = Tensor(x, requires_grad=True)
     assert np.array_equal(getattr(np, name)([t, x]).numpy(), getattr(np, name)([x, x]))
     with pytest.raises(ValueError, match=f"{name} needs a sequence of at least one tensor"):
@@ -91,7 +91,7 @@ def test_joining(name: str, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("shape", [(), (3,), (3, 2), (3, 2, 2), (2, 1, 2, 1)])
 def test_at_least_so_many_axes(name: str, shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).normal(size=shape)
-    agrees(getattr(npgrad, name), getattr(np, name), x)
+    assert_agrees(getattr(npgrad, name), getattr(np, name), x)
     both = getattr(np, name)(Tensor(x), Tensor(0.0))
     assert isinstance(both, tuple) and [t.shape for t in both] == [a.shape for a in getattr(np, name)(x, 0.0)]
 

@@ -124,10 +124,8 @@ def test_errors_say_what_to_do() -> None:
     q, k, v = drawn(0, (2, 3, 4), (2, 5, 4), (2, 5, 6))
     with pytest.raises(ValueError, match=r"it takes \(…, T, D\), \(…, S, D\) and \(…, S, E\)"):
         scaled_dot_product_attention(q, v, k)
-    with pytest.raises(ValueError, match="with the same axes in front"):
-        scaled_dot_product_attention(q, k[0], v[0])
     with pytest.raises(TypeError, match="a mask of booleans"):
-        scaled_dot_product_attention(q, k, v, np.zeros((3, 5)))
+        scaled_dot_product_attention(q, k, v, np.zeros((3, 5), int))
     with pytest.raises(ValueError, match=r"does not broadcast to the scores, which have the shape \(2, 3, 5\)"):
         scaled_dot_product_attention(q, k, v, np.ones((4, 2, 3, 5), bool))
     with pytest.raises(TypeError, match="Pass rng="):

@@ -344,3 +344,21 @@ def test_an_ignored_row_may_be_nan() -> None:
     z = Tensor(np.array([[0.0, 1.0], [np.nan, np.nan]]), requires_grad=True)
     npgrad.cross_entropy(z, np.array([0, -1]), ignore_index=-1).backward()
     assert z.grad is not None and np.isfinite(z.grad).all() and not z.grad[1].any()
+
+
+def test_what_has_probability_0_may_be_impossible() -> None:
+    z = Tensor([[1.0, -np.inf, 2.0], [0.0, 0.0, 0.0]], requires_grad=True)
+    q = np.array([[0.25, 0.0, 0.75], [1.0, 0.0, 0.0]])
+    losses = npgrad.cross_entropy(z, q, reduction="none")
+    possible = Tensor(z.numpy()[:1, [0, 2]], requires_grad=True)
+    npgrad.cross_entropy(possible, q[:1, [0, 2]]).backward()
+    losses.sum().backward()
+    assert np.isfinite(losses.numpy()).all() and z.grad is not None and possible.grad is not None
+    np.testing.assert_allclose(z.grad[0], [possible.grad[0, 0], 0, possible.grad[0, 1]], rtol=1e-14)
+
+
+@pytest.mark.parametrize("log_target", [False, True])
+def test_a_target_of_nan_is_not_hidden(log_target: bool) -> None:
+    assert np.isnan(npgrad.kl_div([-1.0, -2.0], [0.5, np.nan], log_target=log_target).item())
+    q = [-np.inf, 0.0] if log_target else [0.0, 1.0]
+    assert npgrad.kl_div([-np.inf, -2.0], q, "sum", log_target).item() == 2.0

@@ -83,3 +83,10 @@ def test_linear_takes_further_axes_in_front() -> None:
         y.backward(dy[tuple(slice(n) for n in rows.shape[:-1])] if rows.ndim > 1 else dy[0, 0])
         cotangent = dy[: len(rows)] if rows.ndim > 1 else dy[0, 0]
         np.testing.assert_allclose(t.grad, cotangent @ W.T, rtol=1e-13)
+
+
+def test_a_bias_of_higher_precision_raises_that_of_the_result() -> None:
+    x, W, b = np.ones((2, 3), np.float32), np.ones((3, 4), np.float32), np.full(4, 0.1)
+    for bias in (b, b.astype(np.float32), np.arange(4)):
+        y = npgrad.linear(x, W, bias)
+        assert y.dtype == (x @ W + bias).dtype and np.array_equal(y.numpy(), x @ W + bias)

@@ -68,6 +68,46 @@ def adam_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any], 
     return p
 
 
+@st.composite
+def adagrad_options(draw: st.DrawFn) -> dict[str, Any]:
+    eps = draw(st.sampled_from([1e-6, 0.1]))
+    common = {"lr": draw(rates), "eps": eps, "weight_decay": draw(decays), "maximize": draw(st.booleans())}
+    return {**common, "lr_decay": draw(decays)}
+
+
+@st.composite
+def rmsprop_options(draw: st.DrawFn) -> dict[str, Any]:
+    # With eps near 0 and few gradients, the variance in `centered` is what rounding has left of it.
+    return {
+        "lr": draw(rates),
+        "alpha": draw(st.floats(0.5, 0.999)),
+        "eps": 0.1,
+        "weight_decay": draw(decays),
+        "momentum": draw(st.one_of(st.just(0.0), unit)),
+        "centered": draw(st.booleans()),
+        "maximize": draw(st.booleans()),
+    }
+
+
+def adagrad_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any]) -> np.ndarray:
+    s = np.zeros_like(p)
+    for t, g in enumerate(gradients, 1):
+        g = (-g if o["maximize"] else g) + o["weight_decay"] * p
+        s = s + g**2
+        p = p - o["lr"] / (1 + (t - 1) * o["lr_decay"]) * g / (np.sqrt(s) + o["eps"])
+    return p
+
+
+def rmsprop_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any]) -> np.ndarray:
+    v = m = b = np.zeros_like(p)
+    for g in gradients:
+        g = (-g if o["maximize"] else g) + o["weight_decay"] * p
+        v, m = (o["alpha"] * a + (1 - o["alpha"]) * x for a, x in ((v, g**2), (m, g)))
+        b = o["momentum"] * b + g / (np.sqrt(v - m**2 if o["centered"] else v) + o["eps"])
+        p = p - o["lr"] * b
+    return p
+
+
 @dataclass(frozen=True)
 class Case:
     options: st.SearchStrategy[dict[str, Any]]
@@ -85,6 +125,8 @@ OPTIMISERS = {
         {"lr": 0.01, "betas": (0.8, 0.99), "amsgrad": True},
         lambda p, g, o: adam_formula(p, g, o, False),
     ),
+    "Adagrad": Case(adagrad_options(), {"lr": 0.1, "lr_decay": 0.01}, adagrad_formula),
+    "RMSprop": Case(rmsprop_options(), {"lr": 0.01, "momentum": 0.5, "centered": True, "eps": 0.1}, rmsprop_formula),
     "AdamW": Case(adam_options(), {"lr": 0.01, "amsgrad": True}, lambda p, g, o: adam_formula(p, g, o, True)),
 }
 

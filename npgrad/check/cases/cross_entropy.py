@@ -1,4 +1,4 @@
-"""Cases for npgrad.functions.loss."""
+"""Cases for npgrad.functions.cross_entropy."""
 
 from __future__ import annotations
 
@@ -79,24 +79,3 @@ def nll_weighted(rng: np.random.Generator) -> Case:
         return torch.nn.functional.nll_loss(z, t, torch.tensor(weight), reduction=reduction)
 
     return Case((z, t), {"weight": weight, "reduction": reduction}, reference)
-
-
-@case("BCELoss")
-def probabilities(rng: np.random.Generator) -> Case:
-    shape = tuple(int(n) for n in rng.integers(1, 5, size=rng.integers(0, 4)))
-
-    def reference(torch: Any, p: Any, q: Any) -> Any:
-        return torch.nn.functional.binary_cross_entropy(p, q, reduction="none")
-
-    return Case((rng.uniform(0.05, 0.95, size=shape), rng.uniform(size=shape)), torch=reference)
-
-
-@case("BCEWithLogits")
-def bce(rng: np.random.Generator) -> Case:
-    shape = tuple(int(n) for n in rng.integers(1, 5, size=rng.integers(0, 4)))
-    z = rng.normal(scale=3, size=shape)
-
-    def reference(torch: Any, z: Any, q: Any) -> Any:
-        return torch.nn.functional.binary_cross_entropy_with_logits(z, q, reduction="none")
-
-    return Case((np.where(np.abs(z) < 0.01, 0.5, z), rng.uniform(size=shape)), torch=reference)

@@ -1,4 +1,4 @@
-"""Losses of probabilities: cross-entropy of classes or class probabilities, negative log-likelihood, logistic loss."""
+"""Losses of classes: cross-entropy with classes or class probabilities, and negative log-likelihood."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
-from npgrad.functions.activation import logistic, softplus
-from npgrad.functions.elementwise import exp, log
+from npgrad.functions.loss_reduction import check_reduction
 from npgrad.functions.matrix_sums import constant, constant_array, row_mean, row_sum
 from npgrad.functions.reduction import array
-from npgrad.functions.selection import where
 from npgrad.functions.shape import expand_dims, moveaxis, reshape
 
-__all__ = [
-    "BCEWithLogits", "BCELoss", "CrossEntropy", "NLLLoss", "SoftCrossEntropy",
-    "bce_with_logits", "binary_cross_entropy", "cross_entropy", "kl_div", "nll_loss",
-]  # fmt: skip
+__all__ = ["CrossEntropy", "NLLLoss", "SoftCrossEntropy", "cross_entropy", "nll_loss"]
 
 _CLASS = np.dtype(np.int64)
 
@@ -169,7 +164,8 @@ class SoftCrossEntropy(Function):
         (3) dz[i,c]    = dlosses[i]*(exp(logp[i,c])*sum(j, q[i,j]) - q[i,c])
         (4) dq[i,c]    = -dlosses[i]*logp[i,c]
     Notes
-        With q one-hot this is `CrossEntropy`. logp is computed after subtracting the row's maximum.
+        With q one-hot this is `CrossEntropy`. logp is computed after subtracting the row's maximum. What has the
+        target probability 0 adds nothing to the loss, even where its logit is -inf.
     """
 
     def forward(self, z: Array, q: Array) -> Array:
@@ -177,7 +173,7 @@ class SoftCrossEntropy(Function):
         shifted = z - z.take(z.argmax(1) + row_starts(n, C))[:, None]
         self.q = q
         self.logp = shifted - np.log(row_sum(np.exp(shifted)))[:, None]  # (1)
-        return -row_sum(q * self.logp)  # (2)
+        return -row_sum(q * np.where(q == 0, 0, self.logp))  # (2)
 
     def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
         dlosses = dlosses[:, None]
@@ -235,81 +231,6 @@ class NLLLoss(Function):
         dlogp = np.zeros_like(dlosses, shape=self.logp_shape)
         dlogp.reshape(-1)[self.at] = -dlosses * self.share  # (2)
         return dlogp, None
-
-
-class BCEWithLogits(Function):
-    """Binary cross-entropy of the sigmoid of z against q, without ever forming the sigmoid's logarithm.
-
-    Symbols
-        z[i]    logits
-        q[i]    target probabilities
-    Forward
-        (1) losses[i] = maximum(z[i], 0) - z[i]*q[i] + log1p(exp(-abs(z[i])))
-                      = -q[i]*log(sigmoid(z[i])) - (1 - q[i])*log(sigmoid(-z[i]))
-    Backward
-        (2) dz[i] = dlosses[i]*(sigmoid(z[i]) - q[i])
-        (3) dq[i] = -dlosses[i]*z[i]
-    Notes
-        The first form of (1) has only exponentials of negative numbers: nothing overflows at ±1e4.
-    """
-
-    def forward(self, z: Array, q: Array) -> Array:
-        self.z, self.q = z, q
-        losses: Array = np.maximum(z, 0) - z * q + np.log1p(np.exp(-np.abs(z)))  # (1)
-        return losses
-
-    def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
-        dz = dq = None
-        if self.needs[0]:
-            dz = dlosses * (logistic(self.z) - self.q)  # (2)
-        if self.needs[1]:
-            dq = -dlosses * self.z  # (3)
-        return dz, dq
-
-
-class BCELoss(Function):
-    """Cross-entropy of a coin: the probabilities p against the probabilities q.
-
-    Symbols
-        p[i] in (0.01, 0.99)    predicted probabilities
-        q[i]                    target probabilities
-    Forward
-        (1) logp[i]   = log(p[i])
-        (2) lognot[i] = log1p(-p[i])
-        (3) losses[i] = -q[i]*log(p[i]) - (1 - q[i])*log(1 - p[i])
-                      = (q[i] - 1)*lognot[i] - q[i]*logp[i]
-    Backward
-        (4) dp[i] = dlosses[i]*((1 - q[i])/(1 - p[i]) - q[i]/p[i])
-                  = dlosses[i]*(p[i] - q[i])/(p[i]*(1 - p[i]))
-        (5) dq[i] = dlosses[i]*(lognot[i] - logp[i])
-    Notes
-        At p = 0 or 1 the loss of a wrong answer is infinite. As in PyTorch the logarithms are held above -100 and the
-        denominator of (4) above 1e-12, which has no effect unless p is 0 or 1 to within the rounding of float32. With
-        logits instead of probabilities (`BCEWithLogits`) nothing needs to be held.
-    """
-
-    @classmethod
-    def check(cls, p: Array, q: Array) -> None:
-        if (p < 0).any() or (p > 1).any():
-            raise ValueError(
-                "binary_cross_entropy got predictions outside [0, 1], which are no probabilities. "
-                "Take their sigmoid, or give logits to bce_with_logits."
-            )
-
-    def forward(self, p: Array, q: Array) -> Array:
-        self.p, self.q = p, q
-        with np.errstate(divide="ignore"):
-            self.logp = np.maximum(np.log(p), -100)  # (1)
-            self.lognot = np.maximum(np.log1p(-p), -100)  # (2)
-        return (q - 1) * self.lognot - q * self.logp  # (3)
-
-    def backward(self, dlosses: Array) -> tuple[Array | None, Array | None]:
-        p, dp, dq = self.p, None, None
-        if self.needs[0]:
-            dp = dlosses * (p - self.q) / np.maximum(p * (1 - p), 1e-12)  # (4)
-        if self.needs[1]:
-            dq = dlosses * (self.lognot - self.logp)  # (5)
-        return dp, dq
 
 
 def cross_entropy(
@@ -412,11 +333,6 @@ def check_classes(t: Array, shape: tuple[int, ...]) -> None:
             f"cross_entropy got targets of shape {t.shape} for logits of shape {shape}; it needs one class "
             f"per row: shape {places}."
         )
-
-
-def check_reduction(reduction: str) -> None:
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f'reduction must be "mean", "sum" or "none"; got {reduction!r}.')
 
 
 def check_range(
@@ -522,105 +438,6 @@ def nll_loss(
         options["weight"] = class_weights("nll_loss", weight, shape, logp.dtype)
     losses = NLLLoss.apply(_rows(logp), _flat(t), **options)
     return reshape(losses, places) if reduction == "none" and len(shape) != 2 else losses
-
-
-def bce_with_logits(
-    logits: TensorLike,
-    target: TensorLike,
-    weight: TensorLike | None = None,
-    reduction: str = "mean",
-    pos_weight: TensorLike | None = None,
-) -> Tensor:
-    """Binary cross-entropy of sigmoid(logits) against probabilities `target` of the same shape, in nats.
-
-    `weight` multiplies the losses and `pos_weight` the part of them that the target 1 has; both broadcast to the shape
-    of the logits. The mean is over all entries, whatever their weight. Names as in PyTorch, where it is called
-    `binary_cross_entropy_with_logits`.
-
-    Raises ValueError for different shapes, an unknown reduction, or the mean of nothing.
-    """
-    logits, target = pair("bce_with_logits", logits, target, reduction)
-    if pos_weight is None:
-        losses = BCEWithLogits.apply(logits, target)
-    else:
-        p = fitting("bce_with_logits", "pos_weight", pos_weight, logits)
-        losses = target * softplus(-logits) * p + (1 - target) * softplus(logits)
-    return reduced("bce_with_logits", losses, reduction, weight)
-
-
-def binary_cross_entropy(
-    probabilities: TensorLike, target: TensorLike, weight: TensorLike | None = None, reduction: str = "mean"
-) -> Tensor:
-    """Binary cross-entropy of `probabilities` against probabilities `target` of the same shape, in nats.
-
-    `bce_with_logits` computes the same from logits, more accurately. `weight` multiplies the losses; it broadcasts to
-    their shape. The loss of a certainty that is wrong is 100, as in PyTorch, and not infinite.
-
-    Raises ValueError for predictions outside [0, 1], different shapes, an unknown reduction, or the mean of nothing.
-    """
-    p, q = pair("binary_cross_entropy", probabilities, target, reduction)
-    return reduced("binary_cross_entropy", BCELoss.apply(p, q), reduction, weight)
-
-
-def kl_div(
-    log_probabilities: TensorLike, target: TensorLike, reduction: str = "mean", log_target: bool = False
-) -> Tensor:
-    """The Kullback-Leibler divergence of exp(log_probabilities) from `target`: target·(log target − log_probabilities).
-
-    A target of 0 contributes 0. `log_target` says that the target holds log-probabilities. `reduction` is "batchmean"
-    (the sum divided by the length of the first axis: the divergence per item), "mean" (over all entries), "sum" or
-    "none". Signature as in PyTorch.
-
-    Raises ValueError for different shapes, an unknown reduction, or the mean of nothing.
-    """
-    logp, q = pair("kl_div", log_probabilities, target, "mean" if reduction == "batchmean" else reduction)
-    if log_target:
-        losses = exp(q) * (q - logp)
-    else:
-        some = raw(q) > 0
-        losses = where(some, q * (log(where(some, q, 1.0)) - logp), 0.0)
-    if reduction == "batchmean":
-        return losses.sum() / (len(q) if q.ndim else 1)
-    return reduced("kl_div", losses, reduction)
-
-
-def pair(name: str, prediction: TensorLike, target: TensorLike, reduction: str) -> tuple[Tensor, Tensor]:
-    """Prediction and target as tensors; targets that are integers or booleans take the dtype of the prediction.
-
-    Raises ValueError unless both have the same shape, the reduction is known, and there is something to reduce.
-    """
-    check_reduction(reduction)
-    a, b = (x if isinstance(x, Tensor) else Tensor(x) for x in (prediction, target))
-    if a.shape != b.shape:
-        raise ValueError(
-            f"{name} compares equal shapes; got {a.shape} and {b.shape}, and broadcasting would average nonsense."
-        )
-    if reduction == "mean" and a.size == 0:
-        raise ValueError(f"{name} of nothing (shape {a.shape}) is undefined: the mean of no numbers.")
-    if b.dtype.kind in "biu" and a.dtype.kind == "f":
-        b = Tensor._of(raw(b).astype(a.dtype))
-    return a, b
-
-
-def fitting(name: str, option: str, weight: TensorLike, losses: Tensor) -> TensorLike:
-    """The weights of losses, in their dtype unless they are a tensor; raises ValueError unless they broadcast."""
-    given, shape = np.shape(raw(weight)), losses.shape
-    extra = len(shape) - len(given)
-    if extra < 0 or any(m not in (1, n) for m, n in zip(given, shape[extra:], strict=True)):
-        raise ValueError(f"{name} got {option} of shape {given}, which does not broadcast to losses of shape {shape}.")
-    if isinstance(weight, Tensor | int | float):
-        return weight
-    w = constant_array(array(weight))
-    return w if w.dtype == losses.dtype else w.astype(losses.dtype)
-
-
-def reduced(name: str, losses: Tensor, reduction: str, weight: TensorLike | None = None) -> Tensor:
-    """The losses, times their weights if there are any, as they are or their mean or sum."""
-    if weight is not None:
-        losses = losses * fitting(name, "weight", weight, losses)
-    if reduction == "none":
-        return losses
-    return losses.mean() if reduction == "mean" else losses.sum()
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -1,0 +1,167 @@
+"""Losses that stop at a margin, and likelihoods of numbers: all are put together from other functions.
+
+Targets are 1 or -1 where nothing else is said. Names and defaults as in PyTorch. All raise ValueError for an
+unknown reduction, or the mean of nothing.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.activation import log_sigmoid, relu, softplus
+from npgrad.functions.distance import cosine_similarity, pairwise_distance
+from npgrad.functions.elementwise import exp, log
+from npgrad.functions.indexing import take_along_axis
+from npgrad.functions.loss_reduction import check_reduction, reduced
+from npgrad.functions.reduction import array, mean
+from npgrad.functions.selection import minimum, where
+from npgrad.functions.shape import expand_dims
+
+__all__ = [
+    "cosine_embedding_loss", "gaussian_nll_loss", "hinge_embedding_loss", "margin_ranking_loss", "multi_margin_loss",
+    "multilabel_soft_margin_loss", "poisson_nll_loss", "soft_margin_loss", "triplet_margin_loss",
+]  # fmt: skip
+
+
+def soft_margin_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """log(1 + exp(-target·prediction)), the logistic loss."""
+    return finish("soft_margin_loss", softplus(-tensor(prediction) * raw(target)), reduction)
+
+
+def hinge_embedding_loss(x: TensorLike, target: TensorLike, margin: float = 1.0, reduction: str = "mean") -> Tensor:
+    """The distance x where the target is 1, and max(0, margin - x) where it is -1."""
+    x = tensor(x)
+    near = where(np.equal(raw(target), -1), 0.0, x)
+    far = where(np.equal(raw(target), 1), 0.0, relu(margin - x))
+    return finish("hinge_embedding_loss", near + far, reduction)
+
+
+def margin_ranking_loss(
+    a: TensorLike, b: TensorLike, target: TensorLike, margin: float = 0.0, reduction: str = "mean"
+) -> Tensor:
+    """max(0, margin - target·(a - b)): a should exceed b by `margin` where the target is 1, and b a where it is -1."""
+    return finish("margin_ranking_loss", relu((tensor(b) - a) * raw(target) + margin), reduction)
+
+
+def cosine_embedding_loss(
+    a: TensorLike, b: TensorLike, target: TensorLike, margin: float = 0.0, reduction: str = "mean"
+) -> Tensor:
+    """1 - cos(a, b) where the target is 1, max(0, cos(a, b) - margin) where it is -1; shapes (N, D) or (D,)."""
+    cosine = cosine_similarity(a, b, -1)
+    return finish(
+        "cosine_embedding_loss", where(np.equal(raw(target), 1), 1 - cosine, relu(cosine - margin)), reduction
+    )
+
+
+def triplet_margin_loss(
+    anchor: TensorLike,
+    positive: TensorLike,
+    negative: TensorLike,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin), d being the p-norm over the last axis.
+
+    With `swap`, the negative's distance is that to the anchor or to the positive, whichever is smaller (Balntas et al.
+    2016).
+    """
+    near, far = pairwise_distance(anchor, positive, p, eps), pairwise_distance(anchor, negative, p, eps)
+    if swap:
+        far = minimum(far, pairwise_distance(positive, negative, p, eps))
+    return finish("triplet_margin_loss", relu(near - far + margin), reduction)
+
+
+def multi_margin_loss(
+    scores: TensorLike,
+    target: TensorLike,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: TensorLike | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The hinge loss of several classes: sum of max(0, margin - score of the true class + score of another)^p, over C.
+
+    scores are (N, C) or (C,), `target` (N,) or () integer classes; `weight` (C,) says what each class counts.
+    """
+    scores, t = tensor(scores), array(raw(target))
+    true = take_along_axis(scores, np.expand_dims(t, -1), -1)
+    terms = relu(margin - true + scores) ** p
+    if weight is not None:
+        terms = terms * np.expand_dims(array(raw(weight))[t], -1)
+    others = np.arange(scores.shape[-1]) != np.expand_dims(t, -1)
+    return finish("multi_margin_loss", mean(where(others, terms, 0.0), -1), reduction)
+
+
+def multilabel_soft_margin_loss(
+    scores: TensorLike, target: TensorLike, weight: TensorLike | None = None, reduction: str = "mean"
+) -> Tensor:
+    """The mean over the classes, the last axis, of the binary cross-entropy of each; `target` holds 0 and 1."""
+    scores = tensor(scores)
+    y = array(raw(target)).astype(scores.dtype)
+    losses = -(y * log_sigmoid(scores) + (1 - y) * log_sigmoid(-scores))
+    return finish(
+        "multilabel_soft_margin_loss", mean(losses if weight is None else losses * raw(weight), -1), reduction
+    )
+
+
+def poisson_nll_loss(
+    prediction: TensorLike,
+    target: TensorLike,
+    log_input: bool = True,
+    full: bool = False,
+    eps: float = 1e-8,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the log-probability of counts `target` under Poisson distributions of expectation exp(prediction).
+
+    Without `log_input` the prediction is the expectation itself. `full` adds Stirling's approximation of the term that
+    the prediction has no influence on.
+    """
+    x, t = tensor(prediction), tensor(target)
+    losses = exp(x) - t * x if log_input else x - t * log(x + eps)
+    if full:
+        large = raw(t) > 1
+        n = where(large, t, 1.0)
+        losses = losses + where(large, n * log(n) - n + 0.5 * log(2 * math.pi * n), 0.0)
+    return finish("poisson_nll_loss", losses, reduction)
+
+
+def gaussian_nll_loss(
+    prediction: TensorLike,
+    target: TensorLike,
+    var: TensorLike | float,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the log-density of `target` under normal distributions of mean `prediction` and variance `var`.
+
+    `var` has the shape of the prediction, or that without the last axis or with 1 there. It is taken to be `eps` at
+    least, without that reaching its gradient. `full` adds log(2π)/2. Raises ValueError for negative variances.
+    """
+    x, v = tensor(prediction), tensor(var)
+    if np.any(raw(v) < 0):
+        raise ValueError("gaussian_nll_loss got a negative variance. Predict its logarithm, and take exp.")
+    if v.ndim and v.shape == x.shape[:-1] and v.shape != x.shape:
+        v = expand_dims(v, -1)
+    v = v + np.maximum(eps - raw(v), 0)
+    losses = 0.5 * (log(v) + (x - target) ** 2 / v) + (0.5 * math.log(2 * math.pi) if full else 0.0)
+    return finish("gaussian_nll_loss", losses, reduction)
+
+
+def tensor(x: TensorLike) -> Tensor:
+    return x if isinstance(x, Tensor) else Tensor(x)
+
+
+def finish(name: str, losses: Tensor, reduction: str) -> Tensor:
+    """The losses, or their mean or sum; ValueError for another reduction, or the mean of nothing."""
+    check_reduction(reduction)
+    if reduction == "mean" and losses.size == 0:
+        raise ValueError(f"{name} of nothing (shape {losses.shape}) is undefined: the mean of no numbers.")
+    return reduced(name, losses, reduction)

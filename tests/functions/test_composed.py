@@ -1,0 +1,210 @@
+"""Functions that are put together from others: values as NumPy's or PyTorch's, gradients as differences say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import npgrad
+from npgrad import Tensor
+from npgrad.check import gradcheck
+from npgrad.nn import functional as F
+
+RNG = np.random.default_rng(0)
+A, B = RNG.normal(size=(2, 3, 4))
+LONG = RNG.normal(size=7)
+WITH_NAN = np.where(RNG.random((3, 4)) < 0.3, np.nan, A)
+CUBE = RNG.normal(size=(2, 3, 4))
+
+AS_IN_NUMPY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("append", (A, B), {}),
+    ("append", (A, B), {"axis": 1}),
+    ("array_split", (LONG, 3), {}),
+    ("array_split", (CUBE, 3), {"axis": 2}),
+    ("array_split", (LONG, [2, 5]), {}),
+    ("hsplit", (LONG, [3]), {}),
+    ("unstack", (CUBE,), {"axis": 1}),
+    ("broadcast_arrays", (A, B[:, :1], LONG[0]), {}),
+    *[("rot90", (CUBE, k), {"axes": (1, 2)}) for k in range(-1, 4)],
+    ("fliplr", (CUBE,), {}),
+    ("matrix_transpose", (CUBE,), {}),
+    ("average", (A,), {"weights": np.abs(B)}),
+    ("average", (CUBE,), {"axis": 1, "weights": np.array([1.0, 2.0, 0.5]), "keepdims": True}),
+    ("ptp", (CUBE,), {"axis": (0, 2)}),
+    ("nansum", (WITH_NAN,), {"axis": 0}),
+    ("nanmean", (WITH_NAN,), {"axis": 1, "keepdims": True}),
+    ("quantile", (CUBE, [0.0, 0.3, 1.0]), {"axis": 1}),
+    ("quantile", (LONG, 0.4), {"keepdims": True}),
+    *[("quantile", (LONG, [0.1, 0.5, 0.25]), {"method": m}) for m in ("lower", "higher", "nearest", "midpoint")],
+    ("percentile", (A, 37.0), {"axis": 0, "keepdims": True}),
+    ("median", (CUBE,), {"axis": -1, "keepdims": True}),
+    ("median", (A,), {}),
+    ("trapezoid", (A,), {"dx": 0.3}),
+    ("trapezoid", (CUBE, np.array([0.0, 0.4, 1.0])), {"axis": 1}),
+    ("vecdot", (CUBE, A), {}),
+    ("cross", (A.T, B.T), {}),
+    ("kron", (A, LONG[:2]), {}),
+    ("kron", (LONG[:3], CUBE), {}),
+    ("fmod", (5 * A, B), {}),
+    ("fmax", (WITH_NAN, B), {}),
+    ("fmin", (B, WITH_NAN), {}),
+    ("logaddexp2", (A, B), {}),
+    ("degrees", (A,), {}),
+    ("deg2rad", (A,), {}),
+    ("diff", (A,), {"n": 0, "prepend": 1.0}),
+    *[("pad", (CUBE, [(0, 0), (2, 1), (0, 3)]), {"mode": m}) for m in ("edge", "reflect", "symmetric", "wrap")],
+    *[("linalg.vector_norm", (CUBE,), {"axis": (0, 2), "ord": p}) for p in (0, 1, 2, 3, -1.5, np.inf)],
+    ("linalg.matrix_norm", (CUBE,), {"ord": 1}),
+    ("linalg.matrix_power", (A[:, :3], 3), {}),
+    ("linalg.matrix_power", (A[:, :3], -2), {}),
+    ("linalg.matrix_power", (A[:, :3], 0), {}),
+    ("linalg.multi_dot", ([A, B.T, A],), {}),
+]
+
+
+def find(module: Any, name: str) -> Any:
+    for part in name.split("."):
+        module = getattr(module, part)
+    return module
+
+
+def floats(arguments: tuple[Any, ...]) -> list[int]:
+    return [k for k, a in enumerate(arguments) if isinstance(a, np.ndarray) and a.ndim and not np.isnan(a).any()]
+
+
+@pytest.mark.parametrize(("name", "arguments", "options"), AS_IN_NUMPY, ids=lambda x: x if isinstance(x, str) else "")
+def test_as_in_numpy(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+    theirs = find(np, name)(*arguments, **options)
+    ours = find(npgrad, name)(*arguments, **options)
+    pairs = zip(ours, theirs, strict=True) if isinstance(ours, tuple | list) else [(ours, theirs)]
+    for a, b in pairs:
+        np.testing.assert_allclose(a.numpy(), b, rtol=1e-12, atol=1e-13)
+    places = floats(arguments)
+
+    def call(*tensors: Tensor) -> Any:
+        given = list(arguments)
+        for place, x in zip(places, tensors, strict=True):
+            given[place] = x
+        y = find(npgrad, name)(*given, **options)
+        weights = np.random.default_rng(1)
+        return sum((z * weights.normal(size=z.shape)).sum() for z in (y if isinstance(y, tuple | list) else [y]))
+
+    if name not in ("nansum", "nanmean", "linalg.multi_dot"):  # they follow
+        gradcheck(call, [Tensor(arguments[k], requires_grad=True) for k in places])
+
+
+def test_nan_receives_no_gradient() -> None:
+    for name, share in (("nansum", 1), ("nanmean", 1 / np.sum(~np.isnan(WITH_NAN), 1, keepdims=True))):
+        x = Tensor(WITH_NAN, requires_grad=True)
+        find(npgrad, name)(x, axis=1).sum().backward()
+        np.testing.assert_allclose(x.grad, np.where(np.isnan(WITH_NAN), 0, share))
+
+
+def test_the_product_of_several_matrices_has_their_gradients() -> None:
+    a, b = Tensor(A, requires_grad=True), Tensor(B, requires_grad=True)
+    gradcheck(lambda a, b: npgrad.linalg.multi_dot([a, b.T, a]).sum(), [a, b])
+
+
+Y = np.where(RNG.random((3, 4)) < 0.5, 1.0, -1.0)
+CLASSES = np.array([0, 3, 1])
+FAR = np.where(np.abs(A) < 0.1, 0.3, 2 * A)
+
+AS_IN_TORCH: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("hardtanh", (FAR,), {"min_val": -0.7}),
+    ("relu6", (4 * FAR,), {}),
+    ("hardsigmoid", (3 * FAR,), {}),
+    ("hardswish", (3 * FAR,), {}),
+    ("hardshrink", (FAR,), {}),
+    ("softshrink", (FAR,), {"lambd": 0.3}),
+    ("tanhshrink", (A,), {}),
+    ("threshold", (FAR, 0.2, -3.0), {}),
+    ("glu", (A,), {"dim": -1}),
+    ("softmin", (A,), {"dim": 0}),
+    ("normalize", (A,), {"p": 3.0, "dim": 0}),
+    ("cosine_similarity", (A, B[:1]), {"dim": 0}),
+    ("pairwise_distance", (A, B), {"p": 1.0, "keepdim": True}),
+    ("soft_margin_loss", (A, Y), {}),
+    ("hinge_embedding_loss", (np.abs(A), Y), {"margin": 0.6}),
+    ("margin_ranking_loss", (A, B, Y), {"margin": 0.2, "reduction": "none"}),
+    ("cosine_embedding_loss", (A, B, Y[:, 0]), {"reduction": "none"}),
+    ("triplet_margin_loss", (A, B, B[::-1]), {"swap": True}),
+    ("triplet_margin_loss", (A, B, B[::-1]), {"p": 1.0, "reduction": "sum"}),
+    ("multi_margin_loss", (A, CLASSES), {"p": 2, "weight": np.array([0.2, 1.0, 2.0, 3.0])}),
+    ("multilabel_soft_margin_loss", (A, np.maximum(Y, 0)), {"weight": np.array([0.2, 1.0, 2.0, 3.0])}),
+    ("poisson_nll_loss", (A, np.round(np.abs(3 * B))), {"full": True}),
+    ("poisson_nll_loss", (np.abs(A), np.round(np.abs(3 * B))), {"log_input": False, "reduction": "none"}),
+    ("gaussian_nll_loss", (A, B, np.abs(B[:, :1]) + 0.1), {"full": True}),
+    ("gaussian_nll_loss", (A, B, np.abs(B[:, 0])), {"eps": 0.5, "reduction": "sum"}),
+    ("pad", (CUBE[None], (2, 1, 0, 2), "replicate"), {}),
+    ("pad", (CUBE[None], (1, 1, 2, 0), "circular"), {}),
+    ("pad", (CUBE, (-1, 2, 1, -2), "constant", 3.0), {}),
+    ("adaptive_max_pool2d", (CUBE, (2, 3)), {}),
+    ("adaptive_max_pool1d", (CUBE, 3), {}),
+    ("adaptive_avg_pool3d", (CUBE[None], (2, 2, 3)), {}),
+    ("max_pool3d", (CUBE[None], 2), {"stride": 1}),
+    ("avg_pool3d", (CUBE[None], (1, 2, 2)), {"padding": (0, 1, 1), "divisor_override": 3}),
+    ("conv3d", (CUBE[None], RNG.normal(size=(2, 1, 2, 1, 3))), {"padding": 1}),
+    ("conv_transpose3d", (CUBE[None], RNG.normal(size=(1, 2, 2, 1, 3))), {"stride": 2}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "options"), AS_IN_TORCH, ids=lambda x: x if isinstance(x, str) else "")
+def test_as_in_torch(torch: Any, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+    given = [torch.tensor(np.array(a)) if isinstance(a, np.ndarray) else a for a in arguments]
+    told = {n: torch.tensor(v) if isinstance(v, np.ndarray) else v for n, v in options.items()}
+    given[0].requires_grad_()
+    theirs = getattr(torch.nn.functional, name)(*given, **told)
+    x = Tensor(arguments[0], requires_grad=True)
+    ours = getattr(F, name)(x, *arguments[1:], **options)
+    np.testing.assert_allclose(ours.numpy(), theirs.detach().numpy(), rtol=1e-12, atol=1e-13)
+    dy = np.random.default_rng(2).normal(size=ours.shape)
+    ours.backward(dy)
+    theirs.backward(torch.tensor(dy))
+    # torch has the slope of hardsigmoid in float32.
+    rtol = 1e-7 if name == "hardsigmoid" else 1e-11
+    np.testing.assert_allclose(x.grad, given[0].grad.numpy(), rtol=rtol, atol=1e-13)
+
+
+REFUSED: list[tuple[Callable[[], Any], str]] = [
+    (lambda: npgrad.quantile(LONG, 1.5), "shares in"),
+    (lambda: npgrad.quantile(LONG, 0.5, method="weibull"), "method='weibull'"),
+    (lambda: npgrad.average(CUBE, 1, weights=[1.0, 2.0]), "weights of shape"),
+    (lambda: npgrad.cross(A, B), "length 3"),
+    (lambda: npgrad.linalg.matrix_power(A, 2), "square"),
+    (lambda: npgrad.hardtanh(A, 2.0, 1.0), "min_val=2.0 above"),
+    (lambda: npgrad.softshrink(A, -1.0), "negative"),
+    (lambda: npgrad.gaussian_nll_loss(A, B, -1.0), "negative variance"),
+    (lambda: npgrad.soft_margin_loss(A[:0], Y[:0]), "the mean of no numbers"),
+    (lambda: npgrad.margin_ranking_loss(A, B, Y, reduction="all"), "reduction must be"),
+    (lambda: npgrad.adaptive_max_pool2d(CUBE, (1, 2, 3)), "one for each axis"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_what_cannot_be(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("p", [0.5, 1.5, 3, -1, -0.5])
+def test_a_norm_of_0_has_gradient_0(p: float) -> None:
+    x = Tensor(np.array([[0.0, 0.0], [3.0, -4.0]]), requires_grad=True)
+    y = npgrad.linalg.norm(x, p, axis=1)
+    y.sum().backward()
+    alone = Tensor(x.numpy()[1], requires_grad=True)
+    npgrad.linalg.norm(alone, p).backward()
+    assert y[0].item() == 0 and np.array_equal(x.grad, [[0, 0], alone.grad])
+
+
+def test_the_row_of_the_padding_receives_no_gradient(torch: Any) -> None:
+    table, indices = RNG.normal(size=(4, 3)), np.array([[0, 3, 1], [3, 2, 0]])
+    x, dy = Tensor(table, requires_grad=True), RNG.normal(size=(2, 3, 3))
+    y = F.embedding(indices, x, padding_idx=-1)
+    y.backward(dy)
+    theirs = torch.tensor(table, requires_grad=True)
+    torch.nn.functional.embedding(torch.tensor(indices), theirs, padding_idx=-1).backward(torch.tensor(dy))
+    assert np.array_equal(y.numpy(), table[indices]) and np.array_equal(x.grad[3], np.zeros(3))
+    np.testing.assert_allclose(x.grad, theirs.grad.numpy(), rtol=1e-13)
