@@ -217,8 +217,10 @@ def page(head: str, outcomes: list[Outcome]) -> str:
             "# How often the training doctor is right",
             "",
             f"Written by `python -m benchmarks.ward --write`. {head}. The set-ups, `tests/ward/unseen.py` and",
-            "`tests/ward/unseen_networks.py`, were committed before the doctor had been run on any of them. `steps` is the",
-            f"median of the shortest examination, of {', '.join(map(str, LENGTHS))} steps and the whole one, 80 or 320,",
+            "`tests/ward/unseen_networks.py`, were committed before the doctor had been run on any of them. "
+            "`steps` is the",
+            f"median of the shortest examination, of {', '.join(map(str, LENGTHS))} steps and the whole one, "
+            "80 or 320,",
             "that finds all that is wrong with a set-up. Intervals are Wilson's, 95 %.",
             "",
             as_markdown(overall(outcomes)),

@@ -48,6 +48,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import numpy as np
 
+from experiments import style
 from experiments.claims import Claim
 from experiments.provenance import ROOT, libraries
 from experiments.records import Record, Records
@@ -269,11 +270,15 @@ class Experiment:
         return found
 
     def plot(self, records: Records) -> Iterator[Picture]:
-        yield from self.module.plot(records)
+        for picture in self.module.plot(records):
+            style.mark_departures(picture.figure)
+            yield picture
 
     def portrait(self, record: Record) -> Iterator[Picture]:
         if hasattr(self.module, "portrait"):
-            yield from self.module.portrait(record)
+            for picture in self.module.portrait(record):
+                style.mark_departures(picture.figure)
+                yield picture
 
     def tables(self, records: Records) -> Sequence[Table]:
         return self.module.tables(records) if hasattr(self.module, "tables") else ()

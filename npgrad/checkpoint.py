@@ -32,6 +32,7 @@ import secrets
 import stat
 import struct
 import time
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import Tensor
 
-__all__ = ["CheckpointError", "load", "save"]
+__all__ = ["CheckpointError", "load", "replace_file", "save"]
 
 MAGIC = b"\x89npgrad\n"
 VERSION = 1
@@ -76,7 +77,7 @@ def save(path: str | PathLike[str], state: Any) -> str:
     for part in content:
         sha.update(part)
     parts = [front, sha.digest(), *content]
-    _replace(Path(path), parts)
+    replace_file(path, parts)
     whole = hashlib.sha256()
     for part in parts:
         whole.update(part)
@@ -184,8 +185,11 @@ def _decode(x: Any, arrays: dict[int, Array]) -> Any:
     raise ValueError(tag)
 
 
-def _replace(path: Path, parts: list[bytes]) -> None:
-    """Make `parts` the content of `path` in one step that survives a crash of the process or of the machine."""
+def replace_file(path: str | PathLike[str], parts: Iterable[bytes]) -> None:
+    """Make `parts` the content of `path` in one step that survives a crash of the process or of the machine.
+
+    Whoever reads sees the old file or the new one, never a part. Raises OSError if it cannot be written.
+    """
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

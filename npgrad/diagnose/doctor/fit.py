@@ -129,8 +129,8 @@ def short_context(exam: Exam) -> Found:
         "context too short",
         "serious",
         f"the network no longer learns and is at {exam.validated:.3g} on validation data, as counting is with the same "
-        f"columns, {x.shape[1]} ({here:.3g}); with {best} of the same text counting gets to {there:.3g}: what is missing "
-        "is context, not capacity or data.",
+        f"columns, {x.shape[1]} ({here:.3g}); with {best} of the same text counting gets to {there:.3g}: what is "
+        "missing is context, not capacity or data.",
         "longer",
         where=("input",),
         evidence={
