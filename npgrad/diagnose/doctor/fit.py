@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from npgrad.data import Batches
@@ -17,7 +19,7 @@ __all__ = ["overfitting", "short_context", "underfitting"]
 
 
 def overfitting(exam: Exam) -> Found:
-    """Training loss far below validation loss; the same steps on half of the examples tell what is missing."""
+    """Training loss far below validation loss; what half of the examples do tells whether data are what is missing."""
     validation, course = exam.patient.validation, exam.course  # the course measures what is read below
     if validation is None or not np.isfinite(course.settled) or not np.isfinite(exam.validated):
         return
@@ -31,31 +33,38 @@ def overfitting(exam: Exam) -> Found:
         f"validation data: the network learns its {n:,} examples by heart."
     )
     remedy = "more data, weight decay, dropout, or a smaller network"
-    half = on_half(exam)
-    if np.isfinite(half):
-        evidence["validation after half the examples"] = half
-        if half - exam.validated > limit("better") * exam.scale:
-            what += f" Data are the bottleneck: with half of them the validation loss is {half:.3g}."
-            remedy = "more data first; then weight decay, dropout, or a smaller network"
+    if isinstance(exam.patient.batches, Batches) and n >= 4:
+        best, half = stopped_early(exam), stopped_early(exam, halve)
+        evidence |= {"best validation": best, "best with half the examples": half}
+        if half - best > limit("better") * exam.scale:
+            what += (
+                f" Data are the bottleneck: stopped in time it gets to {best:.3g}, and with half of them to {half:.3g}."
+            )
+            remedy = "more data first; until then stop earlier, weight decay, dropout, or a smaller network"
         else:
-            what += f" Half of them do as well ({half:.3g}), so the capacity is too large before the data are too few."
-            remedy = "weight decay, dropout, or a smaller network"
+            what += (
+                f" Stopped in time it gets to {best:.3g}, and to {half:.3g} with half of them: the capacity is too "
+                "large before the data are too few."
+            )
+            remedy = "stop earlier, weight decay, dropout, or a smaller network"
     yield exam.found("overfitting", "serious", what, "gap", evidence=evidence, remedy=remedy, effect="a smaller gap")
 
 
-def on_half(exam: Exam) -> float:
-    """The validation loss after the same steps on every second example; nan if the examples are not at hand."""
-    validation, batches = exam.patient.validation, exam.patient.batches
-    if validation is None or not isinstance(batches, Batches) or len(batches.x) < 4:
-        return float("nan")
+def stopped_early(exam: Exam, change: Callable[[Patient], None] | None = None) -> float:
+    """The lowest validation loss after an eighth, a quarter, half and all of the steps."""
+    validation = exam.patient.validation
+    assert validation is not None
     ends: list[float] = []
+    for share in (8, 4, 2, 1):
+        steps = max(exam.patient.steps // share, 1)
+        exam.patient.train(steps, change, lambda: ends.append(exam.patient.evaluated(*validation)))
+    return min(ends, default=float("nan"))
 
-    def halve(patient: Patient) -> None:
-        rng = np.random.default_rng(0)
-        patient.batches = Batches(batches.x[::2], batches.y[::2], batches.size, rng)
 
-    exam.patient.train(exam.patient.steps, halve, lambda: ends.append(exam.patient.evaluated(*validation)))
-    return ends[0] if ends else float("nan")
+def halve(patient: Patient) -> None:
+    """Every second example, in another order."""
+    batches: Batches = patient.batches
+    patient.batches = Batches(batches.x[::2], batches.y[::2], batches.size, np.random.default_rng(0))
 
 
 def settled(exam: Exam) -> bool:
