@@ -1,4 +1,4 @@
-"""The first half of the ward: thresholds were chosen on it."""
+"""The first part of the ward: thresholds were chosen on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks of the two halves of the ward, healthy."""
+"""Networks of the first two parts of the ward, healthy."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ FIRST: Architectures = {
         ),
     ),
 }
-"""Networks of the first half, which thresholds were chosen with."""
+"""Networks of the first part, which thresholds were chosen with."""
 SECOND: Architectures = {
     "names-relu": ("names", lambda r: Net(nn.Embedding(27, 6, rng=r), *dense(r, [18, 96, 64, 27], nn.ReLU, ROOT2))),
     "names-wide-bn": (
@@ -161,4 +161,4 @@ SECOND: Architectures = {
         ),
     ),
 }
-"""Networks of the second half, which no threshold was chosen with; a diagnosis was repaired after its first reading."""
+"""Networks of the second part, which no threshold was chosen with; diagnoses were repaired after its first reading."""

@@ -1,4 +1,4 @@
-"""The second half: other networks with the same illnesses. A diagnosis was repaired after its first reading."""
+"""The second part of the ward: other networks with the same illnesses; its first reading led to repairs."""
 
 from __future__ import annotations
 

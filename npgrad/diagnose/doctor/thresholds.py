@@ -1,7 +1,7 @@
 """Where the doctor draws its lines, and why there.
 
-"chosen" means: chosen on the first half of the ward (`python -m benchmarks.ward`), in the middle of the gap between the
-sick and the healthy of that half; rates are reported on the other half. Claims are those of `python -m experiments`.
+"chosen" means: chosen on the first part of the ward, in the middle of the gap between its sick and its healthy set-ups;
+rates are reported on the unseen part (`python -m benchmarks.ward`). Claims are those of `python -m experiments`.
 """
 
 from __future__ import annotations
@@ -133,8 +133,8 @@ CERTAINTY = {
     "unused parameter": 0.94,
     "weight decay too strong": 0.93,
 }
-"""For each name, the share of its findings that were right in the half of the ward that chose the thresholds, with one
-more hit and one more miss (Laplace): `python -m benchmarks.ward --half chosen --certainty`."""
+"""For each name, the share of its findings that were right in the part of the ward that chose the thresholds, with one
+more hit and one more miss (Laplace): `python -m benchmarks.ward --part first --certainty`."""
 
 
 def limit(key: str) -> float:
