@@ -50,7 +50,7 @@ def test_the_ward_is_as_large_as_it_should_be_and_its_parts_are_apart() -> None:
 
 def test_an_examination_of_few_steps_is_enough_for_what_can_be_seen_at_once() -> None:
     setup = next(s for s in ALL if s.name.startswith("overconfident"))
-    assert examined(setup, seed=0, shorter=True).steps == 8
+    assert examined(setup, seed=0, shorter=True).steps == 8 and not examined(setup, seed=0).timed
     slow = next(s for s in ALL if s.name.startswith("overfitting"))
     assert (examined(slow, seed=0, shorter=True).steps or 0) > 40
 
@@ -67,7 +67,9 @@ def test_the_table_counts_hits_misses_and_false_alarms() -> None:
     summary = {row[0]: row[1:] for row in overall(outcomes)}
     assert summary["false alarms on the healthy"][0].startswith("0.50")
     assert [line.partition(": ")[2] for line in wrong(ill)] == ["missed b; false c"]
-    assert "| a |" in page("Head", outcomes) and "missed b; false c" in page("Head", outcomes)
+    text = page("Head", " --seeds 1", outcomes)
+    assert "| a |" in text and "missed b; false c" in text and "`steps`" not in text
+    assert "`steps`" in page("Head", "", [replace(ill, timed=True)])
     assert interval(0, 0) == (0.0, 1.0)
     low, high = interval(9, 10)
     assert 0.59 < low < 0.6 and 0.98 < high < 0.99  # Wilson's interval for 9 of 10 is (0.596, 0.982)
