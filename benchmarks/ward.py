@@ -162,8 +162,9 @@ def overall(outcomes: list[Outcome]) -> Rows:
         ["precision", last[2], str(sum(len(o.found) for o in outcomes))],
         ["false alarms on the healthy", rate(alarms, len(well)), str(len(well))],
         ["right layer named first", rate(where, len(placed)), str(len(placed))],
-        ["treatment helps", rate(sum(tried), len(tried)), str(len(tried))],
     ]
+    if tried:
+        rows.append(["treatment helps", rate(sum(tried), len(tried)), str(len(tried))])
     if early:
         rows.append([f"all of it found within {EARLY} steps", rate(sum(early), len(early)), str(len(early))])
     rows.append(["seconds an examination", f"median {seconds[len(seconds) // 2]:.2f}, longest {seconds[-1]:.2f}", ""])
@@ -221,9 +222,10 @@ def page(head: str, options: str, outcomes: list[Outcome]) -> str:
     """The results as Markdown, with every mistake."""
     mistakes = [f"- {line}" for o in outcomes for line in wrong(o)]
     about = [
-        f"Written by `python -m benchmarks.ward{options} --write`. {head}. The set-ups, `tests/ward/unseen.py` and",
-        "`tests/ward/unseen_networks.py`, were committed before the doctor had been run on any of them. Intervals are",
-        "Wilson's, 95 %.",
+        f"Written by `python -m benchmarks.ward{options} --write`.",
+        f"{head}.",
+        "The set-ups, `tests/ward/unseen.py` and `tests/ward/unseen_networks.py`, were committed before the doctor had",
+        "been run on any of them. Intervals are Wilson's, 95 %; seconds are those of a busy machine.",
     ]
     if any(o.timed for o in outcomes):
         about += [
