@@ -42,6 +42,16 @@ def test_every_file_and_folder_it_names_exists() -> None:
     assert not missing
 
 
+def test_what_it_says_of_the_doctor_is_in_the_table() -> None:
+    page = (ROOT / "benchmarks/ward.md").read_text(encoding="utf-8")
+    said = re.findall(r"\d\.\d\d\s\(\d\.\d\d–\d\.\d\d\)", README)
+    assert len(said) == 4
+    for share in said:
+        assert f"| {share} |" in page
+    sick, healthy = re.findall(r"(\d+) sick and (\d+) healthy", README)[0]
+    assert f"{sick} sick and {healthy} healthy" in page
+
+
 def test_make_knows_the_targets_it_names() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE))
