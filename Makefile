@@ -5,13 +5,17 @@ TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test smoke matrix check site bench clean
+.PHONY: help run notebooks test smoke matrix check site docs bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 run: .venv/experiments ## every lesson of the lecture; ends with the path of the report
 	$(BIN)/python -m experiments run --all
+
+notebooks: .venv/notebooks ## the lecture cell by cell, in JupyterLab
+	@$(BIN)/jupytext-config --settings-file .venv/etc/jupyter/labconfig/default_setting_overrides.json set-default-viewer markdown
+	$(BIN)/python -m jupyter lab notebooks/01_initial_loss.md
 
 test: .venv/test ## the whole suite, on all cores
 	OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto -q $(TESTS)
@@ -28,11 +32,16 @@ check: .venv/experiments ## the certificate: every gradient against every oracle
 site: .venv/site ## the derivations as pages, in site/
 	$(BIN)/python -m npgrad.explain --html site
 
+docs: .venv/docs ## the documentation, in docs/_build/html/
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 bench: .venv/bench ## npgrad beside the same step written by hand
 	$(BIN)/python -m benchmarks
 
 clean: ## remove the environment and caches; runs/ and results/ are yours and stay
 	rm -rf .venv .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist site *.egg-info
+	rm -rf docs/_build docs/coming-from docs/derivations docs/reference docs/tutorials
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- the environment ---------------------------------------------------------------------------------------------------
@@ -45,7 +54,8 @@ clean: ## remove the environment and caches; runs/ and results/ are yours and st
 	@touch $@
 
 # One stamp for each set of extras; installing one set does not undo another.
-.venv/experiments .venv/site .venv/suite .venv/matrix .venv/bench .venv/dev: .venv/%: setup.cfg pyproject.toml | .venv/python
+.venv/experiments .venv/notebooks .venv/site .venv/suite .venv/matrix .venv/docs .venv/bench .venv/dev: .venv/%: \
+  setup.cfg pyproject.toml | .venv/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@
 

@@ -117,6 +117,45 @@ def programs(results: Results) -> Iterator[Verdict]:
         yield at_most(1.1, "a Monitor at every=100, compiled: ≤ 1.1 × the step unwatched", watching)
 
 
+SEQUENCES = {
+    "RNN": (0.8, "torch.nn.RNN"), "GRU": (1.0, "torch.nn.GRU"), "LSTM": (1.0, "torch.nn.LSTM"),
+    "WaveNet": (0.5, "PyTorch eager"), "Transformer": (0.7, "PyTorch eager"),
+}  # fmt: skip
+
+
+def sequences(results: Results) -> Iterator[Verdict]:
+    if "sequences" in results.workloads:
+        for at in results.workloads["sequences"].points:
+
+            def measure(at: PointResult = at) -> tuple[float, str]:
+                value = ratio(results, at, "npgrad_compiled", "torch_eager")
+                return value, f"{value:.3g} ×"
+
+            limit, peer = SEQUENCES[at.label.partition(",")[0]]
+            yield at_most(limit, f"{at.label}, compiled: ≤ {limit:g} × {peer}", measure)
+    if "sequences-program" in results.workloads:
+        for at in results.workloads["sequences-program"].points:
+
+            def written(at: PointResult = at) -> tuple[float, str]:
+                measured = at.peers["npgrad_compiled"]
+                if measured.status != "ok":
+                    raise Unmeasured(f"npgrad_compiled {measured.status}: {measured.why}")
+                value = measured.spread(results.clock)[0]
+                return value, f"{value:.2f} s"
+
+            yield at_most(1.0, f"writing the program of a step, {at.label}: ≤ 1 s", written)
+    if "sequences-memory" in results.workloads:
+
+        def growth() -> tuple[float, str]:
+            points = results.workloads["sequences-memory"].points
+            for at in points:
+                ratio(results, at, "npgrad_compiled", "npgrad_compiled")
+            a, b, c = (at.peers["npgrad_compiled"].spread("wall")[0] / 1e6 for at in points)
+            return (c - b) / (b - a), f"{a:.1f}, {b:.1f}, {c:.1f} MB: {(c - b) / (b - a):.2f} × for 2 × the characters"
+
+        yield at_most(2.2, "memory of a GRU, linear in the characters: 16 to 32, then 32 to 64, ≤ 2.2 ×", growth)
+
+
 def grids(results: Results) -> Iterator[Verdict]:
     for name, what in (("grid", "batch × hidden grid"), ("grid-no-norm", "the same without batch norm")):
         if name not in results.workloads:
@@ -227,4 +266,4 @@ def others(results: Results) -> Iterator[Verdict]:
         yield at_most(15.0, "import npgrad: ≤ 15 ms over import numpy", beyond)
 
 
-CHECKS = (steps, large, programs, grids, memory, nodes, others)
+CHECKS = (steps, large, programs, sequences, grids, memory, nodes, others)

@@ -14,11 +14,17 @@ __all__ = ["peaks"]
 STEPS = 8
 """Enough for a step to be compiled and to run as a program."""
 REPEATS = 3
+SMALL = {
+    "train": {"net": "lecture", "batch": 2, "hidden": 2, "batch_norm": True},
+    "evaluate": {"rows": 10},
+    "sequences": {"net": "gru", "batch": 2, "hidden": 2, "length": 2},
+}
+"""A first problem of each kind, for which libraries are loaded."""
 
 
 def peaks(workload: Workload, settings: Settings, data: Path, report: Report) -> list[PointResult]:
     """What setting up and so many steps add to the resident memory of the process, at its highest."""
-    small = {"net": "lecture", "batch": 2, "hidden": 2, "batch_norm": True}
+    small = SMALL[workload.kind]
     results = []
     for point in workload.points(settings.quick):
         result = PointResult(point.label, point.options, 1, {})
@@ -29,10 +35,9 @@ def peaks(workload: Workload, settings: Settings, data: Path, report: Report) ->
                 if measured.status != "ok":
                     break
                 with Process(peer, workload.cores, data, settings.verbose) as process:
-                    first = small if workload.kind == "train" else {"rows": 10}
                     try:
                         answer = process.ask(
-                            "memory", kind=workload.kind, small=first, options=point.options, steps=STEPS
+                            "memory", kind=workload.kind, small=small, options=point.options, steps=STEPS
                         )
                         measured.bytes.append(answer["bytes"])
                     except Failed as failure:

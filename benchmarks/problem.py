@@ -135,6 +135,52 @@ def convolution(batch: int, size: int, directory: Path) -> Problem:
     return Problem({k: v.astype(np.float32) for k, v in parameters.items()}, feeds=feeds, options={"lr": 0.05})
 
 
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+
+def shapes(net: str, hidden: int, embedding: int) -> dict[str, tuple[int, ...]]:
+    """The parameters of a network of models/ in its order: a recurrent one, "wavenet" or "transformer" of 4 blocks."""
+    body: dict[str, tuple[int, ...]]
+    if net in GATES:
+        columns = GATES[net] * hidden
+        body = {"W_ih": (embedding, columns), "W_hh": (hidden, columns), "b_ih": (columns,), "b_hh": (columns,)}
+    elif net == "wavenet":
+        body = {"W0": (2 * embedding, hidden), "W1": (2 * hidden, hidden), "W2": (2 * hidden, hidden)}
+        body |= {f"{name}{k}": (hidden,) for k in range(3) for name in ("gamma", "beta")}
+    else:
+        block = {
+            "W_qkv": (embedding, 3 * embedding), "b_qkv": (3 * embedding,),
+            "W_out": (embedding, embedding), "b_out": (embedding,),
+            "W_up": (embedding, hidden), "b_up": (hidden,), "W_down": (hidden, embedding), "b_down": (embedding,),
+            "gamma_1": (embedding,), "beta_1": (embedding,), "gamma_2": (embedding,), "beta_2": (embedding,),
+        }  # fmt: skip
+        body = {f"{name}{k}": shape for k in range(4) for name, shape in block.items()}
+        body |= {"gamma": (embedding,), "beta": (embedding,)}
+    return {"C": (VOCABULARY, embedding), **body,
+            "W": (embedding if net == "transformer" else hidden, VOCABULARY), "b": (VOCABULARY,)}  # fmt: skip
+
+
+def sequences(
+    net: str, directory: Path, hidden: int = 64, embedding: int = 10, length: int = 16, batch: int = 32
+) -> Problem:
+    """Training on characters drawn at random: a target at each of `length` positions, or for "wavenet" one behind."""
+    rng = np.random.default_rng(0)
+    parameters = {}
+    for name, shape in shapes(net, hidden, embedding).items():
+        scale = 1.0 if name == "C" else 1 / math.sqrt(shape[0])
+        parameters[name] = rng.standard_normal(shape) * scale if len(shape) == 2 else np.zeros(shape)
+        if name.startswith("gamma"):
+            parameters[name] += 1
+    feeds: list[tuple[Array, ...]] = [
+        (rng.integers(VOCABULARY, size=(batch, length)), rng.integers(VOCABULARY, size=(batch, length)))
+        for _ in range(16)
+    ]
+    if net == "wavenet":
+        feeds = [(x, y[:, 0]) for x, y in feeds]
+    options = {"net": net, "hidden": hidden, "embedding": embedding, "length": length, "lr": 0.05}
+    return Problem({k: v.astype(np.float32) for k, v in parameters.items()}, [], feeds, options)
+
+
 def chain(nodes: int, directory: Path) -> Problem:
     """x ← 0.9999 x + 0.001, over and over, on a single number; the number returned is dx."""
     return Problem(feeds=[(np.array(0.5, np.float32),)], options={"nodes": nodes})
@@ -179,4 +225,6 @@ MAKERS: dict[str, Any] = {
     "function": function,
     "large": large,
     "program": train,
+    "sequences": sequences,
+    "sequences_program": sequences,
 }

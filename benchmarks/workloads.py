@@ -96,6 +96,20 @@ def depths(quick: bool) -> list[Point]:
     return [Point(f"{n:,} nodes", {"nodes": n}, per=n) for n in sizes]
 
 
+RECURRENT = ("rnn", "gru", "lstm")
+WAVENET = {"net": "wavenet", "length": 8, "embedding": 24, "hidden": 128}
+TRANSFORMER = {"net": "transformer", "embedding": 64, "hidden": 256}
+
+
+def sequences(quick: bool) -> list[Point]:
+    cells = [Point(f"{net.upper()}, hidden {h}", {"net": net, "hidden": h}) for net in RECURRENT for h in (64, 200)]
+    return [*cells, Point("WaveNet, 8 characters", WAVENET), Point("Transformer, 4 layers", TRANSFORMER)]
+
+
+def lengths(quick: bool) -> list[Point]:
+    return [Point(f"{T} steps", {"net": "gru", "hidden": 64, "length": T}) for T in (16, 32, 64)]
+
+
 def memories(quick: bool) -> list[Point]:
     sizes = [(256, 1024)] if quick else [(32, 200), (256, 1024), (4096, 2048)]
     return [Point(f"{b} × {h}", net("lecture", b, h, True)) for b, h in sizes]
@@ -145,6 +159,15 @@ LIST = [
              lambda quick: [Point("the lecture's MLP", net("lecture", 32, 200, True)),
                             Point("six layers", net("deep", 32, 100, True))],
              unit="program", check=1),
+    Workload("sequences", "Networks over sequences, batch 32, 16 characters, stochastic gradient descent", "sequences",
+             (*NPGRAD, "torch_eager"), sequences),
+    Workload("sequences-program", "Recording a step over 16 characters and writing its program", "sequences_program",
+             ("npgrad_compiled",),
+             lambda quick: [Point(net.upper(), {"net": net}) for net in RECURRENT] + [
+                 Point("WaveNet, 8 characters", WAVENET), Point("Transformer, 4 layers", TRANSFORMER)],
+             unit="program", check=1),
+    Workload("sequences-memory", "What eight steps of a GRU over so many characters add to the peak of memory",
+             "sequences", (*NPGRAD, "torch_eager"), lengths, unit="peak", measure="memory"),
     Workload("functions", "Every function on its cases, forward and backward, float64, small", "function",
              (*NPGRAD, "torch_eager"), functions, unit="call", shared=True, tolerance=1e-8, effort=0.1),
     Workload("memory", "What eight steps add to the peak of memory", "train",

@@ -17,7 +17,7 @@ from npgrad.diagnose import style as look
 from npgrad.diagnose.style import LABEL as LABEL
 from npgrad.diagnose.style import WIDTH as WIDTH
 from npgrad.diagnose.style import Theme as Theme
-from npgrad.diagnose.style import figure, guide, ink, label_ends, layer, muted, paper, save, theme, title
+from npgrad.diagnose.style import figure, guide, ink, label_ends, layer, muted, paper, save, theme, title, use
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DASHED", "capped", "colour", "corner", "figure", "guide", "ink", "label_ends", "layer", "legend_above",
     "logarithmic", "mark_departures", "muted", "note", "over_steps", "paper", "reach", "rows", "save", "theme", "title",
+    "use",
 ]  # fmt: skip
 
 DASHED = (0, (4, 3))

@@ -12,11 +12,14 @@ from models.conv_net import ConvNet
 from models.deep_mlp import DeepMLP
 from models.mlp import MLP
 from models.rnn import GRU, LSTM, RNN
+from models.transformer import Transformer
+from models.wavenet import DilatedWaveNet, WaveNet
 
 __all__ = ["MODELS", "CharacterModel", "build"]
 
 MODELS: dict[str, type[CharacterModel]] = {
     "mlp": MLP, "deep_mlp": DeepMLP, "conv_net": ConvNet, "rnn": RNN, "lstm": LSTM, "gru": GRU,
+    "wavenet": WaveNet, "dilated_wavenet": DilatedWaveNet, "transformer": Transformer,
 }  # fmt: skip
 """Every model by name. To add one, put its class here."""
 

@@ -50,6 +50,8 @@ examples:
     python -m models train --stage original --out runs/original
   another network, on other words:
     python -m models train --model deep_mlp --depth 8 --out runs/deep
+    python -m models train --model transformer --optimizer adamw --lr 0.001 \\
+        --steps 10000 --out runs/transformer
     python -m models train --data my-words.txt --context 5 --out runs/mine
   continue after Ctrl-C or a crash:
     python -m models train --out runs/mlp --resume
@@ -112,10 +114,16 @@ class Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"{self.prog}: {message}; see {self.prog} --help.\n")
 
 
-TRAIN_DEFAULTS = {"data": "data/names.txt", "model": "mlp", "context": 3, "checkpoint_every": 10_000}
+TRAIN_DEFAULTS = {"data": "data/names.txt", "model": "mlp", "checkpoint_every": 10_000}
 LONGEST = 15
 """Characters of the longest of the names."""
 WHOLE_WORDS = [name for name, model in models.MODELS.items() if model.whole_words]
+DEFAULTS = {
+    name: {key: parameter.default for key, parameter in inspect.signature(model).parameters.items()}
+    for name, model in models.MODELS.items()
+}
+SEE_ALL = [name for name in WHOLE_WORDS if DEFAULTS[name]["context"] == 1]
+"""Models that have no context: the boundary is in front of a word, and nothing drops out of sight."""
 
 
 def parser() -> Parser:
@@ -161,7 +169,8 @@ def parser() -> Parser:
     what.add_argument(
         "--model",
         choices=list(models.MODELS),
-        help="see models/mlp.py, deep_mlp.py, conv_net.py and rnn.py (default: mlp)",
+        metavar="MODEL",
+        help=f"{either(models.MODELS)}; see the files in models/ (default: mlp)",
     )
     model_options(what)
 
@@ -218,7 +227,7 @@ def parser() -> Parser:
     look.add_argument("--batch-size", type=int, help=f"of a new model (default: {config.batch_size})")
     look.add_argument("--lr", type=float, help=f"of a new model: learning rate (default: {config.lr})")
     look.add_argument("--optimizer", choices=OPTIMIZERS, help=f"of a new model (default: {config.optimizer})")
-    look.add_argument("--model", choices=list(models.MODELS), help="of a new model (default: mlp)")
+    look.add_argument("--model", choices=list(models.MODELS), metavar="MODEL", help="of a new model (default: mlp)")
     model_options(look.add_argument_group("model"))
     return main
 
@@ -226,26 +235,43 @@ def parser() -> Parser:
 def model_options(what: argparse._ArgumentGroup) -> None:
     """The options of the models, as `models.build` takes them."""
     what.add_argument(
-        "--context", type=int, help=f"characters the model sees (default: 3); {either(WHOLE_WORDS)} see all"
+        "--context",
+        type=int,
+        help=f"characters the model sees, with the wavenets a power of two ({by_model('context')}; "
+        f"{either(SEE_ALL)} see all)",
     )
-    what.add_argument("--embedding", type=int, help="numbers per character (default: 10)")
-    what.add_argument("--hidden", type=int, help="units of a hidden layer (default: deep_mlp 100, others 200)")
+    what.add_argument("--embedding", type=int, help=f"numbers per character ({by_model('embedding')})")
+    what.add_argument("--hidden", type=int, help=f"units of a hidden layer ({by_model('hidden')})")
     what.add_argument(
-        "--stage",
-        choices=list(STAGES),
-        metavar="STAGE",
+        "--stage", choices=list(STAGES), metavar="STAGE",
         help=f"mlp: first weights, {either(STAGES)} (default: batchnorm)",
-    )
+    )  # fmt: skip
     what.add_argument("--depth", type=int, help="deep_mlp: number of linear layers (default: 6)")
     what.add_argument(
-        "--activation",
-        choices=list(ACTIVATIONS),
-        metavar="NAME",
+        "--activation", choices=list(ACTIVATIONS), metavar="NAME",
         help=f"deep_mlp: {either(ACTIVATIONS)} (default: tanh)",
-    )
+    )  # fmt: skip
     what.add_argument("--gain", type=float, help="deep_mlp: gain of the weights (default: the nonlinearity's own)")
-    what.add_argument("--norm", choices=NORMS, help="deep_mlp: normalisation (default: batch)")
-    what.add_argument("--layers", type=int, help=f"{either(WHOLE_WORDS)}: layers of cells (default: 1)")
+    what.add_argument(
+        "--norm",
+        choices=NORMS,
+        help=f"normalisation ({by_model('norm')}); conv_net has none and batch, dilated_wavenet and transformer none "
+        "and layer, wavenet all but group",
+    )
+    what.add_argument("--layers", type=int, help=f"layers of cells, or blocks ({by_model('layers')})")
+    what.add_argument("--heads", type=int, help=f"heads of the attention ({by_model('heads')})")
+    what.add_argument(
+        "--dropout", type=float, help=f"probability of dropping a unit in training ({by_model('dropout')})"
+    )
+
+
+def by_model(option: str) -> str:
+    """The default of an option in each of the models that have it."""
+    values: dict[str, list[str]] = {}
+    for name, defaults in DEFAULTS.items():
+        if option in defaults and not (option == "context" and name in SEE_ALL):
+            values.setdefault(f"{defaults[option]}", []).append(name)
+    return "; ".join(f"{', '.join(names)}: {value}" for value, names in values.items())
 
 
 def either(names: Iterable[str]) -> str:
@@ -257,7 +283,7 @@ def either(names: Iterable[str]) -> str:
 
 LEFTOVERS = f".{FILE}.*.tmp"
 """The temporary files of saves that were killed."""
-OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "norm", "layers")
+OPTIONS = ("embedding", "hidden", "stage", "depth", "activation", "gain", "norm", "layers", "heads", "dropout")
 SETTINGS = tuple(field.name for field in fields(TrainConfig))
 
 
@@ -322,8 +348,7 @@ def new(arguments: dict[str, Any]) -> Run:
     config = TrainConfig(**{key: value for key, value in arguments.items() if key in SETTINGS})
     model = arguments.get("model", TRAIN_DEFAULTS["model"])
     # The options not given are recorded too: a run must not change when a default does.
-    defaults = inspect.signature(models.MODELS[model]).parameters
-    options = {key: defaults[key].default for key in OPTIONS if key in defaults}
+    options = {key: DEFAULTS[model][key] for key in OPTIONS if key in DEFAULTS[model]}
     options.update((key, value) for key, value in arguments.items() if key in OPTIONS)
     context = context_of(model, arguments)
     corpus = read(path, model, context)
@@ -335,12 +360,10 @@ def new(arguments: dict[str, Any]) -> Run:
 
 
 def context_of(model: str, arguments: dict[str, Any]) -> int:
-    """The context that was asked for, or the default; models of whole words have 1, the boundary in front."""
-    if model not in WHOLE_WORDS:
-        return int(arguments.get("context", TRAIN_DEFAULTS["context"]))
-    if "context" in arguments:
+    """The context that was asked for, or the model's own."""
+    if model in SEE_ALL and "context" in arguments:
         raise Refused(f"{model} reads whole words and has no context: leave --context out.")
-    return 1
+    return int(arguments.get("context", DEFAULTS.get(model, {"context": 3})["context"]))
 
 
 def refuse_old_run(out: Path) -> None:

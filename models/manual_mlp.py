@@ -312,10 +312,14 @@ def table(p: Mapping[str, Array], x: Indices, y: Indices) -> tuple[list[str], fl
     f = forward(p, x, y)
     stepwise, closed = backward(f), backward_closed(f)
     others = {"engine": engine_adjoints(p, x, y), "torch": torch_adjoints(p, x, y), "closed form": closed}
+    return comparison({name: stepwise[name] for name in ADJOINTS}, others)
+
+
+def comparison(stepwise: Mapping[str, Array], others: Mapping[str, Arrays | None]) -> tuple[list[str], float]:
+    """The lines of `table`, for these adjoints, and its largest relative difference."""
     lines = [f"{'adjoint':<17}{'shape':<14}{'largest':>9}" + "".join(f"{name:>13}" for name in others)]
     worst = 0.0
-    for name in ADJOINTS:
-        d = stepwise[name]
+    for name, d in stepwise.items():
         line = f"{'d' + name:<17}{'×'.join(map(str, d.shape)):<14}{np.abs(d).max():9.1e}"
         for adjoints in others.values():
             if adjoints is None or name not in adjoints:

@@ -37,11 +37,13 @@ class Run:
         """What never changes: model, options, context, characters, data, config, and what the doctor found at first."""
         self.config = TrainConfig(**state["config"])
         self.vocabulary = data.Vocabulary(state["characters"][1:])
+        self.rng = generators(self.config.seed).init
+        """Draws the first weights; afterwards dropout draws from it."""
         self.model = models.build(
             state["model"],
             vocab_size=len(self.vocabulary),
             context=state["context"],
-            rng=generators(self.config.seed).init,
+            rng=self.rng,
             **state["options"],
         )
         self.optimizer = make_optimizer(self.model, self.config)
@@ -103,6 +105,7 @@ class Run:
             if not (isinstance(state["data"]["path"], str) and isinstance(state["data"]["digest"], str)):
                 raise ValueError("it does not say which data it was trained on")
             run._stream = state["progress"]["batches"]
+            run.rng.bit_generator.state = state["progress"]["generator"]
             run._path = path
         return run
 
@@ -117,7 +120,8 @@ class Run:
                 f"and was {self.state['data']['digest'][:12]}…."
             )
         self.corpus = corpus
-        self.batches = data.Batches(*corpus.train, self.config.batch_size, generators(self.config.seed).batches)
+        rng, whole_words = generators(self.config.seed).batches, self.model.whole_words
+        self.batches = data.Batches(*corpus.train, self.config.batch_size, rng, trim=whole_words)
         if self._stream is not None:
             with _fitting(self._path):
                 self.batches.restore(self._stream)
@@ -144,10 +148,15 @@ class Run:
 
         begin, last = self.step, max(self.config.steps - 1, 0)
         self.model.train()
+        assert self.batches is not None, "feed the run first"
+        # Minibatches are put together, so words are not trimmed.
+        rng = generators(self.config.seed).batches
+        batches = data.Batches(self.batches.x, self.batches.y, self.config.batch_size, rng)
+        batches.restore(self.batches.state())
         report = doctor.examine(
             self.model,
             loss_of,
-            self.batches,
+            batches,
             self.optimizer,
             steps,
             schedule=lambda t: self.config.lr_at(min(begin + t, last)),
@@ -166,7 +175,11 @@ class Run:
                 **self.state,
                 "parameters": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "progress": {"losses": self.losses, "batches": self.batches.state()},
+                "progress": {
+                    "losses": self.losses,
+                    "batches": self.batches.state(),
+                    "generator": self.rng.bit_generator.state,
+                },
             },
         )
 

@@ -142,7 +142,7 @@ def fit(
     """
     optimizer = make_optimizer(model, config) if optimizer is None else optimizer
     if batches is None:
-        batches = Batches(x, y, config.batch_size, generators(config.seed).batches)
+        batches = Batches(x, y, config.batch_size, generators(config.seed).batches, trim=y.ndim == 2)
 
     update = training_step(model, optimizer)
     model.train()

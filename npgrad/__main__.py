@@ -1,4 +1,4 @@
-"""python -m npgrad: which version this is, and what can be run."""
+"""`npgrad`, or `python -m npgrad`: which version this is, and what can be run."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from difflib import get_close_matches
 from textwrap import wrap
 
 from npgrad.bindings.spellings import DIFFERENT, TABLE
 from npgrad.version import __version__
 
 COMMANDS = {
-    "python -m npgrad.check": "every gradient against every oracle",
-    "python -m npgrad.explain": "the derivations, in reading order",
-    "python -m npgrad --spellings": "what PyTorch and NumPy call otherwise",
+    "check": "every gradient against every oracle",
+    "explain": "the derivations, in reading order",
+    "program": "the program that a training step compiles to",
+    "exercise": "write a backward pass yourself and have it graded",
+    "puzzle": "a backward pass with one wrong line: which is it?",
 }
 CHECKOUT = {
     "python -m models": "train, sample from and evaluate networks",
@@ -27,11 +30,15 @@ CHECKOUT = {
 def overview() -> Iterator[str]:
     """Version and commands."""
     yield f"npgrad {__version__}"
-    for title, commands in (("commands:", COMMANDS), ("in a checkout:", CHECKOUT)):
+    installed = {f"npgrad {command}": purpose for command, purpose in COMMANDS.items()}
+    installed["npgrad --spellings"] = "what PyTorch and NumPy call otherwise"
+    for title, commands in (("commands:", installed), ("in a checkout:", CHECKOUT)):
         yield ""
         yield title
         for command, purpose in commands.items():
-            yield f"  {command:<31}{purpose}"
+            yield f"  {command:<23}{purpose}"
+    yield ""
+    yield "`npgrad COMMAND --help` says more; `python -m npgrad` is the same as `npgrad`."
 
 
 def spellings() -> Iterator[str]:
@@ -58,19 +65,51 @@ def spellings() -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0; argparse leaves with 2 for what it does not understand."""
-    parser = argparse.ArgumentParser(prog="python -m npgrad", description="Reverse-mode autograd in NumPy alone.")
+    """What the command returns; 2 for a command that is not known, or that argparse does not understand."""
+    first, *rest = (sys.argv[1:] if arguments is None else arguments) or [""]
+    if first == "check":
+        from npgrad.check.__main__ import main as check
+
+        return check(rest)
+    if first in COMMANDS:
+        from npgrad.explain.__main__ import main as explain
+
+        return explain(rest if first == "explain" else [first, *rest])
+    if first and not first.startswith("-"):
+        close = get_close_matches(first, COMMANDS, 1)
+        meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(COMMANDS)}."
+        print(f"npgrad: {first!r} is not a command; {meant}", file=sys.stderr)
+        return 2
+    parser = argparse.ArgumentParser(
+        prog="npgrad",
+        usage="%(prog)s [COMMAND ...] [--version] [--spellings]",
+        description="\n".join(overview()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"npgrad {__version__}")
     parser.add_argument("--spellings", action="store_true", help="the names that other libraries have for things here")
-    asked = parser.parse_args(arguments)
-    try:
-        for line in spellings() if asked.spellings else overview():
-            print(line, flush=True)
-    except BrokenPipeError:
-        # `… | head`: nobody reads any further. The interpreter must not try to flush at exit.
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for line in spellings() if parser.parse_args([first, *rest] if first else []).spellings else overview():
+        print(line)
     return 0
 
 
+def run() -> int:
+    """`main` as a program: its exit code, whatever becomes of the terminal it prints to."""
+    # A pipe of an old Windows or of LC_ALL=C may have no signs for what is printed.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -18,6 +18,11 @@ The file, all integers little-endian:
     arrays     their bytes in C order, one after the other
 
 Equal trees give equal files, so the digest that `save` returns compares two runs.
+
+Weights alone are exchanged with other libraries as safetensors files, where the package safetensors is installed:
+
+    save_safetensors("model.safetensors", nn.torch_state(model))
+    nn.torch_weights(model, load_safetensors("model.safetensors"))
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ import secrets
 import stat
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -40,9 +45,9 @@ from typing import Any
 import numpy as np
 
 from npgrad.engine.arrays import Array
-from npgrad.engine.tensor import Tensor
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 
-__all__ = ["CheckpointError", "load", "replace_file", "save"]
+__all__ = ["CheckpointError", "load", "load_safetensors", "replace_file", "save", "save_safetensors"]
 
 MAGIC = b"\x89npgrad\n"
 VERSION = 1
@@ -131,6 +136,57 @@ def load(path: str | PathLike[str]) -> Any:
     except Exception:
         # The checksum is right, so nobody's disk did this: the file was made by something else than `save`.
         raise CheckpointError(f"{path} has a correct checksum and content that npgrad never writes.") from None
+
+
+def save_safetensors(path: str | PathLike[str], arrays: Mapping[str, TensorLike]) -> None:
+    """Write named arrays as a safetensors file, atomically as `save` does.
+
+    Names and layout are those of `arrays`: pass `nn.torch_state(module)` for PyTorch's, `module.state_dict()` for ours.
+
+    Raises ModuleNotFoundError without the package safetensors, TypeError for a dtype that the format does not have.
+    """
+    # The package reads memory as it lies, whatever the strides.
+    contiguous = {name: np.array(raw(a), dtype=_little(np.asarray(raw(a))), order="C") for name, a in arrays.items()}
+    package, error = _safetensors()
+    try:
+        content = package.save(contiguous)
+    except error as reason:
+        raise TypeError(f"{path} cannot be written: {reason}.") from None
+    replace_file(path, [content])
+
+
+def load_safetensors(path: str | PathLike[str]) -> dict[str, Array]:
+    """The named arrays of a safetensors file.
+
+    Raises ModuleNotFoundError without the package safetensors, CheckpointError for a file that is none, is damaged or
+    holds numbers that NumPy does not have (bfloat16 among them), OSError if it cannot be read.
+    """
+    package, error = _safetensors()
+    content = Path(path).read_bytes()
+    try:
+        return {name: a.copy() for name, a in package.load(content).items()}
+    except error as reason:
+        raise CheckpointError(f"{path} is not a whole safetensors file: {reason}.") from None
+    except KeyError as dtype:
+        raise CheckpointError(f"{path} holds numbers of type {dtype.args[0]}, which NumPy does not have.") from None
+
+
+def _safetensors() -> tuple[Any, type[Exception]]:
+    """The package, imported by whoever asks for it, and its error."""
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "safetensors files need the package safetensors, which is not installed: pip install safetensors."
+        ) from None
+    return safetensors.numpy, safetensors.SafetensorError
+
+
+def _little(a: Array) -> np.dtype[Any]:
+    if a.dtype.kind not in "biufc":
+        raise TypeError(f"an array of dtype {a.dtype} cannot be saved: only numbers and booleans can.")
+    return a.dtype.newbyteorder("<")
 
 
 def _encode(x: Any, where: str, arrays: list[Array]) -> Any:

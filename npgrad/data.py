@@ -1,8 +1,10 @@
 """Word lists as training data: vocabulary, context windows, the 80/10/10 split, minibatches.
 
-corpus = load("data/names.txt", context=3)
-batches = Batches(*corpus.train, size=32, rng=np.random.default_rng(0))
-x, y = next(batches)  # (32, 3) contexts and (32,) next characters, as indices into corpus.vocabulary
+From a file to a minibatch:
+
+    corpus = load("data/names.txt", context=3)
+    batches = Batches(*corpus.train, size=32, rng=np.random.default_rng(0))
+    x, y = next(batches)  # (32, 3) contexts and (32,) next characters, as indices into corpus.vocabulary
 """
 
 from __future__ import annotations
@@ -258,17 +260,22 @@ class Batches(Iterator[tuple[Indices, Indices]]):
     whatever the number. Batches are read-only and stay what they are. `state()` and `restore(state)` resume the stream
     at exactly the next batch.
 
+    With `trim`, batches of whole words (`sequences`) end with the longest word in them: what is cut off is padding,
+    which has no part in the loss. A compiled step gets a program for each length that occurs.
+
     Raises ValueError if there are no examples, x and y differ in length, or the size is not positive.
     """
 
-    def __init__(self, x: NDArray[Any], y: NDArray[Any], size: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, x: NDArray[Any], y: NDArray[Any], size: int, rng: np.random.Generator, trim: bool = False
+    ) -> None:
         if len(x) != len(y):
             raise ValueError(f"x has {len(x)} examples and y has {len(y)}: there must be one y for each x.")
         if len(x) == 0:
             raise ValueError("there are no examples to draw batches from.")
         if size < 1:
             raise ValueError(f"the size of a batch must be 1 or more; got {size}.")
-        self.x, self.y, self.size, self.rng = x, y, size, rng
+        self.x, self.y, self.size, self.rng, self.trim = x, y, size, rng, trim
         self._block = max(1, min(256, 65536 // size))
         self._begin = rng.bit_generator.state
         self._xs = self._ys = np.empty(0)
@@ -280,7 +287,13 @@ class Batches(Iterator[tuple[Indices, Indices]]):
             self._draw()
             k = 0
         self._next = k + 1
-        return self._xs[k], self._ys[k]
+        x, y = self._xs[k], self._ys[k]
+        if not self.trim:
+            return x, y
+        longest = np.count_nonzero((y != PADDING).any(axis=0))
+        x, y = x[:, :longest].copy(), y[:, :longest].copy()
+        x.flags.writeable = y.flags.writeable = False
+        return x, y
 
     def _draw(self) -> None:
         self._begin = self.rng.bit_generator.state

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from npgrad import Tensor, checkpoint
+from npgrad import Tensor, checkpoint, nn
 from npgrad.checkpoint import CheckpointError, load, save
 
 arrays = hnp.arrays(
@@ -302,3 +302,70 @@ def test_a_killed_save_leaves_a_whole_file(tmp_path: Path) -> None:
     process.wait()
     k, array = load(path)
     assert (array == k).all()
+
+
+# -- safetensors -------------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(categories=("L", "N", "P")), max_size=6),
+        hnp.arrays(
+            st.sampled_from(["f2", "f4", "f8", ">f8", "i8", "u1", "?"]),
+            hnp.array_shapes(min_dims=0, max_dims=3, min_side=0),
+        ),
+        max_size=4,
+    ),
+    st.sampled_from([lambda a: a, np.transpose, lambda a: a[..., None][..., ::-1], Tensor]),
+)
+def test_safetensors_files_hold_what_was_saved(
+    tmp_path_factory: pytest.TempPathFactory, state: dict[str, Any], layout: Any
+) -> None:
+    path = tmp_path_factory.mktemp("safe") / "model.safetensors"
+    laid_out = {name: layout(a) for name, a in state.items() if layout is not Tensor or a.dtype.kind == "f"}
+    checkpoint.save_safetensors(path, laid_out)
+    found = checkpoint.load_safetensors(path)
+    assert found.keys() == laid_out.keys()
+    for name, a in laid_out.items():
+        a = a.numpy() if isinstance(a, Tensor) else a
+        assert found[name].dtype == a.dtype.newbyteorder("=") and found[name].shape == a.shape
+        assert found[name].tobytes() == np.ascontiguousarray(a, found[name].dtype).tobytes()
+        assert found[name].flags.writeable
+
+
+def test_weights_travel_to_torch_and_back_in_a_safetensors_file(tmp_path: Path, torch: Any) -> None:
+    from safetensors.torch import load_file, save_file
+
+    ours, path = nn.GRU(3, 4, 2, rng=np.random.default_rng(0)), tmp_path / "gru.safetensors"
+    checkpoint.save_safetensors(path, nn.torch_state(ours))
+    theirs = torch.nn.GRU(3, 4, 2, batch_first=True)
+    theirs.load_state_dict(load_file(path))
+    x = np.random.default_rng(1).normal(size=(2, 5, 3)).astype(np.float32)
+    expected = theirs(torch.tensor(x))[0].detach().numpy()
+    np.testing.assert_allclose(ours(x)[0].numpy(), expected, rtol=1e-5, atol=1e-6)
+    save_file({name: t * 2 for name, t in theirs.state_dict().items()}, path)
+    before = ours.state_dict()
+    nn.torch_weights(ours, checkpoint.load_safetensors(path))
+    assert all(np.array_equal(a, 2 * before[name]) for name, a in ours.state_dict().items())
+    save_file({"w": torch.zeros(2, dtype=torch.bfloat16)}, path)
+    with pytest.raises(CheckpointError, match="holds numbers of type BF16, which NumPy does not have"):
+        checkpoint.load_safetensors(path)
+
+
+def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.safetensors"
+    checkpoint.save_safetensors(path, {"w": np.arange(3.0)})
+    whole = path.read_bytes()
+    for content in (b"", b"no", whole[:-1], whole[:20]):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match="is not a whole safetensors file"):
+            checkpoint.load_safetensors(path)
+    with pytest.raises(TypeError, match="only numbers and booleans"):
+        checkpoint.save_safetensors(path, {"w": np.array(["a"])})
+    with pytest.raises(TypeError, match="cannot be written"):
+        checkpoint.save_safetensors(path, {"w": np.zeros(2, np.complex128)})
+    assert path.read_bytes() == whole[:20] and os.listdir(tmp_path) == [path.name]
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    for call in (lambda: checkpoint.load_safetensors(path), lambda: checkpoint.save_safetensors(path, {})):
+        with pytest.raises(ModuleNotFoundError, match="need the package safetensors, which is not installed"):
+            call()

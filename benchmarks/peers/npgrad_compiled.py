@@ -5,12 +5,13 @@ from __future__ import annotations
 import npgrad
 from benchmarks.peers import npgrad_eager
 from benchmarks.peers.npgrad_eager import Step, convert
-from benchmarks.problem import Array, Problem
-from npgrad import Tensor
-from npgrad import functions as F
-from npgrad.optim import SGD
+from benchmarks.problem import Problem
+from models import CharacterModel
 
-__all__ = ["convert", "convolution", "function", "instruments", "large", "node", "program", "train"]
+__all__ = [
+    "convert", "convolution", "function", "instruments", "large", "node", "program", "sequences", "sequences_program",
+    "train",
+]  # fmt: skip
 
 
 def train(problem: Problem) -> Step:
@@ -37,16 +38,19 @@ def large(problem: Problem) -> Step:
     return npgrad_eager.large(problem, npgrad.compile)
 
 
-def program(problem: Problem) -> Step:
+def sequences(problem: Problem) -> Step:
+    return npgrad_eager.sequences(problem, npgrad.compile)
+
+
+def written(model: CharacterModel) -> Step:
     """Each call records the step anew, writes its program, and compares one run of it with the eager step."""
-    model = npgrad_eager.build(problem)
-    optimizer = SGD(model.parameters(), lr=0.0)
-
-    def step(x: Array, y: Array) -> Tensor:
-        loss = F.cross_entropy(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = npgrad_eager.update(model, lr=0.0)
     return lambda x, y: npgrad.compile(warm_up=0)(step)(x, y).item()
+
+
+def program(problem: Problem) -> Step:
+    return written(npgrad_eager.build(problem))
+
+
+def sequences_program(problem: Problem) -> Step:
+    return written(npgrad_eager.sequence_model(problem))

@@ -11,6 +11,7 @@ import numpy as np
 import models
 from benchmarks.cases import draw
 from benchmarks.problem import CONTEXT, EMBEDDING, VOCABULARY, Array, Problem
+from models.training import mean_loss
 from npgrad import Tensor, nn
 from npgrad import functions as F
 from npgrad.data import Vocabulary
@@ -49,18 +50,22 @@ def build(problem: Problem) -> models.CharacterModel:
     return model
 
 
-def train(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Step:
-    model = build(problem)
-    optimizer = SGD(model.parameters(), lr=problem.lr)
+def update(model: models.CharacterModel, lr: float) -> Step:
+    """A training step in five lines."""
+    optimizer = SGD(model.parameters(), lr=lr)
 
-    @mode
     def step(x: Array, y: Array) -> Tensor:
-        loss = F.cross_entropy(model(x), y)
+        loss = mean_loss(model, x, y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         return loss
 
+    return step
+
+
+def train(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Step:
+    step = mode(update(build(problem), problem.lr))
     return lambda x, y: step(x, y).item()
 
 
@@ -141,6 +146,26 @@ def convolution(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Ste
         optimizer.step()
         return loss
 
+    return lambda x, y: step(x, y).item()
+
+
+def sequence_model(problem: Problem) -> models.CharacterModel:
+    """The repository's own model of a sequence with the problem's parameters."""
+    model = models.build(
+        problem.net,
+        vocab_size=VOCABULARY,
+        context=problem.length,
+        rng=np.random.default_rng(0),
+        embedding=problem.embedding,
+        hidden=problem.hidden,
+    )
+    for parameter, value in zip(model.parameters(), problem.parameters.values(), strict=True):
+        parameter.data = value
+    return model
+
+
+def sequences(problem: Problem, mode: Callable[[Step], Step] = plainly) -> Step:
+    step = mode(update(sequence_model(problem), problem.lr))
     return lambda x, y: step(x, y).item()
 
 

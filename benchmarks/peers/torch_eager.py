@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmarks.peers.torch_sequences import sequences as sequences
 from benchmarks.problem import Problem
 
 convert = torch.from_numpy

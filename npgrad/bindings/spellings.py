@@ -161,8 +161,8 @@ BatchNorm3d Conv3d MaxPool3d AvgPool3d | | images have two axes here
 GRUCell LSTMCell RNNCell | npgrad.gru_step, lstm_step, rnn_step | functions
 Hardtanh ReLU6 | npgrad.clip | a function
 MultiheadAttention | MultiHeadAttention | with a capital H
-Transformer TransformerDecoderLayer | | write it of MultiHeadAttention and Linear
-TransformerEncoderLayer | TransformerBlock | pre-norm unless norm_first=False
+Transformer TransformerDecoderLayer TransformerDecoder | | write it of MultiHeadAttention and Linear
+TransformerEncoderLayer TransformerEncoder | TransformerBlock | pre-norm unless norm_first=False
 ParameterList ParameterDict ModuleDict | a list or a dict | attributes are found inside lists and dictionaries
 Hardswish Hardsigmoid Hardshrink Tanhshrink Threshold | | compose it of npgrad's functions
 Upsample | npgrad.repeat | a function

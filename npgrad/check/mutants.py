@@ -204,6 +204,11 @@ def softmax_scores_alone(original: Body, self: Any, dy: Any) -> Any:
     return ds @ self.k, ds.swapaxes(-1, -2) @ self.q, *original(self, dy)[2:]
 
 
+def turned_forwards(original: Body, self: Any, dy: Any) -> Any:
+    self.s = -self.s
+    return original(self, dy)
+
+
 def lossy_rows(original: Body, self: Any, dy: Any) -> Any:
     dE = np.zeros(self.E_shape, dy.dtype)
     dE[self.indices] += dy
@@ -424,6 +429,7 @@ MUTANTS: list[Mutant] = [
     Mutant("Recurrent", "padding forgotten", padding_forgotten),
     Mutant("ScaledDotProductAttention", "the sum term of softmax forgotten", softmax_scores_alone),
     Mutant("ScaledDotProductAttention", "the scale forgotten", changed(0, lambda s, g, dy: g / s.scale)),
+    Mutant("Rotary", "turned forwards again", turned_forwards),
     # the engine
     Mutant("Add", "un-broadcasting takes one copy", patch=("npgrad.engine.node", "unbroadcast", first_copy)),
     Mutant("Mul", "un-broadcasting averages", patch=("npgrad.engine.node", "unbroadcast", averaged)),

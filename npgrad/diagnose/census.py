@@ -42,7 +42,7 @@ class UnitCensus:
     layers: int
     """How many weight layers there are."""
     examples: int
-    """Values seen of each unit: examples, times positions for a convolution."""
+    """Values seen of each unit: examples, times positions of a convolution or a sequence."""
     threshold: float
     largest: NDArray[np.float64]
     """Largest |activation|."""
@@ -75,14 +75,15 @@ def census(
     *,
     layers: Choice | None = None,
     threshold: float = 0.99,
+    axis: int = 1,
     chunk: int = 8192,
     training: bool = False,
 ) -> list[UnitCensus]:
     """Count saturation of every unit of `model` over all examples `x`, `chunk` of them at a time.
 
-    `layers(name, module)` chooses modules with a known flat part; by default all of them. Units are channels: axis 1
-    of an output of two or more axes. In evaluation mode unless `training`, in which batch normalisation sees each chunk
-    as one batch; the model is left as it was.
+    `layers(name, module)` chooses modules with a known flat part; by default all of them. Units lie along `axis` of an
+    output of two or more axes: channels on axis 1, features of sequences (N, T, C) on axis −1. In evaluation mode
+    unless `training`, in which batch normalisation sees each chunk as one batch; the model is left as it was.
 
     Raises ValueError if there are no examples, or no layer with a known flat part.
     """
@@ -96,7 +97,9 @@ def census(
                 f"it is not known where {name} ({type(module).__name__}) saturates: leave it out, or add its class to "
                 "npgrad.diagnose.SATURATION."
             )
-        tallies.setdefault(name, _Tally(type(module).__name__)).add(_by_unit(y), _by_unit(share) > threshold)
+        tallies.setdefault(name, _Tally(type(module).__name__)).add(
+            _by_unit(y, axis), _by_unit(share, axis) > threshold
+        )
 
     with undisturbed(model, training=training), no_grad(), _seeing(model, chosen, see):
         for part in chunks(x, chunk):
@@ -185,8 +188,8 @@ class _Tally:
         self.saturated[~np.isfinite(self.largest)] = np.nan
 
 
-def _by_unit(y: Array) -> Array:
-    """(values, units): channels are axis 1."""
+def _by_unit(y: Array, axis: int) -> Array:
+    """(values, units): the units along `axis`."""
     if y.ndim < 2:
         return y.reshape(-1, 1)
-    return y if y.ndim == 2 else np.moveaxis(y, 1, -1).reshape(-1, y.shape[1])
+    return y if y.ndim == 2 else np.moveaxis(y, axis, -1).reshape(-1, y.shape[axis])

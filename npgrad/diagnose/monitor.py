@@ -44,7 +44,8 @@ class Monitor:
     `optimizer` is asked for the learning rate only. `layers(name, module)` says which modules are recorded; by default
     those that contain no others. `thresholds` are those of saturation, `bins` the number of bins of each histogram.
 
-    A module called several times in one step is recorded at its first call. Calls under `no_grad` are not recorded.
+    A module called several times in one step is recorded at its first call, and one that returns several things, as
+    recurrent layers do, by the first of them. Calls under `no_grad` are not recorded.
     Gradients of parameters are read when the step ends, so `zero_grad()` belongs before `backward()`.
 
     Raises ValueError if `every` or `bins` is not positive, or if no module is to be recorded.
@@ -275,6 +276,8 @@ class Watch:
         row, monitor = self._row, self.monitor
         if name in row.outputs or not is_grad_enabled():
             return
+        if isinstance(output, tuple) and output:
+            output = output[0]
         if not isinstance(output, Tensor) or output.dtype.kind != "f" or not output.size:
             return
         monitor._kinds.setdefault(name, type(module).__name__)

@@ -13,6 +13,8 @@ colour: an activation, an optimiser or a layer looks the same wherever it appear
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "colour", "figure", "guide", "hair", "ink", "label_ends", "layer", "legible", "muted", "paper", "save", "theme",
-    "title",
+    "blank", "colour", "figure", "guide", "hair", "ink", "label_ends", "layer", "legible", "muted", "paper", "save",
+    "theme", "title", "use",
 ]  # fmt: skip
 
 Theme = Literal["light", "dark"]
@@ -74,6 +76,8 @@ DARK = _Look(
         "grey": "#9aa4b0",
     },
 )
+
+LOOKS = {"light": LIGHT, "dark": DARK}
 
 NAMED = {
     # normalisation
@@ -164,8 +168,26 @@ def theme(name: Theme) -> Iterator[None]:
     """Figures made inside have this look."""
     import matplotlib
 
-    look = {"light": LIGHT, "dark": DARK}[name]
-    settings: dict[Any, Any] = {
+    token = _current.set(LOOKS[name])
+    try:
+        with matplotlib.rc_context(_settings()):
+            yield
+    finally:
+        _current.reset(token)
+
+
+def use(name: Theme) -> None:
+    """All figures made from now on have this look: for notebooks, whose cells no `with` can hold together."""
+    import matplotlib
+
+    _current.set(LOOKS[name])
+    matplotlib.rcParams.update(_settings())
+
+
+def _settings() -> dict[Any, Any]:
+    """The current look, as Matplotlib's settings."""
+    look = _current.get()
+    return {
         "svg.hashsalt": "npgrad",
         "svg.fonttype": "none",
         "font.family": ["DejaVu Sans"],  # comes with Matplotlib: text is laid out the same on every machine
@@ -199,22 +221,38 @@ def theme(name: Theme) -> Iterator[None]:
         "axes.facecolor": look.paper,
         "savefig.facecolor": look.paper,
     }
-    token = _current.set(look)
-    try:
-        with matplotlib.rc_context(settings):
-            yield
-    finally:
-        _current.reset(token)
 
 
 def figure(rows: int = 1, columns: int = 1, *, height: float = 3.4, **options: Any) -> tuple[Figure, Any]:
     """A figure as wide as the page and its axes, as `matplotlib.pyplot.subplots` gives them; no global state."""
+    made = blank(figsize=(WIDTH, height), layout="constrained")
+    return made, made.subplots(rows, columns, **options)
+
+
+def blank(**options: Any) -> Figure:
+    """A figure without axes, which notebooks show; options are those of `matplotlib.figure.Figure`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    made = _kind()(**options)
+    FigureCanvasAgg(made)
+    return made
+
+
+@functools.cache
+def _kind() -> type[Figure]:
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(WIDTH, height), layout="constrained")
-    FigureCanvasAgg(made)
-    return made, made.subplots(rows, columns, **options)
+    class Picture(Figure):
+        """Notebooks show a plain Figure as text unless pyplot has been imported there."""
+
+        def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+            """Two pixels for each that it takes on the screen."""
+            file = io.BytesIO()
+            self.savefig(file, format="png", dpi=2 * self.dpi)
+            width, height = (self.get_size_inches() * self.dpi).round().astype(int).tolist()
+            return file.getvalue(), {"width": width, "height": height}
+
+    return Picture
 
 
 def title(axes: Axes, text: str) -> None:

@@ -110,7 +110,7 @@ _GROUPS = (
         "Sequences",
         "The same weights at every step: their gradient is a sum over time, and the state's a product of many factors. "
         "Look for the path on which a gate is the only factor; attention needs no such path.",
-        ("RNNStep", "LSTMStep", "GRUStep", "Recurrent", "ScaledDotProductAttention"),
+        ("RNNStep", "LSTMStep", "GRUStep", "Recurrent", "ScaledDotProductAttention", "Rotary"),
     ),
 )  # fmt: skip
 

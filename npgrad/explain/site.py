@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import npgrad.explain
-from npgrad.bindings.protocols import supported
-from npgrad.bindings.spellings import DIFFERENT, TABLE
 from npgrad.explain.derivation import Case, Derivation, Equation, Paragraph, Prose, Symbol
 from npgrad.explain.equation_mutants import Outcome, tally
 from npgrad.explain.facing import Heading, Item, facing, items_of
@@ -75,12 +73,11 @@ def build(directory: str | Path) -> int:
     write(target / "index.html", index(chapters))
     write(target / "notation.html", notation())
     write(target / "program.html", program_page(chapters))
-    write(target / "spellings.html", spellings())
     for k, chapter in enumerate(chapters):
         before = chapters[k - 1] if k else None
         after = chapters[k + 1] if k + 1 < len(chapters) else None
         write(target / chapter.file, Page(chapter).html(before, after))
-    print(f"{len(chapters) + 4} pages in {time.perf_counter() - start:.1f} s: open {target / 'index.html'}")
+    print(f"{len(chapters) + 3} pages in {time.perf_counter() - start:.1f} s: open {target / 'index.html'}")
     failed = [c for c in chapters if not c.report.ok]
     for chapter in failed:
         print(chapter.report, file=sys.stderr)
@@ -195,7 +192,6 @@ described in <a href="notation.html">the notation</a>.</p>
 for saturation; <a href="matmul.html">matmul</a>; <a href="cross_entropy.html">cross_entropy</a>; then
 <a href="batch_norm.html">batch_norm</a>, slowly.</p>
 <p>Put together: <a href="program.html">the program of a whole training step</a>, each line linked to its equation.</p>
-<p>Coming from PyTorch or NumPy: <a href="spellings.html">what is called otherwise here</a>.</p>
 <div class="chapters">
 {"".join(chapter_list(group, chapters) for group in groups() if group.names)}
 </div>"""
@@ -221,40 +217,6 @@ def notation() -> str:
         _HOME,
         _BOTTOM,
     )
-
-
-def spellings() -> str:
-    """The table of other libraries' names, and the NumPy functions that take tensors."""
-    tables = []
-    for owner in dict.fromkeys(row.owner for row in TABLE):
-        rows = "\n".join(
-            f"<tr><td><code>{escape(row.name)}</code></td><td>{escape(row.ours) or '—'}</td>"
-            f"<td>{escape(row.reason)}</td></tr>"
-            for row in TABLE
-            if row.owner == owner
-        )
-        head = f"<tr><th>{escape(owner)} has no</th><th>write</th><th></th></tr>"
-        tables.append(f'<div class="wide"><table>\n{head}\n{rows}\n</table></div>')
-    answered = sorted({f"np.{'linalg.' if '.' in ours else ''}{f.__name__}" for f, ours in supported.items()})
-    different = "\n".join(
-        f"<tr><td><code>{escape(name)}</code></td><td>{escape(words)}</td></tr>" for name, words in DIFFERENT.items()
-    )
-    body = f"""<h1>Coming from PyTorch, coming from NumPy</h1>
-<p class="summary">Functions of arrays have NumPy's names and options, <code>axis</code> and <code>keepdims</code>;
-networks and optimisers have PyTorch's.</p>
-<p>Where PyTorch calls something otherwise, the error says what to write; these are all such names. <code>python -m
-npgrad --spellings</code> prints them.</p>
-{chr(10).join(tables)}
-<h2>The same name, but another meaning</h2>
-<div class="wide"><table>
-<tr><th>in npgrad</th><th></th></tr>
-{different}
-</table></div>
-<h2>NumPy functions on tensors</h2>
-<p>They give tensors, with gradients. What has none by nature, such as comparisons and <code>np.argmax</code>, gives
-arrays; anything else is an error that names the function.</p>
-<p>{" ".join(f"<code>{escape(name)}</code>" for name in answered)}</p>"""
-    return document("Coming from PyTorch, coming from NumPy: npgrad", body, _HOME, _BOTTOM)
 
 
 # -- the program -------------------------------------------------------------------------------------------------------

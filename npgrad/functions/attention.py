@@ -1,17 +1,91 @@
-"""Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1)."""
+"""Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1), and rotary positions for it."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
-from npgrad.functions.matrix_sums import constant
+from npgrad.functions.matrix_sums import constant, row_sum
 
-__all__ = ["ScaledDotProductAttention", "scaled_dot_product_attention"]
+__all__ = ["Rotary", "ScaledDotProductAttention", "rotary", "scaled_dot_product_attention"]
+
+
+class Rotary(Function):
+    """Queries or keys turned by angles that grow with their position (Su et al. 2021, arXiv:2104.09864, equation 15).
+
+    Features d and h + d of a head are the two coordinates of a point, which is turned about the origin. A position is
+    one step of the angle, a step that is the smaller the larger d is.
+
+    Symbols
+        x[b,t,m]    feature m of the query or key at position start + t of item b, all heads side by side
+        size(d) = 2    points of each head
+        size(m) = 4*size(d)
+        heads = 2
+        start = 3
+        base = 10
+        h = size(d)
+        D = 2*h
+    Forward
+        (a) angle[t,m] = (start + t)*base**(-(m%h)/h)
+        (b) other[m] = m - m%D + (m + h)%D
+        (1) c[t,m] = cos(angle[t,m])
+        (2) s[t,m] = where(m%D < h, -1, 1)*sin(angle[t,m])
+        (3) y[b,t,m] = x[b,t,m]*c[t,m] + x[b,t,other[m]]*s[t,m]
+    Backward
+        (4) dx[b,t,m] = dy[b,t,m]*c[t,m] + dy[b,t,other[m]]*s[t,other[m]]    # x[b,t,m] is in y twice
+                      = dy[b,t,m]*c[t,m] - dy[b,t,other[m]]*s[t,m]           # its partner has the other sign
+    Notes
+        The transpose of a rotation is the rotation back, so (4) is (3) with the angles negated: no gradient grows or
+        shrinks. The product of a query turned by a and a key turned by b is that of the query as it was and the key
+        turned by b - a: it depends on how far apart they stand, and not on where.
+    """
+
+    @classmethod
+    def check(cls, x: Array, heads: int = 1, start: int = 0, base: float = 10000.0) -> None:
+        if x.ndim < 2 or heads < 1 or x.shape[-1] % (2 * heads):
+            raise ValueError(
+                f"rotary got an array of shape {x.shape} and heads={heads}; it takes (…, T, heads·D) with an even D."
+            )
+
+    def forward(self, x: Array, *, heads: int = 1, start: int = 0, base: float = 10000.0) -> Array:
+        self.heads = heads
+        self.c, self.s = c, s = turns(x.shape[-2], x.shape[-1], heads, start, base, x.real.dtype)  # (1) (2)
+        return x * c + partners(x, heads) * s  # (3)
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.c - partners(dy, self.heads) * self.s  # (4)
+
+
+@lru_cache(maxsize=256)
+def turns(T: int, size: int, heads: int, start: int, base: float, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """c and s (T, size) of equations (1) and (2)."""
+    m, D = np.arange(size), size // heads
+    h = D // 2
+    angle = (start + np.arange(T))[:, None] * base ** (-(m % h) / h)
+    c, s = np.cos(angle).astype(dtype), (np.where(m % D < h, -1, 1) * np.sin(angle)).astype(dtype)
+    c.flags.writeable = s.flags.writeable = False
+    return c, s
+
+
+def partners(x: Array, heads: int) -> Array:
+    """The other coordinate of each point."""
+    points = x.reshape((*x.shape[:-1], heads, 2, x.shape[-1] // heads // 2))
+    return points[..., ::-1, :].reshape(x.shape)
+
+
+def rotary(x: TensorLike, heads: int = 1, start: int = 0, base: float = 10000.0) -> Tensor:
+    """Queries or keys (…, T, heads·D) of the positions start, …, start + T - 1, each turned by its angles.
+
+    Features d and D/2 + d of a head are turned together by position·base^(-2d/D). Source: Su et al. 2021,
+    arXiv:2104.09864. Raises ValueError if D is odd.
+    """
+    return Rotary.apply(x, heads=heads, start=start, base=base)
 
 
 class ScaledDotProductAttention(Function):
@@ -113,17 +187,16 @@ class ScaledDotProductAttention(Function):
         self.scale = constant(1 / sqrt(q.shape[-1]) if scale is None else scale, q.dtype)
         s = np.matmul(q, k.swapaxes(-1, -2))
         s *= self.scale  # (1)
-        if is_causal:
-            before = np.tri(s.shape[-2], s.shape[-1], dtype=bool)
-            mask = before if mask is None else np.logical_and(mask, before)
         if mask is not None:
             s = np.where(mask, s, -np.inf)
+        if is_causal:
+            s = np.where(before(s.shape[-2], s.shape[-1]), s, -np.inf)
         m = np.maximum.reduce(s, -1, keepdims=True)
         if mask is not None:
             m = np.where(m == -np.inf, 0, m)  # (2)
         s -= m
         e = np.exp(s)  # (3)
-        total = np.add.reduce(e, -1, keepdims=True)  # (4)
+        total = last_sum(e)  # (4)
         if mask is not None:
             total = np.where(total > 0, total, 1)
         self.w = w = e / total  # (5)
@@ -142,11 +215,24 @@ class ScaledDotProductAttention(Function):
         dw = np.matmul(dy, self.v.swapaxes(-1, -2))
         if self.factor is not None:
             dw *= self.factor  # (9)
-        ds = w * (dw - np.vecdot(dw, w)[..., None])  # (10)
+        ds = w * (dw - last_sum(dw * w))  # (10)
         scaled = ds * self.scale
         dq = np.matmul(scaled, self.k) if self.needs[0] else None  # (11)
         dk = np.matmul(scaled.swapaxes(-1, -2), self.q) if self.needs[1] else None  # (12)
         return dq, dk, dv, None, None
+
+
+@lru_cache(maxsize=256)
+def before(T: int, S: int) -> Array:
+    """Whether a key is not behind a query."""
+    array = np.tri(T, S, dtype=bool)
+    array.flags.writeable = False
+    return array
+
+
+def last_sum(x: Array) -> Array:
+    """The sum over the last axis, which stays with length 1; rows are short, and `np.add.reduce` is slow at those."""
+    return row_sum(x.reshape((-1, x.shape[-1]))).reshape((*x.shape[:-1], 1))
 
 
 def scaled_dot_product_attention(

@@ -116,11 +116,11 @@ class LSTMStep(Function):
     def forward(self, a: Array, s: Array, W: Array) -> Array:
         self.s, self.W = s, W
         H = W.shape[0]
-        u = halves(H, W.dtype)  # (1)
+        u, rest, _ = halves(H, W.dtype)  # (1)
         z = np.dot(s[0], W)
         z += a  # (2)
         self.t = t = np.tanh(z * u)  # (3)
-        self.gate = gate = t * u + (1 - u)  # (4)
+        self.gate = gate = t * u + rest  # (4)
         c = gate[:, H : 2 * H] * s[1] + gate[:, :H] * gate[:, 2 * H : 3 * H]  # (5)
         self.r = r = np.tanh(c)  # (6)
         return np.stack((gate[:, 3 * H :] * r, c))  # (7)
@@ -131,8 +131,8 @@ class LSTMStep(Function):
         dc = dy[0] * gate[:, 3 * H :] * (1 - r * r) + dy[1]  # (8)
         parts = dc * gate[:, 2 * H : 3 * H], dc * s[1], dc * gate[:, :H], dy[0] * r
         dgate = np.concatenate(parts, axis=1)  # (9)
-        u = halves(H, W.dtype)
-        dz = dgate * (1 - t * t) * (u * u)  # (10)
+        *_, square = halves(H, W.dtype)
+        dz = dgate * (1 - t * t) * square  # (10)
         self.dg = da = dz  # (11)
         ds = np.stack((np.dot(dz, W.T), dc * gate[:, H : 2 * H])) if self.needs[1] else None  # (12)
         dW = np.dot(s[0].T, dz) if self.needs[2] else None  # (13)
@@ -340,24 +340,27 @@ class Recurrent(Function):
                 ds = None if ds is None else ds + rest
             das.append(da)
             dgs.append(steps[t].dg)
-        dg = np.concatenate(dgs)
+        da = np.stack(das[::-1], axis=1)  # (2)
+        # Only a GRU has products of its own: those of the others are da.
+        dg = (da if dgs[0] is das[0] else np.stack(dgs[::-1], axis=1)).reshape(-1, W.shape[1])
         dW = db = None
         if self.needs[2]:
-            before = np.concatenate([step.s if step.s.ndim == 2 else step.s[0] for step in reversed(steps)])
-            dW = np.dot(before.T, dg)  # (4)
+            before = np.stack([step.s if step.s.ndim == 2 else step.s[0] for step in steps], axis=1)
+            dW = np.dot(before.reshape(-1, W.shape[0]).T, dg)  # (4)
         if self.needs[3]:
             db = column_sum(dg)
-        da = np.stack(das[::-1], axis=1)  # (2)
         return da, ds, dW, db, None  # (3)
 
 
 @lru_cache(maxsize=64)
-def halves(H: int, dtype: np.dtype[Any]) -> Array:
-    """1/2 for the columns of the three gates, 1 for those of the candidate."""
+def halves(H: int, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
+    """u, 1/2 for the columns of the three gates and 1 for those of the candidate; 1 - u, and u squared."""
     u = np.full(4 * H, 0.5, dtype)
     u[2 * H : 3 * H] = 1
-    u.flags.writeable = False
-    return u
+    arrays = u, 1 - u, u * u
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
 
 
 def check_step(

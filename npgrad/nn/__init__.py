@@ -23,7 +23,7 @@ from npgrad.nn.recurrent import *
 from npgrad.nn.torch_weights import *
 
 __all__ = sorted(
-    {"ACTIVATIONS", "detach", "functional", "init", "torch_weights"}
+    {"ACTIVATIONS", "detach", "functional", "init", "torch_state", "torch_weights"}
     | {name for name, item in globals().items() if isinstance(item, type) and item.__module__.startswith(__name__)}
 )
 

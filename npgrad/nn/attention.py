@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,11 @@ class MultiHeadAttention(Module):
 
     Parameters as in PyTorch's MultiheadAttention: `in_proj_weight` (E, 3E) with the columns of queries, keys and values
     side by side, `in_proj_bias` (3E,), `out_proj`, a Linear. Weights are drawn from N(0, 1/E), biases start at 0;
-    without `bias` there are none. `dropout` is for the attention weights, in training.
+    without `bias` there are none. `dropout` is for the attention weights, in training. With `rotary`, which PyTorch
+    does not have, queries and keys are turned by their positions (`npgrad.rotary`); else attention knows no order.
 
-    Raises TypeError without a generator, ValueError if `num_heads` does not divide `embed_dim`.
+    Raises TypeError without a generator, ValueError if `num_heads` does not divide `embed_dim`, or leaves each head an
+    odd number of features to turn in pairs.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class MultiHeadAttention(Module):
         dropout: float = 0.0,
         bias: bool = True,
         *,
+        rotary: bool = False,
         rng: np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
@@ -48,7 +52,12 @@ class MultiHeadAttention(Module):
             )
         if not 0 <= dropout <= 1:
             raise ValueError(f"MultiHeadAttention got dropout={dropout}: it must be between 0 and 1.")
-        self.embed_dim, self.num_heads, self.dropout = embed_dim, num_heads, dropout
+        if rotary and embed_dim // num_heads % 2:
+            raise ValueError(
+                f"MultiHeadAttention({embed_dim}, {num_heads}, rotary=True): features are turned in pairs, and each "
+                f"head gets {embed_dim // num_heads}, which is odd."
+            )
+        self.embed_dim, self.num_heads, self.dropout, self.rotary = embed_dim, num_heads, dropout, rotary
         weight = init.normal((embed_dim, 3 * embed_dim), 0.0, 1 / math.sqrt(embed_dim), rng=rng, dtype=dtype)
         self.in_proj_weight = Parameter(weight)
         self.in_proj_bias = Parameter(init.zeros(3 * embed_dim, dtype=dtype)) if bias else None
@@ -83,22 +92,43 @@ class MultiHeadAttention(Module):
                 )
         q, k, v = (self._heads(x, part) for part, x in enumerate((query, key, value)))
         mask = self._mask(key_padding_mask, attn_mask, len(query))
-        p = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, mask, p, is_causal, rng=self.rng)
-        out = self.out_proj(F.transpose(mixed, (0, 2, 1, 3)).reshape(query.shape))
+        out = self._mixed(q, k, v, mask, is_causal)
         if not need_weights:
             return out
         # The mean of the rows of the unit matrix, by the same weights, are the weights.
         unit = np.broadcast_to(np.eye(k.shape[2], dtype=k.dtype), (*k.shape[:3], k.shape[2]))
         return out, F.scaled_dot_product_attention(q, k, unit, mask, is_causal=is_causal)
 
-    def _heads(self, x: Tensor, part: int) -> Tensor:
-        """Queries, keys or values of all heads: (N, heads, T, E/heads)."""
+    def following(self, x: Tensor, past: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Causal self-attention over x (N, T, E), the continuation of a sequence of which `past` holds the keys and
+        values, each (N, heads, S, E/heads), or None at its beginning. Returns the output (N, T, E), and the past of
+        what follows x.
+
+        The output is that of the whole sequence with `is_causal`, at the positions of x.
+        """
+        start = 0 if past is None else past[0].shape[2]
+        q, k, v = (self._heads(x, part, start) for part in range(3))
+        if past is not None:
+            k, v = F.concatenate((past[0], k), axis=2), F.concatenate((past[1], v), axis=2)
+        mask = np.tri(x.shape[1], k.shape[2], start, dtype=bool)
+        return self._mixed(q, k, v, mask), (k, v)
+
+    def _mixed(self, q: Tensor, k: Tensor, v: Tensor, mask: Array | None, is_causal: bool = False) -> Tensor:
+        """What the heads found, (N, heads, T, E/heads), side by side and through `out_proj`: (N, T, E)."""
+        p = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, mask, p, is_causal, rng=self.rng)
+        side_by_side = F.transpose(mixed, (0, 2, 1, 3)).reshape(q.shape[0], q.shape[2], self.embed_dim)
+        return self.out_proj(side_by_side)  # type: ignore[no-any-return]
+
+    def _heads(self, x: Tensor, part: int, start: int = 0) -> Tensor:
+        """Queries, keys or values of all heads, the first of position `start`: (N, heads, T, E/heads)."""
         E = self.embed_dim
         columns = slice(part * E, (part + 1) * E)
         # Parts of the weights, not of the product: their gradients are the smaller ones to put together.
         b = None if self.in_proj_bias is None else self.in_proj_bias[columns]
         y = F.linear(x, self.in_proj_weight[:, columns], b)
+        if self.rotary and part < 2:
+            y = F.rotary(y, self.num_heads, start)
         return F.transpose(y.reshape(*x.shape[:2], self.num_heads, E // self.num_heads), (0, 2, 1, 3))
 
     def _mask(self, padding: TensorLike | None, pairs: TensorLike | None, items: int) -> Array | None:
@@ -114,7 +144,8 @@ class MultiHeadAttention(Module):
         return allowed  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
-        return f"{self.embed_dim}, {self.num_heads}" + f", dropout={self.dropout:g}" * (self.dropout > 0)
+        text = f"{self.embed_dim}, {self.num_heads}" + f", dropout={self.dropout:g}" * (self.dropout > 0)
+        return text + ", rotary=True" * self.rotary
 
 
 class TransformerBlock(Module):
@@ -126,7 +157,7 @@ class TransformerBlock(Module):
     In this form, "pre-norm", the sum goes through the blocks untouched (Xiong et al. 2020, arXiv:2002.04745);
     `norm_first=False` normalises the sums instead, as the first Transformer did. Dropout falls on the attention
     weights, the hidden layer and what is added. Names and options as in PyTorch's TransformerEncoderLayer;
-    dim_feedforward is 4·d_model unless given, `activation` "gelu" or "relu".
+    dim_feedforward is 4·d_model unless given, `activation` "gelu" or "relu"; `rotary` as for `MultiHeadAttention`.
 
     Raises TypeError without a generator, ValueError if `nhead` does not divide `d_model` or the activation is unknown.
     """
@@ -141,6 +172,7 @@ class TransformerBlock(Module):
         norm_first: bool = True,
         bias: bool = True,
         *,
+        rotary: bool = False,
         rng: np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
@@ -149,11 +181,11 @@ class TransformerBlock(Module):
             raise ValueError(f'TransformerBlock got activation={activation!r}. Say "gelu" or "relu".')
         hidden = 4 * d_model if dim_feedforward is None else dim_feedforward
         self.activation, self.norm_first = activation, norm_first
-        self.self_attn = MultiHeadAttention(d_model, nhead, dropout, bias, rng=rng, dtype=dtype)
+        self.self_attn = MultiHeadAttention(d_model, nhead, dropout, bias, rotary=rotary, rng=rng, dtype=dtype)
         self.linear1 = Linear(d_model, hidden, bias, rng=rng, dtype=dtype)
         self.linear2 = Linear(hidden, d_model, bias, rng=rng, dtype=dtype)
-        self.norm1 = LayerNorm(d_model, dtype=dtype)
-        self.norm2 = LayerNorm(d_model, dtype=dtype)
+        self.norm1 = LayerNorm(d_model, bias=bias, dtype=dtype)
+        self.norm2 = LayerNorm(d_model, bias=bias, dtype=dtype)
         self.dropout = Dropout(dropout, rng=rng)
 
     def forward(
@@ -164,21 +196,30 @@ class TransformerBlock(Module):
         is_causal: bool = False,
     ) -> Tensor:
         """(N, T, d_model) gives the same shape; masks as for `MultiHeadAttention`: True excludes."""
+        return self._sums(x, lambda x: self.self_attn(x, None, None, key_padding_mask, attn_mask, is_causal))
+
+    def following(self, x: Tensor, past: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """As `MultiHeadAttention.following`: causal, over a continuation of what `past` holds."""
+        after: Any = None
 
         def attend(x: Tensor) -> Tensor:
-            y: Tensor = self.self_attn(x, None, None, key_padding_mask, attn_mask, is_causal)
-            return self.dropout(y)  # type: ignore[no-any-return]
+            nonlocal after
+            y, after = self.self_attn.following(x, past)
+            return y
 
+        return self._sums(x, attend), after
+
+    def _sums(self, x: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
         def think(x: Tensor) -> Tensor:
             h = self.linear1(x)
             h = F.gelu(h) if self.activation == "gelu" else F.relu(h)
-            return self.dropout(self.linear2(self.dropout(h)))  # type: ignore[no-any-return]
+            return self.linear2(self.dropout(h))  # type: ignore[no-any-return]
 
         if self.norm_first:
-            x = x + attend(self.norm1(x))
-            return x + think(self.norm2(x))
-        x = self.norm1(x + attend(x))
-        return self.norm2(x + think(x))  # type: ignore[no-any-return]
+            x = x + self.dropout(attend(self.norm1(x)))
+            return x + self.dropout(think(self.norm2(x)))  # type: ignore[no-any-return]
+        x = self.norm1(x + self.dropout(attend(x)))
+        return self.norm2(x + self.dropout(think(x)))  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         return f"activation={self.activation!r}" + ", norm_first=False" * (not self.norm_first)

@@ -140,7 +140,8 @@ class RNN(Recurrence):
     `net(x, state, lengths)` returns the hidden states (N, T, H) and the state (layers, N, H): see `forward`. Parameters
     of layer k: `weight_ih_l{k}` (fan_in, H), `weight_hh_l{k}` (H, H), `bias_ih_l{k}` and `bias_hh_l{k}` (H,), unless
     `bias=False`. `dropout` drops entries between layers, in training. Names as in PyTorch, whose weights
-    `nn.torch_weights` loads; batches come first always.
+    `nn.torch_weights` loads. Of PyTorch's options num_layers, bias and dropout are here, and batches always come first;
+    bidirectional, proj_size and the nonlinearity relu are not. For the other direction, run a second net on x[:, ::-1].
 
     At first W_ih is drawn from N(0, 1/fan_in), W_hh is a random orthogonal matrix (why: `python -m npgrad.explain
     recurrent_init`), and biases are 0. Raises TypeError without a generator, ValueError if a size is not positive.

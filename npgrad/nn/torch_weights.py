@@ -10,13 +10,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import TensorLike, raw
 from npgrad.nn.attention import MultiHeadAttention
 from npgrad.nn.linear import Linear
 from npgrad.nn.module import Module
 from npgrad.nn.recurrent import Recurrence
 
-__all__ = ["torch_weights"]
+__all__ = ["torch_state", "torch_weights"]
 
 _LEFT_OUT = "num_batches_tracked"
 """A counter of PyTorch's batch normalisation that has no part in what it computes."""
@@ -32,13 +33,25 @@ def torch_weights(module: Module, state: Mapping[str, TensorLike]) -> None:
 
     Raises ValueError, and loads nothing, if names or shapes do not fit.
     """
-    turned = set()
-    for prefix, part in module.named_modules():
-        for name, value in part._members():
-            if not isinstance(value, Module) and is_turned(part, name):
-                turned.add(f"{prefix}.{name}" if prefix else name)
+    turned = matrices(module)
     arrays = {name: np.asarray(raw(a)) for name, a in state.items() if name.rpartition(".")[2] != _LEFT_OUT}
     module.load_state_dict({name: a.T if name in turned else a for name, a in arrays.items()})
+
+
+def torch_state(module: Module) -> dict[str, Array]:
+    """The state of `module` as the torch module of the same name has it: the inverse of `torch_weights`."""
+    turned = matrices(module)
+    return {name: a.T if name in turned else a for name, a in module.state_dict().items()}
+
+
+def matrices(module: Module) -> set[str]:
+    """The names of all parameters that are transposed."""
+    return {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, part in module.named_modules()
+        for name, value in part._members()
+        if not isinstance(value, Module) and is_turned(part, name)
+    }
 
 
 def is_turned(module: Module, name: str) -> bool:

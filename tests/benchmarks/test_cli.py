@@ -122,6 +122,25 @@ def test_goals_of_large_arrays_of_programs_and_of_watching() -> None:
     }
 
 
+def test_goals_of_sequences() -> None:
+    def workload(name: str, *points: tuple[str, dict[str, Measured]]) -> WorkloadResult:
+        return WorkloadResult(name, name, "", "time", 1, 1e-4, [PointResult(at, {}, 1, peers) for at, peers in points])
+
+    def peers(compiled: float) -> dict[str, Measured]:
+        return {"npgrad_compiled": timed(compiled, compiled), "torch_eager": timed(1, 1)}
+
+    results = Results(MACHINE, {"rounds": 2, "turn": 0.1, "clock": "wall"})
+    results.workloads["sequences"] = workload(
+        "sequences", ("RNN, hidden 64", peers(0.9)), ("GRU, hidden 64", peers(0.9)), ("LSTM, hidden 200", peers(1.1))
+    )
+    results.workloads["sequences-program"] = workload("sequences-program", ("GRU", {"npgrad_compiled": timed(0.9)}))
+    results.workloads["sequences-memory"] = workload(
+        "sequences-memory",
+        *((f"{T} steps", {"npgrad_compiled": Measured(bytes=[size])}) for T, size in ((16, 30), (32, 50), (64, 95))),
+    )
+    assert [verdict.met for verdict in goals.verdicts(results)] == [False, True, False, True, False]
+
+
 @pytest.mark.parametrize("value", [3.31, math.nan])
 def test_a_peer_that_disagrees_is_not_timed(value: float, tmp_path: Path) -> None:
     right, wrong = [3.29, 3.2, 3.1, 3.0, 2.9], [3.29, 3.2, value, 3.0, 2.9]

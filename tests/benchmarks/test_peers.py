@@ -14,7 +14,7 @@ from benchmarks.goals import LARGE
 from benchmarks.peers import PEERS
 from benchmarks.process import Failed, Process
 from benchmarks.rounds import reference
-from benchmarks.workloads import WORKLOADS, Point, net
+from benchmarks.workloads import RECURRENT, TRANSFORMER, WAVENET, WORKLOADS, Point, net
 
 NETS = [
     Point(name, net(name, 8, 5, norm))
@@ -60,6 +60,10 @@ OTHERS = [
     ("function", {"name": "Tanh", "case": 0}, 7, 1e-9),
     *[("large", {"operation": name, "rows": 64, "width": 64}, 7, 1e-3) for name in LARGE],
     ("program", net("lecture", 8, 5, True), 1, 1e-4),
+    *[("sequences", {"net": name, "hidden": 4, "length": 5, "batch": 3}, 7, 1e-4) for name in RECURRENT],
+    ("sequences", WAVENET | {"batch": 5}, 7, 1e-4),
+    ("sequences", TRANSFORMER | {"length": 5, "batch": 3}, 7, 1e-4),
+    ("sequences_program", {"net": "gru", "hidden": 4, "length": 5, "batch": 3}, 1, 1e-4),
     ("sample", {"names": 400}, 1, 0.3),
 ]
 
@@ -80,7 +84,7 @@ def test_other_work(started: Callable[[str], Process]) -> None:
         expected = [median(values) for values in zip(*found[k].values(), strict=True)]
         for peer, values in found[k].items():
             assert values == pytest.approx(expected, rel=tolerance), f"{peer}, {kind}"
-        assert "npgrad_eager" in found[k] or kind == "program"
+        assert "npgrad_eager" in found[k] or kind.endswith("program")
 
 
 def test_a_worker_that_fails_says_so(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def words(figure: Any) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("name", RECORDS)
-@pytest.mark.parametrize("size", [None, (14, 9), (6.4, 4.8), (4, 12), (20, 5), (3, 3)], ids=str)
+@pytest.mark.parametrize("size", [None, (14, 9), (6.4, 4.8), (4, 12), (2, 5.5), (3.7, 13.8), (20, 5), (3, 3)], ids=str)
 def test_no_text_lies_on_another(name: str, size: tuple[float, float] | None) -> None:
     figure: Any = plots.dashboard(RECORDS[name], size)
     pixels = figure.get_size_inches() * figure.dpi

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import npgrad
-from npgrad import Tensor, scaled_dot_product_attention
+from npgrad import Tensor, rotary, scaled_dot_product_attention
 
 
 def drawn(seed: int, *shapes: tuple[int, ...]) -> list[Tensor]:
@@ -94,7 +94,33 @@ def test_dropout_draws_from_the_generator_and_keeps_the_mean() -> None:
     assert not scaled_dot_product_attention(q, k, v, dropout_p=1.0, rng=rng).numpy().any()
 
 
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 4), st.integers(0, 99))
+def test_a_product_of_turned_vectors_depends_on_their_distance(start: int, apart: int, h: int, seed: int) -> None:
+    q, k = (x.numpy() for x in drawn(seed, (1, 2 * h), (1, 2 * h)))
+
+    def product(start: int) -> float:
+        return float((rotary(q, start=start).numpy() * rotary(k, start=start + apart).numpy()).sum())
+
+    assert np.isclose(product(start), product(0), rtol=1e-10, atol=1e-12)
+    assert np.isclose(np.linalg.norm(rotary(q, start=start).numpy()), np.linalg.norm(q), rtol=1e-12)
+    assert np.array_equal(rotary(q).numpy(), q)
+
+
+def test_rotation_is_that_of_the_paper() -> None:
+    """Equation 15, whose pairs are neighbours; here the two of a pair lie half of the features apart."""
+    x = np.random.default_rng(0).normal(size=(5, 6))
+    R = np.zeros((5, 6, 6))
+    for m in range(5):
+        for d in range(3):
+            c, s = np.cos(m * 10000 ** (-2 * d / 6)), np.sin(m * 10000 ** (-2 * d / 6))
+            R[m, 2 * d : 2 * d + 2, 2 * d : 2 * d + 2] = [[c, -s], [s, c]]
+    order = [0, 3, 1, 4, 2, 5]
+    assert np.allclose(rotary(x).numpy()[:, order], np.einsum("tij,tj->ti", R, x[:, order]), rtol=1e-12)
+
+
 def test_errors_say_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"shape \(2, 6\) and heads=2; it takes \(…, T, heads·D\) with an even D"):
+        rotary(np.zeros((2, 6)), heads=2)
     q, k, v = drawn(0, (2, 3, 4), (2, 5, 4), (2, 5, 6))
     with pytest.raises(ValueError, match=r"it takes \(…, T, D\), \(…, S, D\) and \(…, S, E\)"):
         scaled_dot_product_attention(q, v, k)

@@ -85,6 +85,8 @@ def test_train_sample_eval(tmp_path: Path, words: str, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("model", [["--model", "mlp", "--stage", "kaiming"],
                                    ["--model", "deep_mlp", "--depth", "3", "--norm", "layer", "--activation", "relu"],
                                    ["--model", "lstm", "--layers", "2"],
+                                   ["--model", "wavenet"], ["--model", "dilated_wavenet", "--context", "4"],
+                                   ["--model", "transformer", "--embedding", "4", "--heads", "2", "--dropout", "0.2"],
                                    ["--optimizer", "adamw", "--weight-decay", "0.1", "--context", "5"]])  # fmt: skip
 def test_a_run_stopped_anywhere_ends_the_same(
     tmp_path: Path, words: str, model: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -128,8 +128,8 @@ def test_any_size(vocab_size: int, context: int, depth: int, norm: str) -> None:
 
 def test_state_moves_between_networks() -> None:
     for name in models.MODELS:
-        one, other = (models.build(name, vocab_size=27, context=3, rng=rng(seed)) for seed in (0, 1))
-        x, _ = contexts(4)
+        one, other = (models.build(name, vocab_size=27, context=4, rng=rng(seed)) for seed in (0, 1))
+        x, _ = contexts(4, 4)
         other.load_state_dict(one.state_dict())
         assert np.array_equal(one.eval()(x).numpy(), other.eval()(x).numpy())
 

@@ -194,6 +194,21 @@ def test_dropout_is_between_the_layers_and_in_training_only(cell: str) -> None:
     assert np.array_equal(net(x)[0].numpy(), net(x)[0].numpy())
 
 
+@each_cell
+@pytest.mark.parametrize(("dropout", "training"), [(0.5, False), (1.0, True)])
+def test_dropout_is_torchs_where_nothing_is_drawn(torch: Any, cell: str, dropout: float, training: bool) -> None:
+    theirs = getattr(torch.nn, cell)(3, 4, 2, dropout=dropout, batch_first=True).double().train(training)
+    ours = CELLS[cell](3, 4, 2, dropout=dropout, rng=new(), **FLOAT64)
+    ours.train(training)
+    nn.torch_weights(ours, arrays(theirs))
+    x, dy = new(1).normal(size=(2, 5, 3)), new(2).normal(size=(2, 5, 4))
+    y, z = ours(x)[0], theirs(torch.tensor(x))[0]
+    assert_close(y.numpy(), z.detach().numpy())
+    y.backward(dy)
+    z.backward(torch.tensor(dy))
+    same_gradients(ours, theirs)
+
+
 def test_errors_of_recurrent_layers_say_what_to_do() -> None:
     net = nn.LSTM(3, 4, rng=new())
     x = np.zeros((2, 5, 3), np.float32)
@@ -312,12 +327,15 @@ def test_multi_head_attention_is_torchs(torch: Any, option: str, bias: bool) -> 
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("masked", [True, False])
-def test_transformer_block_is_torchs(torch: Any, norm_first: bool, activation: str, masked: bool) -> None:
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dropout", [0.0, 1.0])
+def test_transformer_block_is_torchs(
+    torch: Any, norm_first: bool, activation: str, masked: bool, bias: bool, dropout: float
+) -> None:
     N, T, E = 3, 5, 8
-    theirs = torch.nn.TransformerEncoderLayer(
-        E, 2, 12, dropout=0.0, activation=activation, norm_first=norm_first, batch_first=True
-    ).double()
-    ours = nn.TransformerBlock(E, 2, 12, activation=activation, norm_first=norm_first, rng=new(), **FLOAT64)
+    options: Any = {"dropout": dropout, "activation": activation, "norm_first": norm_first, "bias": bias}
+    theirs = torch.nn.TransformerEncoderLayer(E, 2, 12, **options, batch_first=True).double()
+    ours = nn.TransformerBlock(E, 2, 12, **options, rng=new(), **FLOAT64)
     nn.torch_weights(ours, arrays(theirs))
     rng = new(1)
     x, dy = rng.normal(size=(N, T, E)), rng.normal(size=(N, T, E))
@@ -374,6 +392,31 @@ def test_compiled_transformer_block_is_eager() -> None:
     assert "ScaledDotProductAttention.forward" not in compiled.source
 
 
+@pytest.mark.parametrize("rotary", [True, False])
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_a_sequence_goes_on_from_its_keys_and_values(rotary: bool, norm_first: bool) -> None:
+    block = nn.TransformerBlock(8, 2, norm_first=norm_first, rotary=rotary, rng=new(), **FLOAT64)
+    x = new(1).normal(size=(3, 7, 8))
+    whole, parts, past = block(Tensor(x), is_causal=True), [], None
+    for stretch in (x[:, :3], x[:, 3:4], x[:, 4:]):
+        y, past = block.following(Tensor(stretch), past)
+        parts.append(y.numpy())
+    assert np.allclose(np.concatenate(parts, axis=1), whole.numpy(), rtol=1e-12, atol=1e-13)
+    assert past[0].shape == past[1].shape == (3, 2, 7, 4)
+
+
+def test_rotary_attention_knows_the_distance_and_nothing_else_the_order() -> None:
+    x = new(1).normal(size=(1, 6, 8))
+    x = np.concatenate((x, x), axis=1)
+    window = np.abs(np.subtract.outer(np.arange(12), np.arange(12))) > 2
+    turned, plain = (nn.MultiHeadAttention(8, 2, rotary=rotary, rng=new(), **FLOAT64) for rotary in (True, False))
+    y = turned(Tensor(x), attn_mask=window).numpy()
+    assert np.allclose(y[:, 2:4], y[:, 8:10], rtol=1e-12, atol=1e-13)
+    backwards = np.ascontiguousarray(x[:, ::-1])
+    assert np.allclose(plain(Tensor(backwards)).numpy()[:, ::-1], plain(Tensor(x)).numpy(), rtol=1e-12, atol=1e-13)
+    assert not np.allclose(turned(Tensor(backwards)).numpy()[:, ::-1], turned(Tensor(x)).numpy(), rtol=1e-3)
+
+
 @pytest.mark.parametrize("dilation", [1, 2, 3])
 @pytest.mark.parametrize("bias", [True, False])
 def test_causal_convolution_is_torchs_after_padding(torch: Any, dilation: int, bias: bool) -> None:
@@ -420,6 +463,8 @@ def test_weights_that_do_not_fit_are_refused() -> None:
 def test_errors_of_attention_say_what_to_do() -> None:
     with pytest.raises(ValueError, match="whole number"):
         nn.MultiHeadAttention(10, 3, rng=new())
+    with pytest.raises(ValueError, match="in pairs, and each head gets 3, which is odd"):
+        nn.TransformerBlock(6, 2, rotary=True, rng=new())
     with pytest.raises(ValueError, match=r"got a query of shape \(2, 5, 7\); it takes \(N, T, 8\)"):
         nn.MultiHeadAttention(8, 2, rng=new())(Tensor(np.zeros((2, 5, 7))))
     with pytest.raises(ValueError, match='Say "gelu" or "relu"'):

@@ -53,3 +53,21 @@ def dropped_and_fully_masked(rng: np.random.Generator) -> Case:
         return (torch.softmax(scores, -1) * mask * keep / 0.7) @ v
 
     return Case((q, k, v, mask, keep), {"p": 0.3}, reference)
+
+
+@case("Rotary")
+def rotary(rng: np.random.Generator) -> Case:
+    *front, T, h = (int(n) for n in rng.integers(1, 5, size=rng.integers(2, 5)))
+    heads = int(rng.integers(1, 4))
+    start, base = int(rng.integers(0, 9)), float(rng.uniform(2, 100))
+
+    def reference(torch: Any, x: Any) -> Any:
+        angle = torch.as_tensor((start + np.arange(T))[:, None] * base ** (-np.arange(h) / h))
+        turned = []
+        for own in x.chunk(heads, -1):
+            point = torch.complex(own[..., :h], own[..., h:]) * torch.exp(1j * angle)
+            turned += [point.real, point.imag]
+        return torch.cat(turned, -1)
+
+    x = rng.normal(size=(*front, T, heads * 2 * h))
+    return Case((x,), {"heads": heads, "start": start, "base": base}, reference)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["dashboard"]
 
 # Inches. A picture narrower or lower than this has names that collide, whatever its layout does.
-PANEL_WIDTH, PANEL_HEIGHT, ROW = 5.6, 3.4, 0.235
+PANEL_WIDTH, PANEL_HEIGHT, ROW = 5.6, 3.6, 0.235
 SHOWN = 12
 """How many rows of a histogram carry a name at most."""
 
@@ -40,13 +40,12 @@ def dashboard(
     record.row(step)
     if size is not None and not (size[0] > 0 and size[1] > 0):
         raise ValueError(f"size is (width, height) in inches, both above 0; got {size}.")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    import matplotlib
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = min(max(len(record.activations()), len(record.matrices())), 2 * SHOWN)
     # One line of text for each named row and each line's end, and a head.
-    panel = max(PANEL_HEIGHT, 1.5 + ROW * (max(min(rows, SHOWN), len(record.matrices())) + 2))
+    panel = max(PANEL_HEIGHT, 1.7 + ROW * (max(min(rows, SHOWN), len(record.matrices())) + 2))
     wanted = (2 * PANEL_WIDTH, 2 * panel) if size is None else size
 
     def shrinking(columns: int) -> float:
@@ -54,10 +53,10 @@ def dashboard(
 
     columns = min((2, 1, 4), key=shrinking)
     factor = shrinking(columns)
-    with style.theme(theme):
+    # Titles stand above the heads of the columns of numbers, which a long one would reach.
+    with style.theme(theme), matplotlib.rc_context({"axes.titlepad": 26}):
         layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-        figure = Figure(figsize=(wanted[0] * factor, wanted[1] * factor), dpi=dpi / factor, layout=layout)
-        FigureCanvasAgg(figure)
+        figure = style.blank(figsize=(wanted[0] * factor, wanted[1] * factor), dpi=dpi / factor, layout=layout)
         axes = figure.subplots(4 // columns, columns).ravel()
         activations(axes[0], record, step)
         gradients(axes[1], record, step)

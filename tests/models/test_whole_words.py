@@ -1,4 +1,4 @@
-"""Recurrent models of whole words: their data, losses that padding does not change, sampling that carries the state."""
+"""Models of whole words: their data, losses that padding does not change, sampling that carries the state."""
 
 from __future__ import annotations
 
@@ -20,13 +20,20 @@ from npgrad.data import PADDING, Batches, Vocabulary
 WORDS = ["emma", "olivia", "ava", "sophia", "isabella", "mia", "noah", "liam", "mason", "jacob", "ana", "eva"]
 VOCABULARY = Vocabulary(WORDS)
 X, Y = data.sequences(WORDS, VOCABULARY)
-CELLS = ("rnn", "lstm", "gru")
-each_cell = pytest.mark.parametrize("cell", CELLS)
+OPTIONS: dict[str, dict[str, int]] = {
+    "rnn": {"layers": 2}, "lstm": {"layers": 2}, "gru": {"layers": 2},
+    "dilated_wavenet": {}, "transformer": {"heads": 2},
+}  # fmt: skip
+each_model = pytest.mark.parametrize("name", OPTIONS)
 
 
-def small(cell: str, seed: int = 0, **options: Any) -> Any:
-    options = {"hidden": 12, "embedding": 4, **options}
-    return models.build(cell, vocab_size=len(VOCABULARY), context=1, rng=generators(seed).init, **options)
+def small(name: str, **options: Any) -> Any:
+    options = {"hidden": 12, "embedding": 4, **OPTIONS[name], **options}
+    return models.build(name, vocab_size=len(VOCABULARY), context=8, rng=generators(0).init, **options)
+
+
+def test_all_of_them_are_here() -> None:
+    assert set(OPTIONS) == {name for name, model in models.MODELS.items() if model.whole_words}
 
 
 def test_words_are_their_windows_one_after_the_other() -> None:
@@ -40,9 +47,9 @@ def test_words_are_their_windows_one_after_the_other() -> None:
         data.sequences(["zoe"], VOCABULARY)
 
 
-@each_cell
-def test_padding_changes_no_number(cell: str) -> None:
-    model = small(cell, dtype=np.float64, layers=2)
+@each_model
+def test_padding_changes_no_number(name: str) -> None:
+    model = small(name, dtype=np.float64)
 
     def loss_and_gradients(x: Any, y: Any) -> list[Any]:
         model.zero_grad()
@@ -64,40 +71,80 @@ def test_padding_changes_no_number(cell: str) -> None:
     assert evaluate(model, X, Y, chunk=20) == pytest.approx(evaluate(model, X, Y), rel=1e-13)
 
 
-@each_cell
-def test_the_loss_falls(cell: str) -> None:
-    model = small(cell)
+def test_batches_end_with_their_longest_word() -> None:
+    """The same words in the same order, and the same loss and gradients, as without trimming."""
+    trimmed, whole = (Batches(X, Y, 2, generators(0).batches, trim=trim) for trim in (True, False))
+    model = small("gru", dtype=np.float64)
+    lengths, state = set(), trimmed.state()
+    for k in range(12):
+        if k == 5:
+            trimmed = Batches(X, Y, 2, generators(0).batches, trim=True)
+            trimmed.restore(state)
+        (x, y), (a, b) = next(trimmed), next(whole)
+        state = trimmed.state()
+        n = x.shape[1]
+        lengths.add(n)
+        assert np.array_equal(x, a[:, :n]) and np.array_equal(y, b[:, :n])
+        assert (y[:, -1] != PADDING).any() and (b[:, n:] == PADDING).all()
+        gradients = []
+        for batch in ((x, y), (a, b)):
+            model.zero_grad()
+            mean_loss(model, *batch).backward()
+            gradients.append([p.grad for p in model.parameters()])
+        for p, q in zip(*gradients, strict=True):
+            np.testing.assert_allclose(p, q, rtol=1e-11, atol=1e-14)
+    assert len(lengths) > 2
+    with pytest.raises(ValueError, match="read-only"):
+        x[0, 0] = 1
+
+
+@each_model
+def test_the_loss_falls(name: str) -> None:
+    model = small(name)
     assert abs(evaluate(model, X, Y) - np.log(len(VOCABULARY))) < 0.2
-    losses = fit(model, X, Y, TrainConfig(steps=150, batch_size=8, lr=0.02, optimizer="adam"))
+    losses = fit(model, X, Y, TrainConfig(steps=150, batch_size=8, lr=0.01, optimizer="adam"))
     assert losses[-20:].mean() < losses[:10].mean() - 0.8
 
 
-@each_cell
-def test_training_becomes_one_program(cell: str) -> None:
-    model = small(cell)
+@each_model
+def test_training_becomes_one_program(name: str) -> None:
+    model = small(name)
     step = training_step(model, make_optimizer(model, TrainConfig(lr=0.01)))
     batches = Batches(X, Y, 16, generators(0).batches)
+    other = small(name)
+    optimizer = make_optimizer(other, TrainConfig(lr=0.01))
     for _ in range(8):
-        step(*next(batches))
+        x, y = next(batches)
+        loss = mean_loss(other, x, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert step(x, y).numpy().tobytes() == loss.numpy().tobytes()
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        assert p.numpy().tobytes() == q.numpy().tobytes()
     told = step.explain()  # type: ignore[attr-defined]
     assert "stays a call" not in told and "eagerly" not in told
     assert re.findall(r"^variant: .*, (\d+) runs$", told, re.MULTILINE) == ["5"]
 
 
-@each_cell
+@each_model
 @pytest.mark.parametrize("prompt", ["", "em"])
 def test_sampling_with_the_state_is_sampling_from_the_start_each_time(
-    cell: str, prompt: str, monkeypatch: pytest.MonkeyPatch
+    name: str, prompt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = small(cell, layers=2, dtype=np.float64)
+    model = small(name, dtype=np.float64)
     fit(model, X, Y, TrainConfig(steps=40, batch_size=8, lr=0.02, optimizer="adam"))
 
     def words() -> list[str]:
-        return sample(model, VOCABULARY, 200, np.random.default_rng(0), prompt=prompt, max_length=12)
+        return sample(model, VOCABULARY, 1000, np.random.default_rng(0), prompt=prompt, max_length=12)
 
     carried = words()
-    assert len(carried) == 200 and all(word.startswith(prompt) for word in carried) and len(set(carried)) > 50
-    monkeypatch.setattr(type(model), "following", lambda self, words, state=None: (self(words)[:, -1], None))
+    assert len(carried) == 1000 and all(word.startswith(prompt) for word in carried) and len(set(carried)) > 50
+
+    def slowly(self: Any, words: Any, state: Any = None) -> tuple[Any, None]:
+        return self(words[:, self.context - 1 :])[:, -1], None
+
+    monkeypatch.setattr(type(model), "following", slowly)
     assert words() == carried
     assert sample(model, VOCABULARY, 0, np.random.default_rng(0)) == []
 
@@ -116,5 +163,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["sample", out, "-n", "3"]) == 0 and len(capsys.readouterr().out.splitlines()) == 3
     assert main(["eval", out]) == 0
     assert re.findall(r"(\d+) examples", capsys.readouterr().out) == counts
+    assert main(["doctor", out, "--steps", "8"]) in (0, 1)
+    assert "examined over 8 steps" in capsys.readouterr().out
     assert main(["program", "gru", "--hidden", "8"]) == 0
     assert "GRUStep (4)" in capsys.readouterr().out

@@ -1,0 +1,358 @@
+"""The pages that nobody writes: the reference, the conventions, the derivations and their index, the tutorials.
+
+They are made before Sphinx reads its sources, into folders that git ignores. What is public decides what is in the
+reference: a name that npgrad exports cannot be missing from it (`extensions.links` makes sure).
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import FunctionType, GenericAlias, ModuleType
+from typing import Any
+
+import npgrad
+from docs.extensions import coming_from
+from docs.extensions.docstrings import rst
+from docs.extensions.tutorials import tutorials
+from npgrad import functions
+from npgrad.check import conventions
+from npgrad.explain.order import groups, things
+from npgrad.explain.source import subject_of
+from npgrad.functions import registry
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = (
+    "nn", "nn.init", "nn.functional", "optim", "check", "diagnose", "diagnose.doctor", "diagnose.plots",
+    "diagnose.style", "explain", "data", "checkpoint",
+)  # fmt: skip
+"""The pages of the reference beside those of tensors and of functions."""
+LIBRARY = {
+    "Tensors": ("Tensor",),
+    "Making tensors": (
+        "tensor", "zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "eye", "arange", "linspace", "rand",
+        "randn",
+    ),
+    "Derivatives": ("grad", "jvp", "hvp"),
+    "With and without gradients": ("no_grad", "enable_grad", "is_grad_enabled", "holomorphic"),
+    "Rules of your own": ("Function", "registry"),
+    "Programs": ("compile", "CompileError"),
+}  # fmt: skip
+"""What `npgrad` itself has, functions of arrays apart."""
+
+
+def module_of(name: str) -> ModuleType:
+    """`npgrad.linalg` is a module of npgrad.functions under a shorter name."""
+    return npgrad.linalg if name == "npgrad.linalg" else import_module(name)
+
+
+def public(module: ModuleType) -> list[str]:
+    """The names that a module exports."""
+    names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
+    return [name for name in names if not isinstance(getattr(module, name, None), ModuleType)]
+
+
+def without_rules(module: ModuleType) -> list[str]:
+    """The Functions have their entries in `npgrad`; `nn.Tanh` is no Function, though one has the same name."""
+    return [name for name in public(module) if getattr(module, name) not in registry.values()]
+
+
+def exported() -> set[str]:
+    """Every name of the library that a user may write, as "npgrad.nn.Linear"."""
+    modules = {"npgrad.linalg", *(f"npgrad.{package}" for package in PACKAGES)}
+    found = {f"{module}.{name}" for module in modules for name in without_rules(module_of(module))}
+    return found | {f"npgrad.{name}" for names in (*LIBRARY.values(), *families().values()) for name in names}
+
+
+def families() -> dict[str, list[str]]:
+    """The names that npgrad exports of each file of `npgrad.functions`."""
+    found = {}
+    for path in sorted(Path(functions.__file__).parent.glob("[!_]*.py")):
+        module = import_module(f"npgrad.functions.{path.stem}")
+        names = [name for name in public(module) if getattr(npgrad, name, None) is getattr(module, name)]
+        if names:
+            found[path.stem] = names
+    return found
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Every page by its path in docs/, without those of the tutorials."""
+    saving = "".join(same(name, "npgrad.checkpoint") for name in ("save", "load"))
+    yield "reference/index.md", reference()
+    yield "reference/npgrad.md", page(
+        "npgrad", (npgrad.__doc__ or "").strip().split("\n")[0].partition(": ")[2],
+        *(section(title, "npgrad", names) for title, names in LIBRARY.items()),
+        "```{eval-rst}\n.. autoclass:: npgrad.compile.driver.CompiledFunction\n   :members:\n```\n",
+        f"## Saving\n\n```{{eval-rst}}\n.. currentmodule:: npgrad\n\n{saving}```\n",
+    )  # fmt: skip
+    yield "reference/functions.md", functions_index()
+    for stem, names in families().items():
+        yield f"reference/functions/{stem}.md", family(stem, names)
+    yield "reference/linalg.md", module_page("linalg")
+    for package in PACKAGES:
+        yield f"reference/{package}.md", module_page(package)
+    yield "reference/conventions.md", conventions_page()
+    yield "derivations/index.md", derivations()
+    yield from coming_from.pages()
+
+
+# -- the reference -----------------------------------------------------------------------------------------------------
+
+
+def reference() -> str:
+    names = ["npgrad", "functions", "linalg", *PACKAGES, "conventions"]
+    tree = "\n".join(names)
+    return f"""# Reference
+
+Every public name, with what its docstring says: shapes, units, errors, source.
+
+```{{toctree}}
+:maxdepth: 1
+
+{tree}
+```
+"""
+
+
+def page(title: str, lead: str, *parts: str) -> str:
+    return "\n".join([f"# {title}", "", lead, "", *parts])
+
+
+def section(title: str, module: str, names: Any) -> str:
+    entries = "\n".join(entry(module, name) for name in names)
+    return f"## {title}\n\n```{{eval-rst}}\n.. currentmodule:: {module}\n\n{entries}```\n"
+
+
+def entry(module: str, name: str) -> str:
+    """The directive that documents a name."""
+    thing = getattr(module_of(module), name)
+    if module == "npgrad.linalg":
+        name = f"npgrad::linalg.{name}"
+    if isinstance(thing, type):
+        kind = "exception" if issubclass(thing, BaseException) else "class"
+        members = "" if thing in registry.values() else "   :members:\n"
+        return f".. auto{kind}:: {name}\n{members}"
+    if callable(thing) and not isinstance(thing, GenericAlias):
+        return f".. autofunction:: {name}\n"
+    lines = rst(inspect.cleandoc(constant(module, name)[1]).split("\n"))
+    return f".. py:data:: {name}\n\n{textwrap.indent(chr(10).join(lines), '   ')}\n"
+
+
+def constant(module: str, name: str) -> tuple[str, str]:
+    """The file in which a package assigns a constant, as a module, and the docstring below the assignment."""
+    package = module_of(module)
+    folder = Path(package.__file__ or "")
+    for path in sorted(folder.parent.rglob("*.py")) if folder.name == "__init__.py" else [folder]:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        for statement, after in itertools.pairwise(body):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                text = after.value if isinstance(after, ast.Expr) else None
+                home = module if path.name == "__init__.py" else f"{package.__package__}.{path.stem}"
+                return home, text.value if isinstance(text, ast.Constant) and isinstance(text.value, str) else ""
+    raise LookupError(f"{module}.{name} is assigned nowhere")
+
+
+def functions_index() -> str:
+    rows = []
+    for stem, names in families().items():
+        own = [name for name in names if isinstance(getattr(npgrad, name), FunctionType)]
+        words = " ".join(f"{{py:func}}`~npgrad.{name}`" for name in own)
+        rows.append(f"| [{titled(stem)}](functions/{stem}.md) | {words} |")
+    tree = "\n".join(f"functions/{stem}" for stem in families())
+    return f"""# Functions of tensors
+
+They have NumPy's names and options where NumPy has them, and PyTorch's where it has not. Each takes tensors, arrays
+and numbers. Behind a function stands a class, its rule, which is derived on [a page of its
+own](../derivations/index.md).
+
+| | |
+|---|---|
+{chr(10).join(rows)}
+
+```{{toctree}}
+:hidden:
+
+{tree}
+```
+"""
+
+
+def family(stem: str, names: list[str]) -> str:
+    module = f"npgrad.functions.{stem}"
+    lead = paragraph(inspect.getdoc(import_module(module)) or "")
+    shown = [name for name in names if name not in registry]
+    rules = [name for name in names if name in registry]
+    parts = [section("Functions", "npgrad", shown)] if shown else []
+    parts += [section("Rules", "npgrad", rules)] if rules else []
+    return page(titled(stem), lead, *parts)
+
+
+def module_page(package: str) -> str:
+    """The names of a package by the file they stand in; those it only hands on are linked."""
+    name = f"npgrad.{package}"
+    module = module_of(name)
+    by_file: dict[str, list[str]] = {}
+    handed_on = []
+    for each in without_rules(module):
+        thing = getattr(module, each)
+        own = isinstance(thing, type | FunctionType)
+        home = thing.__module__ if own else constant(name, each)[0]
+        if not (home == name or home.startswith(f"{name}.")) and getattr(npgrad, each, None) is thing:
+            handed_on.append(each)
+        else:
+            by_file.setdefault(home if home.startswith(name) else name, []).append(each)
+    lead = "\n".join(rst((module.__doc__ or "").strip().split("\n")))
+    parts = [f"```{{eval-rst}}\n.. py:module:: {name}\n\n{lead}\n```\n"]
+    if len(by_file) == 1:
+        [(_, names)] = by_file.items()
+        parts.append(section("Names", name, names))
+    else:
+        parts += [section(titled(home.rpartition(".")[2]), name, by_file[home]) for home in sorted(by_file)]
+    if handed_on:
+        listed = "\n".join(same(each) for each in handed_on)
+        parts.append(f"## Functions of npgrad\n\n```{{eval-rst}}\n.. currentmodule:: {name}\n\n{listed}```\n")
+    return page(name, "", *parts)
+
+
+def same(name: str, module: str = "npgrad") -> str:
+    """An entry of a function that another module has under the same name."""
+    parameters = inspect.signature(getattr(module_of(module), name)).parameters.values()
+    shown = ", ".join(str(each.replace(annotation=inspect.Parameter.empty)) for each in parameters)
+    return f".. py:function:: {name}({shown})\n\n   The same as :py:func:`{module}.{name}`.\n\n"
+
+
+def titled(stem: str) -> str:
+    words = {"linalg": "linear algebra", "rms_norm": "RMS norm", "sgd": "SGD", "conv": "convolution"}
+    text = words.get(stem, stem.replace("_", " "))
+    return text[:1].upper() + text[1:]
+
+
+def paragraph(doc: str) -> str:
+    """The first paragraph of a docstring as Markdown."""
+    return re.sub(r"(?<!`)([*_])(?!`)", r"\\\1", " ".join(doc.partition("\n\n")[0].split()))
+
+
+def conventions_page() -> str:
+    rows = []
+    for line in conventions.CONVENTIONS:
+        wrong = conventions.verify(line)
+        if wrong:
+            raise AssertionError(f"{line.what}: {wrong}")
+        rows.append(f"| {cell(line.what)} | {cell(line.choice)} |")
+    return f"""# Numerical conventions
+
+What npgrad does where mathematics leaves a choice. Each line has code that verifies it, which ran when this page was
+made; `npgrad check --conventions` runs it again.
+
+| what | choice |
+|---|---|
+{chr(10).join(rows)}
+"""
+
+
+def cell(text: str) -> str:
+    return re.sub(r"([|*_<>\[\]])", r"\\\1", text)
+
+
+# -- derivations -------------------------------------------------------------------------------------------------------
+
+
+def derivations() -> str:
+    parts = []
+    subjects = {subject_of(thing).name: (title, subject_of(thing)) for title, thing in things().items()}
+    for group in groups():
+        rows = []
+        for name in group.names:
+            title, subject = subjects[name]
+            rows.append(f'- <a href="{title}.html">{title}</a>: {cell(subject.derivation.summary)}')
+        if rows:
+            parts.append(f"## {group.title}\n\n{cell(group.text)}\n\n{chr(10).join(rows)}\n")
+    return f"""# Derivations
+
+Every backward rule, derived by hand beside the code that computes it. Nothing on these pages is only displayed: each
+line was executed when the page was made, and compared with a complex step. The left column derives, the right column
+is the source; a number such as (3) stands on both sides.
+
+With one hour: <a href="add.html">add</a>, for what broadcasting does to a gradient; <a href="tanh.html">tanh</a>, for
+saturation; <a href="matmul.html">matmul</a>; <a href="cross_entropy.html">cross_entropy</a>; then
+<a href="batch_norm.html">batch_norm</a>, slowly. Put together: <a href="program.html">the program of a training
+step</a>, each line linked to its equation. How the docstrings are written is described in
+<a href="notation.html">the notation</a>; `npgrad explain batch_norm` shows a derivation in a terminal.
+
+{chr(10).join(parts)}"""
+
+
+class Site:
+    """The pages of `npgrad explain --html`, made by a second process while Sphinx works."""
+
+    def __init__(self, target: Path, log: Path) -> None:
+        self.target, self.log = target, log
+        made = target / "notation.html"
+        newest = max(path.stat().st_mtime for path in (ROOT / "npgrad").rglob("*") if path.suffix in (".py", ".css"))
+        self.process = None
+        if not made.exists() or made.stat().st_mtime < newest:
+            shutil.rmtree(target, ignore_errors=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            command = [sys.executable, "-m", "npgrad.explain", "--html", str(target)]
+            with log.open("w", encoding="utf-8") as file:
+                self.process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+
+    def put(self, destination: Path) -> None:
+        """Copy the pages beside the index that Sphinx has made. Raises RuntimeError if a derivation failed."""
+        if self.process is not None and self.process.wait():
+            shutil.rmtree(self.target, ignore_errors=True)
+            raise RuntimeError(self.log.read_text(encoding="utf-8"))
+        shutil.copytree(self.target, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("index.html"))
+
+
+# -- Sphinx ------------------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, text: str) -> None:
+    """An unchanged page is left alone, so that Sphinx does not read it again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def remove(folder: Path, keep: set[str]) -> None:
+    for path in [*folder.rglob("*.md"), *folder.rglob("*.ipynb")]:
+        if path.relative_to(folder).as_posix() not in keep:
+            path.unlink()
+
+
+def generate(source: Path, cache: Path) -> None:
+    """Write every page into the folders that git ignores; what is there from before goes. `cache` keeps results."""
+    made = dict(pages())
+    made |= {f"tutorials/{name}": text for name, text in tutorials(ROOT / "notebooks", cache).items()}
+    for name, text in made.items():
+        write(source / name, text)
+    for folder in {name.partition("/")[0] for name in made}:
+        remove(source / folder, {name.partition("/")[2] for name in made if name.startswith(f"{folder}/")})
+
+
+def begin(app: Any) -> None:
+    source, out = Path(app.srcdir), Path(app.outdir)
+    app.derivations = Site(out.parent / "derivations", out.parent / "derivations.log")
+    generate(source, out.parent / "notebooks")
+
+
+def finish(app: Any, exception: Exception | None) -> None:
+    if exception is None and app.builder.format == "html":
+        app.derivations.put(Path(app.outdir) / "derivations")
+
+
+def setup(app: Any) -> dict[str, bool]:
+    app.connect("builder-inited", begin)
+    app.connect("build-finished", finish, priority=100)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,390 @@
+"""Through time: gradients of recurrent networks, plain and gated.
+
+The lecture looks at activations and gradients because recurrent networks come next: unrolled, they are as deep as a
+text is long, with the same weights in every layer. This lesson sends a gradient back through fifty characters, before
+training and after, and trains each network to say which character it read first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import models
+import npgrad
+from experiments import style
+from experiments.claims import OURS, Claim
+from experiments.curves import frequency_loss, rms, thinned
+from experiments.experiment import Picture, Result, Table, locate
+from experiments.records import Records
+from experiments.runner import Progress
+from experiments.settings import check
+from experiments.tables import number, spread
+from models.training import generators
+from npgrad import Tensor, data, no_grad, optim
+from npgrad.diagnose import Monitor
+from npgrad.functions import cross_entropy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ORDER = 15
+
+QUESTION = "What is left of a gradient after fifty steps back through time, and what do gates and clipping change?"
+EXPECTATION = (
+    "Every step multiplies the gradient by the same recurrent weights and by a slope of tanh below 1: it should vanish "
+    "where the weights are small and explode where they are large. A gate that mostly keeps the old state lets the "
+    "gradient pass by, whatever the weights."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+CELLS = ("rnn", "gru", "lstm")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A network that reads the training names as one text, ".emma.olivia.ava…"."""
+
+    cell: str = "rnn"
+    gain: float = 1.0
+    """The recurrent weights are orthogonal matrices times this: the singular values and |eigenvalues| of each."""
+    forget_bias: float = 1.0
+    """Of the LSTM alone."""
+    length: int = 50
+    """Steps that the gradient goes back."""
+    delay: int = 20
+    """Characters after which the first of them is to be said."""
+    optimizer: str = "adam"
+    lr: float = 0.003
+    clip: float = 0.0
+    """The largest norm of the gradient; 0 for no limit."""
+    steps: int = 120
+    batch_size: int = 32
+    hidden: int = 64
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        sizes = ("length", "delay", "steps", "batch_size", "hidden")
+        check(self, one_of={"cell": CELLS, "optimizer": OPTIMIZERS}, at_least={1: sizes, 0: ("gain", "clip", "lr")})
+
+
+OPTIMIZERS = {"sgd": optim.SGD, "adam": optim.Adam}
+CLIPPED = {"cell": ("rnn",), "gain": (3.0,), "optimizer": ("sgd",), "lr": (0.1,), "clip": (0.0, 1.0)}
+SWEEP = [
+    {"cell": ("rnn",), "gain": (0.5, 1.0, 1.5, 3.0)},
+    {"cell": ("gru",)},
+    {"cell": ("lstm",), "forget_bias": (0.0, 1.0)},
+    CLIPPED,
+]
+QUICK = {"steps": 60}
+FULL = {"steps": 2_000}
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def run(config: Config, progress: Progress) -> Result:
+    words = data.read_words(locate(config.data))
+    vocabulary = data.Vocabulary(words)
+    train, val, _ = (text(part, vocabulary) for part in data.split(words))
+    rngs = generators(config.seed)
+    model = network(config, len(vocabulary), rngs.init)
+    passages = stretches(val, config.length)[:: max(len(val) // 64, 1)]
+    before = gradients(model, passages, rngs.sampling)
+
+    monitor = Monitor(model, every=max(config.steps // 12, 1))
+    losses = recall(model, stretches(train, config.delay), config, rngs.batches, monitor, progress)
+    after = gradients(model, passages, rngs.sampling)
+
+    asked = stretches(val, config.delay)[:: max(len(val) // 1_000, 1)]
+    nothing = frequency_loss(asked[:, 0])
+    with no_grad():
+        loss = cross_entropy(model.following(asked)[0], asked[:, 0]).item()
+    seen = monitor.record
+    ratio = seen.update_to_data[:, list(seen.parameter_name).index("recurrent.weight_hh_l0")]
+    step, mean = thinned(losses)
+    return Result(
+        summary={
+            "left": before["gradient"][-1],
+            "left_after": after["gradient"][-1],
+            "by_mean": before["by_mean"][-1],
+            "by_mean_square": before["by_mean_square"][-1],
+            "loss": loss,
+            "remembered": 1 - loss / nothing,
+            "largest_update": float(np.log10(ratio.max())),
+        },
+        series={"back": np.arange(config.length + 1), **before, "after": after["gradient"]},
+        arrays={"step": step, "loss": mean / nothing, "watched": seen.step, "ratio": ratio},
+    )
+
+
+def text(words: list[str], vocabulary: data.Vocabulary) -> np.ndarray:
+    return vocabulary.encode("".join(data.BOUNDARY + word for word in words))
+
+
+def stretches(characters: np.ndarray, length: int) -> np.ndarray:
+    """All stretches of `length` + 1 characters, one a row."""
+    return np.lib.stride_tricks.sliding_window_view(characters, length + 1)
+
+
+def network(config: Config, characters: int, rng: np.random.Generator) -> Any:
+    model: Any = models.build(config.cell, vocab_size=characters, context=1, rng=rng, hidden=config.hidden)
+    recurrent = model.recurrent
+    recurrent.weight_hh_l0.data = recurrent.weight_hh_l0.numpy() * config.gain
+    if config.cell == "lstm":
+        bias = recurrent.bias_ih_l0.numpy().copy()
+        bias[config.hidden : 2 * config.hidden] = config.forget_bias
+        recurrent.bias_ih_l0.data = bias
+    return model
+
+
+def gradients(model: Any, passages: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The gradient of the state 0, 1, 2, … steps back, its root mean square over that of the last hidden state.
+
+    Of the LSTM the state is hidden state and cell together. And what two rules say of the plain network: each step back
+    multiplies by the spectral radius of the recurrent weights, and by the mean slope of tanh, 1 − h², or by its root
+    mean square.
+    """
+    emb = model.embedding(passages)
+    state: Any = None
+    states: list[tuple[Tensor, ...]] = []
+    for t in range(passages.shape[1]):
+        _, state = model.recurrent(emb[:, t : t + 1], state)
+        states.append(state if isinstance(state, tuple) else (state,))
+        for part in states[-1]:
+            part.retain_grad()
+    last = states[-1][0]
+    last.backward(rng.normal(size=last.shape))
+    parts = [[part.grad for part in step if part.grad is not None] for step in reversed(states)]
+    size = np.array([np.sqrt(sum(rms(g) ** 2 for g in step)) for step in parts])
+    model.zero_grad()
+
+    W = model.recurrent.weight_hh_l0.numpy()
+    radius = np.abs(np.linalg.eigvals(W[:, : len(W)])).max()
+    slopes = [1 - step[0].numpy().astype(float) ** 2 for step in reversed(states[1:])]
+    rules = {"by_mean": [s.mean() for s in slopes], "by_mean_square": [rms(s) for s in slopes]}
+    return {"gradient": size / size[0]} | {
+        name: np.concatenate([[1.0], np.cumprod(radius * np.array(values))]) for name, values in rules.items()
+    }
+
+
+def recall(
+    model: Any, passages: np.ndarray, config: Config, rng: np.random.Generator, monitor: Monitor, progress: Progress
+) -> np.ndarray:
+    """Train to say the first character after reading them all; the loss of each step."""
+    optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr)
+
+    @npgrad.compile
+    def update(x: np.ndarray, y: np.ndarray) -> Tensor:
+        loss = cross_entropy(model.following(x)[0], y)
+        optimizer.zero_grad()
+        loss.backward()
+        if config.clip:
+            optim.clip_grad_norm(model.parameters(), config.clip)
+        optimizer.step()
+        return loss
+
+    batches = data.Batches(passages, passages[:, 0], config.batch_size, rng)
+    losses = np.empty(config.steps)
+    for step in range(config.steps):
+        with monitor.watch(step):
+            losses[step] = update(*next(batches)).item()
+        progress(step, config.steps)
+    return losses
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+
+def name_of(config: SimpleNamespace) -> str:
+    if config.optimizer == "sgd":
+        return f"clip {config.clip:g}" if config.clip else "no clip"
+    options = {"rnn": f" {config.gain:g}", "lstm": f" {config.forget_bias:g}"}
+    return config.cell + options.get(config.cell, "")
+
+
+def measure(records: Records) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for name, own in records.named(name_of).items():
+        for quantity in ("left", "left_after", "remembered", "largest_update", "loss"):
+            found[f"{quantity}/{name}"] = own.values(quantity)
+        for rule in ("by_mean", "by_mean_square"):
+            with np.errstate(divide="ignore"):
+                found[f"{rule}/{name}"] = np.log(own.values("left")) / np.log(own.values(rule))
+    return found
+
+
+RNN = "standard form is notoriously difficult to train due to unstable gradient flows"
+GATED = "GRU and LSTM were direct responses to these optimization challenges"
+QUARTER = "A quarter of what there is to know."
+CLAIMS = [
+    Claim("vanishes", "Gradients of a plain recurrent network are unstable: what is left after fifty steps, gain 1.",
+          source=4, quantity="left/rnn 1", ratio=True, high=0.1, nothing=1.0, format=".2g", says=RNN,
+          why="A tenth left, or less."),
+    Claim("explodes", "… and with weights three times as large.",
+          source=4, quantity="left/rnn 3", ratio=True, low=10.0, nothing=1.0, format=".2g", says=RNN,
+          part_of="vanishes", why="Ten times as large, or more."),
+    Claim("gru", "Gates answer this: what is left with the gates of a GRU beside what is left without, gain 1.",
+          source=4, quantity="left/gru", than="left/rnn 1", ratio=True, low=10.0, format=".2g", says=GATED,
+          why="Ten times as much, or more."),
+    Claim("lstm", "… and with those of an LSTM.",
+          source=4, quantity="left/lstm 1", than="left/rnn 1", ratio=True, low=10.0, format=".2g", says=GATED,
+          part_of="gru", why="Ten times as much, or more."),
+    Claim("gru-holds", "… so that the gradient keeps its size: what is left of it in a GRU before training.",
+          source=4, quantity="left/gru", ratio=True, low=0.1, high=10.0, format=".2g", says=GATED, part_of="gru",
+          why="Within a factor of ten."),
+    Claim("lstm-holds", "… and in an LSTM, before training.",
+          source=4, quantity="left/lstm 1", ratio=True, low=0.1, high=10.0, format=".2g", says=GATED, part_of="gru",
+          why="Within a factor of ten."),
+    Claim("gru-keeps", "… once it has been trained to remember: what is left of it in a GRU.",
+          source=4, quantity="left_after/gru", ratio=True, low=0.1, high=10.0, format=".2g", says=GATED, part_of="gru",
+          budget="full", why="Within a factor of ten.",
+          note="At first the gates are half open, and halve the gradient at each step, as slopes of tanh do."),
+    Claim("lstm-keeps", "… and in a trained LSTM.",
+          source=4, quantity="left_after/lstm 1", ratio=True, low=0.1, high=10.0, format=".2g", says=GATED,
+          part_of="gru", budget="full", why="Within a factor of ten."),
+    Claim("gru-learns", "Plain recurrent networks are difficult to train: what a GRU learns to remember of a character "
+                        "twenty back, less what the plain one does.",
+          source=4, quantity="remembered/gru", than="remembered/rnn 1", low=0.25, format=".2f", says=RNN,
+          budget="full", why=QUARTER),
+    Claim("lstm-learns", "… and what an LSTM learns to remember, less what the plain one does.",
+          source=4, quantity="remembered/lstm 1", than="remembered/rnn 1", low=0.25, format=".2f", says=RNN,
+          part_of="gru-learns", budget="full", why=QUARTER),
+    Claim("forget-bias", "A forget gate that begins open lets more of the gradient through: bias 1 beside bias 0.",
+          source=OURS, quantity="left/lstm 1", than="left/lstm 0", ratio=True, low=10.0, format=".2g",
+          why="Ten times as much, or more."),
+    Claim("rule-mean", "Spectral radius times the mean slope of tanh predicts how fast the gradient vanishes: measured "
+                       "over predicted rate, gain 1.",
+          source=OURS, quantity="by_mean/rnn 1", ratio=True, low=0.9, high=1.1, format=".3f",
+          why="Within a tenth: the rule leaves out that units with larger slopes carry more."),
+    Claim("rule-mean-square", "… and so does spectral radius times the root mean square of the slopes.",
+          source=OURS, quantity="by_mean_square/rnn 1", ratio=True, low=0.9, high=1.1, format=".3f",
+          why="Within a tenth.", part_of="rule-mean"),
+    Claim("clipping", "Clipping the gradient to norm 1 holds down the largest updates of a network whose gradients "
+                      "explode: log10 of update to data, gain 3.",
+          source=OURS, quantity="largest_update/clip 1", than="largest_update/no clip", high=-1.0, format=".2f",
+          why="A factor of ten."),
+]  # fmt: skip
+
+
+def label(name: str) -> str:
+    """What a reader calls it."""
+    cell, _, number = name.partition(" ")
+    plain = f"plain, gain {CLIPPED['gain'][0]:g}, SGD, {name}"
+    return {"rnn": f"plain, gain {number}", "gru": "GRU", "lstm": f"LSTM, forget bias {number}"}.get(cell, plain)
+
+
+def tables(records: Records) -> list[Table]:
+    rows = []
+    for name, own in records.named(name_of).items():
+        plain = own[0].config.cell == "rnn"
+        rules = [number(own.mean(r), ".1g") if plain else "–" for r in ("by_mean", "by_mean_square")]
+        before, after = (number(np.exp(np.log(own.values(k)).mean()), ".1g") for k in ("left", "left_after"))
+        learnt = [spread(own.values(k), digits) for k, digits in (("remembered", 2), ("largest_update", 1))]
+        rows.append([label(name), before, *rules, after, *learnt])
+    config = records[0].config
+    columns = ["Network", "left", "by mean slope", "by its square", "left after training", "remembered", "update"]
+    note = (
+        "Geometric means over seeds. By mean slope: spectral radius times the mean of 1 − h², step by step; by its "
+        f"square: times the root mean square. Remembered: after {config.steps:,} steps, the share of what there is "
+        f"to know of a character {config.delay} back: 1 − loss/entropy of the letters, 0 for one who knows how "
+        "frequent they are. Update: log10 of update to data of the recurrent weights, the largest of those looked at."
+    )
+    return [Table(f"What is left of a gradient after {config.length} steps back", columns, rows, note)]
+
+
+def plot(records: Records) -> Iterator[Picture]:
+    networks = Records([r for r in records if r.config.optimizer != "sgd"])
+    if len(networks):
+        yield Picture("time", *through_time(networks))
+        yield Picture("recall", *learning(networks))
+    clipped = Records([r for r in records if r.config.optimizer == "sgd"])
+    if len(clipped):
+        yield Picture("clipping", *clipping(clipped))
+
+
+def hue(name: str, names: list[str]) -> Any:
+    """Plain networks in shades by gain, gated ones in colours of their own."""
+    plain = [n for n in names if n.startswith("rnn")]
+    if name in plain:
+        return style.layer(plain.index(name), len(plain))
+    return style.colour({"gru": "green", "lstm 0": "orange"}.get(name, "vermillion"))
+
+
+def curve(own: Records, column: str) -> np.ndarray:
+    """The geometric mean over seeds."""
+    with np.errstate(divide="ignore"):
+        return np.exp(np.mean([np.log(r.series[column]) for r in own], axis=0))
+
+
+def through_time(records: Records) -> tuple[Figure, str]:
+    figure, panels = style.figure(1, 2, height=4.2, sharey=True)
+    groups = records.named(name_of)
+    for axes, column, name in zip(panels, ("gradient", "after"), ("Before training", "After training"), strict=True):
+        for one, own in groups.items():
+            back, colour = own[0].series["back"], hue(one, list(groups))
+            axes.plot(back, curve(own, column), color=colour, label=label(one))
+            if column == "gradient" and one.startswith("rnn"):
+                axes.plot(
+                    back, curve(own, "by_mean_square"), color=style.paper(), linestyle=style.DASHED, linewidth=1.2
+                )
+        style.logarithmic(axes, along="y")
+        axes.set_xlabel("steps back")
+        style.title(axes, name)
+    style.legend_above(figure, *panels[1].get_legend_handles_labels(), 3)
+    return figure, (
+        "Size of the gradient of the state on its way back through time, relative to the last step. Dashed, what is "
+        "predicted of the plain networks: spectral radius times the root mean square of the slopes of tanh, step by "
+        "step."
+    )
+
+
+def learning(records: Records) -> tuple[Figure, str]:
+    figure, axes = style.figure(height=3.6)
+    groups, ends = records.named(name_of), []
+    for name, own in groups.items():
+        step = own[0].arrays["step"]
+        loss = np.mean([r.arrays["loss"] for r in own], axis=0)
+        colour = hue(name, list(groups))
+        axes.plot(step, loss, color=colour)
+        ends.append((step[-1], loss[-1], label(name), colour))
+    style.guide(axes, 1.0, "letter frequencies")
+    style.over_steps(axes, step[-1], 10)
+    axes.set_ylim(0, 1.2)
+    config = records[0].config
+    style.title(axes, f"Loss on the character {config.delay} back, relative")
+    style.label_ends(axes, ends)
+    return figure, (
+        "Each network learns, with Adam, to say the first character of a text after reading all; 1 is the entropy "
+        "of the letters."
+    )
+
+
+def clipping(records: Records) -> tuple[Figure, str]:
+    figure, axes = style.figure(height=3.2)
+    ends = []
+    for (name, own), colour in zip(records.named(name_of).items(), ("vermillion", "blue"), strict=False):
+        step, ratio = own[0].arrays["watched"], np.mean([np.log10(r.arrays["ratio"]) for r in own], axis=0)
+        axes.plot(step, ratio, color=style.colour(colour))
+        ends.append((step[-1], ratio[-1], name, style.colour(colour)))
+    style.guide(axes, -3.0, "the lecture's −3", at=0.35)
+    axes.set_xlabel("step")
+    style.title(axes, "Update to data of the recurrent weights, log10")
+    style.label_ends(axes, ends)
+    return figure, (
+        "A plain network whose gradients explode (gain 3), trained with SGD: without a limit, and with gradients of "
+        "norm 1 at most."
+    )
+
+
+NEXT = [
+    "Between vanishing and exploding: `--set cell=rnn --set gain=1.8,2.2`.",
+    "A memory for longer: `--set delay=40 --set steps=2000`.",
+    "Other limits: `--set clip=0.1,10`.",
+]
