@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from unicodedata import east_asian_width
 
 from benchmarks.goals import Verdict
 from benchmarks.machine import lines
 from benchmarks.peers import PEERS
 from benchmarks.results import Measured, PointResult, Results, WorkloadResult
+from experiments.tables import in_columns, markdown
 
 __all__ = ["document", "sections"]
 
@@ -141,24 +141,13 @@ def document(results: Results, verdicts: Sequence[Verdict], markdown: bool) -> s
 
 
 def as_markdown(rows: Rows) -> str:
-    head, *body = rows
-    marks = ["---", *["---:" if head[-1] != "met?" else "---"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, marks, *body])
+    return markdown(rows, flush(rows))
 
 
 def as_text(rows: Rows) -> str:
-    widths = [max(map(length, column)) for column in zip(*rows, strict=True)]
-    left = {0} | ({1, 2} if rows[0][-1] == "met?" else set())
-    rule = "─" * (sum(widths) + 2 * len(widths) - 2)
-    out = []
-    for row in rows:
-        cells = [
-            text + " " * (width - length(text)) if k in left else " " * (width - length(text)) + text
-            for k, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        out.append("  ".join(cells).rstrip())
-    return "\n".join([out[0], rule, *out[1:]])
+    return "\n".join(in_columns(rows, flush(rows)))
 
 
-def length(text: str) -> int:
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
+def flush(rows: Rows) -> list[bool]:
+    """Which columns stand to the right: all but the first, except in the table of goals."""
+    return [k > 0 and rows[0][-1] != "met?" for k in range(len(rows[0]))]

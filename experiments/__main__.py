@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from experiments import reference, report, runner, slides
+from experiments import examinations, reference, report, runner, slides
 from experiments.claims import DOCUMENTS
 from experiments.experiment import Budget, Experiment, Mistake, Plan, discover
 from experiments.runner import Interrupted, Outcome
@@ -212,6 +212,9 @@ def _run(options: argparse.Namespace, known: dict[str, Experiment]) -> int:
         return 130
     _note_failures(store, plans, outcome)
     report.draw([plan.experiment for plan in plans], store, options.jobs)
+    for plan in plans:
+        if plan.experiment.name == examinations.LESSON and plan.runs:
+            examinations.examine(store, plan.runs[0].config.data)
     for plan in plans:
         _print(report.read(plan.experiment, store))
     page = report.write(store, store.lessons(known))

@@ -41,13 +41,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import numpy as np
 
+from experiments import style
 from experiments.claims import Claim
 from experiments.provenance import ROOT, libraries
 from experiments.records import Record, Records
@@ -269,11 +270,15 @@ class Experiment:
         return found
 
     def plot(self, records: Records) -> Iterator[Picture]:
-        yield from self.module.plot(records)
+        for picture in self.module.plot(records):
+            style.mark_departures(picture.figure)
+            yield picture
 
     def portrait(self, record: Record) -> Iterator[Picture]:
         if hasattr(self.module, "portrait"):
-            yield from self.module.portrait(record)
+            for picture in self.module.portrait(record):
+                style.mark_departures(picture.figure)
+                yield picture
 
     def tables(self, records: Records) -> Sequence[Table]:
         return self.module.tables(records) if hasattr(self.module, "tables") else ()
@@ -337,7 +342,7 @@ class Experiment:
         settings = asdict(config)
         digest = None
         if "data" in settings:
-            settings["data"] = digest = _digest(config.data)
+            settings["data"] = digest = data_digest(config.data)
         content = {"lesson": self.name, "config": settings, "libraries": libraries()}
         key = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
         estimate = getattr(self.module, "cost", lambda config: getattr(config, "steps", 1))
@@ -386,10 +391,18 @@ def locate(path: str) -> Path:
     return here if here.exists() or here.is_absolute() else ROOT / path
 
 
-def _digest(path: str) -> str:
+def data_digest(path: str) -> str:
+    """The digest of the words in a data file. Raises Mistake if there are none."""
     try:
-        return data.digest(data.read_words(locate(path)))
+        file = locate(path)
+        known = file.stat()
+        return _digest(file, known.st_mtime_ns, known.st_size)
     except data.DataError as error:
         raise Mistake(str(error)) from None
     except OSError as error:
         raise Mistake(f"the data file {path} cannot be read: {error.strerror}.") from None
+
+
+@lru_cache(maxsize=64)
+def _digest(file: Path, modified: int, size: int) -> str:
+    return data.digest(data.read_words(file))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,12 +22,14 @@ from markupsafe import Markup
 
 from experiments import runner, style
 from experiments.claims import DOCUMENTS, OURS
+from experiments.examinations import kept
 from experiments.experiment import LESSONS, Experiment, Picture, Table, discover, load
 from experiments.provenance import ROOT
 from experiments.records import Records
 from experiments.store import Store
 from experiments.tables import COUNTED, MARKS, by, numeric
 from experiments.verdict import Judged, Verdict, judge
+from npgrad.checkpoint import replace_file
 
 __all__ = ["Reading", "draw", "read", "scoreboard", "write"]
 
@@ -35,6 +37,7 @@ CLASSES = {
     "reproduced": "reproduced", "direction only": "direction", "not reproduced": "not", "undecided": "direction",
     "seen once": "unjudged", "checked": "unjudged", "broken": "not", "not judged": "unjudged",
 }  # fmt: skip
+SEVERITIES = {"critical": "not", "serious": "not", "mild": "direction", "unknown": "unjudged", "healthy": "reproduced"}
 HERE = Path(__file__).parent
 
 
@@ -179,7 +182,14 @@ def write(store: Store, lessons: Sequence[Experiment]) -> Path:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"marked": _marked, "capital": _capital, "spread": _spread, "code": _code}
+    environment.filters |= {
+        "marked": _marked,
+        "capital": _capital,
+        "spread": _spread,
+        "code": _code,
+        "value": _value,
+        "percent": _percent,
+    }
     readings = [read(lesson, store) for lesson in lessons]
     counts: Counter[Verdict] = sum((r.counts for r in readings), Counter())
     page = environment.get_template("report.html.jinja").render(
@@ -195,12 +205,12 @@ def write(store: Store, lessons: Sequence[Experiment]) -> Path:
         by=by,
         documents={n: title for n, title in DOCUMENTS.items() if n not in (0, OURS)},
         facts=_facts(readings),
+        doctor=kept(store),
+        severities=SEVERITIES,
     )
     store.make(store.directory)
     final = store.directory / "report.html"
-    partial = store.directory / ".report.html"
-    partial.write_text(page, encoding="utf-8")
-    os.replace(partial, final)
+    replace_file(final, [page.encode()])
     return final
 
 
@@ -271,6 +281,15 @@ def _code(text: str) -> Markup:
     """Lines may break between the words of a command, not inside `--seeds`."""
     words = Markup(" ").join(Markup("<span>{}</span>").format(word) for word in text.split(" "))
     return Markup("<code>{}</code>").format(words)
+
+
+def _value(number: float | None) -> str:
+    """A measured number of the doctor's, in three digits."""
+    return "–" if number is None else f"{number:,.3g}".replace("-", "−")
+
+
+def _percent(text: str) -> str:
+    return re.sub(r"(?<=\d)%", "\u202f%", text)
 
 
 def _capital(text: str) -> str:

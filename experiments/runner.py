@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from experiments.experiment import LESSONS, Mistake, Result, Run, _digest, load, locate
+from experiments.experiment import LESSONS, Mistake, Result, Run, data_digest, load, locate
 from experiments.provenance import THREADS, Code, applied_functions, environment
 from experiments.store import Store
 
@@ -78,7 +78,7 @@ def work(
         note = Progress(Path(progress) if progress else None)
         experiment = load(Path(file) if file else LESSONS / f"{lesson}.py")
         if digest is not None:
-            if _read_digest(values["data"]) != digest:
+            if data_digest(values["data"]) != digest:
                 raise RuntimeError(f"{values['data']} holds other words on this worker than where the run was started")
             values = values | {"data": str(locate(values["data"]))}
         config = experiment.module.Config(**values)
@@ -93,7 +93,6 @@ def work(
 
 
 _code = functools.cache(Code)
-_read_digest = functools.cache(_digest)
 
 
 def _sentence(error: BaseException) -> str:

@@ -33,8 +33,9 @@ import numpy as np
 from experiments.experiment import Experiment, Mistake, Plan, Result, Run
 from experiments.provenance import Code
 from experiments.records import Record, Records, hashable
+from npgrad.checkpoint import replace_file
 
-__all__ = ["Store", "plain_numbers"]
+__all__ = ["Store", "plain_numbers", "read_json", "write_json"]
 
 # -- writing -----------------------------------------------------------------------------------------------------------
 
@@ -60,7 +61,7 @@ class Store:
         """The folder whose result is of this code, and whether there are others."""
         folders = sorted((self.lesson(lesson) / "runs").glob(f"{glob.escape(name)}-*"))
         for folder in folders:
-            about = _read_json(folder / "config.json")
+            about = read_json(folder / "config.json")
             if about is not None and about["code"]["digest"] == self.code.digest(file, about["code"]["functions"]):
                 return folder, len(folders) > 1
         return None, bool(folders)
@@ -92,8 +93,8 @@ class Store:
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=final.parent))
         try:
             partial.chmod(0o755)
-            _write_json(partial / "config.json", about)
-            _write_json(partial / "summary.json", result.summary)
+            write_json(partial / "config.json", about)
+            write_json(partial / "summary.json", result.summary)
             with (partial / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 if columns:
@@ -130,14 +131,12 @@ class Store:
         }
         directory = self.lesson(plan.experiment.name)
         self.make(directory)
-        partial = directory / ".plan.json"
-        _write_json(partial, content)
-        os.replace(partial, directory / "plan.json")
+        write_json(directory / "plan.json", content)
         for left in (directory / "runs").glob(".partial-*"):  # of a process that was killed
             shutil.rmtree(left, ignore_errors=True)
 
     def plan(self, name: str) -> dict[str, Any]:
-        loaded = _read_json(self.lesson(name) / "plan.json")
+        loaded = read_json(self.lesson(name) / "plan.json")
         if loaded is None:
             raise Mistake(f"{self.directory} holds no results of {name}: run it first.")
         return loaded
@@ -151,7 +150,7 @@ class Store:
         found, stale = [], 0
         for entry in self.plan(lesson.name)["runs"]:
             folder, others = self._fresh(lesson.name, lesson.file, entry["folder"])
-            about = None if folder is None else _read_json(folder / "config.json")
+            about = None if folder is None else read_json(folder / "config.json")
             if folder is None or about is None:
                 stale += others
                 continue
@@ -179,7 +178,7 @@ def plain_numbers(value: Any) -> Any:
     return value
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
     """Raises Mistake if there is such a file and it cannot be read."""
     try:
         loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -190,5 +189,6 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return loaded
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(plain_numbers(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    text = json.dumps(plain_numbers(content), indent=2, ensure_ascii=False)
+    replace_file(path, [text.encode(), b"\n"])

@@ -8,7 +8,7 @@ style.label_ends(axes, [(x[-1], y[-1], "Kaiming", style.colour("kaiming"))])
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DASHED", "capped", "colour", "corner", "figure", "guide", "ink", "label_ends", "layer", "legend_above",
-    "logarithmic", "muted", "note", "over_steps", "paper", "reach", "rows", "save", "theme", "title", "use",
+    "logarithmic", "mark_departures", "muted", "note", "over_steps", "paper", "reach", "rows", "save", "theme", "title",
+    "use",
 ]  # fmt: skip
 
 DASHED = (0, (4, 3))
@@ -107,6 +108,58 @@ def reach(axes: Axes, low: float, high: float, along: str = "y", capped: bool = 
     room = 0.04 * float(np.ptp(there))
     ends = [there.min() - room * (values.min() < low), there.max() + room * (values.max() > high)]
     (axes.set_xlim if along == "x" else axes.set_ylim)(*(np.exp(ends) if scale == "log" else ends))
+
+
+def mark_departures(made: Figure) -> None:
+    """Put a triangle at the edge of the axes wherever a line leaves them, so that none is cut off in silence."""
+    from matplotlib.lines import Line2D
+
+    for axes in made.axes:
+        scale = axes.transScale
+        corners = scale.transform(list(zip(axes.get_xlim(), axes.get_ylim(), strict=True)))
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        lines = [line for line in axes.lines if line.get_transform() == axes.transData]
+        marked = {float(x) for line in lines if not line.get_clip_on() for x in np.atleast_1d(line.get_xdata())}
+        for line in lines:
+            data = np.asarray(line.get_xydata(), dtype=float)
+            if not line.get_clip_on() or not line.get_visible() or not len(data):
+                continue
+            with np.errstate(all="ignore"):  # the logarithm of 0, which a logarithmic axis leaves out
+                points = scale.transform(data)
+            seen: set[tuple[int, ...]] = set()
+            for first, place, way in departures(points, low, high):
+                cell = tuple((40 * (place - low) / (high - low)).astype(int))
+                if float(data[first, 0]) in marked or cell in seen:
+                    continue
+                seen.add(cell)
+                x, y = scale.inverted().transform(place)
+                flipped = (axes.xaxis_inverted(), axes.yaxis_inverted())[way[0]]
+                marker = (("<", ">"), ("v", "^"))[way[0]][bool(way[1] != flipped)]
+                options = {"color": line.get_color(), "markersize": 7, "clip_on": False, "zorder": 5, "gid": "departs"}
+                axes.add_artist(Line2D([x], [y], marker=marker, linestyle="none", **options))
+
+
+def departures(
+    points: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> Iterator[tuple[int, np.ndarray, tuple[int, bool]]]:
+    """Each stretch of a line that lies outside of a box: its first point, where it crosses the edge, and which edge.
+
+    Points (n, 2) and corners (2,) are in coordinates in which lines are straight; an edge is (axis, whether the upper).
+    """
+    finite = np.isfinite(points).all(axis=1)
+    slack = 1e-9 * (high - low)
+    inside = finite & (points >= low - slack).all(axis=1) & (points <= high + slack).all(axis=1)
+    outside = np.flatnonzero(finite & ~inside)
+    for stretch in np.split(outside, np.flatnonzero(np.diff(outside) > 1) + 1) if len(outside) else ():
+        i, j = int(stretch[0]), int(stretch[-1])
+        near, far = (
+            (i - 1, i) if i and inside[i - 1] else (j + 1, j) if j + 1 < len(points) and inside[j + 1] else (i, i)
+        )
+        a, b = np.clip(points[near], low, high), points[far]
+        over = np.where(b > high, b - high, np.where(b < low, low - b, 0.0))
+        along = np.where(over > 0, over / np.maximum(np.abs(b - a), 1e-300), 0.0)
+        axis = int(along.argmax())
+        yield i, np.clip(b + along[axis] * (a - b), low, high), (axis, bool(b[axis] > high[axis]))
 
 
 def legend_above(made: Figure, lines: Sequence[Any], names: Sequence[str], columns: int) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
+from unicodedata import east_asian_width
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from experiments.experiment import Table
 from experiments.verdict import Judged, Verdict
 
 __all__ = [
-    "COUNTED", "MARKS", "by", "fraction", "number", "numeric", "plain", "scoreboard", "spread", "tally", "verdicts",
+    "COUNTED", "MARKS", "by", "fraction", "in_columns", "markdown", "number", "numeric", "plain",
+    "scoreboard", "spread", "tally", "verdicts",
 ]  # fmt: skip
 
 MARKS: dict[Verdict, str] = {
@@ -58,19 +60,39 @@ def numeric(cells: Sequence[str]) -> bool:
 def plain(table: Table) -> str:
     """The table in columns, its note wrapped below."""
     right = [numeric([row[k] for row in table.rows]) for k in range(len(table.columns))]
-    lines = [list(table.columns), *(list(row) for row in table.rows)]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(table.columns))]
-
-    gap = " " * (3 if 2 + sum(widths) + 3 * (len(widths) - 1) <= _width() else 2)
-
-    def laid(line: Sequence[str]) -> str:
-        cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))
-        return "  " + gap.join(cells).rstrip()
-
-    head = [laid(lines[0]), "  " + gap.join("─" * w for w in widths)] if any(table.columns) else []
-    body = [*head, *map(laid, lines[1:])]
+    body = [f"  {line}" for line in in_columns([table.columns, *table.rows], right, _width() - 2)]
     note = [textwrap.fill(table.note, _width(), initial_indent="  ", subsequent_indent="  ")] if table.note else []
     return "\n".join([table.title, "", *body, *note])
+
+
+def in_columns(rows: Sequence[Sequence[str]], right: Sequence[bool], room: int = 0) -> list[str]:
+    """The lines of a table whose first row is its head, with a rule below it unless it is empty.
+
+    Columns are aligned to the right where `right` says so, and stand three apart if that fits into `room`, or else two.
+    """
+    widths = [max(map(columns_of, column)) for column in zip(*rows, strict=True)]
+    gap = " " * (3 if sum(widths) + 3 * (len(widths) - 1) <= room else 2)
+
+    def laid(line: Sequence[str]) -> str:
+        cells = []
+        for cell, width, flush in zip(line, widths, right, strict=True):
+            space = " " * (width - columns_of(cell))
+            cells.append(space + cell if flush else cell + space)
+        return gap.join(cells).rstrip()
+
+    head = [laid(rows[0]), gap.join("─" * width for width in widths)] if any(rows[0]) else []
+    return [*head, *map(laid, rows[1:])]
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal a text takes: two for each ideograph."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def markdown(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """The same table for a page."""
+    marks = ["---:" if flush else "---" for flush in right]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [rows[0], marks, *rows[1:]])
 
 
 def verdicts(judged: Sequence[Judged]) -> str:

@@ -30,7 +30,6 @@ from models.training import (
     TrainConfig,
     evaluate,
     generators,
-    loss_of,
     make_optimizer,
     sample,
     targets,
@@ -140,7 +139,12 @@ def parser() -> Parser:
     )
     train.add_argument("--resume", action="store_true", default=False, help="continue the run in --out")
     train.add_argument("--data", metavar="FILE", help="UTF-8 text, one word a line (default: data/names.txt)")
-    train.add_argument("--doctor", action="store_true", default=False, help="examine the model before training it")
+    train.add_argument(
+        "--doctor",
+        action="store_true",
+        default=False,
+        help="examine the model before training it, and keep the findings",
+    )
     train.add_argument("--seed", type=int, help=f"fixes everything random (default: {config.seed})")
     train.add_argument("--checkpoint-every", type=int, metavar="STEPS", help="steps between two saves (default: 10000)")
 
@@ -301,7 +305,7 @@ def train(arguments: dict[str, Any]) -> int:
             return advance(resume(out, arguments), out, every)
     run = begin(out, arguments)
     if arguments["doctor"]:
-        print(examined(run, 200), end="\n\n", flush=True)
+        print(run.examined(keep=True), end="\n\n", flush=True)
     with Lock(out):
         refuse_old_run(out)  # another process may have begun one meanwhile
         return advance(run, out, every)
@@ -415,6 +419,8 @@ def measure(arguments: dict[str, Any]) -> int:
     note = "" if corpus.digest == run.state["data"]["digest"] else ", not the data it was trained on"
     print(f"{run.state['model']} after {run.step} of {run.config.steps} steps, on {path}{note}")
     report(run, corpus)
+    for finding in run.state.get("doctor", ()):
+        print(f"before training, the doctor: {finding.splitlines()[0]}")
     return 0
 
 
@@ -432,29 +438,12 @@ def diagnosed(arguments: dict[str, Any]) -> int:
     else:
         run = Run.load(Path(directory))
         run.feed(read(run.state["data"]["path"], run.state["model"], run.state["context"]))
-    report = examined(run, steps)
+    report = run.examined(steps)
     print(report)
     for finding in report if arguments["treat"] else ():
         if finding.prescription is not None:
             print(f"\n{doctor.treat(finding)}")
     return 0 if report.healthy else 1
-
-
-def examined(run: Run, steps: int) -> Any:
-    """The doctor's report on the next steps of `run`, which stays as it is."""
-    from npgrad.diagnose import doctor
-
-    config, begin = run.config, run.step
-    run.model.train()
-    assert run.batches is not None
-    # Minibatches are put together, so words are not trimmed.
-    batches = data.Batches(run.batches.x, run.batches.y, config.batch_size, generators(config.seed).batches)
-    batches.restore(run.batches.state())
-    validation = run.corpus.val if len(run.corpus.val.y) else None
-    return doctor.examine(
-        run.model, loss_of, batches, run.optimizer, steps,
-        schedule=lambda t: config.lr_at(min(begin + t, max(config.steps - 1, 0))), validation=validation,
-    )  # fmt: skip
 
 
 def read(path: str, model: str, context: int, vocabulary: data.Vocabulary | None = None) -> data.Corpus:

@@ -6,15 +6,18 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import models
-from models.training import TrainConfig, fit, generators, make_optimizer
+from models.training import TrainConfig, fit, generators, loss_of, make_optimizer
 from npgrad import checkpoint, data
 from npgrad.checkpoint import CheckpointError
+
+if TYPE_CHECKING:
+    from npgrad.diagnose.doctor import Report
 
 __all__ = ["FILE", "Run"]
 
@@ -31,7 +34,7 @@ class Run:
 
     def __init__(self, state: dict[str, Any]) -> None:
         self.state = state
-        """The parts that never change: model, options, context, characters, data, config."""
+        """What never changes: model, options, context, characters, data, config, and what the doctor found at first."""
         self.config = TrainConfig(**state["config"])
         self.vocabulary = data.Vocabulary(state["characters"][1:])
         self.rng = generators(self.config.seed).init
@@ -138,6 +141,30 @@ class Run:
             on_step=lambda step, loss: on_step(step, loss) or step + 1 == end,
         )
         self.losses = np.concatenate([self.losses, losses])
+
+    def examined(self, steps: int = 200, keep: bool = False) -> Report:
+        """The doctor's report on the next steps, which are not taken; with `keep` the run records its findings."""
+        from npgrad.diagnose import doctor  # here, because most commands do without
+
+        begin, last = self.step, max(self.config.steps - 1, 0)
+        self.model.train()
+        assert self.batches is not None, "feed the run first"
+        # Minibatches are put together, so words are not trimmed.
+        rng = generators(self.config.seed).batches
+        batches = data.Batches(self.batches.x, self.batches.y, self.config.batch_size, rng)
+        batches.restore(self.batches.state())
+        report = doctor.examine(
+            self.model,
+            loss_of,
+            batches,
+            self.optimizer,
+            steps,
+            schedule=lambda t: self.config.lr_at(min(begin + t, last)),
+            validation=self.corpus.val if len(self.corpus.val.y) else None,
+        )
+        if keep:
+            self.state["doctor"] = [str(finding) for finding in report]
+        return report
 
     def save(self, directory: Path) -> str:
         """Save the run and return the digest of the file; equal runs have equal digests."""

@@ -37,7 +37,7 @@ import secrets
 import stat
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 
-__all__ = ["CheckpointError", "load", "load_safetensors", "save", "save_safetensors"]
+__all__ = ["CheckpointError", "load", "load_safetensors", "replace_file", "save", "save_safetensors"]
 
 MAGIC = b"\x89npgrad\n"
 VERSION = 1
@@ -82,7 +82,7 @@ def save(path: str | PathLike[str], state: Any) -> str:
     for part in content:
         sha.update(part)
     parts = [front, sha.digest(), *content]
-    _replace(Path(path), parts)
+    replace_file(path, parts)
     whole = hashlib.sha256()
     for part in parts:
         whole.update(part)
@@ -152,7 +152,7 @@ def save_safetensors(path: str | PathLike[str], arrays: Mapping[str, TensorLike]
         content = package.save(contiguous)
     except error as reason:
         raise TypeError(f"{path} cannot be written: {reason}.") from None
-    _replace(Path(path), [content])
+    replace_file(path, [content])
 
 
 def load_safetensors(path: str | PathLike[str]) -> dict[str, Array]:
@@ -241,8 +241,11 @@ def _decode(x: Any, arrays: dict[int, Array]) -> Any:
     raise ValueError(tag)
 
 
-def _replace(path: Path, parts: list[bytes]) -> None:
-    """Make `parts` the content of `path` in one step that survives a crash of the process or of the machine."""
+def replace_file(path: str | PathLike[str], parts: Iterable[bytes]) -> None:
+    """Make `parts` the content of `path` in one step that survives a crash of the process or of the machine.
+
+    Whoever reads sees the old file or the new one, never a part. Raises OSError if it cannot be written.
+    """
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

@@ -10,6 +10,7 @@ layer holds. A picture that colours by depth gives the same layer the same colou
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from npgrad.checkpoint import replace_file
 from npgrad.engine.arrays import Array
 
 __all__ = ["Record"]
@@ -179,15 +181,10 @@ class Record:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one .npz file under exactly this name; a file that was there is replaced only by a complete one."""
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("wb") as file:
-                arrays: dict[str, Any] = self.to_arrays()
-                np.savez_compressed(file, **arrays)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        arrays: dict[str, Any] = self.to_arrays()
+        file = io.BytesIO()
+        np.savez_compressed(file, **arrays)
+        replace_file(path, [file.getvalue()])
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

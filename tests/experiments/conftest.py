@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -145,16 +146,22 @@ def lesson(reload: Callable[[], Experiment]) -> Experiment:
 
 
 def cut_off(figure: Figure) -> list[tuple[str, float, float]]:
-    """Marked points that lie outside of their axes and are not marked at its edge: (title, x, y) each."""
+    """Points that lie outside of their axes without a mark at its edge: (title, x, y) each.
+
+    A line may leave the axes where a triangle of its colour says so.
+    """
     found = []
     for axes in figure.axes:
         lines = [line for line in axes.lines if line.get_transform() == axes.transData]
         edge = {float(x) for line in lines if not line.get_clip_on() for x in np.atleast_1d(line.get_xdata())}
         (x0, x1), (y0, y1) = (sorted(limits) for limits in (axes.get_xlim(), axes.get_ylim()))
-        for line in lines:
-            if line.get_marker() in ("None", None, "", " ") or not line.get_clip_on():
+        departing = {to_hex(mark.get_color()) for mark in axes.findobj(lambda o: o.get_gid() == "departs")}
+        scattered = [(c.get_offsets(), "") for c in axes.collections if c.get_offset_transform() == axes.transData]
+        drawn = [(line.get_xydata(), to_hex(line.get_color())) for line in lines if line.get_clip_on()]
+        for points, hue in [*drawn, *scattered]:
+            if hue in departing:
                 continue
-            for x, y in np.asarray(line.get_xydata(), dtype=float):
+            for x, y in np.asarray(points, dtype=float):
                 inside = x0 <= x <= x1 and y0 <= y <= y1
                 if np.isfinite([x, y]).all() and not inside and x not in edge:
                     found.append((axes.get_title(loc="left"), x, y))

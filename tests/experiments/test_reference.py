@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from experiments.__main__ import main
 from experiments.experiment import discover
 from experiments.provenance import ROOT
-from experiments.reference import REFERENCE, sentence, write_verdicts
+from experiments.reference import README_FIGURE, REFERENCE, sentence, write_verdicts
+from npgrad.diagnose.style import DARK
 
 
 @pytest.fixture
@@ -120,6 +122,15 @@ def test_the_committed_verdicts_follow_from_the_committed_runs(tmp_path: Path, m
         )
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert sentence(board) in readme
+
+
+def test_the_figure_of_the_readme_has_a_dark_version_that_says_the_same() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    light, dark = re.findall(r'src="(experiments/\S+\.svg)"', readme)[0], re.findall(r'srcset="(\S+)"', readme)[0]
+    assert Path(dark).name == README_FIGURE
+    words = [re.findall(r">([^<>]+)</text>", (ROOT / name).read_text(encoding="utf-8")) for name in (light, dark)]
+    assert words[0] and words[0] == words[1]
+    assert DARK.paper in (ROOT / dark).read_text(encoding="utf-8")
 
 
 def test_mistakes_are_said_in_a_sentence(

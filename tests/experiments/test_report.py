@@ -7,8 +7,9 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
-from experiments import report
+from experiments import examinations, report
 from experiments.experiment import Experiment, Table
+from experiments.provenance import ROOT
 from experiments.runner import execute
 from experiments.store import Store
 from experiments.tables import plain
@@ -84,6 +85,25 @@ def test_the_page_is_well_formed_and_needs_nothing_else(lesson: Experiment, tmp_
         "@media print",
         'name="viewport"',
     ):
+        assert expected in text, expected
+
+
+def test_the_doctor_on_the_five_stages_is_part_of_the_page(lesson: Experiment, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert 'id="doctor"' not in made(lesson, store)
+    examinations.examine(store, str(ROOT / "data/names.txt"))
+    text = report.write(store, [lesson]).read_text(encoding="utf-8")
+    page = Page(text)
+    assert "doctor" in page.ids and "#doctor" not in page.links  # of a single lesson there is no table of contents
+    said = dict(re.findall(r"<h3><code>(\w+)</code>: ([\w, ]+)</h3>", text))
+    assert said == {
+        "original": "overconfident output, saturated units",
+        "output": "saturated units",
+        "hidden": "healthy",
+        "kaiming": "healthy",
+        "batchnorm": "healthy",
+    }
+    for expected in ("certainty", "Threshold", "Remedy", "<span>model.output.weight.data</span>", 'role="img"'):
         assert expected in text, expected
 
 

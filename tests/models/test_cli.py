@@ -68,6 +68,7 @@ def test_train_sample_eval(tmp_path: Path, words: str, capsys: pytest.CaptureFix
         re.findall(r"^(train|val|test) +(\d\.\d{4}) +(\d+) examples$", capsys.readouterr().out, re.MULTILINE) == losses
     )
 
+    assert "the doctor" not in printed.out
     draws = []
     for extra in ([], [], ["--seed", "1"], ["--prompt", "em", "--temperature", "0.5"], ["--max-length", "2"]):
         assert main(["sample", out, "-n", "7", *extra]) == 0
@@ -177,6 +178,23 @@ def test_a_job_that_was_told_to_ignore_ctrl_c_ignores_it(
 
 
 # -- two at a time -----------------------------------------------------------------------------------------------------
+
+
+def test_the_run_keeps_what_the_doctor_found_before_it(
+    tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "run")
+    train = ["train", "--data", words, "--out", out, "--stage", "original", "--steps", "20", *TINY, "--doctor"]
+    assert main(train) == 0
+    printed = capsys.readouterr().out
+    kept = Run.load(Path(out)).state["doctor"]
+    assert kept and all(finding in printed for finding in kept)
+    assert main([*train[:-1], "--resume"]) == 0  # it is part of the run
+    capsys.readouterr()
+    assert main(["eval", out]) == 0
+    assert [f"before training, the doctor: {finding.splitlines()[0]}" for finding in kept] == [
+        line for line in capsys.readouterr().out.splitlines() if "the doctor" in line
+    ]
 
 
 def test_only_one_process_trains_a_run(tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> None:

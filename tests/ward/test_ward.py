@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from benchmarks.ward import examined, interval, table
-from tests.ward.setups import ARCHITECTURES, SECOND, Setup, first_half, second_half
+from benchmarks.ward import examined, interval, overall, page, table, wrong
+from tests.ward.case import Setup
+from tests.ward.setups import NETWORKS, PARTS, setups
 
-ALL = first_half() + second_half()
+BEDS = {name: setups(part) for name, part in PARTS.items()}
+ALL = BEDS["first"] + BEDS["second"]
+"""Those that the doctor is tested by; the unseen part measures it."""
 
 
 def small_part() -> list[Setup]:
@@ -29,29 +34,42 @@ def test_the_doctor_finds_what_is_wrong_and_nothing_else(setup: Setup) -> None:
             assert outcome.where[name][0] in layers
 
 
-def test_the_ward_is_as_large_as_it_should_be_and_its_halves_are_apart() -> None:
-    sick = [s for s in ALL if s.illnesses]
-    assert len(sick) >= 80 and len(ALL) - len(sick) >= 40
-    assert {arch for arch in ARCHITECTURES | SECOND for s in sick if f", {arch}, " in s.name} == {
-        *ARCHITECTURES,
-        *SECOND,
-    }
-    assert len({s.name for s in ALL}) == len(ALL)
-    assert not set(ARCHITECTURES) & set(SECOND)
-    single = {s.illnesses for s in sick if len(s.illnesses) == 1}
-    assert single == {s.illnesses for s in second_half() if len(s.illnesses) == 1}
+def test_the_ward_is_as_large_as_it_should_be_and_its_parts_are_apart() -> None:
+    for name in ("first", "unseen"):
+        sick = [s for s in BEDS[name] if s.illnesses]
+        assert len(sick) >= 60 and len(BEDS[name]) - len(sick) >= 40
+    everyone = [s for beds in BEDS.values() for s in beds]
+    assert len({s.name for s in everyone}) == len(everyone)
+    assert sum(len(part.networks) for part in PARTS.values()) == len(NETWORKS)
+    assert {arch for arch in NETWORKS for s in everyone if s.illnesses and f", {arch}, " in s.name} == set(NETWORKS)
+    single = [{s.illnesses for s in beds if len(s.illnesses) == 1} for beds in BEDS.values()]
+    assert single[0] == single[1] == single[2]
+    data = [{what for what, _ in part.networks.values()} for part in PARTS.values()]
+    assert not data[2] & (data[0] | data[1])
+
+
+def test_an_examination_of_few_steps_is_enough_for_what_can_be_seen_at_once() -> None:
+    setup = next(s for s in ALL if s.name.startswith("overconfident"))
+    assert examined(setup, seed=0, shorter=True).steps == 8 and not examined(setup, seed=0).timed
+    slow = next(s for s in ALL if s.name.startswith("overfitting"))
+    assert (examined(slow, seed=0, shorter=True).steps or 0) > 8  # by heart takes a while
 
 
 def test_the_table_counts_hits_misses_and_false_alarms() -> None:
     setup = next(s for s in ALL if not s.illnesses)
     outcome = examined(setup, seed=0)
-    from dataclasses import replace
-
-    ill = replace(outcome, setup=replace(setup, illnesses=("a", "b")), found=("a", "c"), also=())
-    text = table([ill, replace(outcome, found=())])
+    ill = replace(outcome, setup=replace(setup, illnesses=("a", "b")), found=("a", "c"), also=(), steps=16)
     assert ill.missed == ["b"] and ill.false == ["c"]
-    rows = {line[:32].strip(): line[32:].split() for line in text.splitlines() if line}
-    assert rows["a"][0] == "1.00" and rows["b"][0] == "0.00" and rows["all"][0] == "0.50"
+    outcomes = [ill, replace(outcome, found=()), replace(outcome, found=("c",))]
+    rows = {row[0]: row[1:] for row in table(outcomes)}
+    assert rows["a"][0].startswith("1.00") and rows["b"][0].startswith("0.00") and rows["all"][0].startswith("0.50")
+    assert rows["c"][1].startswith("0.00") and rows["all"][2:] == ["2", "16"]
+    summary = {row[0]: row[1:] for row in overall(outcomes)}
+    assert summary["false alarms on the healthy"][0].startswith("0.50")
+    assert [line.partition(": ")[2] for line in wrong(ill)] == ["missed b; false c"]
+    text = page("Head", " --seeds 1", outcomes)
+    assert "| a |" in text and "missed b; false c" in text and "`steps`" not in text
+    assert "`steps`" in page("Head", "", [replace(ill, timed=True)])
     assert interval(0, 0) == (0.0, 1.0)
     low, high = interval(9, 10)
-    assert 0.55 < low < 0.6 and 0.98 < high < 1  # Wilson's interval for 9 of 10 is (0.596, 0.982)
+    assert 0.59 < low < 0.6 and 0.98 < high < 0.99  # Wilson's interval for 9 of 10 is (0.596, 0.982)

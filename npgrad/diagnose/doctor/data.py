@@ -7,12 +7,14 @@ from numpy.typing import NDArray
 
 from npgrad.engine.arrays import Array
 
-__all__ = ["association", "baseline", "duplicates", "leaking_column", "shift"]
+__all__ = ["association", "baseline", "duplicates", "leaking_column", "lengthened", "shift"]
 
 Floats = NDArray[np.float64]
 LIMIT = 2000
 """Examples looked at."""
 PERMUTATIONS = 40
+COLUMNS = 4
+"""Columns of windows that counting uses: more are too rare to count."""
 
 
 def duplicates(batches: list[tuple[Array, Array]]) -> float:
@@ -93,7 +95,7 @@ def baseline(x: Array, y: Array, asked: Array, width: int) -> Floats:
     prior = targets.mean(0)
     if rows.dtype.kind in "iu":
         p = np.broadcast_to((prior + 1e-4) / (prior + 1e-4).sum() if classes else prior, (len(asked), width)).copy()
-        for k in range(1, min(rows.shape[1], 4) + 1):
+        for k in range(1, min(rows.shape[1], COLUMNS) + 1):
             both, index = np.unique(np.concatenate([rows[:, -k:], asked[:, -k:]]), axis=0, return_inverse=True)
             index = index.reshape(-1)
             sums, counts = np.zeros((len(both), width)), np.zeros((len(both), 1))
@@ -110,6 +112,21 @@ def baseline(x: Array, y: Array, asked: Array, width: int) -> Floats:
     near = np.argpartition(distance, min(15, len(rows) - 1), axis=1)[:, :15]
     found = targets[near].mean(1)
     return np.asarray(np.log((15 * found + prior + 1e-4) / (16 + 1e-4 * width)) if classes else found)
+
+
+def lengthened(x: Array, y: Array) -> Array | None:
+    """Windows (rows, columns) over a text in its order, each with the symbol that stood before it; None for other data.
+
+    Where a window does not follow the one above, its first symbol, the padding, is repeated.
+    """
+    if x.ndim != 2 or x.dtype.kind not in "iu" or y.ndim != 1 or y.dtype.kind not in "iu" or len(x) < 200:
+        return None
+    follows = np.zeros(len(x), bool)
+    follows[1:] = (x[1:, -1] == y[:-1]) & (x[1:, :-1] == x[:-1, 1:]).all(1)
+    if np.mean(follows) < 0.5:
+        return None
+    before = np.where(follows, np.roll(x[:, 0], 1), x[:, 0])
+    return np.concatenate([before[:, None], x], axis=1)
 
 
 def shift(x: Array, y: Array, rng: np.random.Generator) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from npgrad.diagnose.doctor.exam import Exam, Found
-from npgrad.diagnose.doctor.faults import columns, fit, repeated_batches, scales, targets, underfitting
+from npgrad.diagnose.doctor.faults import columns, repeated_batches, scales, targets
+from npgrad.diagnose.doctor.fit import overfitting, short_context, underfitting
 from npgrad.diagnose.doctor.gradients import (
     gradients_that_never_arrive,
     overconfident_output,
@@ -41,14 +42,15 @@ DIAGNOSES: list[Callable[[Exam], Found]] = [
     early_decay,
     learning_rate,
     uneven_updates,
-    fit,
+    overfitting,
     underfitting,
+    short_context,
 ]
 
 _UNITS = {"saturated units", "dead units", "units knocked out"}
 _RATE = {"learning rate too high", "units knocked out", "uneven updates"}
 CAUSES: list[tuple[str, set[str]]] = [
-    ("underfitting", {"saturated units", "dead units", "does not learn"}),
+    ("underfitting", {"saturated units", "dead units", "does not learn", "context too short"}),
     (
         "unscaled input",
         {

@@ -19,7 +19,7 @@ from npgrad.diagnose.doctor.vitals import Course, Patient, Place, Vitals, ignora
 from npgrad.engine.arrays import Array
 from npgrad.nn import BatchNorm1d, BatchNorm2d
 
-__all__ = ["Exam", "Found", "fan_in", "parameter", "scale_rate", "scaled", "spreads"]
+__all__ = ["Exam", "Found", "attribute", "fan_in", "parameter", "scale_rate", "scaled", "spreads"]
 
 Found = Iterator[Finding]
 """What a diagnosis gives: findings, mostly none or one."""
@@ -194,6 +194,11 @@ class Exam:
             patient=self.patient,
             **details,
         )
+
+
+def attribute(name: str) -> str:
+    """A parameter or module as one writes it: "model[3].weight" for what is called "3.weight"."""
+    return "model" + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in name.split("."))
 
 
 def fan_in(place: Place, W: Array) -> int:

@@ -1,4 +1,4 @@
-"""Diagnoses of the data: columns, copies, targets; and of what is learnt by heart."""
+"""Diagnoses of the data: columns, copies, targets."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from npgrad.diagnose.doctor.finding import picture
 from npgrad.diagnose.doctor.snapshot import examples
 from npgrad.diagnose.doctor.thresholds import limit
 from npgrad.diagnose.doctor.vitals import Patient
-from npgrad.engine.mode import no_grad
-from npgrad.engine.tensor import Tensor
 
-__all__ = ["columns", "scales", "repeated_batches", "targets", "fit", "underfitting"]
+__all__ = ["columns", "repeated_batches", "scales", "targets"]
 
 
 def columns(exam: Exam) -> Found:
@@ -185,64 +183,3 @@ def targets(exam: Exam) -> Found:
                 remedy="look at where x and y are put together",
                 effect="a loss below that of ignorance",
             )
-
-
-def fit(exam: Exam) -> Found:
-    course = exam.course  # measures what is read below
-    if exam.patient.validation is None or not np.isfinite(course.settled) or not np.isfinite(exam.validated):
-        return
-    gap = exam.validated - exam.trained
-    if gap > limit("gap") * exam.scale and exam.trained < 0.9 * exam.scale:
-        yield exam.found(
-            "overfitting",
-            "serious",
-            f"after {len(course.losses)} steps the loss is {exam.trained:.3g} on training and "
-            f"{exam.validated:.3g} on validation data: the network learns its {len(exam.whole[0])} examples by heart.",
-            "gap",
-            evidence={"training": exam.trained, "validation": exam.validated, "ignorant loss": exam.ignorance},
-            remedy="more data, weight decay, dropout, or a smaller network",
-            effect="a smaller gap",
-        )
-
-
-def underfitting(exam: Exam) -> Found:
-    """A network that has stopped learning, while a method without weights knows more."""
-    validation, course = exam.patient.validation, exam.course
-    if validation is None or not exam.trained_already() or not np.isfinite(course.settled):
-        return
-    output = exam.early.outputs[0]
-    if output.ndim != 2 or exam.early.loss - course.after > limit("learns") * exam.scale:
-        return
-    if exam.validated - exam.trained > limit("gap") * exam.scale:
-        return
-    hidden = exam.hidden()
-    narrow = min(hidden, key=lambda p: len(p.mean)) if hidden else None
-    width = len(narrow.mean) if narrow is not None else 0
-    # Wide networks are slow to get where counting is, too, and for them capacity would be a guess. The outputs of a
-    # narrow one have no more directions than it has units (Yang et al. 2018, arXiv:1711.03953).
-    if narrow is None or width > max(2, output.shape[1] // 4):
-        return
-    xv, yv = np.asarray(validation[0])[: data.LIMIT], np.asarray(validation[1])[: data.LIMIT]
-    answers = data.baseline(*exam.whole, xv, output.shape[1]).astype(output.dtype)
-    with no_grad():
-        simple = float(exam.patient.loss(Tensor(answers), yv)._array.mean())
-    if not exam.validated - simple > limit("better") * exam.scale:
-        return
-    # Four times the steps: one that is still on its way has closed a good part of the gap by then.
-    ends: list[float] = [exam.patient.evaluated(*validation)]
-    exam.patient.train(4 * exam.patient.steps, look=lambda: ends.append(exam.patient.evaluated(*validation)))
-    if len(ends) < 2 or not ends[0] - ends[1] < 0.25 * (ends[1] - simple):
-        return
-    method = "counting" if exam.inputs.dtype.kind in "iu" else "asking the nearest examples"
-    yield exam.found(
-        "underfitting",
-        "serious",
-        f"the network no longer learns and is at {exam.validated:.3g} on validation data, where {method} gets to "
-        f"{simple:.3g} from the same inputs: what is missing is capacity, not data or context. The narrowest layer has "
-        f"{width} units.",
-        "better",
-        where=(narrow.layer, *narrow.parameters),
-        evidence={"training": exam.trained, "validation": exam.validated, method: simple, "narrowest": width},
-        remedy=f"more units in {narrow.layer}",
-        effect=f"a loss of {simple:.3g} or less",
-    )

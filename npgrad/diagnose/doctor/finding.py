@@ -31,7 +31,7 @@ class Finding:
     source: str
     """Where the threshold comes from: a document, a paper, or how it was derived or chosen."""
     certainty: float
-    """From 0 to 1: how often a finding of this name was right among the set-ups that chose the threshold."""
+    """From 0 to 1: how often a finding of this name was right in the part of the ward that chose the thresholds."""
     remedy: str = ""
     """One line of code."""
     effect: str = ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.diagnose.doctor.exam import Exam, Found, parameter, scaled
+from npgrad.diagnose.doctor.exam import Exam, Found, attribute, parameter, scaled
 from npgrad.diagnose.doctor.finding import picture
 from npgrad.diagnose.doctor.snapshot import examples
 from npgrad.diagnose.doctor.thresholds import limit
@@ -54,7 +54,7 @@ def overconfident_output(exam: Exam) -> Found:
             "output spread": spread,
             "gain": exam.gain(output),
         },
-        remedy=f"model.{names[0]}.data *= {factor:.2g}   # and the bias, if there is one" if names else "",
+        remedy=f"{attribute(names[0])}.data *= {factor:.2g}   # and the bias, if there is one" if names else "",
         effect=f"the loss begins at about {ignorant:.3g}; no steps are spent on making the outputs small",
         picture=picture(exam.course.losses.tolist()),
         prescription=scaled(dict.fromkeys(names, factor)),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.diagnose.doctor.exam import Exam, Found, parameter
+from npgrad.diagnose.doctor.exam import Exam, Found, attribute, parameter
 from npgrad.diagnose.doctor.snapshot import examples
 from npgrad.diagnose.doctor.thresholds import limit
 from npgrad.diagnose.doctor.vitals import Patient
@@ -143,7 +143,7 @@ def batch_norm_statistics(exam: Exam) -> Found:
             "running noise",
             where=[n for n, _, _ in noisy],
             evidence={"momentum": m, "noise": noise, "rows": rows},
-            remedy=f"model.{name}.momentum = 0.05",
+            remedy=f"{attribute(name)}.momentum = 0.05",
             effect="an evaluation that does not hang on the last batches",
             prescription=slower,
         )

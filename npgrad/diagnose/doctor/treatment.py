@@ -96,7 +96,9 @@ def treat(finding: Finding) -> Treatment:
         vars(patient).update(kept)
         snapshot.restore()
     a, b = measured
-    gap = a - b
+    with np.errstate(invalid="ignore"):  # inf − inf, where both diverge
+        gap = a - b
+        error = float(gap.std() / math.sqrt(len(gap)))
     return Treatment(
         finding,
         float(a.mean()),
@@ -104,7 +106,7 @@ def treat(finding: Finding) -> Treatment:
         float(a.std()),
         float(b.std()),
         float(gap.mean()),
-        float(gap.std() / math.sqrt(len(gap))),
+        error,
         finding.name not in left,
         left,
         (first.losses.tolist(), second.losses.tolist()),

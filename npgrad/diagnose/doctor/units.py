@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from npgrad.diagnose.doctor.exam import Exam, Found, fan_in, parameter, scale_rate, scaled, spreads
+from npgrad.diagnose.doctor.exam import Exam, Found, attribute, fan_in, parameter, scale_rate, scaled, spreads
 from npgrad.diagnose.doctor.finding import picture
 from npgrad.diagnose.doctor.thresholds import limit
 from npgrad.diagnose.doctor.vitals import Patient, Place
@@ -62,7 +62,7 @@ def saturated_units(exam: Exam) -> Found:
             "pre-activation spread": width,
             "gain": exam.gain(feeding) if feeding is not None else float("nan"),
         },
-        remedy=f"model.{names[0]}.data *= {factor:.2g}" if names else "smaller weights before it",
+        remedy=f"{attribute(names[0])}.data *= {factor:.2g}" if names else "smaller weights before it",
         effect=f"pre-activations spread by {target:g}, fewer than 5 % of the outputs saturated",
         picture=picture(shares),
         prescription=scaled(alike) if alike else None,
@@ -90,7 +90,7 @@ def dead_units(exam: Exam) -> Found:
                 "dead": float(place.stuck.mean()),
                 "largest input": float(feeding.high.max()) if feeding else 0.0,
             },
-            remedy=f"model.{names[-1]}.data[:] = 0" if names else "a smaller bias before it",
+            remedy=f"{attribute(names[-1])}.data[:] = 0" if names else "a smaller bias before it",
             effect="about half of the units answer to each example",
             picture=picture([float(p.stuck.mean()) for p in relus]),
             prescription=revive(place, feeding) if feeding is not None else None,
@@ -223,7 +223,7 @@ def identical_units(exam: Exam) -> Found:
                 "twins",
                 where=(place.layer, *names),
                 evidence={"equal before": place.twins, "equal after": after.twins},
-                remedy=f"model.{names[0]}.data[:] = rng.normal(size=shape) / fan_in**0.5"
+                remedy=f"{attribute(names[0])}.data[:] = rng.normal(size=shape) / fan_in**0.5"
                 if names
                 else "random weights",
                 effect="units become different, and the layer uses its width",

@@ -1,0 +1,85 @@
+"""Over- and underfitting: which of data, capacity and context is the bottleneck."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from npgrad import data, nn, optim
+from npgrad.data import Batches
+from npgrad.diagnose import doctor
+from npgrad.diagnose.doctor.data import lengthened
+from npgrad.functions import cross_entropy
+from tests.ward.case import Case, train
+from tests.ward.networks import Net, dense
+from tests.ward.setups import PARTS, setups
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=6), min_size=90, max_size=120), st.integers(2, 4))
+def test_windows_in_their_order_give_longer_windows(words: list[str], context: int) -> None:
+    vocabulary = data.Vocabulary("abc")
+    short, long = (data.windows(words, vocabulary, k) for k in (context, context + 1))
+    found = lengthened(short.x, short.y)
+    if len(short.y) < 200:
+        assert found is None
+    elif found is not None:
+        assert np.array_equal(found[:, 1:], short.x)
+        # Behind the beginning of a word that has no longer a window of its own there is nothing but padding.
+        inside = (short.x[:, 0] != 0) & (long.x[:, 0] != 0)
+        assert np.array_equal(found[inside], long.x[inside])
+
+
+def test_rows_in_no_order_are_no_text() -> None:
+    rng = np.random.default_rng(0)
+    assert lengthened(rng.integers(0, 9, (400, 3)), rng.integers(0, 9, 400)) is None
+    assert lengthened(rng.normal(size=(400, 3)), rng.integers(0, 9, 400)) is None
+
+
+def test_what_is_missing_is_named_with_the_number_that_shows_it() -> None:
+    """Data: half of them do worse. Context: counting with longer windows does better. Capacity: so does counting."""
+    said = {}
+    for name in ("overfitting", "underfitting", "context too short"):
+        case = next(s for s in setups(PARTS["first"]) if s.name.startswith(name)).build(1)
+        report = doctor.examine(case.model, case.loss, case.batches, case.optimizer, case.steps, **case.options)
+        assert report.names == [name]
+        said[name] = report[0]
+    few, narrow, short = said["overfitting"], said["underfitting"], said["context too short"]
+    assert "Data are the bottleneck" in few.what
+    assert few.evidence["best with half the examples"] > few.evidence["best validation"]
+    assert "capacity, not data or context" in narrow.what
+    assert "context, not capacity or data" in short.what
+    assert short.evidence["counting, context 1"] > short.evidence["context 2"]
+
+
+def test_examples_that_are_as_good_by_half_are_not_called_too_few() -> None:
+    """Every example twice: half of them are the same ones, and what overfits is the network."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(630, 10)).astype(np.float32)
+    y = rng.integers(0, 3, 630)
+    x[:, 0] += 2 * y
+    model = Net(None, *dense(rng, [10, 64, 64, 3], nn.ReLU, 1.4))
+    batches = Batches(np.repeat(x[:30], 2, axis=0), np.repeat(y[:30], 2), 16, rng)
+    optimizer = optim.Adam(model.parameters(), lr=0.002)
+    report = doctor.examine(model, cross_entropy, batches, optimizer, 240, validation=(x[30:], y[30:]))
+    finding = next(f for f in report if f.name == "overfitting")
+    assert "capacity is too large" in finding.what
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_a_context_that_tells_enough_is_not_called_too_short(columns: int) -> None:
+    """A text in which each symbol follows from the one before it: longer windows tell no more."""
+    rng = np.random.default_rng(0)
+    after = rng.dirichlet(np.full(8, 0.3), 8)
+    text = [0]
+    for _ in range(3000):
+        text.append(int(rng.choice(8, p=after[text[-1]])))
+    x = np.stack([text[k : len(text) - columns + k] for k in range(columns)], axis=1)
+    y = np.array(text[columns:])
+    model = Net(nn.Embedding(8, 8, rng=rng), *dense(rng, [8 * columns, 32, 8], nn.Tanh, 5 / 3))
+    batches = Batches(x[:2400], y[:2400], 32, rng)
+    case = Case(model, cross_entropy, batches, optim.Adam(model.parameters(), lr=0.003))
+    train(case, 500)
+    report = doctor.examine(model, cross_entropy, batches, case.optimizer, 80, validation=(x[2400:], y[2400:]))
+    assert "context too short" not in report.names

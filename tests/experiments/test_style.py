@@ -1,0 +1,45 @@
+"""The look of figures: a line that leaves its axes says so."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments import style
+from tests.experiments.conftest import cut_off
+
+numbers = st.floats(-3, 3, allow_subnormal=False) | st.just(float("nan"))
+LOW, HIGH = np.array([-1.0, -1.0]), np.array([1.0, 1.0])
+
+
+@given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=12))
+def test_each_stretch_outside_is_marked_once_and_at_the_edge(points: list[tuple[float, float]]) -> None:
+    line = np.array(points)
+    inside = (np.abs(line) <= 1).all(axis=1)
+    outside = np.isfinite(line).all(axis=1) & ~inside
+    begins = [k for k in np.flatnonzero(outside) if k == 0 or not outside[k - 1]]
+    found = list(style.departures(line, LOW, HIGH))
+    assert [first for first, _, _ in found] == begins
+    for first, place, (axis, upper) in found:
+        assert (np.abs(place) <= 1).all() and np.abs(place).max() == 1
+        assert (place[axis] > 0) == upper
+        if first and inside[first - 1]:  # on the way from the last point inside to the first outside
+            a, b = line[first - 1], line[first]
+            assert abs(np.cross(np.append(b - a, 0), np.append(place - a, 0))[2]) < 1e-6
+
+
+def test_a_line_cut_off_by_limits_is_marked_and_others_are_not() -> None:
+    with style.theme("light"):
+        made, axes = style.figure()
+        axes.plot([1, 2, 3], [0.1, 0.5, 30.0], color=style.colour("blue"))
+        axes.plot([1, 2, 3], [0.2, 0.3, 0.4], color=style.colour("orange"))
+        style.logarithmic(axes, along="y")
+        axes.set_ylim(0.05, 5.0)
+        assert len(cut_off(made)) == 1
+        style.mark_departures(made)
+        assert not cut_off(made)
+        (mark,) = axes.findobj(lambda part: part.get_gid() == "departs")
+        assert mark.get_marker() == "^" and mark.get_color() == style.colour("blue")
+        x, y = mark.get_xydata()[0]
+        assert np.isclose(y, 5.0) and np.isclose(x, 2 + np.log(5 / 0.5) / np.log(30 / 0.5))
