@@ -66,7 +66,8 @@ def sources(lessons: Sequence[str], results: Path) -> dict[str, Source]:
     found = {}
     for lesson in lessons:
         for path in sorted((reference.REFERENCE / "figures").glob(f"{lesson}-*.svg")):
-            found[path.stem] = Source(path, None, reference.REFERENCE)
+            if not path.stem.endswith("-dark"):
+                found[path.stem] = Source(path, None, reference.REFERENCE)
         for path in sorted((results / lesson / "figures").glob("*.svg")):
             if not path.stem.endswith("-dark"):
                 dark = path.with_name(f"{path.stem}-dark.svg")

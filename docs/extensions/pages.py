@@ -5,6 +5,7 @@ reference: a name that npgrad exports cannot be missing from it (`extensions.lin
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import inspect
@@ -57,8 +58,10 @@ def module_of(name: str) -> ModuleType:
 
 def public(module: ModuleType) -> list[str]:
     """The names that a module exports."""
-    names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
-    return [name for name in names if not isinstance(getattr(module, name, None), ModuleType)]
+    names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+    things = {name: getattr(module, name, None) for name in names}
+    # `from __future__ import annotations` leaves a name behind.
+    return [name for name, thing in things.items() if not isinstance(thing, ModuleType | __future__._Feature)]
 
 
 def without_rules(module: ModuleType) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import inspect
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -150,9 +151,10 @@ def select(asked: list[str]) -> list[str]:
 
 def uses(function: Any, name: str) -> bool:
     """Whether a public function refers to the Function called `name`, itself or through others of its file."""
+    function = inspect.unwrap(function)
     todo, seen = [function], set()
     while todo:
-        code = getattr(todo.pop(), "__code__", None)
+        code = getattr(inspect.unwrap(todo.pop()), "__code__", None)
         if code is not None and code not in seen:
             seen.add(code)
             if name in code.co_names:

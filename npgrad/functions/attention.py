@@ -197,8 +197,7 @@ class ScaledDotProductAttention(Function):
         if is_causal:
             s = np.where(before(s.shape[-2], s.shape[-1]), s, -np.inf)
         m = np.maximum.reduce(s, -1, keepdims=True)
-        if mask is not None:
-            m = np.where(m == -np.inf, 0, m)  # (2)
+        m = m if mask is None else np.where(m == -np.inf, 0, m)  # (2)
         s -= m
         e = np.exp(s)  # (3)
         total = last_sum(e)  # (4)

@@ -11,7 +11,7 @@ import pytest
 
 from npgrad import nn
 from npgrad.diagnose import Monitor, Record
-from tests.diagnose.test_monitor import OPTIMIZERS, network, same, train
+from tests.diagnose.test_monitor import OPTIMIZERS, assert_same, network, train
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +27,21 @@ def test_a_file_brings_back_the_same_record(record: Record, tmp_path: Path) -> N
     path = tmp_path / "a run"  # exactly this name, without a suffix
     record.save(path)
     assert [file.name for file in tmp_path.iterdir()] == ["a run"]
-    same(Record.load(path), record)
+    assert_same(Record.load(path), record)
 
 
 def test_an_empty_record_is_a_record_too(tmp_path: Path) -> None:
     empty = Monitor(nn.Sequential(nn.Tanh())).record
     empty.save(tmp_path / "empty.npz")
-    same(Record.load(tmp_path / "empty.npz"), empty)
+    assert_same(Record.load(tmp_path / "empty.npz"), empty)
     assert repr(empty) == "Record(0 rows; 0 layers, 0 parameters)"
 
 
 def test_two_records_fit_into_one_archive(record: Record) -> None:
     other = Monitor(nn.Sequential(nn.Tanh())).record
     arrays = {**record.to_arrays("a/"), **other.to_arrays("b/")}
-    same(Record.from_arrays(arrays, "a/"), record)
-    same(Record.from_arrays(arrays, "b/"), other)
+    assert_same(Record.from_arrays(arrays, "a/"), record)
+    assert_same(Record.from_arrays(arrays, "b/"), other)
 
 
 def test_nothing_of_a_model_is_needed_to_load(record: Record, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from experiments.__main__ import main
 from experiments.experiment import discover
 from npgrad.diagnose import style
 
-COMMITTED = sorted(path.stem for path in (reference.REFERENCE / "figures").glob("*.svg"))
+COMMITTED = sorted(p.stem for p in (reference.REFERENCE / "figures").glob("*.svg") if not p.stem.endswith("-dark"))
 LESSONS = list(discover())
 
 
