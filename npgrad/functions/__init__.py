@@ -24,7 +24,7 @@ that a Function is missing from, and every list that still has one that is gone.
 """
 
 import sys
-from types import FunctionType
+from types import FunctionType as _FunctionType
 
 from npgrad.engine.function import Function
 from npgrad.functions import linalg as linalg
@@ -52,7 +52,7 @@ from npgrad.functions.linalg import Solve as Solve
 from npgrad.functions.margin_loss import *
 from npgrad.functions.matmul import *
 from npgrad.functions.matrix_parts import *
-from npgrad.functions.options import with_known_options as with_known_options
+from npgrad.functions.options import with_known_options as _with_known_options
 from npgrad.functions.piecewise import *
 from npgrad.functions.pool import *
 from npgrad.functions.probability_loss import *
@@ -78,7 +78,7 @@ registry: dict[str, type[Function]] = {
 
 for _module in [module for name, module in sys.modules.items() if name.startswith(f"{__name__}.")]:
     for _name in _module.__all__:
-        if isinstance(_function := getattr(_module, _name), FunctionType):
-            setattr(_module, _name, with_known_options(_function))
+        if isinstance(_function := getattr(_module, _name), _FunctionType):
+            setattr(_module, _name, _with_known_options(_function))
             if globals().get(_name) is _function:
                 globals()[_name] = getattr(_module, _name)
