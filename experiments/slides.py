@@ -40,10 +40,14 @@ class Source:
     """A figure as it is stored."""
 
     path: Path
-    dark: Path | None
-    """The same drawn in the dark, if it was."""
     directory: Path
     """The results, or the reference result, that it belongs to."""
+
+    @property
+    def dark(self) -> Path | None:
+        """The same drawn in the dark, if it was."""
+        dark = self.path.with_name(f"{self.path.stem}-dark.svg")
+        return dark if dark.is_file() else None
 
     @property
     def committed(self) -> bool:
@@ -65,14 +69,16 @@ def sources(lessons: Sequence[str], results: Path) -> dict[str, Source]:
     """Every figure by its name, in the lessons' order."""
     found = {}
     for lesson in lessons:
-        for path in sorted((reference.REFERENCE / "figures").glob(f"{lesson}-*.svg")):
-            if not path.stem.endswith("-dark"):
-                found[path.stem] = Source(path, None, reference.REFERENCE)
-        for path in sorted((results / lesson / "figures").glob("*.svg")):
-            if not path.stem.endswith("-dark"):
-                dark = path.with_name(f"{path.stem}-dark.svg")
-                found[f"{lesson}-{path.stem}"] = Source(path, dark if dark.is_file() else None, results)
+        for path in drawn(reference.REFERENCE / "figures", f"{lesson}-*.svg"):
+            found[path.stem] = Source(path, reference.REFERENCE)
+        for path in drawn(results / lesson / "figures", "*.svg"):
+            found[f"{lesson}-{path.stem}"] = Source(path, results)
     return found
+
+
+def drawn(directory: Path, pattern: str) -> list[Path]:
+    """The figures of a directory in the light, in order."""
+    return [path for path in sorted(directory.glob(pattern)) if not path.stem.endswith("-dark")]
 
 
 # -- colours -----------------------------------------------------------------------------------------------------------
@@ -80,10 +86,11 @@ def sources(lessons: Sequence[str], results: Path) -> dict[str, Source]:
 
 def themed(source: Source, theme: style.Theme) -> ElementTree.Element:
     """The figure in a theme: as it was drawn in it, or else with the other theme's colour for each of its own."""
-    path = source.dark if theme == "dark" and source.dark is not None else source.path
+    dark = source.dark if theme == "dark" else None
+    path = dark or source.path
     try:
         text = path.read_text(encoding="utf-8")
-        if theme == "dark" and path != source.dark:
+        if theme == "dark" and dark is None:
             text = _darkened(text)
         return ElementTree.fromstring(text)
     except (OSError, ElementTree.ParseError) as error:
@@ -201,18 +208,18 @@ def write(
 ) -> list[Path]:
     """Write the figure into a directory, numbered if it is in steps. Raises Mistake if that cannot be done."""
     figure = themed(source, theme)
-    steps = build(figure, theme) if in_steps else [figure]
+    steps, kind = build(figure, theme) if in_steps else [figure], "png" if as_png else "svg"
     texts = [text_of(slide(step, theme) if on_slide else step) for step in steps]
     written = []
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for old in (*out.glob(f"{name}.*"), *out.glob(f"{name}-[0-9]*.*")):  # of a build with more steps
-            if old.suffix in (".svg", ".png"):
+        for old in out.glob(f"{name}-*.{kind}"):  # of a build with more steps
+            if old.stem.removeprefix(f"{name}-").isdecimal():
                 old.unlink()
         for k, text in enumerate(texts, 1):
             path = out / (f"{name}-{k:0{len(str(len(texts)))}}" if in_steps else name)
             content = _png(text) if as_png else text.encode()
-            written.append(path.with_name(f"{path.name}.{'png' if as_png else 'svg'}"))
+            written.append(path.with_name(f"{path.name}.{kind}"))
             written[-1].write_bytes(content)
     except OSError as error:
         raise Mistake(f"{out} cannot be written: {error.strerror}.") from None

@@ -36,4 +36,5 @@ def build(name: str, *, vocab_size: int, context: int, rng: np.random.Generator,
     if unknown:
         raise ValueError(f"model {name!r} has no option {unknown[0]!r}; its options are {', '.join(known)}.")
     made: Any = MODELS[name]
-    return made(vocab_size=vocab_size, context=context, rng=rng, **options)  # type: ignore[no-any-return]
+    model: CharacterModel = made(vocab_size=vocab_size, context=context, rng=rng, **options)
+    return model

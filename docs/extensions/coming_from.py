@@ -84,6 +84,7 @@ def table(lines: tuple[Line, ...], theirs: str) -> str:
 
 
 def cell(text: str) -> str:
+    """Text in a table of Markdown, where every sign means itself."""
     return re.sub(r"([|*_<>\[\]])", r"\\\1", text)
 
 

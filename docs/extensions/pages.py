@@ -23,6 +23,7 @@ from typing import Any
 
 import npgrad
 from docs.extensions import coming_from
+from docs.extensions.coming_from import cell
 from docs.extensions.docstrings import rst
 from docs.extensions.tutorials import tutorials
 from npgrad import functions
@@ -263,10 +264,6 @@ made; `npgrad check --conventions` runs it again.
 """
 
 
-def cell(text: str) -> str:
-    return re.sub(r"([|*_<>\[\]])", r"\\\1", text)
-
-
 # -- derivations -------------------------------------------------------------------------------------------------------
 
 
@@ -309,6 +306,13 @@ class Site:
             command = [sys.executable, "-m", "npgrad.explain", "--html", str(target)]
             with log.open("w", encoding="utf-8") as file:
                 self.process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+
+    def stop(self) -> None:
+        """Leave no process behind where the pages are not wanted."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+            shutil.rmtree(self.target, ignore_errors=True)
 
     def put(self, destination: Path) -> None:
         """Copy the pages beside the index that Sphinx has made. Raises RuntimeError if a derivation failed."""
@@ -353,6 +357,8 @@ def begin(app: Any) -> None:
 def finish(app: Any, exception: Exception | None) -> None:
     if exception is None and app.builder.format == "html":
         app.derivations.put(Path(app.outdir) / "derivations")
+    elif hasattr(app, "derivations"):  # a page may have failed before there was a process
+        app.derivations.stop()
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from npgrad.checkpoint import replace_file
+
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("npgrad", "models", "experiments")
 
@@ -24,7 +26,9 @@ def tutorials(notebooks: Path, cache: Path) -> dict[str, str]:
     with ThreadPoolExecutor(max_workers=2) as pool:
         for path, text in zip(changed, pool.map(executed, changed), strict=True):
             cache.mkdir(parents=True, exist_ok=True)
-            kept[path].write_text(text, encoding="utf-8")
+            replace_file(kept[path], [text.encode()])
+    for old in set(cache.glob("*.ipynb")) - set(kept.values()):
+        old.unlink()
     words = (
         "The lecture cell by cell. These pages are notebooks, with the results of one run; `make notebooks` opens them "
         "to be changed and run again."

@@ -11,11 +11,10 @@ from bokeh.models import ColumnDataSource, FixedTicker, Label, LinearAxis, Numer
 from bokeh.plotting import figure
 
 from experiments.desk.pictures import Lines, Ridges
-from npgrad.diagnose.style import LIGHT
+from npgrad.diagnose.style import Look
 
-__all__ = ["Look", "LossPlot", "RatioPlot", "RidgePlot", "shades"]
+__all__ = ["LossPlot", "RatioPlot", "RidgePlot", "shades"]
 
-Look = type(LIGHT)
 FONT = "system-ui, sans-serif"
 DASHES = [5, 3]
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -12,11 +12,11 @@ from bokeh.models import Button, CustomJS, Div, InlineStyleSheet, Toggle
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from experiments.desk.controls import CHOICES, SLIDERS, Controls
-from experiments.desk.figures import Look, LossPlot, RatioPlot, RidgePlot
+from experiments.desk.figures import LossPlot, RatioPlot, RidgePlot
 from experiments.desk.pictures import activations, gradients, loss, update_ratio, weight_gradients
 from experiments.desk.training import STEPS, Setting, Training
 from npgrad import data
-from npgrad.diagnose.style import DARK, LIGHT
+from npgrad.diagnose.style import DARK, LIGHT, Look
 
 __all__ = ["Page"]
 

@@ -38,7 +38,7 @@ LABEL = 12.0
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     paper: str
     ink: str
     muted: str
@@ -46,7 +46,7 @@ class _Look:
     hues: Mapping[str, str]
 
 
-LIGHT = _Look(
+LIGHT = Look(
     paper="#ffffff",
     ink="#1b1f24",
     muted="#5c6570",
@@ -61,7 +61,7 @@ LIGHT = _Look(
         "grey": "#6b7480",
     },
 )
-DARK = _Look(
+DARK = Look(
     paper="#14181d",
     ink="#e8ebee",
     muted="#a3adb8",
@@ -103,7 +103,7 @@ NAMED = {
     "stated": "grey",
 }
 
-_current: ContextVar[_Look] = ContextVar("look", default=LIGHT)
+_current: ContextVar[Look] = ContextVar("look", default=LIGHT)
 
 
 def ink() -> str:

@@ -15,6 +15,7 @@ from npgrad.functions.arithmetic import add, mul
 from npgrad.functions.dropout import dropout
 from npgrad.functions.matmul import matmul
 from npgrad.functions.matrix_sums import constant, row_sum
+from npgrad.functions.selection import where
 from npgrad.functions.shape import broadcast_to, swapaxes
 from npgrad.functions.softmax import softmax
 
@@ -258,8 +259,8 @@ def scaled_dot_product_attention(
     `rng`, and the others are divided by 1 − dropout_p. Names as in PyTorch. Source: Vaswani et al. 2017,
     arXiv:1706.03762, equation 1.
 
-    Raises ValueError if shapes do not fit or `dropout_p` is not in [0, 1]; TypeError if the mask does not hold
-    booleans, or there is dropout and no generator.
+    Raises ValueError if shapes do not fit or `dropout_p` is not in [0, 1]; TypeError if the mask holds neither booleans
+    nor, without `is_causal`, floating-point numbers, or if there is dropout and no generator.
     """
     if not 0 <= dropout_p <= 1:
         raise ValueError(f"dropout_p={dropout_p} is no probability. Choose it between 0 and 1.")
@@ -277,7 +278,9 @@ def scaled_dot_product_attention(
         if kind == "f" and not is_causal:
             root = sqrt(np.shape(raw(query))[-1])
             products = mul(matmul(query, swapaxes(key, -1, -2)), 1 / root if scale is None else scale)
-            weights = softmax(add(products, attn_mask))
+            added = attn_mask if isinstance(attn_mask, Tensor) else mask.astype(products.dtype)
+            some = np.any(np.greater(mask, -np.inf), axis=-1, keepdims=True)
+            weights = where(some, softmax(where(some, add(products, added), 0.0)), 0.0)
             return matmul(dropout(weights, dropout_p, rng=rng) if dropout_p else weights, value)
         if kind != "b":
             raise TypeError(

@@ -281,11 +281,14 @@ def embedding(weight: TensorLike, indices: TensorLike, padding_idx: int | None =
     """The rows `indices` of `weight` (vocabulary, features), in the shape of `indices` with the features as last axis.
 
     The row `padding_idx` (from the end if negative), which stands for nothing, receives no gradient. Raises IndexError
-    for an index that is negative or beyond the vocabulary, TypeError for one that is not an integer.
+    for an index that is negative or beyond the vocabulary, or a `padding_idx` that is no row; TypeError for an index
+    that is not an integer.
     """
     y = Embedding.apply(weight, operand(indices))
     if padding_idx is None:
         return y
     table = raw(weight)
-    padding = np.equal(raw(indices), range(len(table))[padding_idx])
+    if not -len(table) <= padding_idx < len(table):
+        raise IndexError(f"embedding has no row padding_idx={padding_idx}: the weight has {len(table)} rows.")
+    padding = np.equal(raw(indices), padding_idx % len(table))
     return where(np.expand_dims(padding, -1), table[padding_idx], y)

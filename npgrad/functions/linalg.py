@@ -206,7 +206,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
     ndim = np.ndim(raw(x))
     axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
     if len(axes) == 1:
-        if isinstance(ord, int | float):
+        if isinstance(ord, int | float | np.integer | np.floating):
             return vector_norm(x, axis=axes, keepdims=keepdims, ord=ord)
     elif len(axes) == 2:
         if ord == "fro":
@@ -235,10 +235,10 @@ def vector_norm(x: TensorLike, *, axis: Axis = None, keepdims: bool = False, ord
     if ord in (0, 1):
         return sum(abs(x) if ord else abs(sign(x)), axis, keepdims)
     size = abs(x)
-    some = raw(size) > 0
+    some = np.not_equal(raw(size), 0)
     powers = sum(where(some, where(some, size, 1.0) ** ord, 0.0 if ord > 0 else inf), axis, keepdims)
-    finite = raw(powers) > 0
-    return where(finite, where(finite, powers, 1.0) ** (1 / ord), 0.0)
+    positive = np.not_equal(raw(powers), 0)
+    return where(positive, where(positive, powers, 1.0) ** (1 / ord), 0.0)
 
 
 def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
@@ -252,7 +252,8 @@ def matrix_power(x: TensorLike, n: int) -> Tensor:
     if shape[-1:] != shape[-2:-1]:
         raise ValueError(f"matrix_power takes square matrices (…, m, m); got shape {shape}.")
     if n == 0:
-        return where(np.zeros(shape, bool), x, np.eye(shape[-1]))
+        x = getitem(x, ...)
+        return where(np.zeros(shape, bool), x, np.eye(shape[-1], dtype=x.dtype))
     return multi_dot([inv(x) if n < 0 else x] * int(np.abs(n)))
 
 

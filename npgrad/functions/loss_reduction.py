@@ -29,9 +29,12 @@ def pair(name: str, prediction: TensorLike, target: TensorLike, reduction: str) 
         )
     if reduction == "mean" and a.size == 0:
         raise ValueError(f"{name} of nothing (shape {a.shape}) is undefined: the mean of no numbers.")
-    if b.dtype.kind in "biu" and a.dtype.kind == "f":
-        b = Tensor._of(raw(b).astype(a.dtype))
-    return a, b
+    return a, counted_as(a, b)
+
+
+def counted_as(a: Tensor, b: Tensor) -> Tensor:
+    """`b` in the dtype of `a`, if it holds integers or booleans and `a` floating-point numbers."""
+    return Tensor._of(raw(b).astype(a.dtype)) if b.dtype.kind in "biu" and a.dtype.kind == "f" else b
 
 
 def fitting(name: str, option: str, weight: TensorLike, losses: Tensor) -> TensorLike:

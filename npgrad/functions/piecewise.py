@@ -1,4 +1,7 @@
-"""Activations in pieces, put together from where: hardtanh, hardswish, softshrink and their kind; glu, softmin."""
+"""Activations in pieces, put together from where: hardtanh, hardswish, softshrink and their kind; glu, softmin.
+
+Conditions ask where x is replaced, and not where it stays: nan is in no interval, so that it stays nan.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ def hardtanh(x: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> Tens
     """x held between `min_val` and `max_val`, with slope 0 at both and beyond; ValueError if they are out of order."""
     if min_val > max_val:
         raise ValueError(f"hardtanh got min_val={min_val} above max_val={max_val}.")
-    above = where(np.greater(raw(x), min_val), x, min_val)
-    return where(np.less(raw(x), max_val), above, max_val)
+    above = where(np.less_equal(raw(x), min_val), min_val, x)
+    return where(np.greater_equal(raw(x), max_val), max_val, above)
 
 
 def relu6(x: TensorLike) -> Tensor:
@@ -51,7 +54,7 @@ def softshrink(x: TensorLike, lambd: float = 0.5) -> Tensor:
     if lambd < 0:
         raise ValueError(f"softshrink got lambd={lambd}: it must not be negative.")
     beyond = sub(x, mul(np.sign(raw(x)), lambd))
-    return where(np.greater(np.abs(raw(x)), lambd), beyond, 0.0)
+    return where(np.less_equal(np.abs(raw(x)), lambd), 0.0, beyond)
 
 
 def tanhshrink(x: TensorLike) -> Tensor:
@@ -60,8 +63,8 @@ def tanhshrink(x: TensorLike) -> Tensor:
 
 
 def threshold(x: TensorLike, threshold: float, value: float) -> Tensor:
-    """x where it exceeds `threshold`, and `value` elsewhere."""
-    return where(np.greater(raw(x), threshold), x, value)
+    """`value` up to `threshold`, and x beyond."""
+    return where(np.less_equal(raw(x), threshold), value, x)
 
 
 def glu(x: TensorLike, axis: int = -1) -> Tensor:

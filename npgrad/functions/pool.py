@@ -13,7 +13,7 @@ from npgrad.engine.tensor import Tensor, TensorLike
 from npgrad.functions.extreme import max
 from npgrad.functions.reduction import mean
 from npgrad.functions.shape import expand_dims, reshape, squeeze, stack
-from npgrad.functions.windows import Extent, documented, windows
+from npgrad.functions.windows import Extent, documented, per_axis, windows
 
 __all__ = [
     "AvgPool", "MaxPool", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
@@ -169,6 +169,8 @@ def avg_pool(axes: int) -> Callable[..., Tensor]:
         count_include_pad: bool = True,
         divisor_override: float | None = None,
     ) -> Tensor:
+        if divisor_override == 0:
+            raise ValueError(f"{name} got divisor_override=0: sums cannot be divided by it.")
         options: dict[str, Any] = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
         options |= {"count_include_pad": count_include_pad, "divisor": divisor_override}
         return pool(AvgPool, name, axes, x, kernel_size, **options)
@@ -182,8 +184,8 @@ def avg_pool(axes: int) -> Callable[..., Tensor]:
         Along each axis P = (L + 2·padding − k)//stride + 1, L and k being the lengths of the input and the kernel; with
         `ceil_mode` the division rounds up, as long as the last window begins inside. kernel_size, stride (by default
         the kernel size) and padding are one integer or one per axis; the zeros of the padding count as entries unless
-        `count_include_pad` is off. `divisor_override` is what sums are divided by instead of the number of entries.
-        Signature as in PyTorch.
+        `count_include_pad` is off. `divisor_override`, not 0, is what sums are divided by instead of the number of
+        entries. Signature as in PyTorch.
         {_RAISES}""",
     )
 
@@ -276,10 +278,11 @@ def pool(rule: type[Function], function: str, axes: int, x: TensorLike, kernel_s
     x = check_input(function, axes, x)
     if x.ndim == axes + 1:
         return squeeze(pool(rule, function, axes, expand_dims(x, 0), kernel_size, **options), 0)
-    padding = options["padding"]
-    if np.any(np.multiply(padding, 2) > np.asarray(kernel_size)):
+    kernel = per_axis(function, "kernel_size", kernel_size, axes, 1)
+    padding = per_axis(function, "padding", options["padding"], axes, 0)
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ValueError(
-            f"{function} got padding={padding} for kernel_size={kernel_size}: some windows would hold padding alone. "
-            "Pad by at most half the kernel."
+            f"{function} got padding={options['padding']} for kernel_size={kernel_size}: some windows would hold "
+            "padding alone. Pad by at most half the kernel."
         )
     return rule.apply(x, kernel_size=kernel_size, **options)

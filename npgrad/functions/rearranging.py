@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.shape import broadcast_to, concatenate, flip, moveaxis, ravel, split, swapaxes
@@ -21,8 +22,13 @@ def append(x: TensorLike, values: TensorLike, axis: int | None = None) -> Tensor
 
 
 def array_split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """`split`, but into sections that differ in length by one where the length of the axis is no multiple of them."""
-    if isinstance(sections, int):
+    """`split`, but into sections that differ in length by one where the length of the axis is no multiple of them.
+
+    Raises ValueError for less than one section.
+    """
+    if isinstance(sections, int | np.integer):
+        if sections < 1:
+            raise ValueError(f"array_split takes 1 or more sections; got {sections}.")
         n = np.shape(raw(x))[axis]
         long = n % sections
         sections = [n // sections * k + min(k, long) for k in range(1, sections)]
@@ -66,8 +72,11 @@ def fliplr(x: TensorLike) -> Tensor:
 
 
 def rot90(x: TensorLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
-    """x turned by k quarters of a circle, from the first of `axes` towards the second."""
-    first, second = axes
+    """x turned by k quarters of a circle, from the first of `axes` towards the second.
+
+    Raises ValueError if both are the same axis.
+    """
+    first, second = normalize_axis_tuple(axes, np.ndim(raw(x)))
     reversed_axes: tuple[int, ...] = ((), (first,), (first, second), (second,))[k % 4]
     return flip(swapaxes(x, first, second) if k % 2 else x, reversed_axes)
 

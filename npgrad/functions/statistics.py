@@ -29,7 +29,7 @@ def average(x: TensorLike, axis: Axis = None, weights: TensorLike | None = None,
         return mean(x, axis, keepdims)
     shape, given = np.shape(raw(x)), np.shape(raw(weights))
     if given != shape:
-        if not isinstance(axis, int) or given != (shape[axis],):
+        if not isinstance(axis, int | np.integer) or given != (shape[axis],):
             raise ValueError(f"average got weights of shape {given} for x of shape {shape} over axis {axis}.")
         weights = broadcast_to(
             reshape(weights, [-1 if k == axis % len(shape) else 1 for k in range(len(shape))]), shape
@@ -49,7 +49,8 @@ def nansum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over `axis` of what is a number in x; nan receives no gradient."""
-    return div(nansum(x, axis, keepdims), np.sum(~np.isnan(raw(x)), axis, keepdims=keepdims))
+    total = nansum(x, axis, keepdims)
+    return div(total, np.sum(~np.isnan(raw(x)), axis, keepdims=keepdims).astype(total.dtype))
 
 
 def quantile(
@@ -81,8 +82,10 @@ def quantile(
     ordered = moveaxis(sort(x, axis), axis, 0)
     low, high = take(ordered, below, 0), take(ordered, np.minimum(below + 1, n - 1), 0)
     part = _BETWEEN[method](places - below, below).reshape(shares.shape + (1,) * (ordered.ndim - 1))
+    if ordered.dtype.kind in "fc":
+        part = part.astype(ordered.dtype)
     # Sorted, nan is last. An end is taken as it is: infinity times 0 would be nan.
-    y = where(part == 0, low, where(part == 1, high, low + (high - low) * part.astype(ordered.dtype)))
+    y = where(part == 0, low, where(part == 1, high, low + (high - low) * part))
     y = where(np.isnan(raw(getitem(ordered, -1))), np.nan, y)
     return expand_dims(y, tuple(np.add(kept, shares.ndim).reshape(-1).tolist())) if keepdims else y
 

@@ -29,8 +29,7 @@ class Windows:
     `counts` is the number of windows along each axis. `along[k][r]` selects, on axis k, the entry with offset r of
     every window; `slices` are all combinations of these, one per offset of the kernel. `padding` is a number, one per
     axis, "valid" for none, or "same": as many windows as there are entries, one more of an odd number of zeros being at
-    the end. With
-    `ceil_mode` the last window may reach beyond the padding, but not begin there.
+    the end. With `ceil_mode` the last window may reach beyond the padding, but not begin there.
 
     Raises ValueError if a number is out of its range, or if the kernel is larger than the padded input.
     """

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 from npgrad import functions as F
 from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.reduction import array
 from npgrad.nn import init
 from npgrad.nn.dropout import Dropout
 from npgrad.nn.layer_norm import LayerNorm
@@ -80,7 +81,7 @@ class MultiHeadAttention(Module):
         all gets the bias of `out_proj`. With `need_weights` the result is a pair: output, and attention weights
         (N, heads, T, S) before dropout.
 
-        Raises ValueError if the shapes do not fit.
+        Raises ValueError if the shapes do not fit, TypeError for a mask that does not hold booleans.
         """
         key = query if key is None else key
         value = key if value is None else value
@@ -118,7 +119,8 @@ class MultiHeadAttention(Module):
         p = self.dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(q, k, v, mask, p, is_causal, rng=self.rng)
         side_by_side = F.transpose(mixed, (0, 2, 1, 3)).reshape(q.shape[0], q.shape[2], self.embed_dim)
-        return self.out_proj(side_by_side)  # type: ignore[no-any-return]
+        out: Tensor = self.out_proj(side_by_side)
+        return out
 
     def _heads(self, x: Tensor, part: int, start: int = 0) -> Tensor:
         """Queries, keys or values of all heads, the first of position `start`: (N, heads, T, E/heads)."""
@@ -133,19 +135,28 @@ class MultiHeadAttention(Module):
 
     def _mask(self, padding: TensorLike | None, pairs: TensorLike | None, items: int) -> Array | None:
         """Where attending is allowed, in a shape that broadcasts to (N, heads, T, S); None for everywhere."""
-        allowed: Any = None
+        allowed: Array | None = None
         if padding is not None:
-            allowed = np.logical_not(raw(padding))[:, None, None, :]
+            allowed = _allowed("key_padding_mask", padding)[:, None, None, :]
         if pairs is not None:
-            free = np.logical_not(raw(pairs))
+            free = _allowed("attn_mask", pairs)
             if free.ndim == 3:
                 free = free.reshape(items, self.num_heads, *free.shape[1:])
             allowed = free if allowed is None else np.logical_and(allowed, free)
-        return allowed  # type: ignore[no-any-return]
+        return allowed
 
     def extra_repr(self) -> str:
         text = f"{self.embed_dim}, {self.num_heads}" + f", dropout={self.dropout:g}" * (self.dropout > 0)
         return text + ", rotary=True" * self.rotary
+
+
+def _allowed(name: str, excluded: TensorLike) -> Array:
+    """The opposite of a mask in which True excludes."""
+    mask = array(raw(excluded))
+    if mask.dtype.kind != "b":
+        raise TypeError(f"{name} holds booleans, True where attending is excluded; got {mask.dtype}.")
+    free: Array = np.logical_not(mask)
+    return free
 
 
 class TransformerBlock(Module):
@@ -213,13 +224,16 @@ class TransformerBlock(Module):
         def think(x: Tensor) -> Tensor:
             h = self.linear1(x)
             h = F.gelu(h) if self.activation == "gelu" else F.relu(h)
-            return self.linear2(self.dropout(h))  # type: ignore[no-any-return]
+            y: Tensor = self.linear2(self.dropout(h))
+            return y
 
         if self.norm_first:
             x = x + self.dropout(attend(self.norm1(x)))
-            return x + self.dropout(think(self.norm2(x)))  # type: ignore[no-any-return]
-        x = self.norm1(x + self.dropout(attend(x)))
-        return self.norm2(x + self.dropout(think(x)))  # type: ignore[no-any-return]
+            x = x + self.dropout(think(self.norm2(x)))
+        else:
+            x = self.norm1(x + self.dropout(attend(x)))
+            x = self.norm2(x + self.dropout(think(x)))
+        return x
 
     def extra_repr(self) -> str:
         return f"activation={self.activation!r}" + ", norm_first=False" * (not self.norm_first)

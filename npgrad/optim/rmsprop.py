@@ -109,7 +109,7 @@ class RMSprop(Optimizer):
         if n["centered"]:
             m = state["grad_avg"]
             m += n["one_minus_alpha"] * (g - m)
-            v = v - m * m
+            v = np.maximum(v - m * m, 0)  # the difference of two equals may be rounded to below 0
         d = g / (np.sqrt(v) + n["eps"])
         if n["momentum"]:
             b = state["momentum_buffer"]

@@ -125,4 +125,5 @@ def test_a_notebook_is_executed_when_it_has_changed(tmp_path: Path, monkeypatch:
         (tmp_path / "notebooks" / "a.md").write_text(text)
         found = tutorials(tmp_path / "notebooks", tmp_path / "cache")
         assert found["a.ipynb"] == text and "\na\n```" in found["index.md"]
+        assert len(list((tmp_path / "cache").iterdir())) == 1  # results of what has changed are not kept
     assert runs == ["a.md", "a.md"]

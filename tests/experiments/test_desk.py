@@ -73,9 +73,8 @@ def test_two_settings_share_the_seed_and_the_minibatches(corpus: data.Corpus) ->
     ids=["first", "batch", "all changed"],
 )
 def test_its_command_trains_the_same(setting: Setting, corpus: data.Corpus, tmp_path: Path) -> None:
-    line = setting.command(str(tmp_path / "run")).replace(f"--steps {STEPS}", "--steps 12")
-    program, *arguments = line.split()[2:]
-    assert program == "models" and models.__main__.main(arguments) == 0
+    program, *arguments, _ = setting.command("OUT").replace(f"--steps {STEPS}", "--steps 12").split()[2:]
+    assert program == "models" and models.__main__.main([*arguments, str(tmp_path / "run")]) == 0
     stored = Run.load(tmp_path / "run").losses
     np.testing.assert_array_equal(stored, np.array(trained(setting, corpus, 12).losses, np.float32))
 

@@ -39,10 +39,13 @@ def address() -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=restore)
     assert process.stdout is not None
     where = f"http://127.0.0.1:{port}/"
-    assert where in process.stdout.readline()
-    yield where
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    try:
+        assert where in process.stdout.readline()
+        yield where
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, said.strip()) == (130, "stopped")
 
 

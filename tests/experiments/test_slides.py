@@ -15,7 +15,7 @@ from experiments.__main__ import main
 from experiments.experiment import discover
 from npgrad.diagnose import style
 
-COMMITTED = sorted(p.stem for p in (reference.REFERENCE / "figures").glob("*.svg") if not p.stem.endswith("-dark"))
+COMMITTED = [path.stem for path in slides.drawn(reference.REFERENCE / "figures", "*.svg")]
 LESSONS = list(discover())
 
 
@@ -93,12 +93,21 @@ def test_results_come_before_the_reference(tmp_path: Path, capsys: pytest.Captur
     assert "reference result" in capsys.readouterr().out
 
 
+def test_the_reference_has_figures_in_the_dark_too(tmp_path: Path) -> None:
+    own = reference.REFERENCE / "figures" / "stages-losses-dark.svg"
+    assert slides.find("stages-losses", LESSONS, tmp_path).dark == own and own.stem not in slides.sources(
+        LESSONS, tmp_path
+    )
+
+
 def test_steps_are_numbered_and_old_ones_go(tmp_path: Path) -> None:
     (tmp_path / "gains-weights-10.svg").write_text("of a longer build", encoding="utf-8")
-    (tmp_path / "mine.svg").write_text("mine", encoding="utf-8")
+    others = ["gains-weights-2nd.svg", "gains-weights-9.png", "gains-weights.png", "gains-weights.svg", "mine.svg"]
+    for name in others:
+        (tmp_path / name).write_text("mine", encoding="utf-8")
     assert main(["figure", "gains-weights", "--slide", "--build", "--out", str(tmp_path)]) == 0
     steps = [f"gains-weights-{k}.svg" for k in range(1, 9)]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [*steps, "mine.svg"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*steps, *others])
 
 
 def test_png_is_as_large_as_the_slide(tmp_path: Path) -> None:

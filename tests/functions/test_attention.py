@@ -56,6 +56,17 @@ def test_a_query_that_may_see_nothing_gets_0_and_gives_no_gradient(dtype: Any) -
     assert all(np.isfinite(x.grad).all() for x in (q, k, v)) and v.grad[0].any()
 
 
+def test_a_mask_to_be_added_may_leave_nothing_to_see() -> None:
+    q, k, v = drawn(0, (3, 4), (5, 4), (5, 2))
+    free = np.random.default_rng(0).random((3, 5)) < 0.7
+    free[1] = False
+    y, z = (scaled_dot_product_attention(q, k, v, mask) for mask in (free, np.where(free, 0.0, -np.inf)))
+    with np.errstate(all="raise"):
+        z.backward(np.ones(z.shape))
+    np.testing.assert_allclose(z.numpy(), y.numpy(), rtol=1e-12)
+    assert not z.numpy()[1].any() and not q.grad[1].any() and np.isfinite(k.grad).all()
+
+
 def test_what_is_masked_has_no_influence() -> None:
     q, k, v = drawn(0, (3, 4), (5, 4), (5, 2))
     mask = np.array([True, True, False, True, False])

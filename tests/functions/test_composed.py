@@ -25,6 +25,7 @@ AS_IN_NUMPY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("array_split", (LONG, 3), {}),
     ("array_split", (CUBE, 3), {"axis": 2}),
     ("array_split", (LONG, [2, 5]), {}),
+    ("array_split", (LONG, np.int64(3)), {}),
     ("hsplit", (LONG, [3]), {}),
     ("unstack", (CUBE,), {"axis": 1}),
     ("broadcast_arrays", (A, B[:, :1], LONG[0]), {}),
@@ -32,7 +33,7 @@ AS_IN_NUMPY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("fliplr", (CUBE,), {}),
     ("matrix_transpose", (CUBE,), {}),
     ("average", (A,), {"weights": np.abs(B)}),
-    ("average", (CUBE,), {"axis": 1, "weights": np.array([1.0, 2.0, 0.5]), "keepdims": True}),
+    ("average", (CUBE,), {"axis": np.int64(1), "weights": np.array([1.0, 2.0, 0.5]), "keepdims": True}),
     ("ptp", (CUBE,), {"axis": (0, 2)}),
     ("nansum", (WITH_NAN,), {"axis": 0}),
     ("nanmean", (WITH_NAN,), {"axis": 1, "keepdims": True}),
@@ -180,6 +181,17 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: npgrad.soft_margin_loss(A[:0], Y[:0]), "the mean of no numbers"),
     (lambda: npgrad.margin_ranking_loss(A, B, Y, reduction="all"), "reduction must be"),
     (lambda: npgrad.adaptive_max_pool2d(CUBE, (1, 2, 3)), "one for each axis"),
+    (lambda: npgrad.max_pool2d(CUBE, 2, padding=(1, 1, 1)), "got padding=.*, or 2 of them"),
+    (lambda: npgrad.avg_pool2d(CUBE, 2, divisor_override=0), "divisor_override=0"),
+    (lambda: npgrad.array_split(LONG, 0), "1 or more sections"),
+    (lambda: npgrad.rot90(A, axes=(0, -2)), "repeated axis"),
+    (lambda: npgrad.soft_margin_loss(A, Y[:, :1]), "compares equal shapes"),
+    (lambda: npgrad.margin_ranking_loss(A, B, Y[0]), "compares equal shapes"),
+    (lambda: npgrad.cosine_embedding_loss(A, B, Y[:, :1]), "compares equal shapes"),
+    (
+        lambda: npgrad.multi_margin_loss(A, CLASSES, weight=Tensor(np.ones(4), requires_grad=True)),
+        "no gradient with respect to class weights",
+    ),
 ]
 
 
@@ -187,6 +199,61 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
 def test_what_cannot_be(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("t", [-1, 4])
+def test_a_class_that_is_not_there(t: int) -> None:
+    with pytest.raises(IndexError, match=f"target class of {t}; with 4 classes"):
+        npgrad.multi_margin_loss(A, np.array([0, t, 1]))
+    with pytest.raises(IndexError, match=f"no row padding_idx={t if t > 0 else -5}"):
+        npgrad.functions.embedding(A.T, np.array([0]), padding_idx=t if t > 0 else -5)
+
+
+F32 = A.astype(np.float32)
+SIGNS = Y.astype(int)
+IN_SINGLE: list[tuple[Callable[..., Tensor], tuple[Any, ...]]] = [
+    (npgrad.soft_margin_loss, (SIGNS,)),
+    (npgrad.hinge_embedding_loss, (SIGNS,)),
+    (npgrad.margin_ranking_loss, (2 * F32, SIGNS)),
+    (npgrad.cosine_embedding_loss, (2 * F32, SIGNS[:, 0])),
+    (lambda x: npgrad.multi_margin_loss(x, CLASSES, weight=np.arange(1.0, 5.0)), ()),
+    (lambda x, y: npgrad.multilabel_soft_margin_loss(x, y, weight=np.arange(1.0, 5.0)), (SIGNS > 0,)),
+    (npgrad.poisson_nll_loss, (abs(SIGNS),)),
+    (npgrad.gaussian_nll_loss, (SIGNS, 1.0)),
+    (npgrad.nanmean, (1,)),
+    (npgrad.median, ()),
+    (lambda x: npgrad.linalg.matrix_power(x[:, :3], 0), ()),
+    (lambda x: npgrad.scaled_dot_product_attention(x, x, x, np.zeros((3, 3))), ()),
+]
+
+
+@pytest.mark.parametrize(("function", "rest"), IN_SINGLE)
+def test_single_precision_stays(function: Callable[..., Tensor], rest: tuple[Any, ...]) -> None:
+    """Whatever the dtype of targets, weights, masks and numbers beside it."""
+    assert function(Tensor(F32), *rest).dtype == np.float32
+
+
+def test_targets_have_gradients_where_the_loss_has_slopes() -> None:
+    for loss in (npgrad.soft_margin_loss, npgrad.multilabel_soft_margin_loss, npgrad.poisson_nll_loss):
+        gradcheck(loss, [Tensor(A, requires_grad=True), Tensor(np.abs(B), requires_grad=True)])
+    gradcheck(lambda y: npgrad.margin_ranking_loss(A, B, y, 9.0), [Tensor(Y, requires_grad=True)])
+
+
+def test_quantiles_of_integers_lie_between_them() -> None:
+    for q in (0.0, 0.3, 0.5, 1.0):
+        assert npgrad.quantile(np.array([1, 4, 2]), q).item() == np.quantile([1, 4, 2], q)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        npgrad.hardtanh, npgrad.relu6, npgrad.hardsigmoid, npgrad.hardswish, npgrad.hardshrink, npgrad.softshrink,
+        npgrad.tanhshrink, lambda x: npgrad.threshold(x, 0.0, 5.0), lambda x: npgrad.linalg.vector_norm(x, ord=3),
+        lambda x: npgrad.linalg.vector_norm(x, ord=-1),
+    ],
+)  # fmt: skip
+def test_nan_is_not_hidden(function: Callable[[Any], Tensor]) -> None:
+    assert np.isnan(function(np.array([np.nan, 1.0])).numpy()).any()
 
 
 @pytest.mark.parametrize("p", [0.5, 1.5, 3, -1, -0.5])

@@ -190,7 +190,8 @@ def test_the_run_keeps_what_the_doctor_found_before_it(
     kept = Run.load(Path(out)).state["doctor"]
     assert kept and all(finding in printed for finding in kept)
     assert main([*train[:-1], "--resume"]) == 0  # it is part of the run
-    capsys.readouterr()
+    assert main([*train, "--resume"]) == 2
+    assert "leave it out with --resume" in capsys.readouterr().err
     assert main(["eval", out]) == 0
     assert [f"before training, the doctor: {finding.splitlines()[0]}" for finding in kept] == [
         line for line in capsys.readouterr().out.splitlines() if "the doctor" in line

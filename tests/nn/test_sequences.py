@@ -467,6 +467,9 @@ def test_errors_of_attention_say_what_to_do() -> None:
         nn.TransformerBlock(6, 2, rotary=True, rng=new())
     with pytest.raises(ValueError, match=r"got a query of shape \(2, 5, 7\); it takes \(N, T, 8\)"):
         nn.MultiHeadAttention(8, 2, rng=new())(Tensor(np.zeros((2, 5, 7))))
+    for name in ("attn_mask", "key_padding_mask"):
+        with pytest.raises(TypeError, match=f"{name} holds booleans, True where attending is excluded; got float64"):
+            nn.MultiHeadAttention(8, 2, rng=new())(Tensor(np.zeros((2, 5, 8))), **{name: np.zeros((2, 5))})
     with pytest.raises(ValueError, match='Say "gelu" or "relu"'):
         nn.TransformerBlock(8, 2, activation="selu", rng=new())
     with pytest.raises(ValueError, match="at least 1"):

@@ -36,6 +36,17 @@ def test_gradients_of_any_layout(layout: str) -> None:
     assert np.array_equal(p.numpy(), 1 - g)
 
 
+def test_a_gradient_that_stays_has_no_negative_variance() -> None:
+    """In `centered`, the mean of squares minus the square of the mean is rounded, to below 0 for some of these."""
+    g = np.linspace(0.01, 3, 2000).astype(np.float32)
+    (p,) = leaves(np.zeros_like(g))
+    optimizer = optim.RMSprop([p], lr=1e-9, alpha=0.9, centered=True)
+    for _ in range(300):
+        p.grad = g
+        optimizer.step()
+    assert np.isfinite(p.numpy()).all()
+
+
 @each_optimiser
 def test_without_a_gradient_nothing_moves(name: str, rng: np.random.Generator) -> None:
     parameters = three(rng)
