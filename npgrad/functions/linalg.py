@@ -207,7 +207,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
     axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
     if len(axes) == 1:
         if isinstance(ord, int | float | np.integer | np.floating):
-            return vector_norm(x, axis=axes, keepdims=keepdims, ord=ord)
+            return vector_norm(x, axis=axes, keepdims=keepdims, ord=float(ord))
     elif len(axes) == 2:
         if ord == "fro":
             return Norm.apply(x, axis=axes, keepdims=keepdims)
