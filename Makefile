@@ -15,7 +15,7 @@ run: .venv/experiments ## every lesson of the lecture; ends with the path of the
 
 notebooks: .venv/notebooks ## the lecture cell by cell, in JupyterLab
 	@$(BIN)/jupytext-config --settings-file .venv/etc/jupyter/labconfig/default_setting_overrides.json set-default-viewer markdown
-	$(BIN)/python -m jupyter lab notebooks/01_initial_loss.md
+	$(BIN)/python -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_initial_loss.md
 
 desk: .venv/desk ## a page to change one thing and see it
 	$(BIN)/python -m experiments desk

@@ -143,8 +143,12 @@ def save_safetensors(path: str | PathLike[str], arrays: Mapping[str, TensorLike]
 
     Names and layout are those of `arrays`: pass `nn.torch_state(module)` for PyTorch's, `module.state_dict()` for ours.
 
-    Raises ModuleNotFoundError without the package safetensors, TypeError for a dtype that the format does not have.
+    Raises ModuleNotFoundError without the package safetensors, TypeError for a dtype that the format does not have, or
+    a masked array.
     """
+    for name, a in arrays.items():
+        if isinstance(a, np.ma.MaskedArray):
+            raise TypeError(f"{name} is a masked array, whose mask the file would lose: save its data and its mask.")
     # The package reads memory as it lies, whatever the strides.
     contiguous = {name: np.array(raw(a), dtype=_little(np.asarray(raw(a))), order="C") for name, a in arrays.items()}
     package, error = _safetensors()

@@ -364,6 +364,8 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, monkeypatch: pyt
         checkpoint.save_safetensors(path, {"w": np.array(["a"])})
     with pytest.raises(TypeError, match="cannot be written"):
         checkpoint.save_safetensors(path, {"w": np.zeros(2, np.complex128)})
+    with pytest.raises(TypeError, match="w is a masked array"):
+        checkpoint.save_safetensors(path, {"w": np.ma.array([1.0, 2.0], mask=[False, True])})
     assert path.read_bytes() == whole[:20] and os.listdir(tmp_path) == [path.name]
     monkeypatch.setitem(sys.modules, "safetensors", None)
     for call in (lambda: checkpoint.load_safetensors(path), lambda: checkpoint.save_safetensors(path, {})):

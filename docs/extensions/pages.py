@@ -297,10 +297,11 @@ class Site:
 
     def __init__(self, target: Path, log: Path) -> None:
         self.target, self.log = target, log
-        made = target / "notation.html"
+        self.made = log.with_suffix(".made")  # written when all pages are
         newest = max(path.stat().st_mtime for path in (ROOT / "npgrad").rglob("*") if path.suffix in (".py", ".css"))
         self.process = None
-        if not made.exists() or made.stat().st_mtime < newest:
+        if not self.made.exists() or self.made.stat().st_mtime < newest:
+            self.made.unlink(missing_ok=True)
             shutil.rmtree(target, ignore_errors=True)
             target.parent.mkdir(parents=True, exist_ok=True)
             command = [sys.executable, "-m", "npgrad.explain", "--html", str(target)]
@@ -312,13 +313,13 @@ class Site:
         if self.process is not None:
             self.process.terminate()
             self.process.wait()
-            shutil.rmtree(self.target, ignore_errors=True)
 
     def put(self, destination: Path) -> None:
         """Copy the pages beside the index that Sphinx has made. Raises RuntimeError if a derivation failed."""
-        if self.process is not None and self.process.wait():
-            shutil.rmtree(self.target, ignore_errors=True)
-            raise RuntimeError(self.log.read_text(encoding="utf-8"))
+        if self.process is not None:
+            if self.process.wait():
+                raise RuntimeError(self.log.read_text(encoding="utf-8"))
+            self.made.touch()
         shutil.copytree(self.target, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("index.html"))
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import npgrad
 from docs.extensions.docstrings import page_of, rst, spans, without_derivation
 from docs.extensions.links import broken
-from docs.extensions.pages import exported, generate, pages
+from docs.extensions.pages import Site, exported, generate, pages
 from docs.extensions.tutorials import tutorials
 from npgrad.explain.order import things
 from npgrad.functions import registry
@@ -115,6 +115,39 @@ def test_pages_that_are_made_no_more_go(tmp_path: Path, monkeypatch: pytest.Monk
     generate(tmp_path, tmp_path / "cache")
     assert not (tmp_path / "reference" / "old.md").exists() and (tmp_path / "start.md").exists()
     assert "no notebooks" in (tmp_path / "tutorials" / "index.md").read_text(encoding="utf-8")
+
+
+def test_derivations_are_made_again_until_all_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[bool] = []
+
+    class Process:
+        """Of a command that ends with the exit codes 1, 0, 0 …, or is stopped."""
+
+        def __init__(self, command: list[str], **options: object) -> None:
+            started.append(True)
+            Path(command[-1]).mkdir(exist_ok=True)
+            (Path(command[-1]) / "notation.html").write_text("made")
+
+        def wait(self) -> int:
+            return len(started) == 1
+
+        def terminate(self) -> None:
+            pass
+
+    monkeypatch.setattr("docs.extensions.pages.subprocess.Popen", Process)
+    monkeypatch.setattr("docs.extensions.pages.ROOT", tmp_path)
+    (tmp_path / "npgrad").mkdir()
+    (tmp_path / "npgrad" / "code.py").write_text("")
+
+    def site() -> Site:
+        return Site(tmp_path / "derivations", tmp_path / "derivations.log")
+
+    with pytest.raises(RuntimeError):
+        site().put(tmp_path / "out")
+    site().stop()
+    for runs in (3, 3):
+        site().put(tmp_path / "out")
+        assert len(started) == runs and (tmp_path / "out" / "notation.html").exists()
 
 
 def test_a_notebook_is_executed_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

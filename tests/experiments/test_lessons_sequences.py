@@ -46,6 +46,12 @@ def test_the_gradient_of_a_plain_network_is_the_product_of_its_jacobians(gain: f
     assert np.all(found["by_mean"] <= found["by_mean_square"] * (1 + 1e-9))
 
 
+def test_too_few_words_are_said_to_be_so() -> None:
+    assert len(through_time.stretches(np.arange(51), 50)) == 1
+    with pytest.raises(ValueError, match="50 characters of text have no stretch of 51: take more words"):
+        through_time.stretches(np.arange(50), 50)
+
+
 def test_an_open_forget_gate_passes_everything_and_weights_of_zero_nothing() -> None:
     assert not looked_back(gain=0.0)[2]["gradient"][1:].any()
     kept = looked_back(cell="lstm", gain=0.0, forget_bias=40.0)[2]["gradient"]
