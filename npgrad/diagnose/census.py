@@ -192,4 +192,4 @@ def _by_unit(y: Array, axis: int) -> Array:
     """(values, units): the units along `axis`."""
     if y.ndim < 2:
         return y.reshape(-1, 1)
-    return y if y.ndim == 2 else np.moveaxis(y, axis, -1).reshape(-1, y.shape[axis])
+    return np.moveaxis(y, axis, -1).reshape(-1, y.shape[axis])

@@ -54,6 +54,8 @@ def test_a_census_counts_features_and_not_positions(seed: int, n: int, t: int, w
     assert one.examples == other.examples == n * t
     np.testing.assert_allclose(one.saturated, other.saturated)
     np.testing.assert_allclose(one.largest, other.largest)
+    (turned,) = census(Through(model), x.reshape(n * t, width), threshold=0.5, axis=0)
+    assert turned.examples == 6 and len(turned.largest) == n * t
 
 
 class Through(nn.Module):

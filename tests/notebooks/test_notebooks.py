@@ -32,8 +32,9 @@ SHORT: dict[str, dict[str, int]] = {
 
 @pytest.fixture(autouse=True)
 def from_its_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Where Jupyter runs a notebook; and the look of figures is put back afterwards."""
+    """Where Jupyter runs a notebook; the look of figures and the lines of its cells are put back afterwards."""
     monkeypatch.chdir(ROOT / "notebooks")
+    monkeypatch.setattr(linecache, "cache", dict(linecache.cache))
     with style.theme("light"):
         yield
 
