@@ -118,7 +118,7 @@ def windows(
 ) -> Windows:
     """The windows of a kernel on an input of `shape`; computed once for every combination."""
     numbers = (kernel, stride, padding, dilation)
-    hashable = [tuple(v) if isinstance(v, Sequence) and not isinstance(v, str) else v for v in numbers]
+    hashable = [tuple(v) if isinstance(v, Sequence | np.ndarray) and not isinstance(v, str) else v for v in numbers]
     return _cached(function, shape, *hashable, ceil_mode)
 
 
@@ -139,8 +139,8 @@ def _cached(
 
 def per_axis(function: str, name: str, value: Any, axes: int, least: int) -> tuple[int, ...]:
     """`value` as one integer per axis; raises ValueError if there are too many or too few, or one is below `least`."""
-    values = tuple(value) if isinstance(value, Sequence) else (value,) * axes
-    if len(values) != axes or any(isinstance(v, str) or int(v) != v or v < least for v in values):
+    values = tuple(value) if isinstance(value, Sequence | np.ndarray) else (value,) * axes
+    if len(values) != axes or any(not isinstance(v, int | float | np.integer) or v != int(v) or v < least for v in values):
         raise ValueError(
             f"{function} got {name}={value!r}. Pass an integer of at least {least}"
             + (f", or {axes} of them, one per spatial axis." if axes > 1 else ".")

@@ -182,6 +182,9 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: npgrad.margin_ranking_loss(A, B, Y, reduction="all"), "reduction must be"),
     (lambda: npgrad.adaptive_max_pool2d(CUBE, (1, 2, 3)), "one for each axis"),
     (lambda: npgrad.max_pool2d(CUBE, 2, padding=(1, 1, 1)), "got padding=.*, or 2 of them"),
+    (lambda: npgrad.max_pool2d(CUBE, None), "max_pool2d got kernel_size=None. Pass an integer of at least 1"),
+    (lambda: npgrad.conv1d(CUBE, np.ones((2, 3, 2)), stride=None), "conv got stride=None. Pass an integer"),
+    (lambda: npgrad.conv1d(CUBE, np.ones((2, 3, 2)), stride=1.5), "conv got stride=1.5. Pass an integer"),
     (lambda: npgrad.avg_pool2d(CUBE, 2, divisor_override=0), "divisor_override=0"),
     (lambda: npgrad.array_split(LONG, 0), "1 or more sections"),
     (lambda: npgrad.rot90(A, axes=(0, -2)), "repeated axis"),
@@ -231,6 +234,14 @@ IN_SINGLE: list[tuple[Callable[..., Tensor], tuple[Any, ...]]] = [
 def test_single_precision_stays(function: Callable[..., Tensor], rest: tuple[Any, ...]) -> None:
     """Whatever the dtype of targets, weights, masks and numbers beside it."""
     assert function(Tensor(F32), *rest).dtype == np.float32
+
+
+def test_sizes_may_be_an_array() -> None:
+    W = RNG.normal(size=(2, 3, 2, 2))
+    for size in ((1, 2), np.array([1, 2]), [1, np.int64(2)]):
+        assert np.array_equal(npgrad.max_pool2d(CUBE, size).numpy(), npgrad.max_pool2d(CUBE, (1, 2)).numpy())
+        y = npgrad.conv2d(CUBE[None].swapaxes(1, 2), W, stride=size)
+        assert np.array_equal(y.numpy(), npgrad.conv2d(CUBE[None].swapaxes(1, 2), W, stride=(1, 2)).numpy())
 
 
 def test_targets_have_gradients_where_the_loss_has_slopes() -> None:
