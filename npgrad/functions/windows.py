@@ -140,7 +140,9 @@ def _cached(
 def per_axis(function: str, name: str, value: Any, axes: int, least: int) -> tuple[int, ...]:
     """`value` as one integer per axis; raises ValueError if there are too many or too few, or one is below `least`."""
     values = tuple(value) if isinstance(value, Sequence | np.ndarray) else (value,) * axes
-    if len(values) != axes or any(not isinstance(v, int | float | np.integer) or v != int(v) or v < least for v in values):
+    if len(values) != axes or any(
+        not isinstance(v, int | float | np.integer) or v != int(v) or v < least for v in values
+    ):
         raise ValueError(
             f"{function} got {name}={value!r}. Pass an integer of at least {least}"
             + (f", or {axes} of them, one per spatial axis." if axes > 1 else ".")
