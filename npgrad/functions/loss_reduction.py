@@ -29,10 +29,10 @@ def pair(name: str, prediction: TensorLike, target: TensorLike, reduction: str) 
         )
     if reduction == "mean" and a.size == 0:
         raise ValueError(f"{name} of nothing (shape {a.shape}) is undefined: the mean of no numbers.")
-    return a, counted_as(a, b)
+    return a, in_dtype_of(a, b)
 
 
-def counted_as(a: Tensor, b: Tensor) -> Tensor:
+def in_dtype_of(a: Tensor, b: Tensor) -> Tensor:
     """`b` in the dtype of `a`, if it holds integers or booleans and `a` floating-point numbers."""
     return Tensor._of(raw(b).astype(a.dtype)) if b.dtype.kind in "biu" and a.dtype.kind == "f" else b
 

@@ -15,7 +15,7 @@ from npgrad.functions.activation import log_sigmoid, relu, softplus
 from npgrad.functions.cross_entropy import class_weights, nll_loss
 from npgrad.functions.distance import cosine_similarity, pairwise_distance
 from npgrad.functions.elementwise import exp, log
-from npgrad.functions.loss_reduction import check_reduction, counted_as, fitting, pair, reduced
+from npgrad.functions.loss_reduction import check_reduction, in_dtype_of, fitting, pair, reduced
 from npgrad.functions.reduction import array, mean
 from npgrad.functions.selection import minimum, where
 from npgrad.functions.shape import expand_dims
@@ -93,6 +93,8 @@ def multi_margin_loss(
     no gradient. Raises what `nll_loss` does.
     """
     scores, t = tensor(scores), array(raw(target))
+    if scores.ndim > 2:
+        raise ValueError(f"multi_margin_loss takes scores of shape (N, C) or (C,); got {scores.shape}.")
     true = expand_dims(-nll_loss(scores, t, reduction="none"), -1)
     terms = relu(margin - true + scores) ** p
     if weight is not None:
@@ -149,7 +151,7 @@ def gaussian_nll_loss(
     least, without that reaching its gradient. `full` adds log(2π)/2. Raises ValueError for negative variances.
     """
     x = tensor(prediction)
-    target = counted_as(x, tensor(target))
+    target = in_dtype_of(x, tensor(target))
     v = tensor(np.multiply(np.ones_like(raw(x)), var) if isinstance(var, int | float) else var)
     if np.any(raw(v) < 0):
         raise ValueError("gaussian_nll_loss got a negative variance. Predict its logarithm, and take exp.")

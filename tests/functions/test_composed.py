@@ -188,6 +188,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: npgrad.avg_pool2d(CUBE, 2, divisor_override=0), "divisor_override=0"),
     (lambda: npgrad.array_split(LONG, 0), "1 or more sections"),
     (lambda: npgrad.rot90(A, axes=(0, -2)), "repeated axis"),
+    (lambda: npgrad.multi_margin_loss(CUBE, np.zeros((2, 4), int)), "scores of shape"),
     (lambda: npgrad.soft_margin_loss(A, Y[:, :1]), "compares equal shapes"),
     (lambda: npgrad.margin_ranking_loss(A, B, Y[0]), "compares equal shapes"),
     (lambda: npgrad.cosine_embedding_loss(A, B, Y[:, :1]), "compares equal shapes"),
