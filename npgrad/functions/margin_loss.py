@@ -15,7 +15,7 @@ from npgrad.functions.activation import log_sigmoid, relu, softplus
 from npgrad.functions.cross_entropy import class_weights, nll_loss
 from npgrad.functions.distance import cosine_similarity, pairwise_distance
 from npgrad.functions.elementwise import exp, log
-from npgrad.functions.loss_reduction import check_reduction, in_dtype_of, fitting, pair, reduced
+from npgrad.functions.loss_reduction import check_reduction, fitting, in_dtype_of, pair, reduced
 from npgrad.functions.reduction import array, mean
 from npgrad.functions.selection import minimum, where
 from npgrad.functions.shape import expand_dims
