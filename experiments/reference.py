@@ -134,7 +134,7 @@ def sentence(board: Mapping[str, Judged]) -> str:
     shown = [text for text, there in parts if there]
     text = f"Of {len(claims)} claims about this lecture, {', '.join(shown[:-1])} and {shown[-1]}"
     checked = sum(one.verdict == "checked" for one in board.values())
-    return f"{text}; {checked} identities were checked beside them."
+    return f"{text}; {checked} identities, true by construction, were checked as well."
 
 
 def _ours(directory: Path) -> bool:
