@@ -163,7 +163,7 @@ def scientific(error: float) -> str:
 _HOME = '<a href="index.html">npgrad: derivations that run</a>'
 _DELTA = math('<msub><mi>δ</mi><mrow><mi>i</mi><mspace width="0.08em"/><mi>j</mi></mrow></msub>')
 _BOTTOM = (
-    "Made by <code>python -m npgrad.explain --html</code> from the docstrings and the source. "
+    "Made by <code>npgrad explain --html</code> from the docstrings and the source. "
     'Fonts: TeX Gyre Pagella, <a href="fonts/GUST-FONT-LICENSE.txt">GUST Font License</a>.'
 )
 
@@ -257,7 +257,7 @@ you.</p>
 <p>The step below ran once while every NumPy call that the Functions made was noted. On the right are these calls, each
 result in memory that was planned beforehand; on the left, the line of the network that they belong to: first from top
 to bottom, then back. The remark at the end of a line links to the derivation of the equation it computes; a line
-without a number is on the way there. <code>python -m npgrad.explain program</code> prints the same.</p>
+without a number is on the way there. <code>npgrad program</code> prints the same.</p>
 <div class="code">{network_lines}</div>
 <h2>Line by line</h2>
 <p>Before the first line, {checks} checks make sure that this is the step that was recorded; after the last one,

@@ -126,7 +126,7 @@ def unexplained(exam: Exam, found: list[Finding]) -> list[Finding]:
                 evidence=numbers,
                 picture=picture(course.losses.tolist()),
                 where=(),
-                remedy="python -m npgrad.check for rules of your own; npgrad.diagnose.Monitor to look on",
+                remedy="npgrad.check.gradcheck for rules of your own; npgrad.diagnose.Monitor to see more",
             )
         ]
     return []
