@@ -156,10 +156,10 @@ def parser() -> Parser:
         "--lr-decay-at", type=float, metavar="FRACTION",
         help=f"fraction of the steps after which the learning rate drops (default: {config.lr_decay_at})",
     )  # fmt: skip
-    how.add_argument("--lr-decay", type=float, metavar="FACTOR", help=f"factor of the drop (default: {config.lr_decay})")
     how.add_argument(
-        "--optimizer", choices=OPTIMIZERS, help=f"update rule (default: {config.optimizer})"
+        "--lr-decay", type=float, metavar="FACTOR", help=f"factor of this drop (default: {config.lr_decay})"
     )
+    how.add_argument("--optimizer", choices=OPTIMIZERS, help=f"update rule (default: {config.optimizer})")
     how.add_argument("--momentum", type=float, help=f"momentum of sgd (default: {config.momentum:g})")
     how.add_argument(
         "--weight-decay", type=float, help=f"pull of the parameters towards 0 (default: {config.weight_decay:g})"
