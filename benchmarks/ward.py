@@ -229,8 +229,8 @@ def page(head: str, options: str, outcomes: list[Outcome]) -> str:
     ]
     if any(o.timed for o in outcomes):
         about += [
-            f"`steps` is how long an examination has to be to find all that is wrong: {', '.join(map(str, LENGTHS))} or",
-            "all its steps (80 or 320); the median over the set-ups with the illness, with the first seed.",
+            f"`steps` is how long an examination has to be to find all that is wrong: {', '.join(map(str, LENGTHS))}",
+            "or all its steps (80 or 320); the median over the set-ups with the illness, with the first seed.",
         ]
     about += [
         "Treatments are tried with the first seed. Among the mistakes, `false` is an illness that is not there,",

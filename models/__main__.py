@@ -216,8 +216,8 @@ def parser() -> Parser:
 
     look = commands.add_parser(
         "doctor", help="say what is wrong with a run, or with a model before it is trained",
-        description="Train for a few steps without changing the run, and say what is wrong, how that is\nknown "
-        "and what to do.", epilog=DOCTOR_EPILOG,
+        description="Train for a few steps without changing the run, and say what is wrong, how that\nis "
+        "known and what to do.", epilog=DOCTOR_EPILOG,
     )  # fmt: skip
     look.add_argument("run", metavar="DIR", nargs="?", default=None, help="directory of a run (default: a new model)")
     look.add_argument("--steps", type=int, default=200, help="steps of the examination (default: 200)")
