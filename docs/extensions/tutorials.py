@@ -26,8 +26,8 @@ def tutorials(notebooks: Path, cache: Path) -> dict[str, str]:
             cache.mkdir(parents=True, exist_ok=True)
             kept[path].write_text(text, encoding="utf-8")
     words = (
-        "The lecture cell by cell. These pages are notebooks, with the results of one run; `make notebooks` opens them "
-        "to be changed and run again."
+        "The lecture, cell by cell. These pages are notebooks, shown with the results of one run; `make notebooks` "
+        "opens them in JupyterLab."
         if found
         else "There are no notebooks in this checkout."
     )

@@ -181,17 +181,17 @@ every line of code with a number agreed with the equation of that number. The la
 {scientific(worst)}. To see whether such a check would notice a mistake, {mutants:,} mistakes were made, one at a time:
 a sign flipped, a term dropped, an index exchanged. It noticed {killed:,}.</p>
 <h2>How to read a page</h2>
-<p>The left column derives, the right column is the source. A number such as (3) stands on both sides: point at it or
+<p>The left column is the derivation, the right column the source. A number such as (3) is on both sides: point at it or
 follow it, and its other side is marked. Letters mark steps of reasoning that no line of code computes. The small number
 at the end of an equation is its largest difference in the last check.</p>
 <p>{math("<mi>∂</mi><mi>x</mi>")} is the derivative of the loss with respect to {math("<mi>x</mi>")}, and called
 <code>dx</code> in the code. {_DELTA} is 1 where both indices are equal, else 0, and so is a comparison in brackets
 where it holds. Otherwise a symbol is the name of the variable. How the docstrings are written is
 described in <a href="notation.html">the notation</a>.</p>
-<p>With one hour: <a href="add.html">add</a>, for what broadcasting does to a gradient; <a href="tanh.html">tanh</a>,
-for saturation; <a href="matmul.html">matmul</a>; <a href="cross_entropy.html">cross_entropy</a>; then
-<a href="batch_norm.html">batch_norm</a>, slowly.</p>
-<p>Put together: <a href="program.html">the program of a whole training step</a>, each line linked to its equation.</p>
+<p>If you have an hour: <a href="add.html">add</a>, for what broadcasting does to a gradient;
+<a href="tanh.html">tanh</a>, for saturation; <a href="matmul.html">matmul</a>;
+<a href="cross_entropy.html">cross_entropy</a>; then <a href="batch_norm.html">batch_norm</a>, slowly.</p>
+<p>All together: <a href="program.html">the program of a whole training step</a>, each line linked to its equation.</p>
 <div class="chapters">
 {"".join(chapter_list(group, chapters) for group in groups() if group.names)}
 </div>"""

@@ -173,7 +173,7 @@ def healthy(exam: Exam) -> Finding:
     return exam.found(
         "healthy",
         "healthy",
-        "nothing of what is looked for was found.",
+        "none of the known problems was found.",
         evidence=evidence,
         picture=picture(course.losses.tolist()),
     )
