@@ -30,10 +30,10 @@ matrix: .venv/matrix ## the suite on every Python, with two NumPys and every BLA
 	$(BIN)/python -m nox -s versions kernel plain -- $(TESTS)
 
 check: .venv/experiments ## the certificate: every gradient against every oracle
-	$(BIN)/python -m npgrad.check
+	$(BIN)/python -m npgrad check
 
 site: .venv/site ## the derivations as pages, in site/
-	$(BIN)/python -m npgrad.explain --html site
+	$(BIN)/python -m npgrad explain --html site
 
 docs: .venv/docs ## the documentation, in docs/_build/html/
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs docs/_build/html

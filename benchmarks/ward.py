@@ -1,9 +1,9 @@
 """How often the training doctor is right: `python -m benchmarks.ward`.
 
-The set-ups are those of `tests/ward/`, three seeds each. Thresholds were chosen on the `first` part. The `second` one,
-other networks, led to repairs of the diagnoses when it was read, and so judges them no more. The `unseen` part, other
-data, networks, optimisers and doses, was written before the doctor was run on any of it, and is what is reported:
-`benchmarks/ward.md` is written with --write. Intervals are Wilson's, 95 %.
+The set-ups are those of `tests/ward/`, three seeds each. Thresholds were chosen on the `first` part. The `second` part,
+other networks, was used to correct the diagnoses and so is no independent test any more. The `unseen` part, with other
+data, networks, optimisers and doses, was written before the doctor was run on any of it, and is what is reported in
+`benchmarks/ward.md`, which --write writes. Intervals are Wilson's, 95 %.
 """
 
 from __future__ import annotations
@@ -173,14 +173,14 @@ def overall(outcomes: list[Outcome]) -> Rows:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ward", description=__doc__)
-    parser.add_argument("--part", choices=list(PARTS), default="unseen")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--part", choices=list(PARTS), default="unseen", help="default: unseen")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of each set-up (default: 3)")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes (default: 2)")
-    parser.add_argument("--treat", action="store_true", help="try the remedies, too, with the first seed")
-    parser.add_argument("--shorter", action="store_true", help="find how few steps are enough, with the first seed")
+    parser.add_argument("--treat", action="store_true", help="also try the remedies, with the first seed")
+    parser.add_argument("--shorter", action="store_true", help="also find how few steps suffice, with the first seed")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.parent.name}/{PAGE.name}")
     parser.add_argument("--only", default="", metavar="TEXT", help="set-ups whose name contains this")
-    parser.add_argument("--wrong", action="store_true", help="list what was missed or said wrongly")
+    parser.add_argument("--wrong", action="store_true", help="list every mistake as it is made")
     parser.add_argument(
         "--certainty", action="store_true", help="print CERTAINTY for npgrad/diagnose/doctor/thresholds.py"
     )
@@ -225,13 +225,17 @@ def page(head: str, options: str, outcomes: list[Outcome]) -> str:
         f"Written by `python -m benchmarks.ward{options} --write`.",
         f"{head}.",
         "The set-ups, `tests/ward/unseen.py` and `tests/ward/unseen_networks.py`, were committed before the doctor had",
-        "been run on any of them. Intervals are Wilson's, 95 %; seconds are those of a busy machine.",
+        "been run on any of them. Intervals are Wilson's, 95 %; times were taken while other programs ran.",
     ]
     if any(o.timed for o in outcomes):
         about += [
-            f"`steps` is the median of the shortest examination, of {', '.join(map(str, LENGTHS))} steps and the whole",
-            "one, 80 or 320, that finds all that is wrong with a set-up, with the first seed.",
+            f"`steps` is how long an examination has to be to find all that is wrong: {', '.join(map(str, LENGTHS))}",
+            "or all its steps (80 or 320); the median over the set-ups with the illness, with the first seed.",
         ]
+    about += [
+        "Treatments are tried with the first seed. Among the mistakes, `false` is an illness that is not there,",
+        "`misplaced` one that is, first named at a wrong layer, and `remedy withdrawn` a remedy that did not help.",
+    ]
     return "\n".join(
         [
             "# How often the training doctor is right",

@@ -10,7 +10,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from experiments import examinations, reference, report, runner, slides
 from experiments.claims import DOCUMENTS
@@ -19,6 +19,7 @@ from experiments.runner import Interrupted, Outcome
 from experiments.store import Store
 from experiments.tables import MARKS, plain, scoreboard, tally, verdicts
 
+RESULTS = "directory of results (default: results)"
 EXAMPLES = """\
 examples:
   python -m experiments run stages --quick        a first look, within a minute
@@ -29,8 +30,8 @@ examples:
   python -m experiments run --all                 every lesson not done yet
   python -m experiments show results stages       the tables again
   python -m experiments claims                    every claim and its verdict
-  python -m experiments compare                   where yours differ from ours
-  python -m experiments desk                      change one thing and see it
+  python -m experiments compare                   yours beside the reference
+  python -m experiments desk                      move a slider, see the effect
   python -m experiments figure stages-losses --slide --build    for a projector
 """
 
@@ -60,20 +61,20 @@ def main(arguments: Sequence[str] | None = None, lessons: Path | None = None) ->
 def _parser() -> _Parser:
     parser = _Parser(
         prog="python -m experiments",
-        description="The lecture's lessons: train, draw, and compare with what is said of it.",
+        description="The lecture's lessons: train, draw, and judge what is claimed about it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
-    command = commands.add_parser("list", help="the lessons, in reading order")
+    command = _command(commands, "list", "list the lessons, in reading order")
     command.set_defaults(command=_list)
 
-    command = commands.add_parser("run", help="run lessons, print their tables and write the report")
+    command = _command(commands, "run", "run lessons, print their tables and write the report")
     command.add_argument("names", nargs="*", metavar="NAME", help="lessons by name")
     command.add_argument("--all", action="store_true", help="every lesson")
     budget = command.add_mutually_exclusive_group()
-    budget.add_argument("--quick", action="store_true", help="much shorter, and marked as such")
+    budget.add_argument("--quick", action="store_true", help="much shorter, and marked as such in the report")
     budget.add_argument("--full", action="store_true", help="several seeds at the lecture's length")
     command.add_argument("--seeds", type=_positive, metavar="N", help="repeat every run for the seeds 0 to N - 1")
     command.add_argument("--jobs", type=_positive, metavar="N", help="runs at a time (default: one a core)")
@@ -89,59 +90,72 @@ def _parser() -> _Parser:
     )
     command.set_defaults(command=_run)
 
-    command = commands.add_parser("report", help="draw the pictures and write report.html again, from what is stored")
-    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=Path("results"))
+    command = _command(commands, "report", "draw the pictures and write report.html again, from stored results")
+    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=Path("results"), help=RESULTS)
     command.set_defaults(command=_report)
 
-    command = commands.add_parser("show", help="print the tables and verdicts of a lesson again")
-    command.add_argument("directory", type=Path, metavar="DIR")
-    command.add_argument("name", metavar="NAME")
+    command = _command(commands, "show", "print the tables and verdicts of a lesson again")
+    command.add_argument("directory", type=Path, metavar="DIR", help="directory of results")
+    command.add_argument("name", metavar="NAME", help="lesson by name")
     command.set_defaults(command=_show)
 
-    command = commands.add_parser("claims", help="every claim of the documents beside what was measured")
-    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=Path("results"))
+    command = _command(commands, "claims", "print every claim of the documents beside what was measured")
+    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=Path("results"), help=RESULTS)
     command.add_argument(
         "--document", type=int, choices=DOCUMENTS, metavar="N", help="only what document N says (0: the lecture itself)"
     )
     command.add_argument("--verdict", choices=MARKS, metavar="VERDICT", help="only those " + ", ".join(MARKS))
     command.set_defaults(command=_claims)
 
-    command = commands.add_parser("compare", help="what differs from the reference result, or from another one")
-    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=Path("results"))
+    command = _command(commands, "compare", "print what differs from the reference result, or from another one")
+    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=Path("results"), help=RESULTS)
     command.add_argument(
         "reference", type=Path, metavar="REFERENCE", nargs="?", default=reference.REFERENCE,
         help="made by export (default: the one in experiments/reference)",
     )  # fmt: skip
     command.set_defaults(command=_compare)
 
-    command = commands.add_parser("figure", help="write a lesson's figure for a projector")
+    command = _command(commands, "figure", "write a lesson's figure, for a slide if asked")
     command.add_argument("name", metavar="LESSON-NAME", help="such as stages-losses")
     command.add_argument("--slide", action="store_true", help="16:9, with large type")
     command.add_argument("--theme", choices=("light", "dark"), default="light", help="default: light")
-    command.add_argument("--build", action="store_true", help="in numbered steps, each with one element more")
+    command.add_argument("--build", action="store_true", help="a numbered series, each step with one element more")
     command.add_argument("--png", action="store_true", help="PNG instead of SVG")
     command.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR",
-        help="whose figure (default: results; where it has none, the one in experiments/reference)",
+        help="results to draw (default: results; if it lacks them, the figure in experiments/reference)",
     )  # fmt: skip
     command.add_argument(
-        "--out", type=Path, default=Path("slides"), metavar="DIR", help="where it goes (default: slides)"
+        "--out", type=Path, default=Path("slides"), metavar="DIR", help="where to write it (default: slides)"
     )
     command.set_defaults(command=_figure)
 
-    command = commands.add_parser("desk", help="change one thing and see it: a page on this machine")
-    command.add_argument("--port", type=_port, default=8713, metavar="N", help="default: 8713")
-    command.add_argument("--no-browser", action="store_true", help="print the address only")
+    command = _command(commands, "desk", "open a local page: two networks train while you move sliders")
+    command.add_argument("--port", type=_port, default=8713, metavar="N", help="port of the page (default: 8713)")
+    command.add_argument("--no-browser", action="store_true", help="print the address and open no browser")
     command.set_defaults(command=_desk)
 
-    command = commands.add_parser("judge", help="judge a reference result again by the claims as they are now")
-    command.add_argument("directory", type=Path, metavar="DIR", nargs="?", default=reference.REFERENCE)
+    command = _command(commands, "judge", "judge a reference result again, by the present claims")
+    command.add_argument(
+        "directory",
+        type=Path,
+        metavar="DIR",
+        nargs="?",
+        default=reference.REFERENCE,
+        help="made by export (default: experiments/reference)",
+    )
     command.set_defaults(command=_judge)
 
-    command = commands.add_parser("export", help="keep what is worth committing: verdicts, summaries, pictures")
-    command.add_argument("directory", type=Path, metavar="DIR")
-    command.add_argument("to", type=Path, metavar="TO")
+    command = _command(commands, "export", "write what is worth committing: verdicts, summaries, pictures")
+    command.add_argument("directory", type=Path, metavar="DIR", help="directory of results")
+    command.add_argument("to", type=Path, metavar="TO", help="directory to write")
     command.set_defaults(command=_export)
+    return parser
+
+
+def _command(commands: Any, name: str, help: str) -> argparse.ArgumentParser:
+    """A sub-command whose own help begins with its line in the list."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
     return parser
 
 

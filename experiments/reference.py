@@ -134,7 +134,7 @@ def sentence(board: Mapping[str, Judged]) -> str:
     shown = [text for text, there in parts if there]
     text = f"Of {len(claims)} claims about this lecture, {', '.join(shown[:-1])} and {shown[-1]}"
     checked = sum(one.verdict == "checked" for one in board.values())
-    return f"{text}; {checked} identities were checked beside them."
+    return f"{text}; {checked} identities, true by construction, were checked as well."
 
 
 def _ours(directory: Path) -> bool:
@@ -153,16 +153,16 @@ def _readme(records: list[Record], commands: list[str]) -> str:
     return f"""\
 # A reference result
 
-What the lessons gave on one machine, to compare yours with: `python -m experiments compare`.
+The results of the lessons on one machine. To compare yours with them: `python -m experiments compare`.
 
 | file | what it is |
 |---|---|
-| `runs.jsonl` | one line a run: its configuration and its summary; the verdicts are made from it |
+| `runs.jsonl` | one line per run: its configuration and its summary; the verdicts follow from it |
 | `scoreboard.txt` | every claim of the documents, what was measured, the bar, the verdict, and why |
 | `claims.json` | the same as numbers: both sides, the effect with its interval, the number of seeds |
 | `figures/` | every picture of the report, `LESSON-NAME.svg` |
 
-{len(records):,} runs, {hours:.1f} hours of one core: {"; ".join(where)}. Made by
+{len(records):,} runs, {hours:.1f} hours on one core: {"; ".join(where)}. Made by
 
 {runs}
 

@@ -87,7 +87,7 @@ DOCTOR_EPILOG = """\
 examples:
   the lecture's network as it was at first, before any training:
     python -m models doctor --stage original
-  a run, as it goes on from where it is, and what the remedies would do:
+  a saved run, continued from where it is, and what the remedies would do:
     python -m models doctor runs/mlp --treat
 
 The exit code is 0 if nothing is wrong and 1 if something is.
@@ -147,7 +147,7 @@ def add_train(commands: Commands) -> None:
     how.add_argument("--lr", type=float, help=f"learning rate (default: {CONFIG.lr})")
     how.add_argument(
         "--lr-decay-at", type=float, metavar="FRACTION",
-        help=f"part of the steps after which the learning rate drops (default: {CONFIG.lr_decay_at})",
+        help=f"fraction of the steps after which the learning rate drops (default: {CONFIG.lr_decay_at})",
     )  # fmt: skip
     how.add_argument("--lr-decay", type=float, metavar="FACTOR", help=f"by this factor (default: {CONFIG.lr_decay})")
     how.add_argument(
@@ -174,14 +174,14 @@ def add_sample(commands: Commands) -> None:
         description="Print words drawn from a trained model, one per line.", epilog=SAMPLE_EPILOG,
     )  # fmt: skip
     command.add_argument("run", metavar="DIR", help="directory of a run")
-    command.add_argument("-n", type=int, default=20, metavar="N", help="how many (default: 20)")
+    command.add_argument("-n", type=int, default=20, metavar="N", help="number of words (default: 20)")
     command.add_argument(
         "--temperature", type=float, default=1.0, metavar="T",
-        help="below 1 the likely becomes likelier; 0 always takes the likeliest character (default: 1)",
+        help="below 1 sharpens the probabilities; 0 always takes the likeliest character (default: 1)",
     )  # fmt: skip
     command.add_argument("--prompt", default="", metavar="TEXT", help="what every word begins with (default: nothing)")
     command.add_argument("--max-length", type=int, default=64, help="words are cut at this length (default: 64)")
-    command.add_argument("--seed", type=int, default=None, help="other words for another seed (default: the run's own)")
+    command.add_argument("--seed", type=int, default=None, help="seed of the sampling (default: the run's own)")
 
 
 def add_eval(commands: Commands) -> None:
@@ -198,7 +198,7 @@ def add_program(commands: Commands) -> None:
     command = commands.add_parser(
         "program", help="print the NumPy program that a training step compiles to",
         description="Print the NumPy program that one training step compiles to: forward pass,\nbackward pass and "
-        "update, as one would have written them by hand.", epilog=PROGRAM_EPILOG,
+        "update, as one would write them by hand.", epilog=PROGRAM_EPILOG,
     )  # fmt: skip
     command.add_argument(
         "model",
@@ -210,21 +210,21 @@ def add_program(commands: Commands) -> None:
     )
     command.add_argument("--batch", type=int, default=CONFIG.batch_size, metavar="N", help="examples (default: 32)")
     command.add_argument("--optimizer", choices=OPTIMIZERS, default=CONFIG.optimizer, help="default: sgd")
-    command.add_argument("--all", action="store_true", default=False, help="show its checks and its bookkeeping, too")
+    command.add_argument("--all", action="store_true", default=False, help="also show its checks and its bookkeeping")
     model_options(command.add_argument_group("model"))
 
 
 def add_doctor(commands: Commands) -> None:
     command = commands.add_parser(
         "doctor", help="say what is wrong with a run, or with a model before it is trained",
-        description="Train for a few steps, aside, and say what is wrong, how that is known and what\nto do. A run is "
-        "left as it is.", epilog=DOCTOR_EPILOG,
+        description="Train for a few steps without changing the run, and say what is wrong, how that\nis "
+        "known and what to do.", epilog=DOCTOR_EPILOG,
     )  # fmt: skip
     command.add_argument(
         "run", metavar="DIR", nargs="?", default=None, help="directory of a run (default: a new model)"
     )
-    command.add_argument("--steps", type=int, default=200, help="steps to look at (default: 200)")
-    command.add_argument("--treat", action="store_true", default=False, help="try the remedies as well")
+    command.add_argument("--steps", type=int, default=200, help="steps of the examination (default: 200)")
+    command.add_argument("--treat", action="store_true", default=False, help="also try the remedies, on a copy")
     command.add_argument("--data", metavar="FILE", help="of a new model: a word list (default: data/names.txt)")
     command.add_argument("--seed", type=int, help="of a new model: fixes everything random (default: 0)")
     command.add_argument("--batch-size", type=int, help=f"of a new model (default: {CONFIG.batch_size})")
@@ -246,7 +246,7 @@ def model_options(what: argparse._ArgumentGroup) -> None:
     what.add_argument("--hidden", type=int, help=f"units of a hidden layer ({by_model('hidden')})")
     what.add_argument(
         "--stage", choices=list(STAGES), metavar="STAGE",
-        help=f"mlp: first weights, {either(STAGES)} (default: batchnorm)",
+        help=f"mlp: initialisation, {either(STAGES)} (default: batchnorm)",
     )  # fmt: skip
     what.add_argument("--depth", type=int, help="deep_mlp: number of linear layers (default: 6)")
     what.add_argument(

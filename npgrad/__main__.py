@@ -13,15 +13,15 @@ from npgrad.bindings.spellings import DIFFERENT, TABLE
 from npgrad.version import __version__
 
 COMMANDS = {
-    "check": "every gradient against every oracle",
+    "check": "every gradient against complex steps and PyTorch",
     "explain": "the derivations, in reading order",
     "program": "the program that a training step compiles to",
     "exercise": "write a backward pass yourself and have it graded",
-    "puzzle": "a backward pass with one wrong line: which is it?",
+    "puzzle": "a backward pass with one wrong line: find it",
 }
 CHECKOUT = {
     "python -m models": "train, sample from and evaluate networks",
-    "python -m experiments": "the lessons, with claims and a report",
+    "python -m experiments": "the lecture's lessons, with claims and a report",
     "python -m benchmarks": "npgrad beside its peers",
 }
 """What runs in a checkout and is not installed."""
@@ -31,7 +31,7 @@ def overview() -> Iterator[str]:
     """Version and commands."""
     yield f"npgrad {__version__}"
     installed = {f"npgrad {command}": purpose for command, purpose in COMMANDS.items()}
-    installed["npgrad --spellings"] = "what PyTorch and NumPy call otherwise"
+    installed["npgrad --spellings"] = "names that differ from PyTorch's and NumPy's"
     for title, commands in (("commands:", installed), ("in a checkout:", CHECKOUT)):
         yield ""
         yield title
@@ -56,7 +56,7 @@ def spellings() -> Iterator[str]:
             ours = [first, *rest][k] if k <= len(rest) else ""
             yield f"{row.name if k == 0 else '':<28}{ours:<28}{lines[k] if k < len(lines) else ''}".rstrip()
     yield ""
-    yield "The same name, but here it"
+    yield "The same name, but in npgrad it"
     yield "-" * 79
     for name, difference in DIFFERENT.items():
         first, *rest = wrap(difference, 51)
@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"npgrad {__version__}")
-    parser.add_argument("--spellings", action="store_true", help="the names that other libraries have for things here")
+    parser.add_argument("--spellings", action="store_true", help="names that differ from PyTorch's and NumPy's")
     for line in spellings() if parser.parse_args([first, *rest] if first else []).spellings else overview():
         print(line)
     return 0

@@ -118,11 +118,11 @@ def pages() -> Iterator[tuple[str, str]]:
         f"""# Coming from PyTorch
 
 Networks, losses and optimisers have PyTorch's names: `nn.Linear`, `cross_entropy`, `state_dict`, `no_grad`,
-`optim.AdamW(model.parameters(), lr=1e-3)`. Functions of arrays have NumPy's, with `axis` and `keepdims`. Everything is
-on the CPU, and random numbers come from a generator that you hand over.
+`optim.AdamW(model.parameters(), lr=1e-3)`. Functions of arrays have NumPy's names, with `axis` and `keepdims`.
+Everything runs on the CPU, and random numbers come from a generator that you pass.
 
-What PyTorch calls otherwise is in the tables below; to type PyTorch's name is an error that says what to write. Every
-line is executed by the tests, on both sides, and the results are compared unless they are random numbers or modules.
+The tables below list what PyTorch names differently; using PyTorch's name raises an error that says what to write. The
+tests execute every line in both libraries and compare the results, unless they are random numbers or modules.
 `npgrad --spellings` prints the names.
 
 ## The same name, another meaning
@@ -143,8 +143,8 @@ line is executed by the tests, on both sides, and the results are compared unles
         "coming-from/numpy.md",
         f"""# Coming from NumPy
 
-A tensor is an array that remembers how it was made. NumPy's own functions take it and give a tensor, with a gradient;
-so do operators, indexing and the methods that arrays have.
+A tensor is an array that remembers how it was made. NumPy's own functions take it and return a tensor with a gradient,
+and so do operators, indexing and the methods of arrays.
 
 ```python
 import numpy as np
@@ -156,14 +156,14 @@ y.backward()
 x.grad  # an array: d y / d x
 ```
 
-Comparisons, `np.argmax` and everything else that has no gradient by nature give arrays. A NumPy function without a rule
-is an error that names it, never a gradient that is silently missing. `x.data` is the array of a leaf, to be written to;
+Comparisons, `np.argmax` and everything else that has no gradient return arrays. A NumPy function without a rule raises
+an error that names it; a gradient is never silently missing. `x.data` is the array of a leaf, which may be written to;
 `x.numpy()` is a read-only view of any tensor.
 
 {chr(10).join(parts)}
 ## NumPy's functions on tensors
 
-Each of these lines is executed by the tests, on arrays and on tensors; the values are the same.
+The tests execute each of these lines on arrays and on tensors, and compare the values.
 
 {listed}
 """,

@@ -175,9 +175,8 @@ def functions_index() -> str:
     tree = "\n".join(f"functions/{stem}" for stem in families())
     return f"""# Functions of tensors
 
-They have NumPy's names and options where NumPy has them, and PyTorch's where it has not. Each takes tensors, arrays
-and numbers. Behind a function stands a class, its rule, which is derived on [a page of its
-own](../derivations/index.md).
+They have NumPy's names and options where NumPy has the function, and PyTorch's where it does not. Each takes tensors,
+arrays and numbers. Behind each is a class, its rule, which is derived on [a page of its own](../derivations/index.md).
 
 | | |
 |---|---|
@@ -279,13 +278,13 @@ def derivations() -> str:
             parts.append(f"## {group.title}\n\n{cell(group.text)}\n\n{chr(10).join(rows)}\n")
     return f"""# Derivations
 
-Every backward rule, derived by hand beside the code that computes it. Nothing on these pages is only displayed: each
-line was executed when the page was made, and compared with a complex step. The left column derives, the right column
-is the source; a number such as (3) stands on both sides.
+Every backward rule, derived by hand beside the code that computes it. Every equation on these pages was executed when
+the page was made, and compared with a complex step. The left column is the derivation, the right column the source; a
+number such as (3) links an equation to its line of code.
 
-With one hour: <a href="add.html">add</a>, for what broadcasting does to a gradient; <a href="tanh.html">tanh</a>, for
-saturation; <a href="matmul.html">matmul</a>; <a href="cross_entropy.html">cross_entropy</a>; then
-<a href="batch_norm.html">batch_norm</a>, slowly. Put together: <a href="program.html">the program of a training
+If you have an hour: <a href="add.html">add</a>, for what broadcasting does to a gradient; <a href="tanh.html">tanh</a>,
+for saturation; <a href="matmul.html">matmul</a>; <a href="cross_entropy.html">cross_entropy</a>; then
+<a href="batch_norm.html">batch_norm</a>, slowly. All together: <a href="program.html">the program of a training
 step</a>, each line linked to its equation. How the docstrings are written is described in
 <a href="notation.html">the notation</a>; `npgrad explain batch_norm` shows a derivation in a terminal.
 

@@ -30,8 +30,8 @@ def tutorials(notebooks: Path, cache: Path) -> dict[str, str]:
     for old in set(cache.glob("*.ipynb")) - set(kept.values()):
         old.unlink()
     words = (
-        "The lecture cell by cell. These pages are notebooks, with the results of one run; `make notebooks` opens them "
-        "to be changed and run again."
+        "The lecture, cell by cell. These pages are notebooks, shown with the results of one run; `make notebooks` "
+        "opens them in JupyterLab."
         if found
         else "There are no notebooks in this checkout."
     )

@@ -49,7 +49,7 @@ asinh | arcsinh | NumPy's name
 atan | arctan | NumPy's name
 atan2 | arctan2 | NumPy's name
 atanh | arctanh | NumPy's name
-absolute | abs | one name of the two that NumPy has
+absolute | abs | NumPy has both names, npgrad one
 clamp | clip | NumPy's name
 cat concat | concatenate | NumPy's name
 frac | x % 1 | the part after the point, never negative
@@ -85,7 +85,8 @@ dim | ndim | an attribute, as in NumPy
 double | astype(np.float64) | as in NumPy
 float | astype(np.float32) | as in NumPy
 half | astype(np.float16) | as in NumPy
-int long | astype(np.int64) | integers have no gradient
+int | astype(np.int32) | integers have no gradient
+long | astype(np.int64) | integers have no gradient
 bool | t != 0 | comparisons are NumPy arrays
 itemsize nbytes strides flags base ctypes tobytes tofile dump dumps | t.numpy() | the array has it
 searchsorted argpartition | t.numpy() | the array has it, indices have no gradient
@@ -124,10 +125,11 @@ bool int8 uint8 int16 int32 int64 float16 float32 float64 | np.{name} | dtypes a
 half | np.float16 | dtypes are NumPy's
 float | np.float32 | dtypes are NumPy's
 double | np.float64 | dtypes are NumPy's
-int long | np.int64 | dtypes are NumPy's
+int | np.int32 | dtypes are NumPy's
+long | np.int64 | dtypes are NumPy's
 chunk | split | NumPy's name
 cuda device mps set_default_device | | everything is on the CPU
-erf | | it has no rule yet by itself; gelu has it
+erf | | it has no rule of its own yet; gelu contains it
 eq ne lt le gt ge | the operators == != < <= > >= | they give arrays
 from_dlpack | tensor(np.from_dlpack(x)) | by way of NumPy
 functional | npgrad itself | functions of arrays are in npgrad, those of networks too
@@ -145,7 +147,7 @@ Variable | Tensor | a class
 utils | npgrad.data | minibatches and splits
 """
 _MODULE = """
-add_module register_parameter register_module | self.name = … | attributes are found by looking at them
+add_module register_parameter register_module | self.name = … | attributes need no registration
 bfloat16 double float half to type | Module(…, dtype=…) | layers take a dtype when they are made
 children named_children | modules(), named_modules() | which begin with the module itself
 compile | npgrad.compile(step) | of a function
@@ -157,14 +159,14 @@ _NN = """
 AlphaDropout Dropout1d Dropout2d Dropout3d | Dropout | one kind
 GRUCell LSTMCell RNNCell | npgrad.gru_step, lstm_step, rnn_step | functions
 MultiheadAttention | MultiHeadAttention | with a capital H
-Transformer TransformerDecoderLayer TransformerDecoder | | write it of MultiHeadAttention and Linear
+Transformer TransformerDecoderLayer TransformerDecoder | | build it from MultiHeadAttention and Linear
 TransformerEncoderLayer TransformerEncoder | TransformerBlock | pre-norm unless norm_first=False
 ParameterList ParameterDict ModuleDict | a list or a dict | attributes are found inside lists and dictionaries
 Upsample | npgrad.repeat | a function
-utils | npgrad.optim.clip_grad_norm | the one of them that is here
+utils | npgrad.optim.clip_grad_norm | the only one offered
 """
 _OPTIM = """
-ASGD Adadelta Adamax LBFGS NAdam RAdam Rprop | | subclass Optimizer: numbers and update are all of it
+ASGD Adadelta Adamax LBFGS NAdam RAdam Rprop | | subclass Optimizer and define numbers and update
 lr_scheduler | npgrad.optim itself | schedules are beside the optimisers
 LambdaLR ExponentialLR CosineAnnealingWarmRestarts OneCycleLR ReduceLROnPlateau | Schedule | subclass it
 """

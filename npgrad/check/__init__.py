@@ -6,7 +6,7 @@
     gradcheck(MyFunction, [x])      # a Function you wrote
     hvpcheck(MyFunction, [x])       # is npgrad.hvp exact through it?
 
-`python -m npgrad.check` checks every Function of the library and prints the certificate. NumPy only; PyTorch is asked
+`npgrad check` checks every Function of the library and prints the certificate. NumPy only; PyTorch is asked
 as a third opinion where it is installed.
 """
 

@@ -1,4 +1,4 @@
-"""python -m npgrad.check: the certificate, the conventions and the mutants on the command line."""
+"""npgrad check: the certificate, the conventions and the mutants on the command line."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import sys
 from npgrad.version import __version__
 
 EXAMPLES = """examples:
-  python -m npgrad.check                   every function against every oracle
-  python -m npgrad.check tanh batch_norm   some functions, by either name
-  python -m npgrad.check --conventions     what holds at kinks, ties and limits
-  python -m npgrad.check --mutants         wrong rules: is each of them noticed?"""
+  npgrad check                   every function against every oracle
+  npgrad check tanh batch_norm   some functions, by either name
+  npgrad check --conventions     what holds at kinks, ties and limits
+  npgrad check --mutants         is every rule made wrong on purpose noticed?"""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """0 if everything passed, 1 if something failed, 2 if the request was not understood."""
     parser = argparse.ArgumentParser(
-        prog="python -m npgrad.check",
+        prog="npgrad check",
         description="Check npgrad's gradients against complex steps, central differences\nand PyTorch (if installed).",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,6 +1,6 @@
 """The numerical conventions: what npgrad does where mathematics leaves a choice, each with the code that verifies it.
 
-`python -m npgrad.check --conventions` prints the table, every line verified at that moment. A verification that does
+`npgrad check --conventions` prints the table, every line verified at that moment. A verification that does
 not hold raises AssertionError; warnings count as failures, so "no overflow" means that nothing overflowed.
 """
 

@@ -1,8 +1,8 @@
-"""Wrong rules on purpose: a check that lets one of them pass proves nothing.
+"""Rules made wrong on purpose: a check that lets one of them pass verifies nothing.
 
 Each mutant replaces the forward or backward of one Function (or one function of the engine) by a classical mistake, for
-as long as the checks run. Who notices is reported; a mutant that nobody notices, a survivor, fails. `python -m
-npgrad.check --mutants` runs them all. Not for use while other threads compute gradients.
+as long as the checks run. Who notices is reported; a mutant that nobody notices, a survivor, fails. `npgrad
+check --mutants` runs them all. Not for use while other threads compute gradients.
 """
 
 from __future__ import annotations

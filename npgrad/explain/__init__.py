@@ -1,16 +1,16 @@
 """Derivations that run: the mathematics of every Function, executed.
 
-    python -m npgrad.explain                        what there is, in an order of reading
-    python -m npgrad.explain batch_norm             derivation and code, side by side
-    python -m npgrad.explain batch_norm --run       how far each line is from the complex-step truth, on random inputs
-    python -m npgrad.explain batch_norm --trace     every intermediate array of a small example
-    python -m npgrad.explain --step                 a backward pass, node by node; your own: `npgrad.explain.step(loss)`
-    python -m npgrad.explain program                the program that a training step compiles to, equations by its side
-    npgrad.explain.graph(loss)                      in a notebook: the computation graph as a picture
-    python -m npgrad.explain exercise batch_norm    write its backward pass yourself; `--grade FILE` judges it
-    python -m npgrad.explain puzzle                 find the wrong line of a backward pass
-    python -m npgrad.explain --check [NAME …]       verify; the exit code says whether all holds
-    python -m npgrad.explain --html site/           the same as pages
+    npgrad explain                       every derivation, in reading order
+    npgrad explain batch_norm            derivation and code, side by side
+    npgrad explain batch_norm --run      the error of each line, against complex steps on random inputs
+    npgrad explain batch_norm --trace    every intermediate array of a small example
+    npgrad explain --step                a backward pass, node by node; your own: `npgrad.explain.step(loss)`
+    npgrad program                       the program that a training step compiles to, with equation numbers
+    npgrad.explain.graph(loss)           in a notebook: the computation graph as a picture
+    npgrad exercise batch_norm           write its backward pass yourself; `--grade FILE` grades it
+    npgrad puzzle                        find the wrong line of a backward pass
+    npgrad explain --check [NAME …]      verify; the exit code is 0 if everything holds
+    npgrad explain --html site/          the derivations as web pages
 
 The notation
 ============

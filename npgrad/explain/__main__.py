@@ -1,4 +1,4 @@
-"""`python -m npgrad.explain`: read the derivations, run them, check them, make pages of them."""
+"""`npgrad explain`: read the derivations, run them, check them, make pages of them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ from npgrad.version import __version__
 
 _EPILOG = """\
 examples:
-  python -m npgrad.explain                     what there is, in reading order
-  python -m npgrad.explain batch_norm          derivation and code
-  python -m npgrad.explain batch_norm --run    how far each line is from true
-  python -m npgrad.explain batch_norm --trace  every array of a 3 by 2 example
-  python -m npgrad.explain --step              a backward pass, node by node
-  python -m npgrad.explain program             a network's whole backward pass
-  python -m npgrad.explain exercise tanh       write its backward pass yourself
-  python -m npgrad.explain puzzle              find the wrong line
-  python -m npgrad.explain --check             verify everything; 1 if any fails
-  python -m npgrad.explain --html site/        pages to read in a browser
+  npgrad explain                     every derivation, in reading order
+  npgrad explain batch_norm          derivation and code
+  npgrad explain batch_norm --run    the numerical error of each line
+  npgrad explain batch_norm --trace  every array of a 3 by 2 example
+  npgrad explain --step              a backward pass, node by node
+  npgrad explain --check             verify everything; 1 if any fails
+  npgrad explain --html site/        pages to read in a browser
 
-The notation is described in help(npgrad.explain).
+npgrad program, exercise and puzzle are commands of their own. The notation is
+described in help(npgrad.explain). `python -m npgrad explain` is the same.
 """
 
 
@@ -46,13 +44,10 @@ def main(argv: list[str] | None = None) -> int:
 
         return puzzle.main(argv[1:])
     parser = argparse.ArgumentParser(
-        prog="python -m npgrad.explain",
+        prog="npgrad explain",
         description="Derivations that run: every backward rule by hand, executed line by line.",
         usage="%(prog)s [NAME ...] [--seed SEED]\n"
-        "             [--run | --trace | --step | --check | --mutants | --html DIRECTORY]\n"
-        "       %(prog)s program [NETWORK] [--batch N] [--all]\n"
-        "       %(prog)s exercise [NAME | --grade FILE] [...]\n"
-        "       %(prog)s puzzle [NUMBER] [--line N | --solve]",
+        "           [--run | --trace | --step | --check | --mutants | --html DIRECTORY]",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -61,18 +56,18 @@ def main(argv: list[str] | None = None) -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="a function (tanh), a topic (adam), or a class of yours (package.module:Class)",
+        help="a function (tanh), a topic (adam), or a class of your own (package.module:Class)",
     )
     ways = parser.add_mutually_exclusive_group()
-    ways.add_argument("--run", action="store_true", help="differences on random inputs, line by line")
+    ways.add_argument("--run", action="store_true", help="the error of each line, on random inputs")
     ways.add_argument("--trace", action="store_true", help="every intermediate array of a small example")
-    ways.add_argument("--step", action="store_true", help="walk through the backward pass of a small network")
-    ways.add_argument("--check", action="store_true", help="verify; the exit code says whether all holds")
+    ways.add_argument("--step", action="store_true", help="the backward pass of a small network, node by node")
+    ways.add_argument("--check", action="store_true", help="verify; the exit code is 0 if everything holds")
     ways.add_argument(
-        "--mutants", action="store_true", help="spoil every equation in every place, count what is noticed"
+        "--mutants", action="store_true", help="make every equation wrong in every place; count what is noticed"
     )
     ways.add_argument("--html", metavar="DIRECTORY", help="write the derivations as a static site")
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random inputs (default 0)")
     arguments = parser.parse_args(argv)
     try:
         chosen = [find(name) for name in arguments.names]

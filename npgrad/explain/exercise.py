@@ -1,10 +1,10 @@
 """Exercises: the forward pass given, the backward pass to write, a line at a time.
 
-    python -m npgrad.explain exercise                       what can be practised
-    python -m npgrad.explain exercise batch_norm            writes batch_norm_exercise.py
-    python -m npgrad.explain exercise network               the lecture's whole backward pass
-    python -m npgrad.explain exercise batch_norm --hint dvar 2
-    python -m npgrad.explain exercise --grade batch_norm_exercise.py
+    npgrad exercise                       what can be practised
+    npgrad exercise batch_norm            writes batch_norm_exercise.py
+    npgrad exercise network               the lecture's whole backward pass
+    npgrad exercise batch_norm --hint dvar 2
+    npgrad exercise --grade batch_norm_exercise.py
 
 An exercise is made from a derivation: its Forward becomes NumPy (`exercise_code`), its Backward the lines to fill in.
 """
@@ -124,7 +124,7 @@ class Exercise:
 
     def text(self, level: int = 2, solved: bool = False) -> str:
         """The file: a docstring that says what to do, and the function `exercise`."""
-        command = "python -m npgrad.explain exercise"
+        command = "npgrad exercise"
         own = f"{self.name}" + (f" --case {self.number}" if self.number > 1 else "")
         middle = self.blanks[len(self.blanks) // 2].name
         title = f"Backward by hand: {self.name}" + (f" ({self.case.name})" if self.case.name else "")

@@ -1,4 +1,4 @@
-"""`python -m npgrad.explain exercise`: write, hint at and grade exercises."""
+"""`npgrad exercise`: write, hint at and grade exercises."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["main"]
 
 _EPILOG = """\
 examples:
-  python -m npgrad.explain exercise tanh
-  python -m npgrad.explain exercise network --level 1
-  python -m npgrad.explain exercise network --hint dbnvar 2
-  python -m npgrad.explain exercise --grade network_exercise.py
-  python -m npgrad.explain exercise network --html handout.html
+  npgrad exercise tanh
+  npgrad exercise network --level 1
+  npgrad exercise network --hint dbnvar 2
+  npgrad exercise --grade network_exercise.py
+  npgrad exercise network --html handout.html
 
 levels: 1 half of the lines are blank, 2 all of them,
         3 only the gradients of the inputs are named
@@ -32,7 +32,7 @@ hints:  1 where the variable is used, 2 the rules that apply,
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m npgrad.explain exercise",
+        prog="npgrad exercise",
         description="Write a backward pass by hand and have it graded, line by line.",
         usage="%(prog)s NAME [--case N] [--level 1|2|3]\n"
         "           [--solution] [--out FILE | --html FILE | --pdf FILE]\n"
@@ -42,16 +42,22 @@ def main(argv: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="a function (batch_norm), or network")
-    parser.add_argument("--case", type=int, default=1, metavar="N", help="which derivation, if there are several")
-    parser.add_argument("--level", type=int, default=2, choices=tuple(LEVELS), help="how much is blank (default 2)")
+    parser.add_argument(
+        "--case", type=int, default=1, metavar="N", help="which derivation, if there are several (default 1)"
+    )
+    parser.add_argument(
+        "--level", type=int, default=2, choices=tuple(LEVELS), help="how much is left blank (default 2)"
+    )
     parser.add_argument("--solution", action="store_true", help="write a solution instead")
-    parser.add_argument("--hint", nargs="+", metavar=("GRADIENT", "LEVEL"), help="a hint on one line")
-    parser.add_argument("--grade", metavar="FILE", help="judge a file; the exit code says whether all is right")
-    parser.add_argument("--time", type=float, default=SECONDS, metavar="SECONDS", help="that a file may take (10)")
+    parser.add_argument("--hint", nargs="+", metavar=("GRADIENT", "LEVEL"), help="a hint for one line")
+    parser.add_argument("--grade", metavar="FILE", help="grade a file; the exit code is 0 if all is right")
+    parser.add_argument(
+        "--time", type=float, default=SECONDS, metavar="SECONDS", help="how long a file may run (default 10)"
+    )
     ways = parser.add_mutually_exclusive_group()
-    ways.add_argument("--out", metavar="FILE", help="default: NAME_exercise.py here")
+    ways.add_argument("--out", metavar="FILE", help="where to write it (default: NAME_exercise.py)")
     ways.add_argument("--html", metavar="FILE", help="a handout to print, and its solution beside it")
-    ways.add_argument("--pdf", metavar="FILE", help="the same as PDF, by way of a browser")
+    ways.add_argument("--pdf", metavar="FILE", help="the same as PDF, printed by a browser")
     options = parser.parse_args(argv)
     if options.grade is not None:
         if options.name or options.hint or options.out or options.html or options.pdf:
@@ -97,7 +103,7 @@ def main(argv: Sequence[str]) -> int:
     return show(
         [
             f"{path}: {count} line{'s' * (count != 1)} to fill in. Then",
-            f"  python -m npgrad.explain exercise --grade {path}",
+            f"  npgrad exercise --grade {path}",
         ]
     )
 
@@ -120,8 +126,8 @@ def listing() -> Iterator[str]:
     yield ""
     yield from textwrap.wrap(", ".join(names()), 78, initial_indent="  ", subsequent_indent="  ")
     yield ""
-    yield "  python -m npgrad.explain exercise batch_norm"
-    yield "  python -m npgrad.explain exercise --help"
+    yield "  npgrad exercise batch_norm"
+    yield "  npgrad exercise --help"
 
 
 def show(lines: Sequence[str] | Iterator[str]) -> int:

@@ -117,7 +117,7 @@ class Grade:
         first = next((v for v in self.verdicts if v.status in (WRONG, FAILS, BLANK)), None)
         if first is not None and not self.ok:
             own = self.exercise.name + (f" --case {self.exercise.number}" if self.exercise.number > 1 else "")
-            yield f"a hint: python -m npgrad.explain exercise {own} --hint {first.name}"
+            yield f"a hint: npgrad exercise {own} --hint {first.name}"
 
 
 def grade(file: str | Path, seconds: float = SECONDS) -> Grade:

@@ -200,5 +200,5 @@ def find(name: str) -> Any:
         if name in applied_by(class_name):
             return thing
     close = difflib.get_close_matches(name.lower(), list(known), 3, 0.6)
-    hint = f"; close to it: {', '.join(close)}" if close else "; `python -m npgrad.explain` lists what there is"
+    hint = f"; close to it: {', '.join(close)}" if close else "; `npgrad explain` lists what there is"
     raise UnknownName(f"there is no derivation called {name!r}{hint}.")

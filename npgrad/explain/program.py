@@ -1,11 +1,11 @@
 """The program that `npgrad.compile` writes for a training step, made to be read: the backward pass of a network, line
 by line, as one would have written it by hand.
 
-    python -m npgrad.explain program             the lecture's MLP
-    python -m npgrad.explain program deep_mlp    its network of six layers
+    npgrad program             the lecture's MLP
+    npgrad program deep_mlp    its network of six layers
 
 A line computes one equation of a Function or a part of one: the remark at its end names both, `# BatchNorm (9)`, and
-`python -m npgrad.explain batch_norm` derives it. Headings are the lines of the network that the program's lines belong
+`npgrad explain batch_norm` derives it. Headings are the lines of the network that the program's lines belong
 to, on the way forward and again on the way back.
 """
 
@@ -267,17 +267,17 @@ def highlighted(lines: list[str], style: Style) -> list[str]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """`python -m npgrad.explain program`."""
+    """`npgrad program`."""
     parser = argparse.ArgumentParser(
-        prog="python -m npgrad.explain program",
+        prog="npgrad program",
         description="The NumPy program that a training step of one of the lecture's networks compiles to: its backward "
-        "pass, written for you. A remark names the Function and the equation that a line computes.",
+        "pass, written out. A comment names the Function and the equation that a line computes.",
         epilog="For the networks in models/, with their options: python -m models program --help",
     )
     parser.add_argument("network", nargs="?", choices=tuple(NETWORKS), default="mlp", help="default: mlp")
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="examples in a minibatch (default: 32)")
     parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", help="default: sgd")
-    parser.add_argument("--all", action="store_true", help="show the checks before and the bookkeeping after it, too")
+    parser.add_argument("--all", action="store_true", help="also show the checks before and the bookkeeping after it")
     options = parser.parse_args(argv)
     if options.batch < 2:
         parser.error(f"--batch must be 2 or more, since batch normalisation takes a variance; got {options.batch}")

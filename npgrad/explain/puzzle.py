@@ -1,9 +1,9 @@
 """Find the wrong gradient: a backward pass with one mistake in it, and a training curve that looks almost right.
 
-    python -m npgrad.explain puzzle               one at random
-    python -m npgrad.explain puzzle 3             the third
-    python -m npgrad.explain puzzle 3 --line 38   say which line it is
-    python -m npgrad.explain puzzle 3 --solve     the answer
+    npgrad puzzle               one at random
+    npgrad puzzle 3             the third
+    npgrad puzzle 3 --line 38   say which line it is
+    npgrad puzzle 3 --solve     the answer
 
 The mistakes are those of the catalogue that every check of npgrad has to notice (`npgrad.check.mutants`), as they look
 in the lecture's backward pass (`npgrad.explain.topics.network`). A network of that shape is trained with the wrong
@@ -210,7 +210,7 @@ def show(number: int) -> Iterator[str]:
     tail = len(here) // 10
     yield f"  the last tenth: o {np.mean(here[-tail:]):.3f}   . {np.mean(right[-tail:]):.3f}"
     yield ""
-    yield f"Which line is it?  python -m npgrad.explain puzzle {number} --line {low}"
+    yield f"Which line is it?  npgrad puzzle {number} --line {low}"
 
 
 def part_of(puzzle: Puzzle) -> str:
@@ -257,15 +257,15 @@ def differences(puzzle: Puzzle) -> dict[str, float]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """`python -m npgrad.explain puzzle`."""
+    """`npgrad puzzle`."""
     parser = argparse.ArgumentParser(
-        prog="python -m npgrad.explain puzzle",
-        description="One line of a backward pass is wrong, and the network learns all the same. Which?",
-        epilog=f"There are {len(PUZZLES)} puzzles; without a number one is drawn.",
+        prog="npgrad puzzle",
+        description="One line of a backward pass is wrong, yet the network learns. Which line is it?",
+        epilog=f"There are {len(PUZZLES)} puzzles; without a number, one is drawn at random.",
     )
     parser.add_argument("number", nargs="?", type=int, metavar="NUMBER", help=f"1 to {len(PUZZLES)}")
     ways = parser.add_mutually_exclusive_group()
-    ways.add_argument("--line", metavar="N", help="your answer: the number after the line")
+    ways.add_argument("--line", metavar="N", help="your answer: the number at the end of the line")
     ways.add_argument("--solve", action="store_true", help="the answer")
     options = parser.parse_args(argv)
     if options.number is None and (options.line is not None or options.solve):

@@ -163,7 +163,7 @@ def scientific(error: float) -> str:
 _HOME = '<a href="index.html">npgrad: derivations that run</a>'
 _DELTA = math('<msub><mi>δ</mi><mrow><mi>i</mi><mspace width="0.08em"/><mi>j</mi></mrow></msub>')
 _BOTTOM = (
-    "Made by <code>python -m npgrad.explain --html</code> from the docstrings and the source. "
+    "Made by <code>npgrad explain --html</code> from the docstrings and the source. "
     'Fonts: TeX Gyre Pagella, <a href="fonts/GUST-FONT-LICENSE.txt">GUST Font License</a>.'
 )
 
@@ -181,17 +181,17 @@ every line of code with a number agreed with the equation of that number. The la
 {scientific(worst)}. To see whether such a check would notice a mistake, {mutants:,} mistakes were made, one at a time:
 a sign flipped, a term dropped, an index exchanged. It noticed {killed:,}.</p>
 <h2>How to read a page</h2>
-<p>The left column derives, the right column is the source. A number such as (3) stands on both sides: point at it or
+<p>The left column is the derivation, the right column the source. A number such as (3) is on both sides: point at it or
 follow it, and its other side is marked. Letters mark steps of reasoning that no line of code computes. The small number
 at the end of an equation is its largest difference in the last check.</p>
 <p>{math("<mi>∂</mi><mi>x</mi>")} is the derivative of the loss with respect to {math("<mi>x</mi>")}, and called
 <code>dx</code> in the code. {_DELTA} is 1 where both indices are equal, else 0, and so is a comparison in brackets
 where it holds. Otherwise a symbol is the name of the variable. How the docstrings are written is
 described in <a href="notation.html">the notation</a>.</p>
-<p>With one hour: <a href="add.html">add</a>, for what broadcasting does to a gradient; <a href="tanh.html">tanh</a>,
-for saturation; <a href="matmul.html">matmul</a>; <a href="cross_entropy.html">cross_entropy</a>; then
-<a href="batch_norm.html">batch_norm</a>, slowly.</p>
-<p>Put together: <a href="program.html">the program of a whole training step</a>, each line linked to its equation.</p>
+<p>If you have an hour: <a href="add.html">add</a>, for what broadcasting does to a gradient;
+<a href="tanh.html">tanh</a>, for saturation; <a href="matmul.html">matmul</a>;
+<a href="cross_entropy.html">cross_entropy</a>; then <a href="batch_norm.html">batch_norm</a>, slowly.</p>
+<p>All together: <a href="program.html">the program of a whole training step</a>, each line linked to its equation.</p>
 <div class="chapters">
 {"".join(chapter_list(group, chapters) for group in groups() if group.names)}
 </div>"""
@@ -257,7 +257,7 @@ you.</p>
 <p>The step below ran once while every NumPy call that the Functions made was noted. On the right are these calls, each
 result in memory that was planned beforehand; on the left, the line of the network that they belong to: first from top
 to bottom, then back. The remark at the end of a line links to the derivation of the equation it computes; a line
-without a number is on the way there. <code>python -m npgrad.explain program</code> prints the same.</p>
+without a number is on the way there. <code>npgrad program</code> prints the same.</p>
 <div class="code">{network_lines}</div>
 <h2>Line by line</h2>
 <p>Before the first line, {checks} checks make sure that this is the step that was recorded; after the last one,

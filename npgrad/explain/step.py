@@ -261,7 +261,7 @@ def fitting(node: Node, cases: tuple[Case, ...]) -> Case:
 
 
 def example() -> list[str]:
-    """The walk that `python -m npgrad.explain --step` shows: two rows through a layer with a bias, and a loss."""
+    """The walk that `npgrad explain --step` shows: two rows through a layer with a bias, and a loss."""
     from npgrad.functions import tanh
 
     rng = np.random.default_rng(0)

@@ -68,11 +68,11 @@ def listing(style: Style) -> Iterator[str]:
             summary = textwrap.shorten(summary, limit - space - 2, placeholder=" …")
             yield f"  {style('number', pad(name, space))}{summary}"
         yield ""
-    yield "Read one:       python -m npgrad.explain batch_norm"
-    yield "How exact:      python -m npgrad.explain batch_norm --run"
-    yield "Its arrays:     python -m npgrad.explain batch_norm --trace"
-    yield "Watch a sweep:  python -m npgrad.explain --step"
-    yield "A whole step:   python -m npgrad.explain program"
+    yield "Read one:            npgrad explain batch_norm"
+    yield "Its numerical error: npgrad explain batch_norm --run"
+    yield "Its arrays:          npgrad explain batch_norm --trace"
+    yield "A backward pass:     npgrad explain --step"
+    yield "A training step:     npgrad program"
 
 
 # -- a page ------------------------------------------------------------------------------------------------------------

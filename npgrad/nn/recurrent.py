@@ -143,8 +143,9 @@ class RNN(Recurrence):
     `nn.torch_weights` loads. Of PyTorch's options num_layers, bias and dropout are here, and batches always come first;
     bidirectional, proj_size and the nonlinearity relu are not. For the other direction, run a second net on x[:, ::-1].
 
-    At first W_ih is drawn from N(0, 1/fan_in), W_hh is a random orthogonal matrix (why: `python -m npgrad.explain
-    recurrent_init`), and biases are 0. Raises TypeError without a generator, ValueError if a size is not positive.
+    At first W_ih is drawn from N(0, 1/fan_in), W_hh is a random orthogonal matrix (why:
+    `npgrad explain recurrent_init`), and biases are 0. Raises TypeError without a generator, ValueError if a size is
+    not positive.
     """
 
     cell = "rnn"
@@ -168,7 +169,7 @@ class LSTM(Recurrence):
 
     Initial values as for `RNN`, but the bias of the forget gate is `forget_bias`: at 1 the gate is open at first, and
     keeps 73 % of the cell and of its gradient from step to step instead of 50 % (Jozefowicz et al. 2015; derived in
-    `python -m npgrad.explain recurrent_init`).
+    `npgrad explain recurrent_init`).
     """
 
     cell = "lstm"

@@ -1,4 +1,4 @@
-"""python -m npgrad.check: what it prints, and what its exit code says."""
+"""npgrad check: what it prints, and what its exit code says."""
 
 from __future__ import annotations
 

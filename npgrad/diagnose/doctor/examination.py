@@ -126,7 +126,7 @@ def unexplained(exam: Exam, found: list[Finding]) -> list[Finding]:
                 evidence=numbers,
                 picture=picture(course.losses.tolist()),
                 where=(),
-                remedy="python -m npgrad.check for rules of your own; npgrad.diagnose.Monitor to look on",
+                remedy="npgrad.check.gradcheck for rules of your own; npgrad.diagnose.Monitor to see more",
             )
         ]
     return []
@@ -173,7 +173,7 @@ def healthy(exam: Exam) -> Finding:
     return exam.found(
         "healthy",
         "healthy",
-        "nothing of what is looked for was found.",
+        "none of the known problems was found.",
         evidence=evidence,
         picture=picture(course.losses.tolist()),
     )

@@ -30,7 +30,7 @@ def columns(exam: Exam) -> Found:
         yield exam.found(
             "constant input",
             "mild",
-            f"input column {constant[0]} has the same value in all of {len(x)} examples: it can tell nothing.",
+            f"input column {constant[0]} has the same value in all of {len(x)} examples: it carries no information.",
             where=tuple(f"column {k}" for k in constant),
             evidence={"columns": len(constant)},
             threshold="no variation at all",
@@ -172,7 +172,7 @@ def targets(exam: Exam) -> Found:
             yield exam.found(
                 "shuffled labels",
                 "critical",
-                "the inputs tell nothing of the targets: nearest neighbours, a linear map and "
+                "the inputs say nothing about the targets: nearest neighbours, a linear map and "
                 "mutual information all do as well with shuffled ones.",
                 "association",
                 evidence={

@@ -30,7 +30,7 @@ def overfitting(exam: Exam) -> Found:
     n = len(exam.whole[0])
     what = (
         f"after {len(course.losses)} steps the loss is {exam.trained:.3g} on training and {exam.validated:.3g} on "
-        f"validation data: the network learns its {n:,} examples by heart."
+        f"validation data: the network memorises its {n:,} examples."
     )
     remedy = "more data, weight decay, dropout, or a smaller network"
     if isinstance(exam.patient.batches, Batches) and n >= 4:

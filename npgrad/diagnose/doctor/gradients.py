@@ -44,8 +44,8 @@ def overconfident_output(exam: Exam) -> Found:
     yield exam.found(
         "overconfident output",
         "serious",
-        f"before training the loss is {early.loss:.3g}, where knowing nothing costs {ignorant:.3g}: outputs are spread "
-        f"by {spread:.3g}, and most of that is wrong.",
+        f"before training the loss is {early.loss:.3g}, where knowing nothing gives {ignorant:.3g}: the outputs "
+        f"have a spread of {spread:.3g}, which is mostly error.",
         key,
         where=(place.layer or "the output", *names),
         evidence={

@@ -69,8 +69,8 @@ def norm_modes(exam: Exam) -> Found:
             yield exam.found(
                 "evaluation in training mode",
                 "serious",
-                f"the evaluation runs {noisy[0]} in training mode: what an example gets depends on its company "
-                "or on chance, "
+                f"the evaluation runs {noisy[0]} in training mode: the output for an example depends on the "
+                "others in its batch or on chance, "
                 "and the running statistics move.",
                 where=[n for n, _ in exam.norms],
                 evidence={"calls": len(noisy)},

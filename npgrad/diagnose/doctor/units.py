@@ -53,7 +53,7 @@ def saturated_units(exam: Exam) -> Found:
         "serious",
         f"{place.saturated:.0%} of the outputs of {place.layer or place.kind} are beyond 0.97, where "
         "hardly any gradient "
-        f"passes: {why}. {len(ill)} of {len(shares)} layers are so.",
+        f"passes: {why}. {len(ill)} of {len(shares)} layers are like this.",
         "saturated",
         where=(place.layer, *((feeding.layer,) if feeding is not None else ()), *names),
         evidence={
@@ -179,7 +179,7 @@ def depth(exam: Exam) -> Found:
         "serious",
         f"from the first to the last of {len(acts)} hidden layers the signal changes by a factor of "
         f"{signal:.2g}, and the "
-        f"gradient, coming back, by {gradient:.2g}: the weights are {extreme:.2g} times what these activations want.",
+        f"gradient, coming back, by {gradient:.2g}: the weights are {extreme:.2g} times what these activations need.",
         "gradient" if limit("shrink") < signal < limit("grow") else ("grow" if grows else "shrink"),
         where=[*where, *[n for p in off for n in p.parameters]],
         evidence=evidence,
