@@ -299,7 +299,7 @@ def applied_functions() -> Iterator[set[str]]:
     """The set of the Functions applied so far, as "module.Class"; it fills as they are used.
 
     Every `forward` is replaced by one that notes its class and puts the real one back: after its first use a Function
-    is as fast as before. A program that was compiled earlier (of a function that outlives a run) calls no `forward`:
+    is as fast as before, and at the end all of them are as they were. A program that was compiled earlier (of a function that outlives a run) calls no `forward`:
     if it has run, its Functions are added at the end.
     """
     seen: set[str] = set()
@@ -313,6 +313,10 @@ def applied_functions() -> Iterator[set[str]]:
         yield seen
     finally:
         _watchers[:] = [one for one in _watchers if one is not seen]
+        for kind in () if _watchers else _below(npgrad.Function):
+            forward = vars(kind).get("forward")
+            if hasattr(forward, "noted"):
+                kind.forward = forward.__wrapped__
         seen.update(
             _full_name(f) for program, runs in earlier.items() if program.runs > runs for f in program.functions
         )

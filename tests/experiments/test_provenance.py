@@ -134,6 +134,14 @@ def test_the_engine_counts_always(before: dict[str, str], copy: Path) -> None:
     assert all(before[name] != after[name] for name in before)
 
 
+def test_no_function_is_replaced_for_longer_than_it_is_watched() -> None:
+    before = {kind: kind.forward for kind in npgrad.functions.registry.values()}
+    with applied_functions(), applied_functions():
+        assert all(kind.forward is not forward for kind, forward in before.items())
+        npgrad.tanh(np.ones(2))
+    assert all(kind.forward is forward for kind, forward in before.items())
+
+
 def test_functions_are_noted_when_they_are_applied() -> None:
     x = npgrad.Tensor(np.ones(3), requires_grad=True)
     with applied_functions() as seen:
