@@ -299,8 +299,8 @@ def applied_functions() -> Iterator[set[str]]:
     """The set of the Functions applied so far, as "module.Class"; it fills as they are used.
 
     Every `forward` is replaced by one that notes its class and puts the real one back: after its first use a Function
-    is as fast as before, and at the end all of them are as they were. A program that was compiled earlier (of a function that outlives a run) calls no `forward`:
-    if it has run, its Functions are added at the end.
+    is as fast as before, and at the end all of them are as they were. A program that was compiled earlier (of a
+    function that outlives a run) calls no `forward`: if it has run, its Functions are added at the end.
     """
     seen: set[str] = set()
     _watchers.append(seen)
