@@ -47,7 +47,8 @@ class Finding:
         """The finding as text, at most 80 columns."""
         where = f" at {', '.join(self.where[:3])}" if self.where else ""
         more = f" and {len(self.where) - 3} more" if len(self.where) > 3 else ""
-        yield from _wrap(f"{MARKS[self.severity]} {self.name}{where}{more} ({self.severity})", "", "   ")
+        grade = f" ({self.severity})" if self.severity != self.name else ""
+        yield from _wrap(f"{MARKS[self.severity]} {self.name}{where}{more}{grade}", "", "   ")
         yield from _wrap(self.what)
         numbers = ", ".join(f"{key} {_number(value)}" for key, value in self.evidence.items())
         if numbers:
