@@ -74,7 +74,7 @@ class Config:
     batch_size: int = 32
     momentum: float = 0.1
     company: int = 0
-    steps: int = 800
+    steps: int = 600
     """Of the studies of scale and rate; the others take `long`."""
     long: int = 4_000
     names: int = 500

@@ -57,7 +57,7 @@ class Config:
     """Instead: the lecture's network with one hidden layer of 200 units and batch normalisation."""
     hidden: int = 100
     gain: float = 5 / 3
-    steps: int = 12_000
+    steps: int = 8_000
     lr: float = 0.1
     stack: int = 0
     """Linear layers of the stack; its other settings follow."""

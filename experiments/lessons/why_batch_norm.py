@@ -98,19 +98,27 @@ def cost(config: Config) -> float:
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
+class RandomShift(npgrad.Function):
+    """y = s·x + m with one random m and s for each unit. A Function draws anew in each run of a compiled step."""
+
+    def forward(self, x: np.ndarray, *, amount: float, rng: np.random.Generator) -> np.ndarray:
+        width = x.shape[1]
+        m = rng.uniform(-amount, amount, width).astype(x.dtype)
+        self.s = rng.uniform(1 - amount / 2, 1 + amount / 2, width).astype(x.dtype)
+        return x * self.s + m
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return dy * self.s
+
+
 class Shift(nn.Module):
-    """Covariate shift on purpose: y = s·x + m with one random m and s for each unit, drawn anew at every call."""
+    """Covariate shift on purpose, in training."""
 
     def __init__(self, amount: float, rng: np.random.Generator) -> None:
         self.amount, self.rng = amount, rng
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
-        width = x.shape[1]
-        m = self.rng.uniform(-self.amount, self.amount, width).astype(x.dtype)
-        s = self.rng.uniform(1 - self.amount / 2, 1 + self.amount / 2, width).astype(x.dtype)
-        return x * s + m
+        return RandomShift.apply(x, amount=self.amount, rng=self.rng) if self.training else x
 
 
 def build(config: Config, vocab_size: int, rng: np.random.Generator, noise: np.random.Generator, **options: Any) -> Any:

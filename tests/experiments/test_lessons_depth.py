@@ -23,13 +23,13 @@ from npgrad import data
 from tests.experiments.conftest import cut_off, on_one_another, threads
 
 TINY = {
-    "deep_bn": {"steps": "4", "stack_steps": "3", "hidden": "5", "stack": "7"},
+    "deep_bn": {"steps": "4", "stack_steps": "5", "hidden": "5", "stack": "7"},
     "context": {"steps": "4"},
     "optimisers": {"steps": "4", "hidden": "6"},
     "edge_of_stability": {"steps": "8", "hidden": "4", "looks": "4", "examples": "40"},
-    "through_time": {"steps": "3", "hidden": "5", "length": "6", "delay": "4"},
-    "architectures": {"steps": "2", "lr": "0.01", "held": "20"},
-    "attention": {"steps": "2", "embedding": "6", "held": "20"},
+    "through_time": {"steps": "5", "hidden": "5", "length": "6", "delay": "4"},
+    "architectures": {"steps": "5", "lr": "0.01", "held": "20"},
+    "attention": {"steps": "5", "embedding": "6", "held": "20"},
 }
 DEEP = {"fifty", "essential", "warm-up", "warm-up-pre", "pre-deep"}
 """Claims about networks too deep for these runs."""

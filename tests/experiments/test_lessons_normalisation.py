@@ -25,12 +25,12 @@ from npgrad import Tensor, data, nn
 from npgrad.functions import cross_entropy
 from tests.experiments.conftest import cut_off, on_one_another, threads
 
-# Parts of the sweeps that still feed every claim and every picture.
+# Parts of the sweeps that still feed every claim and every picture; steps enough for every network to be compiled.
 TINY = {
-    "batch_norm": {"steps": "3", "long": "3", "names": "20", "gain": "0.5,5/3,2", "lr": "0.03,0.1"},
-    "why_batch_norm": {"steps": "2", "probes": "1", "depth": "4"},
-    "norms": {"steps": "1", "lr": "0.03,0.1"},
-    "residual": {"steps": "1", "optimizer": "sgd,adam"},
+    "batch_norm": {"steps": "5", "long": "5", "names": "20", "gain": "0.5,5/3,2", "lr": "0.03,0.1"},
+    "why_batch_norm": {"steps": "5", "probes": "1", "depth": "4"},
+    "norms": {"steps": "5", "lr": "0.03,0.1"},
+    "residual": {"steps": "5", "optimizer": "sgd,adam"},
 }
 seeds = st.integers(0, 2**32 - 1)
 silent: Any = lambda *_: None  # noqa: E731
