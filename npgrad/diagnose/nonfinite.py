@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -120,7 +121,7 @@ class nonfinite(Watching):
         self._names = {} if model is None else {id(p._leaf()): name for name, p in model.named_parameters()}
         self._begin = {} if model is None else {name: _size(p._array) for name, p in model.named_parameters()}
         self._model = model
-        self._where: dict[int, tuple[str | None, str | None, list[Any]]] = {}
+        self._where: WeakKeyDictionary[Function, tuple[str | None, str | None, list[Any]]] = WeakKeyDictionary()
         self._mode: list[switch] = []
 
     def __enter__(self) -> nonfinite:
@@ -138,10 +139,7 @@ class nonfinite(Watching):
         if self.found is not None:
             return
         if node.needs:
-            # Keeping the node keeps its id; the next step's first node drops what the last one left.
-            if node.edges is None and len(self._where) > 100_000:
-                self._where.clear()
-            self._where[id(node)] = (self.layer(), users_line(), arrays)
+            self._where[node] = (self.layer(), users_line(), arrays)
         if _finite(y) and not any(_float(leaf.storage.array) and np.isnan(leaf.storage.array).any() for leaf in leaves):
             return
         name = type(node).__name__
@@ -185,7 +183,7 @@ class nonfinite(Watching):
         )
 
     def backward_seen(self, node: Function, dy: Array, gradients: tuple[Any, ...]) -> None:
-        layer, line, arrays = self._where.pop(id(node), (None, None, []))
+        layer, line, arrays = self._where.pop(node, (None, None, []))
         if self.found is not None or not _finite(dy):
             return
         bad = next((g for g in gradients if g is not None and not _finite(g)), None)

@@ -276,3 +276,21 @@ def test_every_threshold_has_a_reason_and_every_cause_is_a_diagnosis() -> None:
     for cause, effects in CAUSES:
         assert cause not in effects
         assert f'"{cause}"' in source, cause
+
+
+def test_a_detached_layer_never_shows_the_gradient_of_another() -> None:
+    """Its nodes are freed during the forward pass, and Python gives their identities to later ones."""
+
+    class Detach(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.detach()
+            return x * Tensor(np.ones(6, np.float32), requires_grad=True) * 0.9 * 1.1 * 0.8 * 1.2  # not layers
+
+    rng = np.random.default_rng(5)
+    tanhs: list[nn.Module] = [layer for _ in range(6) for layer in (nn.Linear(6, 6, rng=rng), nn.Tanh())]
+    model = Plain(nn.Sequential(*tanhs, Detach(), nn.Linear(6, 3, rng=rng)))
+    x, y = examples(0, 64)
+    batches = [(x[k : k + 8], y[k : k + 8]) for k in range(0, 64, 8)]
+    for _ in range(20):
+        patient = doctor.vitals.Patient(model, loss, batches, optim.SGD(model.parameters(), 0.1), 1)
+        assert [place.gradient for place in patient.vitals().activations[:6]] == [0.0] * 6

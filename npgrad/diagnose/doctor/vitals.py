@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,11 +159,12 @@ class _Probe(Watching):
         self.places: dict[tuple[str, str, int], Place] = {}
         self.used: set[str] = set()
         self.count: dict[tuple[str, str], int] = {}
-        self.of: dict[int, Place] = {}
+        # Weak, so that the identity of a node that nothing needs any more is not taken for that of a later one.
+        self.of: WeakKeyDictionary[Function, Place] = WeakKeyDictionary()
         self.spatial = False
 
     def begin(self) -> None:
-        self.count, self.of = {}, {}
+        self.count, self.of = {}, WeakKeyDictionary()
 
     def forward_seen(
         self, node: Function, arrays: list[Any], options: dict[str, Any], leaves: tuple[Leaf, ...], y: Array
@@ -185,10 +187,10 @@ class _Probe(Watching):
             place = Place(layer, kind, len(self.places), self.spatial and kind not in NORMS, own)
             self.places[layer, kind, k] = place
         place.see(y, node)
-        self.of[id(node)] = place
+        self.of[node] = place
 
     def backward_seen(self, node: Function, dy: Array, gradients: tuple[Any, ...]) -> None:
-        place = self.of.get(id(node))
+        place = self.of.get(node)
         if place is not None:
             if place.kind == "BatchNorm" and not place.before:
                 place.before = self._biases(node)
