@@ -72,6 +72,7 @@ def check(
 ) -> None:
     """Raise ValueError unless fields of a configuration are among their names, and numbers at least as large as asked.
 
+    If the configuration has a `training`, what that raises for settings that make no sense is raised here, too.
     `one_of` maps a field to the names it may take; `at_least` a number to the fields that must be finite and not less.
     """
     for name, known in (one_of or {}).items():
@@ -81,3 +82,4 @@ def check(
         for name in names:
             if not low <= getattr(config, name) < math.inf:
                 raise ValueError(f"{name} must be {low:g} or more, and finite; got {getattr(config, name)}.")
+    getattr(config, "training", None)

@@ -111,7 +111,6 @@ class Config:
     def __post_init__(self) -> None:
         sizes = ("steps", "batch_size", "held")
         check(self, one_of={"network": NETWORKS, "size": ("small", "large")}, at_least={1: sizes})
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

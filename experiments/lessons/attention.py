@@ -71,7 +71,6 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self, one_of={"norm": NORMS}, at_least={1: ("layers", "steps", "heads", "held"), 0: ("warmup", "output")})
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

@@ -85,7 +85,6 @@ class Config:
     def __post_init__(self) -> None:
         numbers = {1: ("steps", "long", "names"), 2: ("batch_size",), 0: ("company",)}
         check(self, one_of={"study": STUDIES, "net": ("deep", "shallow"), "norm": NORMS}, at_least=numbers)
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

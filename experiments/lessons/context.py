@@ -59,7 +59,6 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self, at_least={1: ("steps", "context", "embedding", "hidden")})
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

@@ -73,7 +73,6 @@ class Config:
     def __post_init__(self) -> None:
         numbers = {1: ("steps", "stack_steps", "context", "embedding", "hidden", "depth"), 0: ("stack",)}
         check(self, one_of={"norm": ("none", "batch", "layer", "group")}, at_least=numbers)
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

@@ -76,7 +76,6 @@ class Config:
     def __post_init__(self) -> None:
         numbers = {1: ("draws", "steps", "hidden", "context", "embedding"), 2: ("depth",)}
         check(self, one_of={"activation": ACTIVATIONS, "norm": NORMS}, at_least=numbers)
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

@@ -63,7 +63,6 @@ class Config:
     def __post_init__(self) -> None:
         known = {"study": ("company", "depth"), "norm": NORMS, "dtype": ("float32", "float64")}
         check(self, one_of=known, at_least={2: ("batch_size", "depth"), 1: ("steps",)})
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

@@ -71,7 +71,6 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self, one_of={"start": STARTS, "optimizer": BASE}, at_least={1: ("steps", "depth", "hidden")})
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

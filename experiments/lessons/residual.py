@@ -71,7 +71,6 @@ class Config:
     def __post_init__(self) -> None:
         known = {"study": ("table", "depth", "facts"), "norm": NORMS, "optimizer": RATES, "init": INITS}
         check(self, one_of=known, at_least={1: ("blocks", "steps", "context")})
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

@@ -73,7 +73,6 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self, one_of={"stage": STAGES}, at_least={1: ("steps", "context", "embedding", "hidden")})
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

@@ -72,7 +72,6 @@ class Config:
     def __post_init__(self) -> None:
         numbers = {1: ("steps", "hidden", "context", "embedding"), 2: ("depth",)}
         check(self, one_of={"norm": NORMS, "optimizer": OPTIMIZERS}, at_least=numbers)
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

@@ -75,7 +75,6 @@ class Config:
     def __post_init__(self) -> None:
         numbers = {1: ("steps", "probes", "depth"), 0: ("shift",)}
         check(self, one_of={"study": ("shift", "depth"), "norm": ARMS}, at_least=numbers)
-        self.training  # noqa: B018 (raises for settings that make no sense)
 
     @property
     def training(self) -> TrainConfig:

@@ -157,6 +157,7 @@ def test_the_table_tells_of_what_is_not_there(row: Any) -> None:
 def test_what_it_says_to_write_is_there(row: Any) -> None:
     thing: Any = npgrad if row.ours.startswith("npgrad") else np
     for part in row.ours.partition("(")[0].partition(",")[0].partition(" ")[0].split(".")[1:]:
+        assert hasattr(thing, part), row.ours
         thing = getattr(thing, part)
 
 

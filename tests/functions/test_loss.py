@@ -171,7 +171,9 @@ def test_targets_and_weights_do_not_change_the_dtype_of_logits(target: Any) -> N
 REDUCTIONS = st.sampled_from(["mean", "sum", "none"])
 
 
-def beside(torch: Any, ours: Callable[..., Tensor], theirs: Callable[..., Any], *inputs: Any, seed: int) -> None:
+def assert_equal_to_torch(
+    torch: Any, ours: Callable[..., Tensor], theirs: Callable[..., Any], *inputs: Any, seed: int
+) -> None:
     """The same value and, for a random cotangent, the same gradients."""
     mine = [Tensor(x, requires_grad=True) for x in inputs]
     # torch knows neither all layouts of memory nor other byte orders.
@@ -208,14 +210,14 @@ def test_options_of_cross_entropy(
     given = None if weight is None else torch.tensor(weight)
     options: Any = {"reduction": reduction, "label_smoothing": smoothing, "ignore_index": -7}
     F = torch.nn.functional
-    beside(
+    assert_equal_to_torch(
         torch,
         lambda z: npgrad.cross_entropy(z, t, weight, **options),
         lambda z: F.cross_entropy(z, torch.tensor(t), given, **options),
         z, seed=1,
     )  # fmt: skip
     del options["label_smoothing"]
-    beside(
+    assert_equal_to_torch(
         torch,
         lambda z: npgrad.nll_loss(z, t, weight, **options),
         lambda z: F.nll_loss(z, torch.tensor(t), given, **options),
@@ -231,7 +233,7 @@ def test_class_probabilities_with_weights(
     weight = rng.uniform(0.1, 3, size=z.shape[min(z.ndim - 1, 1)]) if weighted else None
     given = None if weight is None else torch.tensor(weight)
     options: Any = {"reduction": reduction, "label_smoothing": smoothing}
-    beside(
+    assert_equal_to_torch(
         torch,
         lambda z, q: npgrad.cross_entropy(z, q, weight, **options),
         lambda z, q: torch.nn.functional.cross_entropy(z, q, given, **options),
@@ -250,14 +252,14 @@ def test_options_of_logistic_losses(torch: Any, found: Any, reduction: str, give
     }
     given_torch = {name: torch.tensor(w) for name, w in weights.items()}
     F = torch.nn.functional
-    beside(
+    assert_equal_to_torch(
         torch,
         lambda z, q: npgrad.bce_with_logits(z, q, reduction=reduction, **weights),
         lambda z, q: F.binary_cross_entropy_with_logits(z, q, reduction=reduction, **given_torch),
         rng.normal(scale=3, size=shape), rng.uniform(size=shape), seed=seed,
     )  # fmt: skip
     weight = weights.get("weight")
-    beside(
+    assert_equal_to_torch(
         torch,
         lambda p, q: npgrad.binary_cross_entropy(p, q, weight, reduction),
         lambda p, q: F.binary_cross_entropy(
@@ -277,7 +279,7 @@ def test_logistic_losses_with_weights_are_exact_at_extremes() -> None:
 def test_kullback_leibler(torch: Any, shape: Any, reduction: str, log_target: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)
     q = rng.normal(size=shape) if log_target else rng.uniform(0.1, 1, size=shape)
-    beside(
+    assert_equal_to_torch(
         torch,
         lambda x, q: npgrad.kl_div(x, q, reduction, log_target),
         lambda x, q: torch.nn.functional.kl_div(x, q, reduction=reduction, log_target=log_target),

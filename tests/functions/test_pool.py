@@ -148,7 +148,7 @@ def test_errors_name_the_numbers(pool: Any, x: Any, options: Any, error: type[Ex
 # -- beside PyTorch ----------------------------------------------------------------------------------------------------
 
 
-def same(torch: Any, ours: Any, theirs: Any, x: np.ndarray) -> None:
+def assert_same(torch: Any, ours: Any, theirs: Any, x: np.ndarray) -> None:
     """The same values and, for a random cotangent, the same gradient."""
     x = np.array(x, float, order="C")
     t, u = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
@@ -174,7 +174,7 @@ def test_all_options(torch: Any, data: Any, geometry: Any, ceil_mode: bool, dila
     for k, more in (("max", {"dilation": dilation}), ("avg", {"count_include_pad": dilation == 1})):
         ours, theirs = getattr(npgrad, f"{k}_pool{d}"), getattr(F, f"{k}_pool{d}")
         for values in (x, x[0]):
-            same(torch, lambda x: ours(x, **options, **more), lambda x: theirs(x, **options, **more), values)  # noqa: B023
+            assert_same(torch, lambda x: ours(x, **options, **more), lambda x: theirs(x, **options, **more), values)  # noqa: B023
 
 
 @given(st.data(), st.tuples(*[st.integers(1, 7)] * 2), st.tuples(*[st.integers(1, 8) | st.none()] * 2))
@@ -182,7 +182,7 @@ def test_windows_that_cover_an_image_evenly(torch: Any, data: Any, size: Any, ou
     x, F = data.draw(arrays((2, 3, *size))), torch.nn.functional
     for values in (x, x[0]):
         for out in (output_size, 1, 3):
-            same(
+            assert_same(
                 torch,
                 lambda x, out=out: npgrad.adaptive_avg_pool2d(x, out),
                 lambda x, out=out: F.adaptive_avg_pool2d(x, out),
@@ -190,7 +190,7 @@ def test_windows_that_cover_an_image_evenly(torch: Any, data: Any, size: Any, ou
             )
         out = output_size[0] or 2
         line = values[..., 0]
-        same(
+        assert_same(
             torch,
             lambda x, out=out: npgrad.adaptive_avg_pool1d(x, out),
             lambda x, out=out: F.adaptive_avg_pool1d(x, out),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import npgrad
 from npgrad import Tensor
-from tests.functions.test_loss import REDUCTIONS, beside
+from tests.functions.test_loss import REDUCTIONS, assert_equal_to_torch
 from tests.strategies import seeds, shapes
 
 Z = np.random.default_rng(0).normal(size=(4, 3))
@@ -31,7 +31,7 @@ def test_as_torch_has_them(torch: Any, shape: Any, reduction: str, bend: float, 
     ]
     a, b = rng.normal(scale=2, size=(2, *shape))
     for ours, theirs, options in pairs:
-        beside(
+        assert_equal_to_torch(
             torch,
             lambda a, b, f=ours, o=options: f(a, b, reduction, **o),
             lambda a, b, f=theirs, o=options: f(a, b, reduction=reduction, **o),

@@ -286,7 +286,7 @@ def test_the_help_is_worth_reading(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
-def refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def assert_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert finish(arguments) == 2
     printed = capsys.readouterr()
@@ -323,7 +323,7 @@ def test_training_that_cannot_be(
     tmp_path: Path, words: str, extra: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    refused(["train", "--data", words, "--out", str(out), *extra], message, capsys)
+    assert_refused(["train", "--data", words, "--out", str(out), *extra], message, capsys)
     assert not out.exists() or not any(out.iterdir())
 
 
@@ -339,22 +339,24 @@ def test_training_that_cannot_be(
 def test_data_that_cannot_be(tmp_path: Path, content: bytes, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "words.txt"
     path.write_bytes(content)
-    refused(["train", "--data", str(path), "--out", str(tmp_path / "run")], message, capsys)
+    assert_refused(["train", "--data", str(path), "--out", str(tmp_path / "run")], message, capsys)
 
 
 def test_directories_that_cannot_be(
     tmp_path: Path, words: str, run: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused(["train"], "the following arguments are required: --out", capsys)
-    refused(["train", "--data", words, "--out", run], "already exists: continue it with --resume, or choose", capsys)
-    refused(["train", "--data", words, "--out", words], "already exists", capsys)
-    refused(["train", "--data", words, "--out", f"{words}/below"], "Not a directory", capsys)
+    assert_refused(["train"], "the following arguments are required: --out", capsys)
+    assert_refused(
+        ["train", "--data", words, "--out", run], "already exists: continue it with --resume, or choose", capsys
+    )
+    assert_refused(["train", "--data", words, "--out", words], "already exists", capsys)
+    assert_refused(["train", "--data", words, "--out", f"{words}/below"], "Not a directory", capsys)
 
     def fail(*arguments: object, **options: object) -> None:
         raise PermissionError(13, "Permission denied", str(tmp_path / "run"))
 
     monkeypatch.setattr(Path, "mkdir", fail)
-    refused(["train", "--data", words, "--out", str(tmp_path / "run")], "run: Permission denied", capsys)
+    assert_refused(["train", "--data", words, "--out", str(tmp_path / "run")], "run: Permission denied", capsys)
 
 
 @pytest.mark.parametrize(
@@ -371,7 +373,7 @@ def test_directories_that_cannot_be(
 )
 def test_resuming_something_else(run: str, extra: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     before = digest_of(run)
-    refused(["train", "--out", run, "--resume", *extra], message, capsys)
+    assert_refused(["train", "--out", run, "--resume", *extra], message, capsys)
     assert digest_of(run) == before
 
 
@@ -390,20 +392,20 @@ def test_resuming_something_else(run: str, extra: list[str], message: str, capsy
     ],
 )
 def test_uses_that_cannot_be(run: str, command: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    refused([*command, run], message, capsys)
+    assert_refused([*command, run], message, capsys)
 
 
 def test_checkpoints_that_cannot_be_used(tmp_path: Path, run: str, capsys: pytest.CaptureFixture[str]) -> None:
     state = checkpoint.load(Path(run) / FILE)
     path = tmp_path / FILE
-    refused(["sample", str(tmp_path)], "holds no training run", capsys)
-    refused(["eval", str(tmp_path / "none")], "holds no training run", capsys)
+    assert_refused(["sample", str(tmp_path)], "holds no training run", capsys)
+    assert_refused(["eval", str(tmp_path / "none")], "holds no training run", capsys)
     for content, message in (
         (b"emma", "is not an npgrad checkpoint"),
         ((Path(run) / FILE).read_bytes()[:-1], "is truncated"),
     ):
         path.write_bytes(content)
-        refused(["sample", str(tmp_path)], message, capsys)
+        assert_refused(["sample", str(tmp_path)], message, capsys)
     for other, message in (
         ([np.zeros(3)], "is a checkpoint, but not of a run"),
         ({"step": 3}, "is a checkpoint, but not of a run"),
@@ -429,7 +431,7 @@ def test_checkpoints_that_cannot_be_used(tmp_path: Path, run: str, capsys: pytes
         ),
     ):
         checkpoint.save(path, other)
-        refused(["sample", str(tmp_path)], message, capsys)
+        assert_refused(["sample", str(tmp_path)], message, capsys)
 
 
 def test_data_that_moved_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -437,13 +439,13 @@ def test_data_that_moved_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     path.write_text("\n".join(WORDS), encoding="utf-8")
     assert main(["train", "--data", str(path), "--out", out, "--steps", "3", *TINY]) == 0
     moved = path.rename(tmp_path / "moved.txt")
-    refused(["eval", out], "cannot read the data", capsys)
+    assert_refused(["eval", out], "cannot read the data", capsys)
     assert main(["eval", out, "--data", str(moved)]) == 0
     moved.write_text("emma\nolivia\n", encoding="utf-8")
     assert main(["eval", out, "--data", str(moved)]) == 0
     assert "not the data it was trained on" in capsys.readouterr().out
     moved.write_text("quincy\nzoe\n" * 5, encoding="utf-8")
-    refused(["eval", out, "--data", str(moved)], "the characters 'q', 'u', 'y', 'z' were not seen", capsys)
+    assert_refused(["eval", out, "--data", str(moved)], "the characters 'q', 'u', 'y', 'z' were not seen", capsys)
 
 
 def test_data_that_moved_are_named_when_resuming(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -453,7 +455,7 @@ def test_data_that_moved_are_named_when_resuming(tmp_path: Path, capsys: pytest.
     assert main(["train", "--data", str(before), "--out", out, "--steps", "5", *TINY]) == 0
     whole = digest_of(out)
     before.rename(after)
-    refused(["train", "--out", out, "--resume"], "cannot read the data .*before.txt", capsys)
+    assert_refused(["train", "--out", out, "--resume"], "cannot read the data .*before.txt", capsys)
     assert main(["train", "--out", out, "--resume", "--data", str(after)]) == 0
     assert digest_of(out) == whole
     assert re.search(r"^train +\d\.\d{4}", capsys.readouterr().out, re.MULTILINE)
