@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from textwrap import wrap
 
-from npgrad.bindings.spellings import DIFFERENT, TABLE
+from npgrad.bindings.spellings import DIFFERENT, spellings
 from npgrad.version import __version__
 
 COMMANDS = {
@@ -41,10 +41,10 @@ def overview() -> Iterator[str]:
     yield "`npgrad COMMAND --help` says more; `python -m npgrad` is the same as `npgrad`."
 
 
-def spellings() -> Iterator[str]:
+def listing() -> Iterator[str]:
     """The table of names, 80 columns wide."""
     owner = ""
-    for row in TABLE:
+    for row in spellings():
         if row.owner != owner:
             yield from ([""] if owner else [])
             owner = row.owner
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"npgrad {__version__}")
     parser.add_argument("--spellings", action="store_true", help="names that differ from PyTorch's and NumPy's")
-    for line in spellings() if parser.parse_args([first, *rest] if first else []).spellings else overview():
+    for line in listing() if parser.parse_args([first, *rest] if first else []).spellings else overview():
         print(line)
     return 0
 

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from npgrad.bindings.spellings import DIFFERENT, TABLE, Spelling
+from npgrad.bindings.spellings import DIFFERENT, Spelling, spellings
 
 DOCS = Path(__file__).resolve().parents[1]
 OWNERS = {"torch": "npgrad", "np": "npgrad", "model": "Module", "nn": "npgrad.nn", "optim": "npgrad.optim"}
 """Which part of the table the first name of an expression belongs to; any other is a tensor."""
 _CHOICE = re.compile(r"\{([a-z0-9_A-Z]+(?: [a-z0-9_A-Z]+)*)\}")
-_ROWS = {(row.owner, row.name): row for row in TABLE}
+_ROWS = {(row.owner, row.name): row for row in spellings()}
 
 
 class Line(NamedTuple):
@@ -104,7 +104,7 @@ def uncovered() -> list[Spelling]:
     """The entries of the table that no line of either list is an example of."""
     lists = [section for name in ("pytorch.txt", "numpy.txt") for section in sections(name)]
     shown = {(row.owner, row.name) for section in lists for line in section.lines for row in line.rows()}
-    return [row for row in TABLE if (row.owner, row.name) not in shown]
+    return [row for row in spellings() if (row.owner, row.name) not in shown]
 
 
 def pages() -> Iterator[tuple[str, str]]:

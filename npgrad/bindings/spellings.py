@@ -7,13 +7,14 @@ same name is not in it.
 
 from __future__ import annotations
 
+from functools import cache
 from types import FunctionType
 from typing import Any, NamedTuple, NoReturn
 
 from npgrad import functions as F
 from npgrad.engine.tensor import Tensor
 
-__all__ = ["DIFFERENT", "TABLE", "Spelling", "unknown"]
+__all__ = ["DIFFERENT", "Spelling", "spellings", "unknown"]
 
 
 class Spelling(NamedTuple):
@@ -171,12 +172,15 @@ lr_scheduler | npgrad.optim itself | schedules are beside the optimisers
 LambdaLR ExponentialLR CosineAnnealingWarmRestarts OneCycleLR ReduceLROnPlateau | Schedule | subclass it
 """
 
-TABLE: tuple[Spelling, ...] = (
-    *_rows("Tensor", _EVERYWHERE), *_rows("Tensor", _TENSOR), *_rows("npgrad", _EVERYWHERE), *_rows("npgrad", _NPGRAD),
-    *_rows("Module", _MODULE), *_rows("npgrad.nn", _NN),
-    *_rows("npgrad.optim", _OPTIM),
-)  # fmt: skip
-"""Every spelling, in the order of the documentation."""
+
+@cache
+def spellings() -> tuple[Spelling, ...]:
+    """Every spelling, in the order of the documentation. Read when first asked for: importing npgrad need not wait."""
+    return (
+        *_rows("Tensor", _EVERYWHERE), *_rows("Tensor", _TENSOR), *_rows("npgrad", _EVERYWHERE),
+        *_rows("npgrad", _NPGRAD), *_rows("Module", _MODULE), *_rows("npgrad.nn", _NN), *_rows("npgrad.optim", _OPTIM),
+    )  # fmt: skip
+
 
 DIFFERENT: dict[str, str] = {
     "Linear.weight": "is (fan_in, fan_out): y = x @ W, where PyTorch has x @ W.T",
@@ -197,8 +201,6 @@ DIFFERENT: dict[str, str] = {
 }
 """What has the same name as in PyTorch and does something else."""
 
-_BY_NAME = {(row.owner, row.name): row for row in TABLE}
-
 
 def unknown(owner: str, name: str, known: Any, subject: str | None = None) -> NoReturn:
     """Raise the AttributeError of a name that `owner` has not, with what to write instead.
@@ -206,7 +208,7 @@ def unknown(owner: str, name: str, known: Any, subject: str | None = None) -> No
     `known` are the names there are, for misspellings; `subject` is how the message calls the owner.
     """
     subject = subject or owner
-    row = _BY_NAME.get((owner, name))
+    row = next((row for row in spellings() if (row.owner, row.name) == (owner, name)), None)
     if row is not None:
         raise AttributeError(
             f"{subject} has no attribute {name!r}: "
