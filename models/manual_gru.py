@@ -144,7 +144,7 @@ def through_time(p: Mapping[str, Array], x: Array, h: Array, dy: Array) -> tuple
     The state after a step is shown, and read by the next one: its adjoint is the sum of two. All steps use the same
     parameters: theirs are the sum over the steps.
     """
-    steps = []
+    steps: list[SimpleNamespace] = []
     for t in range(x.shape[1]):
         steps.append(forward(p, x[:, t], steps[-1].y if steps else h))
     d = {name: np.zeros_like(value) for name, value in p.items()}

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 import npgrad
 from models.character_model import CharacterModel
 from npgrad import Tensor, nn, optim
+from npgrad.compile import CompiledFunction
 from npgrad.data import BOUNDARY, PADDING, Batches, DataError, Indices, Vocabulary
 from npgrad.functions import cross_entropy
 
@@ -108,7 +109,7 @@ def loss_of(logits: Tensor, y: Indices) -> Tensor:
     return cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1), ignore_index=PADDING)
 
 
-def training_step(model: nn.Module, optimizer: optim.Optimizer) -> Callable[[Indices, Indices], Tensor]:
+def training_step(model: nn.Module, optimizer: optim.Optimizer) -> CompiledFunction[[Indices, Indices], Tensor]:
     """A function of a minibatch that takes one step, compiled, and returns the loss before it."""
 
     @npgrad.compile

@@ -69,7 +69,7 @@ def test_every_model_becomes_one_program(name: str, options: dict[str, Any], opt
     batches = Batches(X, Y, 16, generators(0).batches)
     for _ in range(8):  # the fourth is recorded
         step(*next(batches))
-    told = step.explain()  # type: ignore[attr-defined]
+    told = step.explain()
     assert "stays a call" not in told and "eagerly" not in told
     assert re.findall(r"^variant: .*, (\d+) runs$", told, re.MULTILINE) == ["5"]
 

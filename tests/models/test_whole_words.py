@@ -122,7 +122,7 @@ def test_training_becomes_one_program(name: str) -> None:
         assert step(x, y).numpy().tobytes() == loss.numpy().tobytes()
     for p, q in zip(model.parameters(), other.parameters(), strict=True):
         assert p.numpy().tobytes() == q.numpy().tobytes()
-    told = step.explain()  # type: ignore[attr-defined]
+    told = step.explain()
     assert "stays a call" not in told and "eagerly" not in told
     assert re.findall(r"^variant: .*, (\d+) runs$", told, re.MULTILINE) == ["5"]
 
