@@ -1,0 +1,292 @@
+"""Said in passing: small statements of the documents, each with an experiment as small.
+
+Five of them: what γ and β are for, whether a little randomness in the first bias helps, whether linear layers in a row
+are one linear layer, ReLUs with a large negative bias, and what `no_grad` saves.
+"""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments import style
+from experiments.claims import Claim
+from experiments.curves import thinned
+from experiments.experiment import Picture, Result, Table
+from experiments.records import Records
+from experiments.runner import Progress
+from experiments.settings import check
+from experiments.tables import spread
+from experiments.training import training, watch
+from models.mlp import MLP
+from models.training import Generators, TrainConfig, evaluate, fit, generators
+from npgrad import data, nn, no_grad
+from npgrad.data import Corpus, Windows
+from npgrad.functions import cross_entropy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ORDER = 17
+
+QUESTION = "Which of the remarks that the documents make in half a sentence can be measured?"
+EXPECTATION = (
+    "Without γ and β the network can express less and should end higher. A random first bias should do no harm. Linear "
+    "layers in a row compute what one matrix computes, but learn differently. A ReLU with a bias far below its inputs "
+    "is dead from the start. Without a graph, a forward pass needs less memory and less time."
+)
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+STUDIES = ("affine", "bias", "linear", "relu", "memory")
+DEPTH = 6
+"""Layers of the linear stack."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The lecture's shallow network; `arm` is the side of the comparison: what the document speaks of, or not."""
+
+    study: str = "affine"
+    arm: bool = True
+    steps: int = 6_000
+    batch_size: int = 32
+    lr: float = 0.1
+    data: str = "data/names.txt"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check(self, one_of={"study": STUDIES}, at_least={1: ("steps",)})
+
+    @property
+    def training(self) -> TrainConfig:
+        return training(self)
+
+
+SWEEP = [
+    {"study": ("affine", "bias", "linear"), "arm": (True, False)},
+    {"study": ("relu", "memory")},
+]
+QUICK = {"steps": 100}
+FULL = {"steps": 60_000}
+
+
+def cost(config: Config) -> float:
+    return config.steps if config.study in ("affine", "bias", "linear") else 1_000
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def run(config: Config, progress: Progress) -> Result:
+    corpus, rngs = data.load(config.data), generators(config.seed)
+    return {"linear": linear, "relu": relu, "memory": memory}.get(config.study, trained)(config, corpus, rngs, progress)
+
+
+def network(corpus: Corpus, rngs: Generators, stage: str) -> MLP:
+    return MLP(vocab_size=len(corpus.vocabulary), context=3, rng=rngs.init, stage=stage)
+
+
+def trained(config: Config, corpus: Corpus, rngs: Generators, progress: Progress) -> Result:
+    """With γ and β or without; with a small random first bias or with zeros."""
+    model = network(corpus, rngs, "batchnorm" if config.study == "affine" else "kaiming")
+    gradients = 0
+    if config.study == "affine":
+        if not config.arm:
+            model.norm = nn.BatchNorm1d(200, momentum=0.001, ddof=1, affine=False)
+        cross_entropy(model(corpus.train.x[:32]), corpus.train.y[:32]).backward()
+        gradients = sum(p.grad is not None for p in model.norm.parameters()) if model.norm is not None else 0
+        model.zero_grad()
+    elif not config.arm and model.hidden.bias is not None:
+        model.hidden.bias.data[:] = 0
+    fit(model, *corpus.train, config.training, on_step=watch(progress, config.steps))
+    buffers = [name for name, _ in model.named_buffers()]
+    return Result(
+        summary={
+            "train_loss": evaluate(model, *corpus.train),
+            "val_loss": evaluate(model, *corpus.val),
+            "gradients": gradients,
+            "trained_buffers": sum(name in dict(model.named_parameters()) for name in buffers),
+        }
+    )
+
+
+def linear(config: Config, corpus: Corpus, rngs: Generators, progress: Progress) -> Result:
+    """Six linear layers, or the one that computes the same: its weights are the product of theirs."""
+    classes, rng = len(corpus.vocabulary), rngs.init
+    embedding = nn.Embedding(classes, 10, rng=rng)
+    sizes = [30, *[100] * (DEPTH - 1), classes]
+    layers = [nn.Linear(*pair, bias=False, rng=rng) for pair in pairwise(sizes)]
+    product = nn.Linear(30, classes, bias=False, rng=rng)
+    product.weight.data = np.linalg.multi_dot([layer.weight.numpy() for layer in layers])
+    stack, single = (nn.Sequential(embedding, nn.Flatten(), *own) for own in (layers, [product]))
+    with no_grad():
+        one, other = (model(corpus.train.x[:1_000]).numpy() for model in (stack, single))
+    losses = fit(stack if config.arm else single, *corpus.train, config.training, on_step=watch(progress, config.steps))
+    step, loss = thinned(losses)
+    return Result(
+        summary={
+            "train_loss": evaluate(stack if config.arm else single, *corpus.train),
+            "val_loss": evaluate(stack if config.arm else single, *corpus.val),
+            "difference": float(np.abs(one - other).max() / np.abs(other).max()),
+        },
+        series={"step": step, "loss": loss},
+    )
+
+
+def relu(config: Config, corpus: Corpus, rngs: Generators, progress: Progress) -> Result:
+    """The part of the hidden ReLUs that are 0 for every one of 5,000 examples, by the size of a negative bias."""
+    model = network(corpus, rngs, "kaiming")
+    x = corpus.train.x[:5_000]
+    with no_grad():
+        before = model.hidden(model.C(x).reshape(len(x), -1)).numpy()
+    sizes = np.arange(0.0, 5.5, 0.5)
+    dead = [float((before - size * before.std() <= 0).all(axis=0).mean()) for size in sizes]
+    return Result(summary={"dead": dead[-1]}, series={"bias": -sizes, "dead": dead})
+
+
+def memory(config: Config, corpus: Corpus, rngs: Generators, progress: Progress) -> Result:
+    """A forward pass over the validation examples, with and without a graph: largest memory, and processor time."""
+    model = network(corpus, rngs, "batchnorm")
+    model.eval()
+    found = {}
+    for name, context in (("graph", nullcontext), ("no_graph", no_grad)):
+        with context():
+            tracemalloc.start()
+            loss = cross_entropy(model(corpus.val.x), corpus.val.y)
+            found[f"bytes_{name}"] = float(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            del loss
+    seconds: dict[str, list[float]] = {"graph": [], "no_graph": []}
+    for _ in range(11):
+        for name, context in (("graph", nullcontext), ("no_graph", no_grad)):
+            with context():
+                seconds[name].append(timed(model, corpus.val))
+    return Result(summary=found | {f"seconds_{name}": float(np.median(own)) for name, own in seconds.items()})
+
+
+def timed(model: MLP, windows: Windows) -> float:
+    start = time.process_time()
+    for k in range(0, 3_200, 32):
+        cross_entropy(model(windows.x[k : k + 32]), windows.y[k : k + 32])
+    return time.process_time() - start
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------------
+
+
+def measure(records: Records) -> dict[str, np.ndarray]:
+    found = {}
+    for study in ("affine", "bias", "linear"):
+        for arm, name in ((True, "with"), (False, "without")):
+            for quantity in ("train_loss", "val_loss"):
+                found[f"{study}/{quantity}/{name}"] = records.values(quantity, study=study, arm=arm)
+    found["gradients"] = records.values("gradients", study="affine", arm=True)
+    found["trained_buffers"] = records.values("trained_buffers", study="affine", arm=True)
+    found["difference"] = records.values("difference", study="linear", arm=True)
+    stack, single = (found[f"linear/train_loss/{name}"] for name in ("with", "without"))
+    found["apart"] = np.abs(stack - single) if len(stack) == len(single) else stack[:0]
+    found["dead"] = records.values("dead", study="relu")
+    for quantity in ("bytes", "seconds"):
+        for name in ("graph", "no_graph"):
+            found[f"{quantity}/{name}"] = records.values(f"{quantity}_{name}", study="memory")
+    return found
+
+
+CLAIMS = [
+    Claim("affine", "Normalising without γ and β limits what the network can express: its training loss without them.",
+          source=1, quantity="affine/train_loss/without", than="affine/train_loss/with", low=0.01, format=".4f",
+          says="could limit its expressive power", budget="default",
+          why="A quarter of what the lecture gains by its first repair."),
+    Claim("affine-trained", "γ and β are trained like weights: how many of the two get a gradient.",
+          source=(1, 3), quantity="gradients", low=2, high=2, kind="identity", format=".0f"),
+    Claim("buffers", "Running statistics are buffers and no part of the graph: how many of them are parameters.",
+          source=3, quantity="trained_buffers", high=0, kind="identity", format=".0f"),
+    Claim("bias-diversity", "A first bias drawn at random × 0.01, rather than zeros, works well: validation loss.",
+          source=2, quantity="bias/val_loss/with", than="bias/val_loss/without", high=0.01, format=".4f",
+          says="can work well", budget="default",
+          why="No worse, to a quarter of what the lecture gains by its first repair."),
+    Claim("bias-better", "… because it adds diversity: it ends lower.",
+          source=2, quantity="bias/val_loss/with", than="bias/val_loss/without", high=-0.001, format=".4f",
+          says="can add a little bit of diversity", budget="default", part_of="bias-diversity",
+          why="The last digit in which losses are printed."),
+    Claim("linear-one", "Linear layers in a row are one linear layer: largest relative difference of their logits.",
+          source=2, quantity="difference", high=1e-4, kind="identity", format=".0e"),
+    Claim("linear-differs", "Yet they learn differently: distance of their training losses after as many steps.",
+          source=2, quantity="apart", low=0.01, format=".4f", says="backprop ends up working differently",
+          budget="default", why="A quarter of what the lecture gains by its first repair."),
+    Claim("relu-bias", "A large negative bias leaves ReLUs dead: those behind a bias of five standard deviations.",
+          source=1, quantity="dead", low=0.5, format=".0%", says="due to a large negative bias",
+          why="More likely than not."),
+    Claim("memory", "Without a graph a forward pass needs less memory: the largest amount.",
+          source=(3, 4), quantity="bytes/no_graph", than="bytes/graph", ratio=True, high=0.75, format=",.0f",
+          unit=" bytes", says="more memory-efficient", why="What is worth saying saves a quarter."),
+    Claim("time", "… and less time: 100 minibatches.",
+          source=(3, 4), quantity="seconds/no_graph", than="seconds/graph", ratio=True, high=0.9, format=".4f",
+          unit=" s", says="more computationally efficient", why="What is worth saying saves a tenth."),
+]  # fmt: skip
+
+
+def tables(records: Records) -> list[Table]:
+    arms = {"affine": ("γ and β", "none"), "bias": ("random × 0.01", "zeros"), "linear": (f"{DEPTH} layers", "one")}
+    rows = []
+    for study, names in arms.items():
+        for arm, name in zip((True, False), names, strict=True):
+            own = records.where(study=study, arm=arm)
+            if len(own):
+                rows.append([study, name, *(spread(own.values(f"{part}_loss"), 4) for part in ("train", "val"))])
+    if not rows:
+        return []
+    note = f"{max(r.config.steps for r in records):,} steps."
+    return [Table("With and without", ["study", "arm", "training", "validation"], rows, note)]
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def plot(records: Records) -> Iterator[Picture]:
+    if len(records.where(study="linear")):
+        yield Picture("linear", *linear_picture(records.where(study="linear")))
+    if len(records.where(study="relu")):
+        yield Picture("relu", *relu_picture(records.where(study="relu")))
+
+
+def linear_picture(records: Records) -> tuple[Figure, str]:
+    figure, axes = style.figure(height=3.6)
+    ends = []
+    for arm, name, hue in ((True, f"{DEPTH} linear layers", "blue"), (False, "their product", "orange")):
+        own = records.where(arm=arm)
+        if len(own):
+            step, loss = own[0].series["step"], np.mean([r.series["loss"] for r in own], axis=0)
+            axes.plot(step, loss, color=style.colour(hue))
+            ends.append((step[-1], loss[-1], name, style.colour(hue)))
+    style.over_steps(axes, int(records[0].config.steps))
+    style.title(axes, "Training loss, minibatches")
+    style.label_ends(axes, ends)
+    return figure, (
+        "Both networks compute the same function at the start, and both can only become linear ones. What a step of "
+        "gradient descent does to that function depends on how many matrices it is written with."
+    )
+
+
+def relu_picture(records: Records) -> tuple[Figure, str]:
+    figure, axes = style.figure(height=3.4)
+    series = records[0].series
+    axes.plot(-series["bias"], np.mean([r.series["dead"] for r in records], axis=0), "o-", color=style.colour("blue"))
+    axes.set_xlabel("size of the negative bias, in standard deviations of the pre-activations")
+    axes.set_ylim(-0.03, 1.03)
+    style.title(axes, "Part of the ReLUs that are 0 for all of 5,000 examples")
+    return figure, "Before training, so nothing but the bias is to blame. A dead unit gets no gradient."
+
+
+NEXT = [
+    "Deeper linear stacks at a smaller rate: `--set study=linear --set lr=0.03`.",
+    "Is the harm of leaving out γ and β undone by longer training? `--set study=affine --set steps=200000`.",
+]
