@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,6 +49,8 @@ EXPECTATION = (
 STUDIES = ("affine", "bias", "linear", "relu", "memory")
 DEPTH = 6
 """Layers of the linear stack."""
+ARMS: dict[str, Callable[[], AbstractContextManager[Any]]] = {"graph": nullcontext, "no_graph": no_grad}
+TRACING = Lock()  # there is one tracemalloc for all threads
 
 
 @dataclass(frozen=True)
@@ -157,24 +160,24 @@ def memory(config: Config, corpus: Corpus, rngs: Generators, progress: Progress)
     model = network(corpus, rngs, "batchnorm")
     model.eval()
     found = {}
-    for name, context in (("graph", nullcontext), ("no_graph", no_grad)):
-        with context():
+    for name, context in ARMS.items():
+        with context(), TRACING:
             tracemalloc.start()
             loss = cross_entropy(model(corpus.val.x), corpus.val.y)
             found[f"bytes_{name}"] = float(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
             del loss
-    seconds: dict[str, list[float]] = {"graph": [], "no_graph": []}
+    seconds: dict[str, list[float]] = {name: [] for name in ARMS}
     for _ in range(11):
-        for name, context in (("graph", nullcontext), ("no_graph", no_grad)):
+        for name, context in ARMS.items():
             with context():
-                seconds[name].append(timed(model, corpus.val))
+                seconds[name].append(timed(model, corpus.train))
     return Result(summary=found | {f"seconds_{name}": float(np.median(own)) for name, own in seconds.items()})
 
 
 def timed(model: MLP, windows: Windows) -> float:
     start = time.process_time()
-    for k in range(0, 3_200, 32):
+    for k in range(0, min(3_200, len(windows.y)), 32):
         cross_entropy(model(windows.x[k : k + 32]), windows.y[k : k + 32])
     return time.process_time() - start
 
@@ -280,7 +283,7 @@ def relu_picture(records: Records) -> tuple[Figure, str]:
     figure, axes = style.figure(height=3.4)
     series = records[0].series
     axes.plot(-series["bias"], np.mean([r.series["dead"] for r in records], axis=0), "o-", color=style.colour("blue"))
-    axes.set_xlabel("size of the negative bias, in standard deviations of the pre-activations")
+    axes.set_xlabel("negative bias, in standard deviations of the input")
     axes.set_ylim(-0.03, 1.03)
     style.title(axes, "Part of the ReLUs that are 0 for all of 5,000 examples")
     return figure, "Before training, so nothing but the bias is to blame. A dead unit gets no gradient."

@@ -30,6 +30,7 @@ TINY = {
     "through_time": {"steps": "5", "hidden": "5", "length": "6", "delay": "4"},
     "architectures": {"steps": "5", "lr": "0.01", "held": "20"},
     "attention": {"steps": "5", "embedding": "6", "held": "20"},
+    "in_passing": {"steps": "4"},
 }
 DEEP = {"fifty", "essential", "warm-up", "warm-up-pre", "pre-deep"}
 """Claims about networks too deep for these runs."""
@@ -41,6 +42,7 @@ PART = {
     "through_time": {"cell": "gru", "optimizer": "adam"},
     "architectures": {"network": "transformer"},
     "attention": {"norm": "post", "lr": "0.02"},
+    "in_passing": {"study": "linear", "arm": "false"},
 }
 names = st.lists(st.text("abc", min_size=1, max_size=5), min_size=2, max_size=12)
 
