@@ -1,9 +1,9 @@
 """How often the training doctor is right: `python -m benchmarks.ward`.
 
-The set-ups are those of `tests/ward/`, three seeds each. Thresholds were chosen on the `first` part. The `second` part,
-other networks, was used to correct the diagnoses and so is no independent test any more. The `unseen` part, with other
-data, networks, optimisers and doses, was written before the doctor was run on any of it, and is what is reported in
-`benchmarks/ward.md`, which --write writes. Intervals are Wilson's, 95 %.
+The set-ups are those of `tests/ward/`, three seeds each. Thresholds were chosen on the `first` part. The `second` and
+the `third` part, with other networks, were used to correct the diagnoses and so are no independent tests any more. The
+`held-out` part, with data, networks and doses of its own, was written before the doctor was run on any of it, and is
+what is reported in `benchmarks/ward.md`, which --write writes. Intervals are Wilson's, 95 %.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def overall(outcomes: list[Outcome]) -> Rows:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ward", description=__doc__)
-    parser.add_argument("--part", choices=list(PARTS), default="unseen", help="default: unseen")
+    parser.add_argument("--part", choices=list(PARTS), default="held-out", help="default: held-out")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each set-up (default: 3)")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes (default: 2)")
     parser.add_argument("--treat", action="store_true", help="also try the remedies, with the first seed")
@@ -224,8 +224,8 @@ def page(head: str, options: str, outcomes: list[Outcome]) -> str:
     about = [
         f"Written by `python -m benchmarks.ward{options} --write`.",
         f"{head}.",
-        "The set-ups, `tests/ward/unseen.py` and `tests/ward/unseen_networks.py`, were committed before the doctor had",
-        "been run on any of them. Intervals are Wilson's, 95 %; times were taken while other programs ran.",
+        "The set-ups, `tests/ward/held_out.py` and `tests/ward/held_out_networks.py`, were committed before the doctor",
+        "had been run on any of them. Intervals are Wilson's, 95 %; times were taken while other programs ran.",
     ]
     if any(o.timed for o in outcomes):
         about += [

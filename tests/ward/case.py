@@ -42,7 +42,7 @@ class Setup:
 
 Illness = Callable[[Case, np.random.Generator], None]
 """Spoils a healthy case, or varies it."""
-S, M, A = "sgd", "momentum", "adam"
+S, M, A, N, W = "sgd", "momentum", "adam", "nesterov", "adamw"
 Sick = list[tuple[str, Illness, list[tuple[str, str]]]]
 """The right finding, the illness, and the (network, optimiser) that have it."""
 Pairs = list[tuple[tuple[str, Illness], tuple[str, Illness], str, str]]

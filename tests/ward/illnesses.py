@@ -38,8 +38,9 @@ def dead(case: Case, rng: np.random.Generator, share: float = 0.7) -> None:
     hidden = weighted(case)[:-1]
     name, m = hidden[len(hidden) // 2]
     m.bias.data = m.bias.data - np.float32(30) * (rng.random(m.bias.shape) < share)
-    after = list(dict(case.model.named_modules()))
-    case.layers["dead units"] = {name, after[after.index(name) + 1]}
+    modules = list(case.model.named_modules())[[n for n, _ in case.model.named_modules()].index(name) :]
+    last = next(k for k, (_, after) in enumerate(modules) if isinstance(after, nn.ReLU | nn.LeakyReLU))
+    case.layers["dead units"] = {n for n, _ in modules[: last + 1]}  # a norm may stand before the activation
 
 
 def knocked_out(case: Case, rng: np.random.Generator) -> None:
@@ -127,8 +128,8 @@ def train_evaluation(case: Case, rng: np.random.Generator) -> None:
     case.options["evaluate"] = lambda: case.loss(case.model(x), y).item()
 
 
-def decaying(case: Case, rng: np.random.Generator) -> None:
-    case.options["schedule"] = optim.StepLR(case.optimizer, 4, 0.4)
+def decaying(case: Case, rng: np.random.Generator, every: int = 4, factor: float = 0.4) -> None:
+    case.options["schedule"] = optim.StepLR(case.optimizer, every, factor)
 
 
 def frozen(case: Case, rng: np.random.Generator) -> None:

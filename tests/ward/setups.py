@@ -1,8 +1,8 @@
 """The ward: healthy and sick training set-ups, built by code from (network, optimiser, illness).
 
 A set-up is a recipe: `build(seed)` makes the patient. Each illness meets every architecture that it makes sense for,
-alone and in pairs. Thresholds were chosen on the `first` part; the `unseen` one was written, and committed, before the
-doctor had been run on any of it.
+alone and in pairs. Thresholds were chosen on the `first` part, and diagnoses repaired with the `second` and the
+`third`; the `held-out` one was written, and committed, before the doctor had been run on any of it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 from npgrad import functions as F
 from npgrad import nn, optim
 from npgrad.data import Batches
-from tests.ward import examples, first, second, unseen, unseen_networks
+from tests.ward import examples, first, held_out, held_out_networks, second, third, third_networks
 from tests.ward.case import BATCH, Case, Illness, Part, Setup
 from tests.ward.examples import mse
-from tests.ward.unseen_networks import huber
+from tests.ward.third_networks import huber
 
 RATES = {"sgd": 0.1, "momentum": 0.02, "adam": 0.003, "nesterov": 0.015, "adamw": 0.002}
-PARTS = {"first": first.PART, "second": second.PART, "unseen": unseen.PART}
-DATA = examples.DATA | unseen_networks.DATA
-LOSSES = {"numbers": mse, "friedman": mse, "arm": huber}
+PARTS = {"first": first.PART, "second": second.PART, "third": third.PART, "held-out": held_out.PART}
+DATA = examples.DATA | third_networks.DATA | held_out_networks.DATA
+LOSSES = {"numbers": mse, "friedman": mse, "arm": huber, "noisy": mse, "springs": huber}
 """Where it is not cross-entropy."""
 NETWORKS = {name: made for part in PARTS.values() for name, made in part.networks.items()}
 

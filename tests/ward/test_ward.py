@@ -12,7 +12,7 @@ from tests.ward.setups import NETWORKS, PARTS, setups
 
 BEDS = {name: setups(part) for name, part in PARTS.items()}
 ALL = BEDS["first"] + BEDS["second"]
-"""Those that the doctor is tested by; the unseen part measures it."""
+"""Those that the doctor is tested by; the held-out part measures it."""
 
 
 def small_part() -> list[Setup]:
@@ -35,7 +35,7 @@ def test_the_doctor_finds_what_is_wrong_and_nothing_else(setup: Setup) -> None:
 
 
 def test_the_ward_is_as_large_as_it_should_be_and_its_parts_are_apart() -> None:
-    for name in ("first", "unseen"):
+    for name in ("first", "held-out"):
         sick = [s for s in BEDS[name] if s.illnesses]
         assert len(sick) >= 60 and len(BEDS[name]) - len(sick) >= 40
     everyone = [s for beds in BEDS.values() for s in beds]
@@ -43,9 +43,9 @@ def test_the_ward_is_as_large_as_it_should_be_and_its_parts_are_apart() -> None:
     assert sum(len(part.networks) for part in PARTS.values()) == len(NETWORKS)
     assert {arch for arch in NETWORKS for s in everyone if s.illnesses and f", {arch}, " in s.name} == set(NETWORKS)
     single = [{s.illnesses for s in beds if len(s.illnesses) == 1} for beds in BEDS.values()]
-    assert single[0] == single[1] == single[2]
-    data = [{what for what, _ in part.networks.values()} for part in PARTS.values()]
-    assert not data[2] & (data[0] | data[1])
+    assert single[0] == single[1] == single[2] == single[3]
+    held_out, *others = [{what for what, _ in part.networks.values()} for part in reversed(PARTS.values())]
+    assert not held_out & set().union(*others)
 
 
 def test_an_examination_of_few_steps_is_enough_for_what_can_be_seen_at_once() -> None:

@@ -64,3 +64,16 @@ def trained(case: Case, rng: np.random.Generator) -> None:
     rebatch(case, x[:cut], y[:cut])
     train(case, 200)
     case.options["validation"] = (x[cut:], y[cut:])
+
+
+def wrong_labels(case: Case, rng: np.random.Generator) -> None:
+    x, y = case.batches.x, case.batches.y
+    rebatch(case, x, np.where(rng.random(len(y)) < 0.2, rng.permutation(y), y))
+
+
+def small_batches(case: Case, rng: np.random.Generator) -> None:
+    rebatch(case, case.batches.x, case.batches.y, 8)
+
+
+def listed(case: Case, rng: np.random.Generator) -> None:
+    case.batches = [next(case.batches) for _ in range(STEPS)]

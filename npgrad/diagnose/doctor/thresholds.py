@@ -1,7 +1,7 @@
 """Where the doctor draws its lines, and why there.
 
 "chosen" means: chosen on the first part of the ward, in the middle of the gap between its sick and its healthy set-ups;
-rates are reported on the unseen part (`python -m benchmarks.ward`). Claims are those of `python -m experiments`.
+rates are reported on the held-out part (`python -m benchmarks.ward`). Claims are those of `python -m experiments`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Data and networks of the unseen part of the ward: nothing of either is in the other parts."""
+"""Data and networks of the third part of the ward: nothing of either is in the other parts."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def groups(channels: int) -> nn.Module:
 
 
 NORM: Any = nn.BatchNorm1d
-UNSEEN: Architectures = {
+THIRD: Architectures = {
     "syllables-silu": (
         "syllables",
         lambda r: Net(nn.Embedding(LETTERS, 12, rng=r), *dense(r, [48, 80, LETTERS], nn.SiLU, ROOT2)),
