@@ -125,8 +125,8 @@ PAIRS: Pairs = [
         W,
     ),
     (
-        ("schedule decays too early", partial(illnesses.decaying, every=5, factor=0.3)),
         ("unused parameter", illnesses.unused),
+        ("schedule decays too early", partial(illnesses.decaying, every=5, factor=0.3)),
         "patches-relu",
         S,
     ),

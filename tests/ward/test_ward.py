@@ -48,6 +48,15 @@ def test_the_ward_is_as_large_as_it_should_be_and_its_parts_are_apart() -> None:
     assert not held_out & set().union(*others)
 
 
+def test_a_schedule_drives_the_optimiser_that_the_case_is_given() -> None:
+    """An illness that makes a new optimiser must come before one that attaches a schedule to it."""
+    scheduled = [s for beds in BEDS.values() for s in beds if "schedule" in s.name]
+    assert {"schedule decays too early"} < {n for s in scheduled for n in s.illnesses}
+    for setup in scheduled:
+        case = setup.build(0)
+        assert case.options["schedule"].optimizer is case.optimizer
+
+
 def test_an_examination_of_few_steps_is_enough_for_what_can_be_seen_at_once() -> None:
     setup = next(s for s in ALL if s.name.startswith("overconfident"))
     assert examined(setup, seed=0, shorter=True).steps == 8 and not examined(setup, seed=0).timed

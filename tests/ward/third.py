@@ -145,8 +145,8 @@ PAIRS: Pairs = [
         N,
     ),
     (
-        ("schedule decays too early", illnesses.decaying),
         ("not in the optimiser", illnesses.unlisted),
+        ("schedule decays too early", illnesses.decaying),
         "syllables-silu",
         W,
     ),
