@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from npgrad.data import Batches
 from npgrad.diagnose.doctor import data
 from npgrad.diagnose.doctor.finding import Finding
+from npgrad.diagnose.doctor.fresh import FlatUnits, fan_in, flat_units
 from npgrad.diagnose.doctor.snapshot import examples
-from npgrad.diagnose.doctor.thresholds import CERTAINTY, THRESHOLDS
+from npgrad.diagnose.doctor.thresholds import CERTAINTY, THRESHOLDS, limit
 from npgrad.diagnose.doctor.vitals import Course, Patient, Place, Vitals, ignorance, is_classes
 from npgrad.engine.arrays import Array
 from npgrad.nn import BatchNorm1d, BatchNorm2d
 
-__all__ = ["Exam", "Found", "attribute", "fan_in", "parameter", "scale_rate", "scaled", "spreads"]
+__all__ = ["Exam", "Found", "attribute", "parameter", "scale_rate", "scaled", "spreads"]
 
 Found = Iterator[Finding]
 """What a diagnosis gives: findings, mostly none or one."""
@@ -31,6 +32,7 @@ class Exam:
     def __init__(self, patient: Patient) -> None:
         self.patient = patient
         self.late: Vitals | None = None
+        self.late_flat: list[FlatUnits] = []
         self.validated = float("nan")
         self.trained = float("nan")
 
@@ -40,11 +42,32 @@ class Exam:
         return self.patient.vitals()
 
     @functools.cached_property
+    def flat(self) -> list[FlatUnits]:
+        """Layers with flat units before the first step, beside what fresh weights would give."""
+        return flat_units(self.patient, self.early)
+
+    @functools.cached_property
+    def knocked_out(self) -> list[tuple[FlatUnits, float]]:
+        """Layers that are ill at the end and were not before, with the share of their units that the steps lost."""
+        _ = self.course
+        before = {(p.layer, p.order): p.stuck for p in self.early.activations}
+        was = {(f.place.layer, f.place.order) for f in self.flat if f.ill}
+        found = []
+        for f in self.late_flat:
+            key = (f.place.layer, f.place.order)
+            if f.ill and key not in was and key in before and len(before[key]) == len(f.place.stuck):
+                lost = float(np.mean(f.place.stuck & ~before[key]))
+                if lost > limit("stuck"):
+                    found.append((f, lost))
+        return found
+
+    @functools.cached_property
     def course(self) -> Course:
         """The steps as they would be taken; what is seen at their end is in `late`."""
 
         def look() -> None:
             self.late = self.patient.vitals()
+            self.late_flat = flat_units(self.patient, self.late)
             if self.patient.validation is not None:
                 self.validated = self.patient.evaluated(*self.patient.validation)
                 batches = self.patient.probe_batches()
@@ -199,11 +222,6 @@ class Exam:
 def attribute(name: str) -> str:
     """A parameter or module as one writes it: "model[3].weight" for what is called "3.weight"."""
     return "model" + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in name.split("."))
-
-
-def fan_in(place: Place, W: Array) -> int:
-    """How many numbers each unit adds up: rows of a matrix (in, out), all but the first axis of a kernel."""
-    return int(np.prod(W.shape[1:])) if place.kind == "Conv" else W.shape[0]
 
 
 def scale_rate(patient: Patient, factor: float) -> None:

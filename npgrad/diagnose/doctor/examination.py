@@ -162,11 +162,15 @@ def healthy(exam: Exam) -> Finding:
         "last loss": course.settled,
     }
     saturated = [p.saturated for p in early.activations if p.kind in ("Tanh", "Sigmoid")]
-    dead = [float(p.stuck.mean()) for p in early.activations if p.kind == "Relu"]
+    dead = [p for p in early.activations if p.kind == "Relu"]
     if saturated:
         evidence["most saturated layer"] = max(saturated)
     if dead:
-        evidence["most dead layer"] = max(dead)
+        most = max(dead, key=lambda p: p.stuck.mean())
+        evidence["most dead layer"] = float(most.stuck.mean())
+        for flat in exam.flat:
+            if flat.place is most:
+                evidence["with fresh weights"] = flat.fresh
     if ratios:
         evidence["log10 update/weight, least"] = min(ratios)
         evidence["most"] = max(ratios)

@@ -33,8 +33,16 @@ THRESHOLDS = {
         "40 % of a layer's outputs beyond 0.97",
         "chosen; Kaiming's gain 5/3 alone gives 21 %, claim gains/saturation-below-5 is refuted",
     ),
-    "stuck": Threshold(0.25, "a quarter of a layer's units flat for every example", "chosen"),
-    "knocked out": Threshold(0.3, "three tenths of a layer's units die in the course", "chosen"),
+    "stuck": Threshold(
+        0.25,
+        "flat for every example: a quarter of the units that fresh weights leave alive, and more than by chance",
+        "derived: units are compared with fresh weights over the same inputs (Lu et al. 2019); the quarter is chosen",
+    ),
+    "chance": Threshold(
+        0.01,
+        "so many flat units in fewer than 1 of 100 networks with fresh weights",
+        "derived: Fisher's exact test over all layers, so that at most 1 % of healthy networks are called ill",
+    ),
     "shrink": Threshold(
         0.03,
         "the last layer's signal under 3 % of the first's",

@@ -96,15 +96,16 @@ def treat(finding: Finding) -> Treatment:
         vars(patient).update(kept)
         snapshot.restore()
     a, b = measured
-    with np.errstate(invalid="ignore"):  # inf − inf, where both diverge
+    with np.errstate(invalid="ignore"):  # inf − inf, where one of them diverges
         gap = a - b
         error = float(gap.std() / math.sqrt(len(gap)))
+        before, after = float(a.std()), float(b.std())
     return Treatment(
         finding,
         float(a.mean()),
         float(b.mean()),
-        float(a.std()),
-        float(b.std()),
+        before,
+        after,
         float(gap.mean()),
         error,
         finding.name not in left,

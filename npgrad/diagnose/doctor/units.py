@@ -7,25 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from npgrad.diagnose.doctor.exam import Exam, Found, attribute, fan_in, parameter, scale_rate, scaled, spreads
+from npgrad.diagnose.doctor.exam import Exam, Found, attribute, parameter, scale_rate, scaled, spreads
 from npgrad.diagnose.doctor.finding import picture
+from npgrad.diagnose.doctor.fresh import GAINS, fan_in, layers_before, redraw
 from npgrad.diagnose.doctor.thresholds import limit
 from npgrad.diagnose.doctor.vitals import Patient, Place
 
 __all__ = ["saturated_units", "dead_units", "depth", "identical_units"]
-
-GAINS = {
-    "Tanh": 5 / 3,
-    "Sigmoid": 1.0,
-    "Relu": math.sqrt(2),
-    "LeakyRelu": math.sqrt(2),
-    "Gelu": math.sqrt(2),
-    "GeluTanh": math.sqrt(2),
-    "Silu": math.sqrt(2),
-    "Elu": 1.0,
-    "Softplus": 1.0,
-}
-"""What the weights before each function want: √fan_in times their standard deviation (He et al. 2015)."""
 
 
 def saturated_units(exam: Exam) -> Found:
@@ -70,74 +58,47 @@ def saturated_units(exam: Exam) -> Found:
 
 
 def dead_units(exam: Exam) -> Found:
-    relus = [p for p in exam.early.activations if p.kind == "Relu"]
-    ill = [p for p in relus if p.rows >= 64 and p.stuck.mean() > limit("stuck")]
-    late = {(p.layer, p.kind): p for p in exam.late.activations} if exam.late is not None else {}
+    shares = [float(p.stuck.mean()) for p in exam.early.activations if p.kind == "Relu"]
+    ill = [f for f in exam.flat if f.place.kind == "Relu" and f.ill]
     if ill:
-        place = max(ill, key=lambda p: p.stuck.mean())
-        place = next(p for p in ill if p.stuck.mean() >= 0.5 * place.stuck.mean())
-        feeding = exam.feeding(place)
-        names = feeding.parameters if feeding is not None else ()
+        worst = max(f.excess for f in ill)
+        flat = next(f for f in ill if f.excess >= 0.5 * worst)
+        place, n = flat.place, len(flat.place.stuck)
+        layers = layers_before(exam.early, place)
+        names = [n for p in layers for n in p.parameters]
+        largest = {n: float(np.abs(parameter(exam.patient, n)._array).max()) for n in names if n.endswith("bias")}
+        bias = max(largest, key=lambda n: largest[n], default="")
         yield exam.found(
             "dead units",
             "serious",
-            f"{int(place.stuck.sum())} of the {len(place.stuck)} units of {place.layer or place.kind} are 0 "
-            "for every example: "
-            "no gradient can bring them back.",
+            f"{int(place.stuck.sum())} of the {n} units of {place.layer or place.kind} are 0 for every example, so "
+            f"that no gradient can bring them back; with weights drawn afresh {flat.fresh * n:.0f} would be.",
             "stuck",
-            where=(place.layer, *((feeding.layer,) if feeding is not None else ()), *names),
-            evidence={
-                "dead": float(place.stuck.mean()),
-                "largest input": float(feeding.high.max()) if feeding else 0.0,
-            },
-            remedy=f"{attribute(names[-1])}.data[:] = 0" if names else "a smaller bias before it",
-            effect="about half of the units answer to each example",
-            picture=picture([float(p.stuck.mean()) for p in relus]),
-            prescription=revive(place, feeding) if feeding is not None else None,
+            where=(place.layer, *[p.layer for p in layers if p.layer], *names),
+            evidence={"dead": flat.share, "dead with fresh weights": flat.fresh, "chance": flat.chance},
+            remedy=f"{attribute(bias)}.data[:] = 0" if largest.get(bias) else "weights by Kaiming's rule before it",
+            effect="no more dead units than fresh weights give",
+            picture=picture(shares),
+            prescription=lambda patient: redraw(
+                patient, layers, GAINS["Relu"], np.random.default_rng(0), only=place.stuck
+            ),
         )
         return
-    for place in exam.early.activations:
-        after = late.get((place.layer, place.kind))
-        if after is None or place.kind not in ("Relu", "Tanh", "Sigmoid") or len(after.stuck) != len(place.stuck):
-            continue
-        lost = float(after.stuck.mean() - place.stuck.mean())
-        if lost > limit("knocked out"):
-            yield exam.found(
-                "units knocked out",
-                "serious",
-                f"{lost:.0%} of the units of {place.layer or place.kind} worked before the first step and are "
-                "flat for every "
-                "example after the last: an update was too large for them.",
-                "knocked out",
-                where=(place.layer,),
-                evidence={"lost": lost, "before": float(place.stuck.mean())},
-                remedy="optimizer.lr /= 10",
-                effect="units stay alive",
-                prescription=lambda patient: scale_rate(patient, 0.1),
-            )
-            return
-
-
-def revive(place: Place, feeding: Place) -> Callable[[Patient], None]:
-    """A prescription: biases 0, and weights of Kaiming's size where the units are dead."""
-
-    def apply(patient: Patient) -> None:
-        rng = np.random.default_rng(0)
-        found = dict(patient.model.named_parameters())
-        for name in feeding.parameters:
-            p = found[name]
-            if p.ndim > 1:
-                fresh = rng.standard_normal(p.shape) * math.sqrt(2 / fan_in(feeding, p._array))
-                p._array[...] = np.where(
-                    place.stuck if feeding.kind != "Conv" else place.stuck.reshape(-1, *[1] * (p.ndim - 1)),
-                    fresh,
-                    p._array,
-                )
-            elif name.endswith("bias"):
-                p._array[...] = 0
-            p._leaf().storage.touch()
-
-    return apply
+    for flat, lost in exam.knocked_out[:1]:
+        place = flat.place
+        yield exam.found(
+            "units knocked out",
+            "serious",
+            f"{lost:.0%} of the units of {place.layer or place.kind} worked before the first step and are flat for "
+            f"every example after the last; with weights drawn afresh {flat.fresh:.0%} would be: an update was too "
+            "large for them.",
+            "stuck",
+            where=(place.layer,),
+            evidence={"lost": lost, "flat": flat.share, "flat with fresh weights": flat.fresh, "chance": flat.chance},
+            remedy="optimizer.lr /= 10",
+            effect="units stay alive",
+            prescription=lambda patient: scale_rate(patient, 0.1),
+        )
 
 
 def depth(exam: Exam) -> Found:

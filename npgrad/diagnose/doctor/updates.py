@@ -9,7 +9,7 @@ import numpy as np
 from npgrad.diagnose.doctor.exam import Exam, Found, parameter, scale_rate
 from npgrad.diagnose.doctor.finding import picture
 from npgrad.diagnose.doctor.thresholds import limit
-from npgrad.diagnose.doctor.vitals import Patient, Place
+from npgrad.diagnose.doctor.vitals import Patient
 
 __all__ = ["learning_rate", "uneven_updates", "weight_decay", "early_decay"]
 
@@ -22,7 +22,7 @@ def learning_rate(exam: Exam) -> Found:
     top = max(ratios, default=float("nan"))
     diverged = not np.isfinite(course.settled)
     learnt = exam.learnt
-    killed = any(late_stuck(exam, p) > p.stuck.mean() + limit("knocked out") for p in exam.early.activations)
+    killed = bool(exam.knocked_out)
     worse = diverged or learnt < limit("learns") * (-1 if not killed else 5)
     swings = float(np.std(np.diff(course.losses[-max(len(course.losses) // 2, 4) :]))) if not diverged else float("inf")
     evidence = {
@@ -83,14 +83,6 @@ def learning_rate(exam: Exam) -> Found:
                 picture=picture(course.losses.tolist()),
                 prescription=lambda patient: scale_rate(patient, factor),
             )
-
-
-def late_stuck(exam: Exam, place: Place) -> float:
-    """The share of a layer's units that are flat for every example at the end."""
-    for p in exam.late.activations if exam.late is not None else []:
-        if (p.layer, p.kind) == (place.layer, place.kind):
-            return float(p.stuck.mean())
-    return 0.0
 
 
 def uneven_updates(exam: Exam) -> Found:
