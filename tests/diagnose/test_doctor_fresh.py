@@ -97,6 +97,23 @@ def test_the_comparison_leaves_the_model_as_it_was_and_comes_out_the_same_again(
     assert numbers[0] == numbers[1]
 
 
+@pytest.mark.parametrize(("kind", "middle"), [("Tanh", 0.0), ("Sigmoid", 0.5)])
+def test_a_unit_that_is_saturated_on_both_sides_still_answers(kind: str, middle: float) -> None:
+    model = nn.Sequential(
+        nn.Linear(1, 2, rng=np.random.default_rng(0)), {"Tanh": nn.Tanh, "Sigmoid": nn.Sigmoid}[kind]()
+    )
+    model[0].weight.data = np.full((1, 2), 50, np.float32)
+    model[0].bias.data = np.array([0, -500], np.float32)
+    rng = np.random.default_rng(1)
+    batches = [
+        (Tensor(rng.choice([-1.0, 1.0], (32, 1)).astype(np.float32)), rng.integers(2, size=32)) for _ in range(8)
+    ]
+    p = Patient(model, F.cross_entropy, batches, optim.SGD(model.parameters(), lr=0.1), 8)
+    place = p.vitals().activations[0]
+    assert place.stuck.tolist() == [True, True] and place.flat.tolist() == [False, True]
+    assert place.low[0] < middle < place.high[0]
+
+
 @given(st.integers(1, 5), st.integers(1, 7), st.data())
 def test_the_chance_is_the_share_of_all_choices_of_the_dead_that_has_as_many_here(
     n: int, drawn: int, data: st.DataObject

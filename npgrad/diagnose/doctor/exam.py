@@ -50,13 +50,13 @@ class Exam:
     def knocked_out(self) -> list[tuple[FlatUnits, float]]:
         """Layers that are ill at the end and were not before, with the share of their units that the steps lost."""
         _ = self.course
-        before = {(p.layer, p.order): p.stuck for p in self.early.activations}
+        before = {(p.layer, p.order): p.flat for p in self.early.activations}
         was = {(f.place.layer, f.place.order) for f in self.flat if f.ill}
         found = []
         for f in self.late_flat:
             key = (f.place.layer, f.place.order)
-            if f.ill and key not in was and key in before and len(before[key]) == len(f.place.stuck):
-                lost = float(np.mean(f.place.stuck & ~before[key]))
+            if f.ill and key not in was and key in before and len(before[key]) == len(f.place.flat):
+                lost = float(np.mean(f.place.flat & ~before[key]))
                 if lost > limit("stuck"):
                     found.append((f, lost))
         return found

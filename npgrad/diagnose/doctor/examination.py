@@ -166,8 +166,8 @@ def healthy(exam: Exam) -> Finding:
     if saturated:
         evidence["most saturated layer"] = max(saturated)
     if dead:
-        most = max(dead, key=lambda p: p.stuck.mean())
-        evidence["most dead layer"] = float(most.stuck.mean())
+        most = max(dead, key=lambda p: p.flat.mean())
+        evidence["most dead layer"] = float(most.flat.mean())
         for flat in exam.flat:
             if flat.place is most:
                 evidence["with fresh weights"] = flat.fresh

@@ -47,7 +47,7 @@ class FlatUnits:
 
     @property
     def share(self) -> float:
-        return float(self.place.stuck.mean())
+        return float(self.place.flat.mean())
 
     @property
     def excess(self) -> float:
@@ -61,15 +61,15 @@ class FlatUnits:
 
 def flat_units(patient: Patient, vitals: Vitals) -> list[FlatUnits]:
     """Every layer with so many flat units that fresh weights are worth trying, in its present state."""
-    flat = [p for p in vitals.activations if p.kind in SATURATED and p.rows >= 64]
+    places = [p for p in vitals.activations if p.kind in SATURATED and p.rows >= 64]
     found = []
-    for place in flat:
+    for place in places:
         layers = layers_before(vitals, place)
-        if not place.stuck.mean() > limit("stuck") or not any(p.parameters for p in layers):
+        if not place.flat.mean() > limit("stuck") or not any(p.parameters for p in layers):
             continue
         dead = redrawn(patient, layers, place)
-        n, d = len(place.stuck), int(place.stuck.sum())
-        found.append(FlatUnits(place, dead / (DRAWS * n), min(1.0, len(flat) * tail(d, n, dead, DRAWS * n))))
+        n, d = len(place.flat), int(place.flat.sum())
+        found.append(FlatUnits(place, dead / (DRAWS * n), min(1.0, len(places) * tail(d, n, dead, DRAWS * n))))
     return found
 
 
@@ -88,7 +88,7 @@ def redrawn(patient: Patient, layers: list[Place], place: Place) -> int:
             redraw(patient, layers, GAINS[place.kind], np.random.default_rng([draw, place.order]))
             with no_grad():
                 seen = patient.vitals().activations
-            count += sum(int(p.stuck.sum()) for p in seen if (p.layer, p.order) == (place.layer, place.order))
+            count += sum(int(p.flat.sum()) for p in seen if (p.layer, p.order) == (place.layer, place.order))
     finally:
         before.restore()
     return count

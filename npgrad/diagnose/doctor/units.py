@@ -58,12 +58,12 @@ def saturated_units(exam: Exam) -> Found:
 
 
 def dead_units(exam: Exam) -> Found:
-    shares = [float(p.stuck.mean()) for p in exam.early.activations if p.kind == "Relu"]
+    shares = [float(p.flat.mean()) for p in exam.early.activations if p.kind == "Relu"]
     ill = [f for f in exam.flat if f.place.kind == "Relu" and f.ill]
     if ill:
         worst = max(f.excess for f in ill)
         flat = next(f for f in ill if f.excess >= 0.5 * worst)
-        place, n = flat.place, len(flat.place.stuck)
+        place, n = flat.place, len(flat.place.flat)
         layers = layers_before(exam.early, place)
         names = [n for p in layers for n in p.parameters]
         largest = {n: float(np.abs(parameter(exam.patient, n)._array).max()) for n in names if n.endswith("bias")}
@@ -71,7 +71,7 @@ def dead_units(exam: Exam) -> Found:
         yield exam.found(
             "dead units",
             "serious",
-            f"{int(place.stuck.sum())} of the {n} units of {place.layer or place.kind} are 0 for every example, so "
+            f"{int(place.flat.sum())} of the {n} units of {place.layer or place.kind} are 0 for every example, so "
             f"that no gradient can bring them back; with weights drawn afresh {flat.fresh * n:.0f} would be.",
             "stuck",
             where=(place.layer, *[p.layer for p in layers if p.layer], *names),
@@ -80,7 +80,7 @@ def dead_units(exam: Exam) -> Found:
             effect="no more dead units than fresh weights give",
             picture=picture(shares),
             prescription=lambda patient: redraw(
-                patient, layers, GAINS["Relu"], np.random.default_rng(0), only=place.stuck
+                patient, layers, GAINS["Relu"], np.random.default_rng(0), only=place.flat
             ),
         )
         return

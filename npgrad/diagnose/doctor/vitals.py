@@ -133,6 +133,12 @@ class Place:
         return np.asarray(self.beyond == self.rows)
 
     @property
+    def flat(self) -> NDArray[np.bool_]:
+        """Units that are stuck on one side: one that gives −1 to some examples and 1 to others still answers."""
+        middle = 0.5 if self.kind == "Sigmoid" else 0.0
+        return self.stuck & ((self.low >= middle) | (self.high <= middle))
+
+    @property
     def gradient(self) -> float:
         """Root mean square of the derivative of the loss with respect to the output."""
         return float(np.sqrt(self.gradient_square / self.gradient_count)) if self.gradient_count else 0.0
