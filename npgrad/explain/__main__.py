@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 
 from npgrad.explain.order import UnknownName, find, things
 from npgrad.explain.syntax import DerivationError
@@ -77,6 +78,9 @@ def main(argv: list[str] | None = None) -> int:
     every = list(things().values())
     style = Style()
     if arguments.html:
+        if not all(find_spec(name) for name in ("jinja2", "pygments")):
+            print("the pages need Jinja2 and Pygments: python -m pip install 'npgrad[site]'.", file=sys.stderr)
+            return 2
         from npgrad.explain.site import build
 
         return build(arguments.html)

@@ -12,8 +12,8 @@ from tests.conftest import CI
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if find_spec("pygments") is None:
-        reason = "the site highlights code with Pygments: install the `site` extra"
+    if not all(find_spec(name) for name in ("jinja2", "pygments")):
+        reason = "the site needs Jinja2 and Pygments: install the `site` extra"
         pytest.fail(reason) if CI else pytest.skip(reason)
     from npgrad.explain.site import build
 

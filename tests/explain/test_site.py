@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import configparser
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+import npgrad
 from npgrad.explain import site
+from npgrad.explain.__main__ import main
 from npgrad.explain.order import things
 
 CORE = {
@@ -123,7 +127,7 @@ def test_equations_and_code_are_linked_both_ways(read: dict[str, Reader], pages:
     for label in ("1", "9"):
         assert f'class="eq k-{label}"' in string
         assert re.search(rf'class="line k-{label}" id="L\d+"', string)
-        assert f"main:has(.k-{label}:hover) .k-{label}" in string
+        assert f".derivation:has(.k-{label}:hover) .k-{label}" in string
 
 
 def test_the_lines_of_the_program_lead_to_their_equations(read: dict[str, Reader], pages: Path) -> None:
@@ -160,3 +164,33 @@ def test_a_derivation_that_fails_is_shown_and_is_an_error(
     assert site.build(tmp_path) == 1
     assert "of its checks failed" in capsys.readouterr().err
     assert 'class="error bad"' in (tmp_path / "tanh.html").read_text(encoding="utf-8")
+
+
+def test_the_style_of_a_derivation_stays_inside_it() -> None:
+    """The documentation has a style of its own around these pages."""
+    css = re.sub(r"/\*.*?\*/", "", (site.ASSETS / "derivation.css").read_text(encoding="utf-8"), flags=re.DOTALL)
+    while re.search(r"\{[^{}]*\{", css):
+        css = re.sub(r"(?<=[{};])[^{};]*\{[^{}]*\}", "", css)
+    outer = [selector.strip() for selector in re.findall(r"([^{}]+)\{[^{}]*\}", css)]
+    assert outer == ["@font-face", ".derivation"]
+
+
+def test_what_the_pages_need_is_packaged() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parents[2] / "setup.cfg", encoding="utf-8")
+    patterns = setup["options.package_data"]["npgrad"].split()
+    package = Path(npgrad.__file__).parent
+    packaged = {file for pattern in patterns for file in package.glob(pattern)}
+    folders = (site.ASSETS, site.ASSETS.parent / "templates")
+    assert {file for folder in folders for file in folder.rglob("*") if file.is_file()} <= packaged
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "pygments"])
+def test_without_the_extra_one_sentence_says_what_to_install(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(["--html", str(tmp_path)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "Jinja2 and Pygments" in line and "npgrad[site]" in line
+    assert list(tmp_path.iterdir()) == []

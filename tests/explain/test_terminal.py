@@ -166,7 +166,7 @@ def test_nothing_scrolls_on_paper() -> None:
 
     import npgrad.explain
 
-    css = (Path(npgrad.explain.__file__).parent / "assets/style.css").read_text(encoding="utf-8")
+    css = (Path(npgrad.explain.__file__).parent / "assets/derivation.css").read_text(encoding="utf-8")
     scrolling = {
         name.strip()
         for names, rules in re.findall(
