@@ -1,12 +1,6 @@
 """How Sphinx makes the documentation. `make docs` calls it; warnings are errors."""
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from npgrad.version import __version__  # noqa: E402
+from npgrad.version import __version__
 
 project = "npgrad"
 release = version = __version__
@@ -28,8 +22,8 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#1f5f8b", "color-brand-content": "#1f5f8b"},
     "dark_css_variables": {"color-brand-primary": "#8ec5ea", "color-brand-content": "#8ec5ea"},
 }
-html_static_path = ["_static"]
-html_css_files = ["npgrad.css"]
+html_static_path = ["_static", "../npgrad/explain/assets"]
+html_css_files = ["derivation.css", "npgrad.css"]
 html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False

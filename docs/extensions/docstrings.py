@@ -121,16 +121,15 @@ def without_derivation(lines: list[str]) -> list[str]:
 
 
 def page_of(function: Any) -> str | None:
-    """The page, in derivations/, of a Function of the library."""
-    return next((f"{name}.html" for name, thing in things().items() if thing is function), None)
+    """The name of the page, in derivations/, of a Function of the library."""
+    return next((name for name, thing in things().items() if thing is function), None)
 
 
 def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     link = []
     if obj in registry.values():
         lines[:] = without_derivation(lines)
-        up = "../" * app.env.docname.count("/")
-        link = [f"`The derivation, executed <{up}derivations/{page_of(obj)}>`__", ""]
+        link = [f":doc:`The derivation, executed </derivations/{page_of(obj)}>`", ""]
     lines[:] = [*rst(lines), *link]
 
 

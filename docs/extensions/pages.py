@@ -1,4 +1,4 @@
-"""The pages that nobody writes: the reference, the conventions, the derivations and their index, the tutorials.
+"""The pages that nobody writes: the reference, the conventions, the derivations, the tutorials.
 
 They are made before Sphinx reads its sources, into folders that git ignores. What is public decides what is in the
 reference: a name that npgrad exports cannot be missing from it (`extensions.links` makes sure).
@@ -11,9 +11,6 @@ import ast
 import inspect
 import itertools
 import re
-import shutil
-import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 from importlib import import_module
@@ -24,15 +21,13 @@ from typing import Any
 import npgrad
 from docs.extensions import coming_from
 from docs.extensions.coming_from import cell
+from docs.extensions.derivations import derivations
 from docs.extensions.docstrings import rst
-from docs.extensions.tutorials import tutorials
+from docs.extensions.tutorials import ROOT, tutorials
 from npgrad import functions
 from npgrad.check import conventions
-from npgrad.explain.order import groups, things
-from npgrad.explain.source import subject_of
 from npgrad.functions import registry
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
     "nn", "nn.init", "nn.functional", "optim", "check", "diagnose", "diagnose.doctor", "diagnose.plots",
     "diagnose.style", "explain", "data", "checkpoint",
@@ -89,7 +84,7 @@ def families() -> dict[str, list[str]]:
 
 
 def pages() -> Iterator[tuple[str, str]]:
-    """Every page by its path in docs/, without those of the tutorials."""
+    """Every page by its path in docs/, without the tutorials and the derivations."""
     saving = "".join(same(name, "npgrad.checkpoint") for name in ("save", "load"))
     yield "reference/index.md", reference()
     yield "reference/npgrad.md", page(
@@ -105,7 +100,6 @@ def pages() -> Iterator[tuple[str, str]]:
     for package in PACKAGES:
         yield f"reference/{package}.md", module_page(package)
     yield "reference/conventions.md", conventions_page()
-    yield "derivations/index.md", derivations()
     yield from coming_from.pages()
 
 
@@ -263,65 +257,6 @@ made; `npgrad check --conventions` runs it again.
 """
 
 
-# -- derivations -------------------------------------------------------------------------------------------------------
-
-
-def derivations() -> str:
-    parts = []
-    subjects = {subject_of(thing).name: (title, subject_of(thing)) for title, thing in things().items()}
-    for group in groups():
-        rows = []
-        for name in group.names:
-            title, subject = subjects[name]
-            rows.append(f'- <a href="{title}.html">{title}</a>: {cell(subject.derivation.summary)}')
-        if rows:
-            parts.append(f"## {group.title}\n\n{cell(group.text)}\n\n{chr(10).join(rows)}\n")
-    return f"""# Derivations
-
-Every backward rule, derived by hand beside the code that computes it. Every equation on these pages was executed when
-the page was made, and compared with a complex step. The left column is the derivation, the right column the source; a
-number such as (3) links an equation to its line of code.
-
-If you have an hour: <a href="add.html">add</a>, for what broadcasting does to a gradient; <a href="tanh.html">tanh</a>,
-for saturation; <a href="matmul.html">matmul</a>; <a href="cross_entropy.html">cross_entropy</a>; then
-<a href="batch_norm.html">batch_norm</a>, slowly. All together: <a href="program.html">the program of a training
-step</a>, each line linked to its equation. How the docstrings are written is described in
-<a href="notation.html">the notation</a>; `npgrad explain batch_norm` shows a derivation in a terminal.
-
-{chr(10).join(parts)}"""
-
-
-class Site:
-    """The pages of `npgrad explain --html`, made by a second process while Sphinx works."""
-
-    def __init__(self, target: Path, log: Path) -> None:
-        self.target, self.log = target, log
-        self.made = log.with_suffix(".made")  # written when all pages are
-        newest = max(path.stat().st_mtime for path in (ROOT / "npgrad").rglob("*") if path.suffix in (".py", ".css"))
-        self.process = None
-        if not self.made.exists() or self.made.stat().st_mtime < newest:
-            self.made.unlink(missing_ok=True)
-            shutil.rmtree(target, ignore_errors=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            command = [sys.executable, "-m", "npgrad.explain", "--html", str(target)]
-            with log.open("w", encoding="utf-8") as file:
-                self.process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
-
-    def stop(self) -> None:
-        """Leave no process behind where the pages are not wanted."""
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait()
-
-    def put(self, destination: Path) -> None:
-        """Copy the pages beside the index that Sphinx has made. Raises RuntimeError if a derivation failed."""
-        if self.process is not None:
-            if self.process.wait():
-                raise RuntimeError(self.log.read_text(encoding="utf-8"))
-            self.made.touch()
-        shutil.copytree(self.target, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("index.html"))
-
-
 # -- Sphinx ------------------------------------------------------------------------------------------------------------
 
 
@@ -341,7 +276,8 @@ def remove(folder: Path, keep: set[str]) -> None:
 def generate(source: Path, cache: Path) -> None:
     """Write every page into the folders that git ignores; what is there from before goes. `cache` keeps results."""
     made = dict(pages())
-    made |= {f"tutorials/{name}": text for name, text in tutorials(ROOT / "notebooks", cache).items()}
+    made |= {f"derivations/{name}": text for name, text in derivations(cache / "derivations").items()}
+    made |= {f"tutorials/{name}": text for name, text in tutorials(ROOT / "notebooks", cache / "notebooks").items()}
     for name, text in made.items():
         write(source / name, text)
     for folder in {name.partition("/")[0] for name in made}:
@@ -349,19 +285,9 @@ def generate(source: Path, cache: Path) -> None:
 
 
 def begin(app: Any) -> None:
-    source, out = Path(app.srcdir), Path(app.outdir)
-    app.derivations = Site(out.parent / "derivations", out.parent / "derivations.log")
-    generate(source, out.parent / "notebooks")
-
-
-def finish(app: Any, exception: Exception | None) -> None:
-    if exception is None and app.builder.format == "html":
-        app.derivations.put(Path(app.outdir) / "derivations")
-    elif hasattr(app, "derivations"):  # a page may have failed before there was a process
-        app.derivations.stop()
+    generate(Path(app.srcdir), Path(app.outdir).parent)
 
 
 def setup(app: Any) -> dict[str, bool]:
     app.connect("builder-inited", begin)
-    app.connect("build-finished", finish, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

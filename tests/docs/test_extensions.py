@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -12,12 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import npgrad
+from docs.extensions import derivations
 from docs.extensions.docstrings import page_of, rst, spans, without_derivation
 from docs.extensions.links import broken
-from docs.extensions.pages import Site, exported, generate, pages
+from docs.extensions.pages import exported, generate, pages
 from docs.extensions.tutorials import tutorials
-from npgrad.explain.order import things
+from npgrad.explain import site
+from npgrad.explain.order import groups, things
 from npgrad.functions import registry
+from tests.conftest import CI
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +54,21 @@ def test_every_public_name_has_one_entry(made: dict[str, str]) -> None:
     assert len(found) > 400
 
 
-def test_every_derivation_is_in_the_navigation(made: dict[str, str]) -> None:
-    links = re.findall(r'- <a href="(\w+)\.html">', made["derivations/index.md"])
-    assert sorted(links) == sorted(things())
-    assert all((page_of(function) or "").removesuffix(".html") in links for function in registry.values())
+def tree(text: str) -> list[str]:
+    """The pages that a page lists in the sidebar."""
+    [found] = re.findall(r"^```\{toctree\}\n:hidden:\n\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return str(found).split()
+
+
+def test_every_derivation_is_in_the_navigation() -> None:
+    of_groups = [derivations.slug(group) for group in groups()]
+    assert tree(derivations.index()) == [*of_groups, "program", "notation"]
+    listed = [name for group in groups() for name in tree(derivations.contents(group))]
+    assert listed == list(things()) and not set(listed) & {*of_groups, "index", "program", "notation"}
+    assert {page_of(function) for function in registry.values()} <= set(listed)
+    for text in (derivations.index(), *map(derivations.contents, groups())):
+        pages = re.findall(r"\]\(([\w-]+)\.md\)", text)
+        assert set(pages) <= {*listed, *of_groups, "program", "notation"} and len(pages) > 2
 
 
 @pytest.mark.parametrize("name", registry)
@@ -112,42 +130,66 @@ def test_pages_that_are_made_no_more_go(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "reference" / "old.md").write_text("# Old")
     (tmp_path / "start.md").write_text("# Start")
     monkeypatch.setattr("docs.extensions.pages.tutorials", lambda notebooks, cache: tutorials(tmp_path / "none", cache))
+    monkeypatch.setattr(derivations, "fragments", lambda cache: {})
     generate(tmp_path, tmp_path / "cache")
     assert not (tmp_path / "reference" / "old.md").exists() and (tmp_path / "start.md").exists()
     assert "no notebooks" in (tmp_path / "tutorials" / "index.md").read_text(encoding="utf-8")
 
 
-def test_derivations_are_made_again_until_all_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[bool] = []
+def test_derivations_are_executed_when_code_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([RuntimeError("tanh: 1 of its checks failed"), "first", "second", "third"])
 
-    class Process:
-        """Of a command that ends with the exit codes 1, 0, 0 …, or is stopped."""
+    def executed() -> dict[str, tuple[str, str]]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return {"tanh": ("tanh", answer)}
 
-        def __init__(self, command: list[str], **options: object) -> None:
-            started.append(True)
-            Path(command[-1]).mkdir(exist_ok=True)
-            (Path(command[-1]) / "notation.html").write_text("made")
-
-        def wait(self) -> int:
-            return len(started) == 1
-
-        def terminate(self) -> None:
-            pass
-
-    monkeypatch.setattr("docs.extensions.pages.subprocess.Popen", Process)
-    monkeypatch.setattr("docs.extensions.pages.ROOT", tmp_path)
+    monkeypatch.setattr(derivations, "executed", executed)
+    monkeypatch.setattr(derivations, "ROOT", tmp_path)
     (tmp_path / "npgrad").mkdir()
-    (tmp_path / "npgrad" / "code.py").write_text("")
+    (tmp_path / "npgrad" / "code.py").write_text("one")
 
-    def site() -> Site:
-        return Site(tmp_path / "derivations", tmp_path / "derivations.log")
+    def found() -> str:
+        html = derivations.fragments(tmp_path / "cache")["tanh"][1]
+        assert len(list((tmp_path / "cache").iterdir())) == 1  # results of other code are not kept
+        return html
 
     with pytest.raises(RuntimeError):
-        site().put(tmp_path / "out")
-    site().stop()
-    for runs in (3, 3):
-        site().put(tmp_path / "out")
-        assert len(started) == runs and (tmp_path / "out" / "notation.html").exists()
+        found()
+    assert (found(), found()) == ("first", "first")
+    (tmp_path / "npgrad" / "code.py").write_text("two")
+    assert found() == "second"
+    (tmp_path / "npgrad" / "page.html.jinja").write_text("template")
+    assert (found(), found()) == ("third", "third")
+
+
+def test_derivations_are_pages_of_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sphinx puts them into the sidebar, into the order of reading and into the index of its search."""
+    if not all(find_spec(name) for name in ("sphinx", "furo", "myst_parser")):
+        reason = "the documentation needs Sphinx: install the `docs` extra"
+        pytest.fail(reason) if CI else pytest.skip(reason)
+    monkeypatch.setattr(site, "things", lambda: {name: things()[name] for name in ("exp", "tanh")})
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    made = {name: derivations.page(*of) for name, of in derivations.executed().items()}
+    assert list(made) == ["notation", "program", "exp", "tanh"]
+    made["index"] = f"# Index\n\n```{{toctree}}\n{chr(10).join(made)}\n```\n"
+    for name, text in made.items():
+        (source / f"{name}.md").write_text(text, encoding="utf-8")
+    options = ["-C", "-D", "extensions=myst_parser", "-D", "html_theme=furo", "-W", "-q"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", *options, str(source), str(out)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    index = json.loads((out / "searchindex.js").read_text(encoding="utf-8")[len("Search.setIndex(") : -1])
+    found = index["terms"]["satur"]  # of "saturation", which stands in one of the docstrings
+    assert [index["docnames"][k] for k in ([found] if isinstance(found, int) else found)] == ["tanh"]
+    page = (out / "tanh.html").read_text(encoding="utf-8")
+    assert 'class="theme-toggle' in page and re.search(r'class="toc-drawer[^"]*no-toc', page)
+    assert re.search(r'<li class="toctree-l1"><a [^>]*href="exp.html">exp</a>', page)
+    assert re.search(r'<a class="prev-page" href="exp.html">', page)
+    assert page.count('<div class="derivation">') == 1 and 'id="eq-1"' in page
 
 
 def test_a_notebook_is_executed_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
