@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from experiments import examinations, reference, report, runner, slides
-from experiments.claims import DOCUMENTS
+from experiments.claim import DOCUMENTS
 from experiments.experiment import Budget, Experiment, Mistake, Plan, discover
 from experiments.runner import Interrupted, Outcome
 from experiments.store import Store

@@ -20,7 +20,8 @@
 
     def run(config, progress) -> Result: ...       one run, in a process of its own; progress(step, of) now and then
     def measure(records) -> dict: ...              quantity → its values, one per seed
-    CLAIMS = [Claim(…), …]                         what the documents say about those quantities
+    CLAIMS = [Claim(…), …]                         what the documents say about those quantities; written here, or
+                                                   imported from `experiments/claims/`, as the lessons do
     def tables(records) -> list[Table]: ...        (optional) tables for the terminal and the report
     def plot(records): ...                         yields Pictures
     def portrait(record): ...                      (optional) yields Pictures of one run alone
@@ -49,7 +50,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 import numpy as np
 
 from experiments import style
-from experiments.claims import Claim
+from experiments.claim import Claim
 from experiments.provenance import ROOT, libraries
 from experiments.records import Record, Records
 from experiments.settings import Mistake, label_of, quoted, read_setting, text_of

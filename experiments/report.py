@@ -21,7 +21,7 @@ from typing import Any
 from markupsafe import Markup
 
 from experiments import runner, style
-from experiments.claims import DOCUMENTS, OURS
+from experiments.claim import DOCUMENTS, OURS
 from experiments.examinations import kept
 from experiments.experiment import LESSONS, Experiment, Picture, Table, discover, load
 from experiments.provenance import ROOT

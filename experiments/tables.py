@@ -13,7 +13,7 @@ from unicodedata import east_asian_width
 
 import numpy as np
 
-from experiments.claims import DOCUMENTS, OURS
+from experiments.claim import DOCUMENTS, OURS
 from experiments.experiment import Table
 from experiments.verdict import Judged, Verdict
 

@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments.claims import Claim
+from experiments.claim import Claim
 
 __all__ = ["Judged", "Verdict", "chosen_elsewhere", "judge", "seeds_needed", "student"]
 

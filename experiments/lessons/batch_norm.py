@@ -17,7 +17,7 @@ import numpy as np
 
 import npgrad
 from experiments import style
-from experiments.claims import Claim
+from experiments.claims.batch_norm import CLAIMS as CLAIMS
 from experiments.curves import steps_until
 from experiments.experiment import Picture, Result, Table
 from experiments.records import Record, Records
@@ -480,113 +480,6 @@ def overfitted(records: Records) -> dict[str, np.ndarray]:
         found["quiet_share"] = (without - quiet) / (without - noisy)
         found["slow_share"] = (without - slow) / (without - noisy)
     return found
-
-
-CLAIMS = [
-    Claim("start-std", "At the start every unit leaves the normalisation with standard deviation 1 over the batch.",
-          source=(1, 2, 3, 4), quantity="start_std", low=0.99, high=1.01, kind="identity", format=".4f"),
-    Claim("start-mean", "… and with mean 0.",
-          source=(1, 2, 3, 4), quantity="start_mean", high=1e-5, kind="identity", format=".1e"),
-    Claim("always-unit-std",
-          "What the next layer receives always keeps a standard deviation of about 1: how far gamma is from 1 after "
-          "training, mean of the units.",
-          source=4, quantity="gamma_change", high=0.1, format=".3f", says="always (approximately)", budget="default",
-          why="“Approximately”: a tenth."),
-    Claim("always-zero-mean", "… and a mean of about 0: a unit's distance from it.",
-          source=4, quantity="trained_mean", high=0.1, format=".3f", says="always (approximately)",
-          part_of="always-unit-std", why="“Approximately”: a tenth of a standard deviation.",
-          note="The shift beta is learned: means move away from 0 as training goes on, which is what it is for."),
-    Claim("gamma-moves", "Scale and shift are trained: the network may leave the unit Gaussian it starts from.",
-          source=(1, 2, 3, 4), quantity="gamma_change", low=1e-6, kind="identity", format=".3f"),
-    Claim("constant", "A small epsilon prevents division by zero where a unit does not vary.",
-          source=(1, 2, 3), quantity="constant_input", high=1e-6, kind="identity", format=".0f"),
-    Claim("bias-gradient",
-          "A bias in front of batch normalisation is redundant: its largest gradient, relative to the weights'.",
-          source=(1, 2, 3), quantity="bias_gradient", high=1e-5, kind="identity", format=".0e"),
-    Claim("bias-effect", "Such a bias does no harm, it is pointless: the change of the loss for a bias of 5.",
-          source=(1, 2, 3), quantity="bias_effect", high=1e-5, kind="identity", format=".0e"),
-    Claim("weights-regardless",
-          "Normalisation levels the signal whatever the weight matrix: weights 10 times as large give the same output.",
-          source=(3, 4), quantity="linear_norm_out", low=0.999, high=1.001, kind="identity", format=".4f"),
-    Claim("less-sensitive",
-          "With batch norm the first weights matter less: range of the final losses over gains 0.2 to 5, deep network.",
-          source=(1, 2, 3, 4), quantity="loss_range/deep/batch", than="loss_range/deep/none", ratio=True, high=0.5,
-          format=".3f", says="less critical", why="Half as much, or less."),
-    Claim("less-sensitive-shallow", "The same in the lecture's shallow network.",
-          source=(1, 4), quantity="loss_range/shallow/batch", than="loss_range/shallow/none", ratio=True, high=0.5,
-          format=".3f", says="less critical", part_of="less-sensitive", why="Half as much, or less."),
-    Claim("gain-two", "Gain 2 instead of 5/3 still trains well with batch norm.",
-          source=2, quantity="loss/deep/batch/gain 2", than="loss/deep/batch/gain 5/3", high=0.04, format=".3f",
-          says="still mostly works", why="What the lecture gains by its first repair."),
-    Claim("no-fan-in",
-          "Without the division by √fan_in the network with batch norm still mostly works, at its best learning rate.",
-          source=2, quantity="no_fan_in/batch", than="best_loss/batch", high=0.1, format=".3f",
-          says="still mostly works", budget="default", why="A tenth of what there is to learn beyond frequencies."),
-    Claim("no-fan-in-rate", "… but the learning rate may have to change: the best one.",
-          source=2, quantity="no_fan_in_rate/batch", low=0.3, format="g", says="might need to change",
-          budget="default", part_of="no-fan-in", why="Three times the lecture's rate of 0.1."),
-    Claim("homogeneous-forward",
-          "Batch norm makes the layers alike by itself: largest over smallest activation std of five layers, at the "
-          "worst gain.",
-          source=(2, 3), quantity="forward_ratio/deep/batch", high=1.5, format=".2f", says="homogeneity",
-          why="“Alike”: within a half."),
-    Claim("homogeneous-backward", "… and gradients: the same for what arrives at those layers.",
-          source=(3, 5), quantity="backward_ratio/deep/batch", high=1.5, format=".2f", says="homogeneity",
-          why="“Alike”: within a half.",
-          note="Without normalisation it is less at the right gain, and far more at a wrong one: see the table."),
-    Claim("higher-rates",
-          "Batch norm allows much higher learning rates: the highest within 0.1 of the best loss, deep network.",
-          source=4, quantity="highest_rate/batch", than="highest_rate/none", ratio=True, low=2.0, format=".3g",
-          says="much higher learning rates", why="“Much”: twice."),
-    Claim("stable-over-rates",
-          "Training is stable over a wider range of learning rates: powers of ten between lowest and highest useful "
-          "one.",
-          source=5, quantity="decades/batch", than="decades/none", low=0.3, format=".2f",
-          says="more stable across different learning rates", budget="default", why="A range twice as wide."),
-    Claim("faster",
-          "Training is drastically faster: steps until the loss is below 2.5, each network at its best rate.",
-          source=(4, 5), quantity="steps_to/batch", than="steps_to/none", ratio=True, high=0.5, format=",.0f",
-          says="drastically accelerating training", budget="default", why="“Drastically”: half the time.",
-          note="Six tanh layers with Kaiming's gain are already easy to train."),
-    Claim("running-close",
-          "Running statistics come close to those of the whole training set: the loss with them and with the true "
-          "ones, "
-          "momentum 0.001.",
-          source=2, quantity="running_loss/0.001/32", than="calibrated_loss/0.001/32", low=-0.01, high=0.01,
-          format=".4f", says="pretty close to the true answer", budget="default",
-          why="A quarter of what the lecture gains by its first repair."),
-    Claim("small-momentum",
-          "At batches of 32 the running statistics need a small momentum: their distance from the true means with 0.1 "
-          "and with 0.001.",
-          source=(2, 3), quantity="mean_error/0.1/32", than="mean_error/0.001/32", ratio=True, low=2.0, format=".3f",
-          says="big swings", budget="default", why="Twice as far."),
-    Claim("swings", "The swings matter: the loss with running statistics of momentum 0.1, and with the true ones.",
-          source=(2, 3), quantity="running_loss/0.1/32", than="calibrated_loss/0.1/32", low=0.01, format=".4f",
-          says="thrashing or failing to converge", budget="default",
-          why="A quarter of what the lecture gains by its first repair.",
-          note="The running mean swings by √(0.1/1.9/32) = 0.04 standard deviations: visible, but too little to hurt."),
-    Claim("jitter",
-          "What the network gives for an example moves with the rest of its batch (in standard deviations of a unit; "
-          "theory for batches of 32: √(1.5/32) = 0.217).",
-          source=(1, 2), quantity="jitter", low=0.18, high=0.25, kind="identity", format=".3f"),
-    Claim("regularises",
-          "Batch norm regularises: trained on 500 names, the validation loss at the same training loss.",
-          source=(1, 2, 4, 5), quantity="overfit/batch norm", than="overfit/no normalisation", high=-0.02,
-          format=".3f", says="harder for the network to overfit", budget="default",
-          why="Half of what the lecture gains by its first repair."),
-    Claim("by-noise",
-          "It does so by the noise of the batches: the share of the effect that stays with quiet statistics.",
-          source=(1, 2, 4), quantity="quiet_share", high=0.5, format=".2f", says="because of the jitter",
-          budget="default", why="Most of an effect is more than half of it.",
-          note="Quiet: statistics over 256 examples for the 32 that are learned from have √8 times less noise. A plain "
-               "network gets the effect too, from a learning rate of 0.03."),
-    Claim("one-example",
-          "One example has no statistics: a batch of one cannot be normalised in training mode (and is refused here).",
-          source=(1, 2), quantity="one_refused", low=1.0, kind="identity", format=".0f"),
-    Claim("alone",
-          "With running statistics it can: alone or among others it gets the same logits (largest difference).",
-          source=(1, 2, 3), quantity="alone", high=1e-4, kind="identity", format=".0e"),
-]  # fmt: skip
 
 
 def tables(records: Records) -> list[Table]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments import style
-from experiments.claims import Claim
+from experiments.claims.saturation import CLAIMS as CLAIMS
 from experiments.curves import frequency_loss, rms
 from experiments.experiment import Picture, Result, Table
 from experiments.records import Records
@@ -275,110 +275,6 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     found["linear"] = gate(math.tanh(2.0))
     found["clamped"] = tanh(Tensor(np.array([5.0]))).numpy()
     return found
-
-
-CLAIMS = [
-    Claim("clustered", "A vast majority of the activations of the hidden layer are near −1 or 1: those beyond 0.99.",
-          source=(1, 2, 4), quantity="saturated/tanh scale 1", low=90.0, nothing=50.0, format=".1f", unit=" %",
-          says="almost all −1 and 1", why="“Almost all” leaves a tenth at most.",
-          note="The majority, not almost all: two in five let gradients through, and through them the network learns."),
-    Claim("values", "A batch of 32 gives 3,200 values of the hidden layer.",
-          source=2, quantity="values", low=3200, high=3200, kind="fact", format=",.0f", says="3200 values",
-          part_of="clustered", why="As printed.", note="The lecture's hidden layer has 200 units: 6,400 values."),
-    Claim("wide", "Because the pre-activations are spread far beyond ±2: their standard deviation.",
-          source=(1, 2, 4), quantity="preactivation_std/tanh scale 1", low=2.0, format=".2f", says="a wide bell curve",
-          why="A third of the units lies beyond ±2 then, where tanh has lost nine tenths of its slope."),
-    Claim("scaled", "Hidden weights × 0.2 keep the units out of saturation.",
-          source=(1, 2, 4), quantity="saturated/tanh scale 0.2", high=5.0, format=".1f", unit=" %",
-          says="non-saturated", why="The 5 % that documents 3 and 4 call healthy."),
-    Claim("narrower", "With weights × 0.2 the pre-activations are a bell curve much less wide.",
-          source=2, quantity="preactivation_std/tanh scale 0.2", than="preactivation_std/tanh scale 1", ratio=True,
-          high=0.5, format=".2f", says="MUCH less wide", part_of="scaled", why="“Much”: half as wide or less."),
-    Claim("centred", "… and more centred around zero: the mean distance of a unit's average from 0.",
-          source=1, quantity="preactivation_mean/tanh scale 0.2", than="preactivation_mean/tanh scale 1", ratio=True,
-          high=0.5, format=".2f", says="more centered around zero", part_of="scaled", why="Half as far or less."),
-    Claim("kaiming-std", "With Kaiming's rule the 200 hidden units have a standard deviation of about 0.65.",
-          source=3, quantity="activation_std/tanh 0.1", low=0.6, high=0.7, format=".3f", says="≈ 0.65",
-          why="0.65 as printed, and “about”.",
-          note="0.65 is what deeper layers have. This one sees embeddings of deviation 1, larger than what a tanh "
-               "puts out."),
-    Claim("kaiming-saturation", "… and about 5 % of them are saturated.",
-          source=3, quantity="beyond_097/tanh 0.1", low=3.5, high=6.5, format=".1f", unit=" %",
-          says="low saturation (≈ 5 %)", part_of="kaiming-std", why="5 as printed, and “about”."),
-    Claim("gate-formula",
-          "On its way through a tanh the gradient is multiplied by 1 − t²: largest relative deviation in the network.",
-          source=(1, 3, 4), quantity="gate_error/tanh scale 1", high=1e-5, kind="identity", format=".0e"),
-    *(
-        Claim(f"gate-{t:g}", f"A tanh whose output is {t:g} passes {says} of the gradient.", source=source,
-              quantity=f"gate/{t:g}", low=value - 0.005, high=value + 0.005, kind="identity", format=".3f", says=says)
-        for t, value, says, source in ((0.0, 1.0, "1.0", (3, 4)), (0.9, 0.19, "0.19", 4), (0.99, 0.02, "0.02", 4),
-                                       (1.0, 0.0, "0.0", (3, 4)))
-    ),
-    Claim("clamped", "For inputs such as 5, 10 or 100 the output is clamped to 1.",
-          source=4, quantity="clamped", low=0.999, kind="identity", format=".5f"),
-    Claim("nearly-linear",
-          "Tanh is responsive and nearly linear for inputs between −2 and 2: its slope at 2, that at 0 being 1.",
-          source=4, quantity="linear", low=0.5, kind="fact", format=".3f", says="nearly linear",
-          why="A line that has lost more than half of its slope is not nearly one.",
-          note="Within ±2 it loses 93 % of its slope. Up to ±0.5 it keeps 79 % of it."),
-    Claim("gradient-killed", "Saturation kills the gradient: the part of it that gets through the hidden layer.",
-          source=(1, 2, 3, 4), quantity="passed/tanh scale 1", high=0.1, nothing=1.0, format=".2f",
-          says="multiplied by nearly zero", why="“Killed” leaves a tenth at most.",
-          note="Of a saturated unit, yes. Of the layer a third gets through (root mean square): by the other units."),
-    Claim("more-when-scaled", "With hidden weights × 0.2 gradients flow freely: the part that gets through.",
-          source=(1, 4), quantity="passed/tanh scale 0.2", than="passed/tanh scale 1", ratio=True, low=1.5,
-          format=".2f", says="gradients can flow effectively", why="Half as much again."),
-    Claim("saturated-starve",
-          "What leads into saturated units gets hardly any update: the most saturated quarter against the least.",
-          source=(1, 2, 4), quantity="starved/tanh scale 1", high=0.1, nothing=1.0, format=".2f", unit=" ×",
-          says="almost no update", why="“Hardly any”: a tenth at most.",
-          note="Less, but not hardly any: no unit is saturated in every example, and the others bring it gradient."),
-    Claim("no-dead-tanh", "Even so, there may be no completely dead units: those saturated for every training example.",
-          source=4, quantity="dead_before/tanh scale 1", high=0.5, format=".1f", unit=" of 200", says="none",
-          why="Less than one."),
-    Claim("untrainable",
-          "Widespread saturation makes the network largely untrainable: its loss beside that of the letters' "
-          "frequencies.",
-          source=4, quantity="val_loss/tanh scale 1", than="unigram_loss/tanh scale 1", low=-0.1, format=".3f",
-          says="largely untrainable", budget="default", why="A tenth below the frequencies is next to nothing learned.",
-          note="It learns, only more slowly: with one hidden layer the third of the units that is not saturated in "
-               "an example learns from it. Document 2 says so: being small, the network was able to learn even so."),
-    Claim("unsaturated-better", "Taking the units out of saturation lowers the validation loss.",
-          source=(1, 4), quantity="val_loss/tanh scale 0.2", than="val_loss/tanh scale 1", high=-0.0135, format=".3f",
-          says="a measurable improvement", budget="default", why="Half of what the lecture's loss gains by it."),
-    Claim("sigmoid-too", "Sigmoid suffers from the same saturation under the same weights.",
-          source=(1, 3), quantity="saturated/sigmoid scale 1", low=10.0, format=".1f", unit=" %",
-          says="the same saturation problem", why="Twice the 5 % that documents 3 and 4 call healthy."),
-    Claim("large-step-kills", "A step with a far too high learning rate leaves ReLUs dead: those in the end.",
-          source=(1, 2, 3), quantity="dead/relu 60", than="dead/relu 0.1", low=20, format=".0f", unit=" of 200",
-          says="knocks out the neuron", budget="default", why="A tenth of the units."),
-    Claim("dead-at-start", "ReLUs may also be dead from their initialisation: with Kaiming's rule.",
-          source=2, quantity="dead_before/relu 0.1", low=1.0, format=".1f", unit=" of 200",
-          says="either due to initialization", part_of="large-step-kills", why="One of them.",
-          note="Other first weights may do it: the document does not say which."),
-    Claim("dead-at-once", "They are dead right after that step.",
-          source=(1, 2, 3), quantity="dead_at_once/relu 60", low=20, nothing=0.0, format=".0f", unit=" of 200",
-          says="overshot and caused it to always return 0", part_of="large-step-kills", why="A tenth of the units.",
-          note="They die in the ordinary steps after it."),
-    Claim("dead-gradient", "A dead ReLU gets no gradient at all: the largest gradient of any of its weights.",
-          source=(1, 3, 4), quantity="dead_gradient/relu 60", high=0.0, kind="identity", format=".0f"),
-    Claim("never-recovers", "A dead ReLU never recovers: of those that died after the step at 60, alive in the end.",
-          source=(1, 3, 4), quantity="revived/relu 60", high=5.0, format=".1f", unit=" %",
-          says="permanently", budget="default", why="One in twenty, or fewer, is as good as never."),
-    Claim("worse-than-tanh", "Dead ReLUs are a worse fate than saturated tanh units: ReLUs dead after the same step.",
-          source=4, quantity="dead/relu 60", than="dead/tanh 60", low=20, format=".0f", unit=" of 200", says="worse",
-          budget="default", why="A tenth of the units."),
-    Claim("leaky-survives", "Leaky ReLU has no region without gradient: dead units after the same step.",
-          source=3, quantity="dead/leaky_relu 60", high=0.0, kind="identity", format=".0f", unit=" of 200"),
-    Claim("elu-survives", "ELU has no region without gradient either: units after the same step that pass less than "
-                          "2 %.",
-          source=3, quantity="off/elu 60", high=0.5, format=".1f", unit=" of 200", says="none", why="Less than one.",
-          note="The slope of ELU left of zero is exp(x): below 2 % once x is below −3.9. After a step at 100 some of "
-               "these networks diverge."),
-    Claim("leaky-helps", "Leaky ReLU avoids the damage: validation loss after the mishap, beside that of ReLU.",
-          source=3, quantity="val_loss/leaky_relu 60", than="val_loss/relu 60", high=-0.02, format=".3f",
-          says="avoids it", budget="default", why="Half of what the lecture gains by repairing the last layer."),
-]  # fmt: skip
 
 
 def tables(records: Records) -> list[Table]:

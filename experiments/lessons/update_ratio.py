@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments import style
-from experiments.claims import OURS, Claim
+from experiments.claims.update_ratio import CLAIMS as CLAIMS
 from experiments.experiment import Picture, Result, Table
 from experiments.records import Record, Records
 from experiments.runner import Progress
@@ -208,72 +208,6 @@ def measure(records: Records) -> dict[str, np.ndarray]:
         found |= {f"{name}/{kind}": values for name, values in search(own).items()}
     return found
 
-
-CLAIMS = [
-    Claim("ideal", "The ideal ratio of update to data is about 10⁻³: log10 of the median layer's at the best rate.",
-          source=(1, 2, 3, 4), quantity="best_ratio/sgd", low=-3.3, high=-2.7, format=".2f", says="−3",
-          budget="default",
-          why="10⁻³ within a factor of two.",
-          note="What is best for a seed is chosen on the other seeds."),
-    Claim("ideal-batch", "The same with batch normalisation.",
-          source=(1, 2, 3, 4), quantity="best_ratio/batch norm", low=-3.3, high=-2.7, format=".2f", says="−3",
-          budget="default", part_of="ideal", why="10⁻³ within a factor of two."),
-    Claim("all-matrices", "The ratio of all major weight matrices hovers around −3 at a good rate: that of the last "
-                          "layer.",
-          source=1, quantity="ratio_output/sgd 0.1", low=-3.3, high=-2.7, format=".2f",
-          says="all major weight matrices",
-          part_of="ideal", budget="default", why="10⁻³ within a factor of two.",
-          note="The last layer begins with weights a tenth as large as the others'."),
-    Claim("regret",
-          "The ratio finds a good learning rate: validation loss at the rate it recommends, beside the best one's.",
-          source=(1, 3, 4), quantity="advised_loss/sgd", than="best_loss/sgd", high=0.04, format=".3f",
-          says="in the right ballpark", budget="default", why="What the lecture gains by its first repair.",
-          note="It errs on the slow side."),
-    Claim("too-high", "A ratio above 10⁻³ means that the learning rate is too high: ratio at the best rate.",
-          source=4, quantity="best_ratio/sgd", high=-2.9, format=".2f", says="> 10⁻³: too high", budget="default",
-          why="A tenth of a decade above −3 at most.",
-          note="The best rate lies above it. Rates that are too high to be any good begin at about −2."),
-    Claim("minus-2-unstable",
-          "At −2 and above the learning rate is too high: loss at a rate of 1, where the ratio is above −2, beside "
-          "that "
-          "at 0.1.",
-          source=(1, 3), quantity="val_loss/sgd 1", than="val_loss/sgd 0.1", low=0.1, format=".3f",
-          says="training may be unstable", why="Two and a half times what the lecture's first repair gains."),
-    Claim("minus-2-ratio", "… at that rate the ratio is −2 or more.",
-          source=(1, 3), quantity="ratio/sgd 1", low=-2.0, format=".2f", says="−2 or −1", part_of="minus-2-unstable",
-          why="As printed."),
-    Claim("minus-4-slow", "At −4 and below training is too slow: loss at a rate of 0.001, beside that at 0.1.",
-          source=(1, 3, 4), quantity="val_loss/sgd 0.001", than="val_loss/sgd 0.1", low=0.1, format=".3f",
-          says="training too slowly", why="Two and a half times what the lecture's first repair gains."),
-    Claim("minus-4-ratio", "… at that rate the ratio is −4 or less.",
-          source=(1, 3), quantity="ratio/sgd 0.001", high=-4.0, format=".2f", says="−4 or −5", part_of="minus-4-slow",
-          why="As printed."),
-    Claim("last-apart",
-          "The last layer has significantly larger updates for its size than the others: first update, in powers of "
-          "ten.",
-          source=2, quantity="lead_first/sgd 0.1", low=0.5, nothing=0.0, format=".2f", says="significantly higher",
-          why="Three times as large."),
-    Claim("batch-homogeneous",
-          "Batch normalisation makes layers learn at comparable pace: largest minus smallest log10 of all layers.",
-          source=(1, 3), quantity="layers_apart/batch norm 0.1", than="layers_apart/sgd 0.1", high=-0.3, format=".2f",
-          says="homogeneous", why="A factor of two."),
-    Claim("formula-sgd", "The update is learning rate times gradient: what SGD really does, over that.",
-          source=(1, 3, 4), quantity="true_to_formula/sgd 0.1", low=0.999, high=1.001, kind="identity", format=".4g",
-          unit=" ×"),
-    *(
-        Claim(f"{kind}-differs", f"Of {OPTIMIZERS[kind]} the formula of the documents is not the update: what was "
-                                  "done, "
-              "over learning rate times gradient.",
-              source=OURS, quantity=f"true_to_formula/{kind} {lr}", ratio=True, low=2.0, format=".3g", unit=" ×",
-              why="Off by more than a factor of two, it misjudges the rate.", note=note)
-        for kind, lr, note in (
-            ("momentum", "0.01", "Momentum adds up gradients: an update is the sum of the last ten or so. If they "
-                                 "agreed "
-             "it would be 10 times as large, if they were independent 2.3 times."),
-            ("adam", "0.001", "Adam divides by the size of the gradient, and the formula does not."),
-        )
-    ),
-]  # fmt: skip
 
 ADVICE = {"advised_lr": ".2g", "advised_loss": ".3f", "best_lr": ".2g", "best_loss": ".3f", "best_ratio": ".2f"}
 SHOWN = {"sgd": "SGD", "batch norm": "SGD, batch norm", "momentum": "momentum 0.9", "adam": "Adam"}

@@ -36,7 +36,9 @@ LEVELS = (
     ("npgrad.check", "npgrad.diagnose", "npgrad.explain"),
     ("npgrad",),
     ("models",),
+    ("experiments.claim", "experiments.claims"),
     ("experiments", "benchmarks"),
+    ("experiments.lessons",),
 )
 """What may import what: a module imports from its own level and from those before it."""
 

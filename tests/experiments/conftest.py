@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments import style
-from experiments.claims import Claim
+from experiments.claim import Claim
 from experiments.experiment import Picture, Result, Table
 
 ORDER = 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 from pathlib import Path
 
 import pytest
 
-from experiments import claims as module
+from experiments import claim as module
 from experiments.__main__ import main
-from experiments.claims import DOCUMENTS, OURS, Claim
+from experiments.claim import DOCUMENTS, OURS, Claim
 from experiments.experiment import collection, discover
 
 BARS = Path(str(module.__file__)).with_name("bars.md")
@@ -47,6 +48,14 @@ def test_the_claims_of_the_lessons_are_distinct() -> None:
         assert {claim.part_of for claim in lesson.claims if claim.part_of} <= ids, lesson.name
         compared = [(c.quantity, c.than, c.low, c.high) for c in lesson.claims if c.kind != "identity"]
         assert len({(q, t) for q, t, _, _ in compared}) >= len(compared) - 1, lesson.name  # one result, one claim
+
+
+def test_a_file_of_claims_is_that_of_the_lesson_of_its_name() -> None:
+    lessons = discover()
+    names = {file.stem for file in BARS.with_name("claims").glob("*.py")} - {"__init__"}
+    assert "stages" in names and names <= lessons.keys()
+    for name in names:
+        assert lessons[name].claims is importlib.import_module(f"experiments.claims.{name}").CLAIMS
 
 
 def test_the_collection_holds_every_claim_once_and_every_document() -> None:

@@ -38,7 +38,7 @@ from pathlib import Path
 
 import models
 from experiments import style
-from experiments.claims import Claim
+from experiments.claim import Claim
 from experiments.experiment import Picture, Result
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data

@@ -7,6 +7,9 @@ import math
 import numpy as np
 import pytest
 
+import npgrad
+from experiments.claim import Claim
+from experiments.claims.initial_loss import CLAIMS, PRINTED
 from experiments.lessons.initial_loss import normal_loss
 from npgrad.diagnose import moments
 
@@ -17,6 +20,16 @@ def test_the_first_loss_of_27_classes() -> None:
     assert normal_loss(1.0, 27) - math.log(27) == pytest.approx(0.5, rel=0.1)
     assert normal_loss(7.0, 27) < 15 < 7**2 / 2
     assert normal_loss(13.0, 27) == pytest.approx(26, abs=0.5)
+
+
+@pytest.mark.parametrize("claim", [claim for claim in CLAIMS if "the softmax of these logits" in claim.note])
+def test_the_softmax_of_document_4s_examples(claim: Claim) -> None:
+    """claims/initial_loss: the logits and the printed numbers, as they are compared, and the softmax in the note."""
+    logits, printed = PRINTED[claim.id.removeprefix("example-")]
+    assert ", ".join(f"{v:g}".replace("-", "−") for v in logits) in claim.text
+    assert ", ".join(f"{v:g}" for v in printed) == claim.says
+    exact = ", ".join(f"{v:.3g}" for v in npgrad.softmax(np.array(logits)).numpy())
+    assert claim.note == f"They are not the softmax of these logits: that is {exact}."
 
 
 def test_adam_on_noise_moves_a_quarter_as_far(rng: np.random.Generator) -> None:

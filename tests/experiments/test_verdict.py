@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from experiments.claims import Claim
+from experiments.claim import Claim
 from experiments.verdict import Judged, chosen_elsewhere, judge, seeds_needed, student
 
 numbers = st.floats(-1e3, 1e3)

@@ -8,8 +8,9 @@ A bar says why it is where it is: the document's own number and its rounding, or
 document's word. Bars belong to before measuring: `experiments/bars.md` has every change of one, with date and reason,
 and a test holds the two together.
 
-Each claim stands in the lesson that settles it, beside the code that measures it; `experiment.collection()` has them
-all, and `python -m experiments claims` prints them with their verdicts.
+The claims that `experiments/lessons/stages.py` settles are in `experiments/claims/stages.py`, and so for each lesson
+here; a lesson of one's own may hold them itself. `experiment.collection()` has them all, and
+`python -m experiments claims` prints them with their verdicts.
 """
 
 from __future__ import annotations
