@@ -124,7 +124,8 @@ FULL = {"steps": 1_200, "size": ("small", "large"), "lr": (0.003, 0.01, 0.03), "
 
 
 def cost(config: Config) -> float:
-    return (config.steps + 100) * (1 + (config.size == "large")) * (1 + (NETWORKS[config.network].context == 0))
+    steps = {"bigram": 5, "mlp": 20, "rnn": 50, "gru": 75, "lstm": 100, "wavenet": 50, "transformer": 150}
+    return (config.steps + 20) * steps[NETWORKS[config.network].model] * (2 if config.size == "large" else 1)
 
 
 # -- one run -----------------------------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ SEEDS = {"full": 3}
 
 
 def cost(config: Config) -> float:
-    return (config.steps + 50) * config.layers
+    return 100 * config.layers * (config.steps + 5)
 
 
 # -- one run -----------------------------------------------------------------------------------------------------------

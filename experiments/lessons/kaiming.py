@@ -99,7 +99,7 @@ def recommended(activation: str) -> float:
 
 
 def cost(config: Config) -> float:
-    return config.depth * config.width**2 * config.examples
+    return config.depth * config.width**2 * config.examples / 300_000
 
 
 # -- one run -----------------------------------------------------------------------------------------------------------

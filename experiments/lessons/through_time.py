@@ -86,6 +86,10 @@ QUICK = {"steps": 60}
 FULL = {"steps": 2_000}
 
 
+def cost(config: Config) -> float:
+    return (config.steps + 20) * config.delay * {"rnn": 1, "gru": 3, "lstm": 4}[config.cell]
+
+
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
