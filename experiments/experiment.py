@@ -46,7 +46,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_type_hints
 
 import numpy as np
 
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Budget",
+    "Drawing",
     "Experiment",
     "Mistake",
     "Picture",
@@ -88,6 +89,10 @@ class Result:
     """Columns of equal length, the first usually `step` → metrics.csv"""
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     """Anything else → arrays.npz"""
+
+
+Drawing: TypeAlias = "tuple[Figure, str]"
+"""What a picture is made of: a figure and its caption."""
 
 
 @dataclass

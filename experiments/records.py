@@ -97,6 +97,20 @@ class Records(Sequence[Record]):
         chosen = self.where(**settings) if settings else self
         return np.array([r.summary[name] for r in chosen if name in r.summary], dtype=float)
 
+    def curve(self, name: str, *, geometric: bool = False) -> np.ndarray:
+        """The mean of a series or an array over the records, point by point; or the geometric mean, for ratios."""
+        every = [r.arrays[name] if name in r.arrays else r.series[name] for r in self]
+        if not geometric:
+            return np.asarray(np.mean(every, axis=0))
+        with np.errstate(all="ignore"):
+            return np.asarray(np.exp(np.mean(np.log(every), axis=0)))
+
+    def by_setting(self, key: str, name: str) -> dict[Any, np.ndarray]:
+        """The values of a quantity, one per seed, by a setting; only settings all of whose seeds are there."""
+        groups = {value: own.values(name) for value, own in self.by(key).items()}
+        most = max(map(len, groups.values()), default=0)
+        return {value: values for value, values in groups.items() if len(values) == most}
+
     def mean(self, name: str, **settings: Any) -> float:
         values = self.values(name, **settings)
         return float(values.mean()) if values.size else math.nan

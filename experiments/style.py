@@ -8,8 +8,8 @@ style.label_ends(axes, [(x[-1], y[-1], "Kaiming", style.colour("kaiming"))])
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,18 +17,20 @@ from npgrad.diagnose import style as look
 from npgrad.diagnose.style import LABEL as LABEL
 from npgrad.diagnose.style import WIDTH as WIDTH
 from npgrad.diagnose.style import Theme as Theme
-from npgrad.diagnose.style import figure, guide, ink, label_ends, layer, muted, paper, save, theme, title, use
+from npgrad.diagnose.style import figure, guide, ink, label_ends, layer, muted, paper, save, theme, use
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
-    "DASHED", "capped", "colour", "corner", "figure", "guide", "ink", "label_ends", "layer", "legend_above",
-    "logarithmic", "mark_departures", "muted", "note", "over_steps", "paper", "reach", "rows", "save", "theme", "title",
-    "use",
+    "DASHED", "capped", "colour", "corner", "figure", "guide", "ink", "label_ends", "layer", "legend_above", "lines",
+    "logarithmic", "mark_departures", "muted", "name", "note", "over_steps", "paper", "reach", "rows", "save", "theme",
+    "title", "use",
 ]  # fmt: skip
 
+End: TypeAlias = tuple[float, float, str, str]
+"""Of a line: x, y, its name and its colour."""
 DASHED = (0, (4, 3))
 """Of lines that were not measured: predictions and limits."""
 
@@ -44,6 +46,27 @@ _STAGES = {
 def colour(name: str) -> str:
     """The colour of a named thing ("kaiming", "relu") or of a hue ("blue"). Raises KeyError for unknown names."""
     return look.colour(_STAGES.get(name, name))
+
+
+def title(axes: Axes, text: str, below: str = "") -> None:
+    """What the picture shows, at its top left, and what its horizontal axis is."""
+    look.title(axes, text)
+    if below:
+        axes.set_xlabel(below)
+
+
+def lines(axes: Axes, curves: Iterable[tuple[Any, Any, str, str]], **options: Any) -> list[End]:
+    """Draw lines, (x, y, text, colour) each; returns their ends, for `label_ends` to name once the limits are set."""
+    ends = []
+    for x, y, text, hue in curves:
+        axes.plot(x, y, color=hue, **options)
+        ends.append((x[-1], y[-1], text, hue))
+    return ends
+
+
+def name(axes: Axes, at: tuple[float, float], text: str, hue: str, **options: Any) -> None:
+    """A name written into the picture, at a place given as fractions of its sides."""
+    axes.text(*at, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
 
 
 def logarithmic(

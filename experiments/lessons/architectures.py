@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import models
 from experiments import style
 from experiments.claims.architectures import CLAIMS as CLAIMS
-from experiments.experiment import Picture, Result, Table, locate
+from experiments.experiment import Drawing, Picture, Result, Table, locate
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -28,9 +28,6 @@ from models import CharacterModel
 from models.training import TrainConfig, evaluate, fit, generators, make_optimizer, sample, targets
 from npgrad import Tensor, data
 from npgrad.diagnose import Monitor
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 16
 
@@ -271,7 +268,7 @@ def hue(network: str) -> str:
     return style.colour(HUES[network]) if network in HUES else style.ink()
 
 
-def losses(groups: dict[tuple[str, str], Records]) -> tuple[Figure, str]:
+def losses(groups: dict[tuple[str, str], Records]) -> Drawing:
     networks = list(dict.fromkeys(network for network, _ in groups))
     figure, axes = style.figure(height=0.8 + 0.4 * len(networks))
     for (network, size), own in groups.items():
@@ -290,10 +287,10 @@ def losses(groups: dict[tuple[str, str], Records]) -> tuple[Figure, str]:
     )
 
 
-def progress_of(small: dict[str, Records]) -> tuple[Figure, str]:
+def progress_of(small: dict[str, Records]) -> Drawing:
     figure, panels = style.figure(1, 2, height=4.4, sharey=True)
     for network, own in small.items():
-        loss = np.mean([r.arrays["loss"] for r in own], axis=0)
+        loss = own.curve("loss")
         for axes, column in zip(panels, ("step", "seconds"), strict=True):
             x = np.mean([r.arrays[column] for r in own], axis=0)
             axes.plot(x, loss, color=hue(network), marker="o", markersize=4, label=NAMES[network])

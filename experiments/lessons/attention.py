@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments import style
 from experiments.claims.attention import CLAIMS as CLAIMS
-from experiments.experiment import Picture, Result, Table, locate
+from experiments.experiment import Drawing, Picture, Result, Table, locate
 from experiments.records import Record, Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -27,9 +26,6 @@ from models.transformer import Transformer
 from npgrad import data, nn, no_grad
 from npgrad.data import BOUNDARY, PADDING
 from npgrad.diagnose import Monitor
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 17
 
@@ -267,7 +263,7 @@ def plot(records: Records) -> Iterator[Picture]:
     yield Picture("losses", *losses(records))
 
 
-def flows(records: Records) -> tuple[Figure, str]:
+def flows(records: Records) -> Drawing:
     figure, panels = style.figure(1, 2, height=3.6)
     groups = records.by("norm")
     for axes, column in zip(panels, ("signal", "gradient"), strict=True):
@@ -288,7 +284,7 @@ def flows(records: Records) -> tuple[Figure, str]:
     )
 
 
-def heads(record: Record) -> tuple[Figure, str]:
+def heads(record: Record) -> Drawing:
     weights, word = record.arrays["map"], record.summary["word"]
     layers, count = weights.shape[:2]
     figure, panels = style.figure(layers, count, height=0.4 + 2.4 * layers, squeeze=False)
@@ -306,7 +302,7 @@ def heads(record: Record) -> tuple[Figure, str]:
     )
 
 
-def losses(records: Records) -> tuple[Figure, str]:
+def losses(records: Records) -> Drawing:
     groups = records.named(name_of)
     figure, axes = style.figure(height=0.8 + 0.36 * len(groups))
     ends = {name: np.nan_to_num(own.values("val_loss"), nan=np.inf) for name, own in groups.items()}

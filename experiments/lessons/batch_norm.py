@@ -19,8 +19,8 @@ import npgrad
 from experiments import style
 from experiments.claims.batch_norm import CLAIMS as CLAIMS
 from experiments.curves import steps_until
-from experiments.experiment import Picture, Result, Table
-from experiments.records import Record, Records
+from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
 from experiments.tables import fraction, spread
@@ -36,7 +36,6 @@ from npgrad.functions import cross_entropy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 ORDER = 7
 
@@ -401,16 +400,16 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     found = {name: records.values(name, study="facts") for name in FACTS}
     for net, norm in product(("deep", "shallow"), NORMS):
         own = records.where(study="scale", net=net, norm=norm)
-        losses = seeds(own, "gain", "loss")
+        losses = own.by_setting("gain", "loss")
         if losses:
             found[f"loss_range/{net}/{norm}"] = np.ptp(np.array(list(losses.values())), axis=0)
             found |= {f"loss/{net}/{norm}/gain {fraction(gain)}": values for gain, values in losses.items()}
             for way in ("forward", "backward"):
-                worst = np.array(list(seeds(own, "gain", f"{way}_ratio").values()))
+                worst = np.array(list(own.by_setting("gain", f"{way}_ratio").values()))
                 found[f"{way}_ratio/{net}/{norm}"] = worst.max(axis=0)
     for norm in NORMS:
         own = records.where(study="rate", norm=norm, fan_in=True)
-        losses, steps = seeds(own, "lr", "loss"), seeds(own, "lr", "steps_to")
+        losses, steps = own.by_setting("lr", "loss"), own.by_setting("lr", "steps_to")
         if losses:
             rates = np.array(list(losses))
             table = np.nan_to_num(np.array(list(losses.values())), nan=np.inf)  # (rates, seeds)
@@ -419,7 +418,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
             found[f"decades/{norm}"] = np.array([np.log10(rates[ok].max() / rates[ok].min()) for ok in usable])
             found[f"best_loss/{norm}"] = chosen_elsewhere(losses)[0]
             found[f"steps_to/{norm}"] = chosen_elsewhere(steps)[0]
-        wild = seeds(records.where(study="rate", norm=norm, fan_in=False), "lr", "loss")
+        wild = records.where(study="rate", norm=norm, fan_in=False).by_setting("lr", "loss")
         if wild:
             found[f"no_fan_in/{norm}"], found[f"no_fan_in_rate/{norm}"] = chosen_elsewhere(wild)
     for own in (records.where(study="statistics", momentum=m, batch_size=b) for m, b in pairs(records)):
@@ -436,20 +435,13 @@ FACTS = (
 )
 
 
-def seeds(records: Records, key: str, name: str) -> dict[float, np.ndarray]:
-    """The values of a quantity, one per seed, by a setting; only settings all of whose seeds are there."""
-    groups = {value: own.values(name) for value, own in records.by(key).items()}
-    most = max(map(len, groups.values()), default=0)
-    return {value: values for value, values in groups.items() if len(values) == most}
-
-
 def pairs(records: Records) -> list[tuple[float, int]]:
     return list(dict.fromkeys((r.config.momentum, r.config.batch_size) for r in records.where(study="statistics")))
 
 
-def arms(records: Records) -> dict[str, list[Record]]:
+def arms(records: Records) -> dict[str, Records]:
     own = records.where(study="overfitting")
-    picked = {label: list(own.where(**settings)) for label, settings in ARMS.items()}
+    picked = {label: own.where(**settings) for label, settings in ARMS.items()}
     return {label: found for label, found in picked.items() if found}
 
 
@@ -545,10 +537,8 @@ def tables(records: Records) -> list[Table]:
         found = overfitted(records)
         rows = []
         for label, group in groups.items():
-            ends = [np.array([r.summary[k] for r in group]) for k in ("train_loss", "val_loss")]
-            equal = spread(found.get(f"overfit/{label}", np.empty(0)))
-            lowest = spread(np.array([r.summary["best_val_loss"] for r in group]))
-            rows.append([label, *map(spread, ends), equal, lowest])
+            train, val, best = (spread(group.values(name)) for name in ("train_loss", "val_loss", "best_val_loss"))
+            rows.append([label, train, val, spread(found.get(f"overfit/{label}", np.empty(0))), best])
         columns = ["", "train", "validation", "at equal train", "best validation"]
         config = next(iter(groups.values()))[0].config
         note = (
@@ -582,29 +572,23 @@ def plot(records: Records) -> Iterator[Picture]:
 
 def curve(axes: Axes, records: Records, key: str, hue: str, ceiling: float) -> None:
     """Mean loss by a setting."""
-    points = sorted(seeds(records, key, "loss").items())
+    points = sorted(records.by_setting(key, "loss").items())
     x, y = np.array([p for p, _ in points]), np.array([np.nan_to_num(v, nan=np.inf).mean() for _, v in points])
     style.capped(axes, x, y, hue, ceiling)
 
 
-def name(axes: Axes, x: float, y: float, text: str, hue: str, **options: Any) -> None:
-    """A name written into the picture, at a place given as fractions of its sides."""
-    axes.text(x, y, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
-
-
-def scale_picture(records: Records) -> tuple[Figure, str]:
+def scale_picture(records: Records) -> Drawing:
     figure, both = style.figure(1, 2, height=3.4, sharey=True)
     for axes, net, title in zip(both, ("deep", "shallow"), ("Six layers: loss", "Two layers: loss"), strict=True):
         for norm in NORMS:
             curve(axes, records.where(net=net, norm=norm), "gain", style.colour(norm), 3.0)
         style.logarithmic(axes, [0.2, 0.5, 1, 2, 5])
-        axes.set_xlabel("gain of the first weights")
-        style.title(axes, title)
+        style.title(axes, title, "gain of the first weights")
     for axes in both:
         style.reach(axes, 2.3, 3.0, capped=True)
     both[0].set_ylim(min(axes.get_ylim()[0] for axes in both), 3.0)
-    name(both[0], 0.16, 0.78, "no normalisation", style.colour("none"))
-    name(both[0], 0.97, 0.55, "batch norm", style.colour("batch"), ha="right")
+    style.name(both[0], (0.16, 0.78), "no normalisation", style.colour("none"))
+    style.name(both[0], (0.97, 0.55), "batch norm", style.colour("batch"), ha="right")
     return figure, (
         f"Training loss after {records[0].config.steps:,} steps, by the gain of the first weights. Six layers without "
         "normalisation need the right one. With batch norm the wrong ones cost less, large ones more than small ones: "
@@ -612,23 +596,22 @@ def scale_picture(records: Records) -> tuple[Figure, str]:
     )
 
 
-def rate_picture(records: Records) -> tuple[Figure, str]:
+def rate_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.5)
     for norm in NORMS:
         curve(axes, records.where(norm=norm), "lr", style.colour(norm), 3.0)
     style.logarithmic(axes, sorted({r.config.lr for r in records}))
     style.reach(axes, 2.3, 3.0, capped=True)
-    axes.set_xlabel("learning rate, logarithmic")
-    style.title(axes, "Six layers: loss by learning rate")
-    name(axes, 0.05, 0.08, "no normalisation", style.colour("none"))
-    name(axes, 0.8, 0.3, "batch norm", style.colour("batch"), ha="right")
+    style.title(axes, "Six layers: loss by learning rate", "learning rate, logarithmic")
+    style.name(axes, (0.05, 0.08), "no normalisation", style.colour("none"))
+    style.name(axes, (0.8, 0.3), "batch norm", style.colour("batch"), ha="right")
     return figure, (
         f"Training loss after {records[0].config.steps:,} steps; ▲ far above the picture. Batch norm moves the useful "
         "rates up and stretches their range; the loss at the best of them is no better."
     )
 
 
-def running_picture(records: Records) -> tuple[Figure, str]:
+def running_picture(records: Records) -> Drawing:
     figure, (left, right) = style.figure(1, 2, height=3.4)
     hues = {0.1: style.colour("orange"), 0.001: style.colour("blue")}
     runs = {m: records.where(momentum=m, batch_size=32) for m in hues}
@@ -639,14 +622,13 @@ def running_picture(records: Records) -> tuple[Figure, str]:
         left.plot(np.arange(len(path)) - len(path), path, color=hues[momentum], linewidth=width)
         series = record.series
         right.plot(series["step"], series["running"] - series["calibrated"], "o-", color=hues[momentum], markersize=5)
-    left.set_xlabel("steps before the end")
     left.set_ylim(-0.16, 0.16)
     style.guide(left, 0.0)
-    style.title(left, "A running mean, in sd")
+    style.title(left, "A running mean, in sd", "steps before the end")
     style.over_steps(right, max((record.series["step"][-1] for record in own.values()), default=1), first=10)
     style.title(right, "Loss it adds")
-    name(left, 0.05, 0.92, "momentum 0.1", hues[0.1])
-    name(right, 0.05, 0.36, "momentum 0.001", hues[0.001])
+    style.name(left, (0.05, 0.92), "momentum 0.1", hues[0.1])
+    style.name(right, (0.05, 0.36), "momentum 0.001", hues[0.001])
     return figure, (
         "Left: the running mean of one unit in the last steps, as its distance from the mean over the training set "
         "(dashed). Right: by how much the validation loss with running statistics is above that with true ones. "
@@ -655,19 +637,14 @@ def running_picture(records: Records) -> tuple[Figure, str]:
     )
 
 
-def overfitting_picture(records: Records) -> tuple[Figure, str]:
+def overfitting_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.7)
     hues = dict(zip(ARMS, map(style.colour, ("none", "batch", "sky", "purple")), strict=True))
-    ends = []
-    for label, own in arms(records).items():
-        train = np.mean([r.series["train"] for r in own], axis=0)
-        val = np.mean([r.series["val"] for r in own], axis=0)
-        axes.plot(train, val, "o-", color=hues[label], markersize=4)
-        ends.append((train[-1], val[-1], label, hues[label]))
+    curves = ((own.curve("train"), own.curve("val"), label, hues[label]) for label, own in arms(records).items())
+    ends = style.lines(axes, curves, marker="o", markersize=4)
     axes.invert_xaxis()
-    axes.set_xlabel("training loss (falls from left to right)")
     config = next(iter(arms(records).values()))[0].config
-    style.title(axes, f"{config.names} names: validation loss")
+    style.title(axes, f"{config.names} names: validation loss", "training loss (falls from left to right)")
     style.label_ends(axes, ends)
     return figure, (
         f"{config.names} names learned by heart in {config.long:,} steps: each point is later than the one before, and "

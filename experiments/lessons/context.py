@@ -15,7 +15,7 @@ import numpy as np
 from experiments import style
 from experiments.claims.context import CLAIMS as CLAIMS
 from experiments.curves import thinned
-from experiments.experiment import Picture, Result, Table, locate
+from experiments.experiment import Drawing, Picture, Result, Table, locate
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -26,8 +26,6 @@ from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from models import CharacterModel
 
 ORDER = 12
@@ -226,7 +224,7 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("importance", *worth(usual(records).where(context=longest), longest))
 
 
-def loss_by_context(records: Records) -> tuple[Figure, str]:
+def loss_by_context(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.8)
     contexts = sorted(usual(records).by("context"))
     values = [usual(records).values("val_loss", context=k) for k in contexts]
@@ -256,9 +254,8 @@ def loss_by_context(records: Records) -> tuple[Figure, str]:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper right", fontsize=11.5, labelcolor=style.ink(), handletextpad=0.2)
     axes.set_xticks(contexts)
-    axes.set_xlabel("characters seen")
     axes.margins(y=0.08)
-    style.title(axes, f"Validation loss after {records[0].config.steps:,} steps")
+    style.title(axes, f"Validation loss after {records[0].config.steps:,} steps", "characters seen")
     style.label_ends(axes, ends)
     return figure, (
         "The network of 200 units at every context, and at three characters also one with more units or longer "
@@ -266,9 +263,9 @@ def loss_by_context(records: Records) -> tuple[Figure, str]:
     )
 
 
-def worth(own: Records, context: int) -> tuple[Figure, str]:
+def worth(own: Records, context: int) -> Drawing:
     figure, axes = style.figure(height=3.2)
-    rises = np.mean([r.arrays["importance"] for r in own], axis=0)
+    rises = own.curve("importance")
     back = np.arange(1, context + 1)
     hues = [style.colour("blue" if k <= 3 else "orange") for k in back]
     axes.bar(back, rises, width=0.7, color=hues)
@@ -276,8 +273,7 @@ def worth(own: Records, context: int) -> tuple[Figure, str]:
     place = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "va": "top", "color": style.muted()}
     axes.annotate("not seen with a context of 3", (3.5, 0.97), xytext=(8, 0), ha="left", **place)
     axes.set_xticks(back)
-    axes.set_xlabel("characters back")
-    style.title(axes, "Rise in loss when one character is exchanged")
+    style.title(axes, "Rise in loss when one character is exchanged", "characters back")
     return figure, (
         f"What each character is worth to the network that sees {context}: by how much its loss on new names rises "
         "when that one is taken from another name."

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from experiments import style
 from experiments.claims.deep_bn import CLAIMS as CLAIMS
 from experiments.curves import thinned
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -28,9 +28,6 @@ from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators, sample
 from npgrad import Tensor, data, nn, no_grad
 from npgrad.functions import cross_entropy
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 11
 
@@ -266,7 +263,7 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("losses", *loss_curves(records))
 
 
-def loss_by_gain(deep: Records, depth: int) -> tuple[Figure, str]:
+def loss_by_gain(deep: Records, depth: int) -> Drawing:
     figure, axes = style.figure(height=3.6)
     ends = []
     usual = deep.where(stack_lr=0.1)
@@ -292,7 +289,7 @@ def loss_by_gain(deep: Records, depth: int) -> tuple[Figure, str]:
     )
 
 
-def by_layer(deep: Records, depth: int) -> tuple[Figure, str]:
+def by_layer(deep: Records, depth: int) -> Drawing:
     figure, both = style.figure(1, 2, height=3.7, sharex=True)
     first = deep.where(seed=deep[0].seed, stack_lr=0.1)
     shown = [("none", 0.5), ("none", 5 / 3), ("batch", 5 / 3)]
@@ -304,8 +301,7 @@ def by_layer(deep: Records, depth: int) -> tuple[Figure, str]:
                 y = y / (y[0] if name == "signal" else y[-1])
                 axes.plot(np.arange(1, len(y) + 1), y, color=style.colour(norm), linestyle=dashes[gain])
         style.logarithmic(axes, along="y")
-        axes.set_xlabel("hidden layer")
-        style.title(axes, what)
+        style.title(axes, what, "hidden layer")
     both[0].set_ylabel("signal, relative to layer 1")
     both[1].set_ylabel(f"gradient, relative to layer {depth - 1}")
     low = min(axes.get_ylim()[0] for axes in both)
@@ -325,15 +321,13 @@ def by_layer(deep: Records, depth: int) -> tuple[Figure, str]:
     )
 
 
-def loss_curves(records: Records) -> tuple[Figure, str]:
+def loss_curves(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.5)
-    ends = []
-    for name, own in networks(records).items():
-        step = own[0].series["step"]
-        loss = np.mean([r.series["loss"] for r in own], axis=0)
-        hue = style.colour(HUES.get(name, "blue"))
-        axes.plot(step, loss, color=hue, linewidth=1.8, label=NAMES.get(name, name))
-        ends.append((step[-1], loss[-1], {"shallow": "shallow"}.get(name, NORMS.get(name, name)), hue))
+    curves = (
+        (own.curve("step"), own.curve("loss"), NORMS.get(name, name), style.colour(HUES.get(name, "blue")))
+        for name, own in networks(records).items()
+    )
+    ends = style.lines(axes, curves, linewidth=1.8)
     steps = int(records.where(stack=0)[0].config.steps)
     style.over_steps(axes, steps, first=10)
     axes.set_xlim(10, steps)

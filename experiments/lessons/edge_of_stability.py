@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 import npgrad
 from experiments import style
 from experiments.claims.edge_of_stability import CLAIMS as CLAIMS
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -27,9 +26,6 @@ from models.mlp import STAGES as SCALES
 from models.training import generators
 from npgrad import Tensor, data, diagnose, optim
 from npgrad.functions import cross_entropy
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 14
 
@@ -201,7 +197,7 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("landscape", *sharpness_by_loss(records))
 
 
-def sharpness_by_rate(records: Records) -> tuple[Figure, str]:
+def sharpness_by_rate(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.8)
     ends = []
     for (lr, own), hue in zip(records.by("lr").items(), HUES, strict=False):
@@ -212,8 +208,7 @@ def sharpness_by_rate(records: Records) -> tuple[Figure, str]:
     style.logarithmic(axes, (0.5, 1, 2, 4), along="y")
     axes.set_ylim(0.3, 8)
     axes.set_xlim(0)
-    axes.set_xlabel("step")
-    style.title(axes, "Sharpness λ, and 2/lr (dashed)")
+    style.title(axes, "Sharpness λ, and 2/lr (dashed)", "step")
     style.label_ends(axes, ends)
     return figure, (
         "The largest eigenvalue of the Hessian along training by gradient descent. It rises until it meets the dashed "
@@ -222,7 +217,7 @@ def sharpness_by_rate(records: Records) -> tuple[Figure, str]:
     )
 
 
-def losses_by_rate(records: Records) -> tuple[Figure, str]:
+def losses_by_rate(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.5)
     ends = []
     for (lr, own), hue in zip(records.by("lr").items(), HUES, strict=False):
@@ -231,8 +226,7 @@ def losses_by_rate(records: Records) -> tuple[Figure, str]:
         ends.append((len(loss), loss[-1], f"rate {lr:g}", style.colour(hue)))
     axes.set_ylim(0.7, 3.4)
     axes.set_xlim(0)
-    axes.set_xlabel("step")
-    style.title(axes, "Training loss")
+    style.title(axes, "Training loss", "step")
     style.label_ends(axes, ends)
     return figure, (
         "Loss over all examples. Below the edge it falls in every step; at the edge it rises in many single steps, and "
@@ -240,7 +234,7 @@ def losses_by_rate(records: Records) -> tuple[Figure, str]:
     )
 
 
-def sharpness_by_loss(records: Records) -> tuple[Figure, str]:
+def sharpness_by_loss(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.6)
     slow = min(records.by("lr"))
     ends = []
@@ -254,8 +248,7 @@ def sharpness_by_loss(records: Records) -> tuple[Figure, str]:
     style.reach(axes, 0.2, 12)
     style.reach(axes, min(end[0] for end in ends) - 0.05, 4, along="x")
     axes.invert_xaxis()
-    axes.set_xlabel("loss, falling to the right")
-    style.title(axes, "Sharpness λ on the way down, and 2/lr (dashed)")
+    style.title(axes, "Sharpness λ on the way down, and 2/lr (dashed)", "loss, falling to the right")
     style.label_ends(axes, ends)
     return figure, (
         f"Three starts at the rate {slow:g}: how sharp the valley is by the time a loss is reached. Normalised, the "

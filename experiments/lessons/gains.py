@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments import style
 from experiments.claims.gains import CLAIMS as CLAIMS
 from experiments.claims.gains import DOCUMENT, TABLED
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Record, Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -33,9 +32,6 @@ from npgrad.diagnose.propagation import Layer, Propagation, gradient_of_ignoranc
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 from npgrad.nn import ACTIVATIONS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 5
 
@@ -339,7 +335,7 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("weights", *weight_picture(groups[PLAIN]))
 
 
-def distributions(groups: dict[str, Records], what: str, label: str) -> tuple[Figure, str]:
+def distributions(groups: dict[str, Records], what: str, label: str) -> Drawing:
     count = len(groups)
     rows = math.ceil(count / 2)
     figure, grid = style.figure(
@@ -375,7 +371,7 @@ def distributions(groups: dict[str, Records], what: str, label: str) -> tuple[Fi
     )
 
 
-def by_layer(groups: dict[str, Records], activation: str) -> tuple[Figure, str]:
+def by_layer(groups: dict[str, Records], activation: str) -> Drawing:
     figure, (left, right) = style.figure(1, 2, height=3.6)
     for axes, quantity, text in zip(
         (left, right), ("activation_std", "gradient_std"), ("Activations: std", "Gradients: std"), strict=True
@@ -397,8 +393,7 @@ def by_layer(groups: dict[str, Records], activation: str) -> tuple[Figure, str]:
         style.logarithmic(axes, along="y")
         axes.set_xticks(layers)
         axes.set_xlim(0.5 if quantity == "activation_std" else -0.2, layers[-1] + 0.4)
-        axes.set_xlabel("hidden layer")
-        style.title(axes, text)
+        style.title(axes, text, "hidden layer")
         style.label_ends(axes, ends)
     return figure, (
         f"Before training, {activation}: the size of activations on their way forward and of gradients on their way "
@@ -416,7 +411,7 @@ def predicted(config: SimpleNamespace) -> Propagation:
     return predict(layers, output_gradient=gradient_of_ignorance(classes, config.batch_size))
 
 
-def document_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
+def document_picture(groups: dict[str, Records]) -> Drawing:
     figure, (left, right) = style.figure(1, 2, height=3.4, sharey=True)
     cases = [(stacked, PLAIN, "blue", "before training")]
     cases += [(stacked, f"{PLAIN}, batch norm", "green", "with batch norm")]
@@ -450,7 +445,7 @@ def document_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
     )
 
 
-def weight_picture(own: Records) -> tuple[Figure, str]:
+def weight_picture(own: Records) -> Drawing:
     figure, axes = style.figure(height=3.3)
     before, after = stacked(own, "gradient_to_data").mean(axis=0), ended(own, "gradient_to_data").mean(axis=0)
     depth = len(before)
@@ -462,8 +457,7 @@ def weight_picture(own: Records) -> tuple[Figure, str]:
         axes.plot(after[row], row, "o", color=hue, markersize=3)
     axes.set_xscale("log")
     style.rows(axes, weight_names(depth), room=0.6)
-    axes.set_xlabel("gradient std / weight std, logarithmic")
-    style.title(axes, "Gradient relative to the weights it moves")
+    style.title(axes, "Gradient relative to the weights it moves", "gradient std / weight std, logarithmic")
     return figure, (
         f"Tanh, gain 5/3, from before training (●) to after {own[0].config.steps:,} steps (arrowhead). The output "
         "layer begins hundreds of times ahead of the others and comes back towards them within the first steps."
@@ -482,8 +476,7 @@ def portrait(record: Record) -> Iterator[Picture]:
         axes.plot(step, logarithm[:, k], color=hue, linewidth=1.6)
         ends.append((step[-1], logarithm[-1, k], name, hue))
     style.guide(axes, -3.0, "−3")
-    axes.set_xlabel("step")
-    style.title(axes, "log10 of update to data")
+    style.title(axes, "log10 of update to data", "step")
     style.label_ends(axes, ends)
     which = f"{name_of(record.config)}, seed {record.seed}"
     yield Picture("updates", figure, f"{which}: learning rate times gradient, relative to the weights.")

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from experiments import style
 from experiments.claims.initial_loss import CLAIMS as CLAIMS
 from experiments.claims.initial_loss import PRINTED
 from experiments.curves import frequency_loss, rms, steps_until, thinned
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -30,9 +30,6 @@ from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, no_grad
 from npgrad.functions import cross_entropy, softmax
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 2
 
@@ -289,7 +286,7 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("symmetry", *symmetry(records, groups))
 
 
-def sure(groups: dict[str, Records]) -> tuple[Figure, str]:
+def sure(groups: dict[str, Records]) -> Drawing:
     """The same example before training, in the original and in the repaired network."""
     pair = [("original", "vermillion", "Original")]
     if "0.01" in groups:
@@ -320,7 +317,7 @@ def sure(groups: dict[str, Records]) -> tuple[Figure, str]:
     )
 
 
-def scale_picture(records: Records, scaled: dict[float, Records]) -> tuple[Figure, str]:
+def scale_picture(records: Records, scaled: dict[float, Records]) -> Drawing:
     figure, (left, right) = style.figure(1, 2, height=3.6)
     sizes = np.array([own.mean("logit_size") for own in scaled.values()])
     first = np.array([own.mean("initial_loss") for own in scaled.values()])
@@ -332,15 +329,13 @@ def scale_picture(records: Records, scaled: dict[float, Records]) -> tuple[Figur
     style.note(left, "if logits were\nnormal numbers", (at[45], normal_loss(at[45], classes)), (-12, 12), ha="right")
     style.logarithmic(left)
     style.logarithmic(left, [t for t in (3, 10, 30, 100, 300) if t < 2 * first.max()], along="y")
-    left.set_xlabel("size of the first logits")
-    style.title(left, "First loss")
+    style.title(left, "First loss", "size of the first logits")
     val = [own.mean("val_loss") for own in scaled.values()]
     places = [max(scale, 0.003) for scale in scaled]
     right.plot(places, val, "o-", color=style.colour("orange"), markersize=8)
     marks = [s for s in (10, 1, 0.1, 0.01, 0) if s in scaled]
     style.logarithmic(right, [mark or 0.003 for mark in marks], [f"{mark:g}" for mark in marks])
-    right.set_xlabel("scale of the last weights")
-    style.title(right, "Validation loss")
+    style.title(right, "Validation loss", "scale of the last weights")
     return figure, (
         "Left: the first loss is that of normally distributed logits of the same size (dashed), as small as ln 27 once "
         "they are below 0.3. Right: what is left of the "
@@ -348,14 +343,12 @@ def scale_picture(records: Records, scaled: dict[float, Records]) -> tuple[Figur
     )
 
 
-def squashed(own: Records) -> tuple[Figure, str]:
+def squashed(own: Records) -> Drawing:
     figure, axes = style.figure(height=3.4)
     step = own[0].arrays["looked"]
-    ends = []
-    for name, text, hue in (("logit_size", "logits", "vermillion"), ("output_size", "last weights", "blue")):
-        curve = np.mean([r.arrays[name] for r in own], axis=0) / own.mean(name)
-        axes.plot(step, curve, color=style.colour(hue))
-        ends.append((step[-1], curve[-1], text, style.colour(hue)))
+    both = (("logit_size", "logits", "vermillion"), ("output_size", "last weights", "blue"))
+    curves = ((step, own.curve(name) / own.mean(name), text, style.colour(hue)) for name, text, hue in both)
+    ends = style.lines(axes, curves)
     style.over_steps(axes, step[-1])
     axes.set_ylim(0, 1.2)
     style.title(axes, "Size relative to the beginning")
@@ -366,7 +359,7 @@ def squashed(own: Records) -> tuple[Figure, str]:
     )
 
 
-def symmetry(records: Records, groups: dict[str, Records]) -> tuple[Figure, str]:
+def symmetry(records: Records, groups: dict[str, Records]) -> Drawing:
     listed = [name for name in STARTS if name in groups]
     if "0.01" in groups:
         groups, listed = groups | {"random": groups["0.01"]}, ["random", *listed]
@@ -383,8 +376,7 @@ def symmetry(records: Records, groups: dict[str, Records]) -> tuple[Figure, str]
     style.rows(axes, [STARTS[name] for name in listed], room=0.9)
     style.guide(axes, records.mean("unigram_loss"), "letter\nfrequencies", vertical=True)
     style.reach(axes, axes.get_xlim()[0], 3.1, along="x")
-    axes.set_xlabel(f"validation loss after {records[0].config.steps:,} steps")
-    style.title(axes, "Beginning at zero")
+    style.title(axes, "Beginning at zero", f"validation loss after {records[0].config.steps:,} steps")
     return figure, (
         "One random layer is enough to make 200 hidden units different. If both layers begin equal, all units do the "
         "same but for rounding, and if both begin at zero, only the last bias learns."

@@ -18,7 +18,7 @@ import numpy as np
 from experiments import style
 from experiments.claims.kaiming import CLAIMS as CLAIMS
 from experiments.curves import rms
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -232,10 +232,8 @@ MEASURES = (
 def measure(records: Records) -> dict[str, np.ndarray]:
     groups = records.named(name_of)
     found = {f"{name}/{group}": own.values(name) for group, own in groups.items() for name in MEASURES}
-    for r in groups.get("tanh", []):
-        for key in (k for k in r.summary if k.startswith("brittle")):
-            found[key] = np.append(found.get(key, []), r.summary[key])
-    return found
+    tanh = groups.get("tanh", Records([]))
+    return found | {key: tanh.values(key) for r in tanh for key in r.summary if key.startswith("brittle")}
 
 
 def tables(records: Records) -> list[Table]:
@@ -305,11 +303,6 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("fans", *fans_picture(odd))
 
 
-def mean_curve(own: Records, key: str) -> np.ndarray:
-    with np.errstate(all="ignore"):  # the geometric mean: sizes differ by factors
-        return np.asarray(np.exp(np.mean([np.log(r.arrays[key]) for r in own], axis=0)))
-
-
 def two_ways(
     groups: dict[str, Records], names: dict[str, tuple[str, str]], limits: Sequence[tuple[float, float]]
 ) -> Figure:
@@ -322,7 +315,7 @@ def two_ways(
         ends = []
         for name, own in groups.items():
             hue = style.colour(names[name][1])
-            curve = mean_curve(own, key)
+            curve = own.curve(key, geometric=True)
             layer = np.arange(1, len(curve) + 1)
             axes.plot(layer, own[0].arrays[f"predicted_{key}"], color=hue, linewidth=1.2, ls=style.DASHED, zorder=1)
             axes.plot(layer, curve, color=hue, linewidth=2.4, alpha=0.85)
@@ -330,16 +323,15 @@ def two_ways(
                 ends.append((layer[-1], curve[-1], names[name][0], hue))
         style.logarithmic(axes, along="y")
         axes.set_ylim(limit)
-        axes.set_xlabel("layer")
-        style.title(axes, text)
+        style.title(axes, text, "layer")
         style.label_ends(axes, ends)
     return figure
 
 
-def depth_picture(named: dict[str, Records]) -> tuple[Figure, str]:
+def depth_picture(named: dict[str, Records]) -> Drawing:
     named = {name: own for name, own in named.items() if name != "leaky_relu"}  # it lies on ReLU
-    forward = [mean_curve(own, "preactivation") for own in named.values()]
-    first = [mean_curve(own, "gradient")[0] for name, own in named.items() if name != "sigmoid"]
+    forward = [own.curve("preactivation", geometric=True) for own in named.values()]
+    first = [own.curve("gradient", geometric=True)[0] for name, own in named.items() if name != "sigmoid"]
     limits = (
         (min(0.2, *(c.min() / 1.5 for c in forward)), max(5.0, *(1.5 * c.max() for c in forward))),
         (min(0.05, *(f / 3 for f in first)), max(1_000.0, *(3 * f for f in first))),
@@ -352,7 +344,7 @@ def depth_picture(named: dict[str, Records]) -> tuple[Figure, str]:
     )
 
 
-def explosion(wrong: dict[str, Records]) -> tuple[Figure, str]:
+def explosion(wrong: dict[str, Records]) -> Drawing:
     figure, axes = style.figure(height=3.8)
     ends = []
     for name, hue, text in (
@@ -362,7 +354,7 @@ def explosion(wrong: dict[str, Records]) -> tuple[Figure, str]:
     ):
         if name not in wrong:
             continue
-        curve = mean_curve(wrong[name], "preactivation")
+        curve = wrong[name].curve("preactivation", geometric=True)
         layer = np.arange(1, len(curve) + 1)
         good = np.isfinite(curve) & (curve > 0)
         axes.plot(layer[good], curve[good], color=style.colour(hue))
@@ -373,8 +365,7 @@ def explosion(wrong: dict[str, Records]) -> tuple[Figure, str]:
     axes.minorticks_off()
     style.guide(axes, float(np.finfo(np.float32).max), "largest float32", at=0.02)
     style.guide(axes, float(np.finfo(np.float32).smallest_subnormal), "smallest float32", at=0.02)
-    axes.set_xlabel("layer")
-    style.title(axes, "Size of the activations")
+    style.title(axes, "Size of the activations", "layer")
     style.label_ends(axes, ends)
     return figure, (
         "Linear layers, weights right and wrong by a factor of √10. A factor a layer is a power of the depth: it ends "
@@ -382,7 +373,7 @@ def explosion(wrong: dict[str, Records]) -> tuple[Figure, str]:
     )
 
 
-def fan_in_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
+def fan_in_picture(groups: dict[str, Records]) -> Drawing:
     brittle_too = "tanh" in groups
     figure, grid = style.figure(1, 2 if brittle_too else 1, height=3.4, squeeze=False)
     left = grid[0, 0]
@@ -392,8 +383,7 @@ def fan_in_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
     style.note(left, "√fan_in", (100, 10), (-8, 10), ha="right")
     style.logarithmic(left, [10, 100, 1000])
     style.logarithmic(left, [3, 10, 30], along="y")
-    left.set_xlabel("fan_in")
-    style.title(left, "Size of x @ W")
+    style.title(left, "Size of x @ W", "fan_in")
     if brittle_too:
         right = grid[0, 1]
         found = groups["tanh"]
@@ -404,8 +394,7 @@ def fan_in_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
             style.note(right, text, (values[3], 3), (0, 9), ha="center", color=style.colour(hue))
         style.rows(right, [f"{layers} of {width}" for layers, width in NETS], room=0.8)
         right.set_xlim(-8, 70)
-        right.set_xlabel("% of units")
-        style.title(right, "Saturated, last layer")
+        style.title(right, "Saturated, last layer", "% of units")
     return figure, (
         "Left: sums of fan_in products of standard normal numbers. Right: what becomes of two rules when the network "
         "changes: hidden layers behind 30 inputs, how many and how wide. The number found by hand fits where it was "
@@ -413,7 +402,7 @@ def fan_in_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
     )
 
 
-def fans_picture(odd: dict[str, Records]) -> tuple[Figure, str]:
+def fans_picture(odd: dict[str, Records]) -> Drawing:
     names = {name: (name.split(" ")[-1], {"fan_in": "blue", "fan_out": "orange"}[name.split(" ")[-1]]) for name in odd}
     figure = two_ways(odd, names, ((0.3, 4.0), (0.3, 4.0)))
     config = next(iter(odd.values()))[0].config

@@ -15,7 +15,7 @@ import numpy as np
 from experiments import style
 from experiments.claims.norms import CLAIMS as CLAIMS
 from experiments.curves import frequency_loss
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -30,7 +30,6 @@ from npgrad.functions import cross_entropy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 ORDER = 9
 
@@ -256,12 +255,11 @@ def lines(axes: Axes, points: dict[str, list[tuple[float, float]]], ceiling: flo
     style.label_ends(axes, ends)
 
 
-def batch_picture(records: Records) -> tuple[Figure, str]:
+def batch_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.6)
     sizes = sorted(dict.fromkeys(r.config.batch_size for r in records))
     style.logarithmic(axes, sizes)
-    axes.set_xlabel("batch size, logarithmic")
-    style.title(axes, "Validation loss by batch size")
+    style.title(axes, "Validation loss by batch size", "batch size, logarithmic")
     points = {
         norm: [(size, best(own.where(norm=norm, batch_size=size)).mean()) for size in sizes]
         for norm, own in records.by("norm").items()
@@ -273,12 +271,11 @@ def batch_picture(records: Records) -> tuple[Figure, str]:
     )
 
 
-def depth_picture(records: Records) -> tuple[Figure, str]:
+def depth_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.6)
     depths = sorted(dict.fromkeys(r.config.depth for r in records))
     style.logarithmic(axes, depths)
-    axes.set_xlabel("layers, logarithmic")
-    style.title(axes, "Validation loss by depth")
+    style.title(axes, "Validation loss by depth", "layers, logarithmic")
     level = records.mean("frequencies")
     style.guide(axes, level, f"frequencies alone: {level:.2f}", at=0.02)
     points = {
@@ -293,12 +290,11 @@ def depth_picture(records: Records) -> tuple[Figure, str]:
     )
 
 
-def gain_picture(records: Records) -> tuple[Figure, str]:
+def gain_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.6)
     gains = sorted(dict.fromkeys(r.config.gain for r in records))
     style.logarithmic(axes, gains, [fraction(gain) for gain in gains])
-    axes.set_xlabel("gain of the first weights, logarithmic")
-    style.title(axes, "Twenty layers: validation loss by gain")
+    style.title(axes, "Twenty layers: validation loss by gain", "gain of the first weights, logarithmic")
     level = records.mean("frequencies")
     style.guide(axes, level, f"frequencies alone: {level:.2f}", at=0.5)
     points = {

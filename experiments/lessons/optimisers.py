@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from experiments import style
 from experiments.claims.optimisers import CLAIMS as CLAIMS
 from experiments.curves import thinned
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -27,9 +27,6 @@ from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import Tensor, data
 from npgrad.functions import cross_entropy
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 13
 
@@ -207,7 +204,7 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("layers", *first_updates(records.where(start="small")))
 
 
-def loss_by_rate(records: Records) -> tuple[Figure, str]:
+def loss_by_rate(records: Records) -> Drawing:
     starts = [s for s in STARTS if s in records.by("start")]
     figure, panels = style.figure(1, len(starts), height=3.7, sharey=True, squeeze=False)
     rates = sorted(records.by("rate"))
@@ -233,7 +230,7 @@ def loss_by_rate(records: Records) -> tuple[Figure, str]:
     )
 
 
-def first_updates(records: Records) -> tuple[Figure, str]:
+def first_updates(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.5)
     ends = []
     for optimizer, own in records.where(rate=1.0).by("optimizer").items():
@@ -246,9 +243,8 @@ def first_updates(records: Records) -> tuple[Figure, str]:
     count = len(records[0].arrays["first"]) - 1
     style.logarithmic(axes, along="y")
     axes.set_xticks(range(1, count + 1), [*(str(k) for k in range(1, count)), "output"])
-    axes.set_xlabel("linear layer")
     axes.set_ylabel("change ÷ weights")
-    style.title(axes, "Too small a start: the first update")
+    style.title(axes, "Too small a start: the first update", "linear layer")
     style.guide(axes, 1e-3, "1/1000 of the weights", at=0.02)
     style.label_ends(axes, ends)
     return figure, (

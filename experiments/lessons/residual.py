@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +18,7 @@ import npgrad
 from experiments import style
 from experiments.claims.residual import CLAIMS as CLAIMS
 from experiments.curves import frequency_loss
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -32,9 +31,6 @@ from npgrad import data, nn
 from npgrad.data import Corpus
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 10
 
@@ -260,7 +256,7 @@ def plot(records: Records) -> Iterator[Picture]:
 MARKS = {"kaiming": ("o", "green"), "large": ("^", "vermillion"), "small": ("v", "blue")}
 
 
-def table_picture(records: Records) -> tuple[Figure, str]:
+def table_picture(records: Records) -> Drawing:
     rows = [(label(*key), own) for key, own in combinations(records)]
     figure, axes = style.figure(height=0.42 * len(rows) + 1.4)
     level = records.mean("frequencies")
@@ -289,9 +285,7 @@ def table_picture(records: Records) -> tuple[Figure, str]:
     for x, init in ((0.02, "kaiming"), (0.27, "small"), (0.515, "large")):
         mark, hue = MARKS[init]
         axes.plot(x, 0.955, mark, color=style.colour(hue), markersize=9, transform=axes.transAxes)
-        axes.text(
-            x + 0.03, 0.955, INITS[init], color=style.colour(hue), transform=axes.transAxes, va="center"
-        ).set_in_layout(False)
+        style.name(axes, (x + 0.03, 0.955), INITS[init], style.colour(hue), va="center")
     return figure, (
         f"Loss after {records[0].config.steps:,} steps with good (●), too small (▼) and too large (▲) first weights; "
         f"dashed: knowing only how frequent characters are ({level:.2f}). Residual connections forgive weights that "
@@ -299,23 +293,19 @@ def table_picture(records: Records) -> tuple[Figure, str]:
     )
 
 
-def gradient_picture(records: Records) -> tuple[Figure, str]:
+def gradient_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.6)
     deepest = max(r.config.blocks for r in records)
-    ends = []
     for residual, hue in ((False, "vermillion"), (True, "blue")):
         own = records.where(residual=residual, blocks=deepest)
         if len(own):
-            gradient = np.exp(np.mean([np.log(r.series["gradient"]) for r in own], axis=0))
-            axes.plot(own[0].series["layer"], gradient, color=style.colour(hue))
-            ends.append(("residual" if residual else "plain", style.colour(hue), gradient))
+            axes.plot(own[0].series["layer"], own.curve("gradient", geometric=True), color=style.colour(hue))
+            text, place = ("residual", (0.1, 0.12)) if residual else ("plain", (0.5, 0.64))
+            style.name(axes, place, text, style.colour(hue))
     times = [1, 10, 100, 1_000, 10_000]
     style.logarithmic(axes, times, [f"× {t:,}" for t in times], along="y")
     axes.set_ylim(0.5, 5e4)
-    axes.set_xlabel("convolution, from input to output")
-    style.title(axes, "Gradients with batch norm, before training")
-    for (text, hue, _), place in zip(ends, ((0.5, 0.64), (0.1, 0.12)), strict=False):
-        axes.text(*place, text, color=hue, transform=axes.transAxes).set_in_layout(False)
+    style.title(axes, "Gradients with batch norm, before training", "convolution, from input to output")
     layers = records.where(blocks=deepest)[0].summary["layers"]
     return figure, (
         f"Gradient at each convolution of {layers} layers, relative to the last. Plain layers multiply it each time, "

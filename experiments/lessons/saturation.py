@@ -10,14 +10,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments import style
 from experiments.claims.saturation import CLAIMS as CLAIMS
 from experiments.curves import frequency_loss, rms
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -33,9 +32,6 @@ from npgrad.diagnose.saturation import saturation
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 from npgrad.nn import ACTIVATIONS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 3
 
@@ -350,7 +346,7 @@ def shown(scaled: dict[str, Records]) -> dict[str, Records]:
     return {name: scaled[name] for name in wanted} or dict(list(scaled.items())[:2])
 
 
-def histograms(scaled: dict[str, Records]) -> tuple[Figure, str]:
+def histograms(scaled: dict[str, Records]) -> Drawing:
     chosen = shown(scaled)
     figure, grid = style.figure(len(chosen), 2, height=0.7 + 1.9 * len(chosen), squeeze=False, sharex="col")
     widest = max(np.abs(own[0].arrays["x"]).max() for own in chosen.values())
@@ -373,7 +369,7 @@ def histograms(scaled: dict[str, Records]) -> tuple[Figure, str]:
     )
 
 
-def maps(scaled: dict[str, Records]) -> tuple[Figure, str]:
+def maps(scaled: dict[str, Records]) -> Drawing:
     from matplotlib.colors import ListedColormap
 
     chosen = shown(scaled)
@@ -393,7 +389,7 @@ def maps(scaled: dict[str, Records]) -> tuple[Figure, str]:
     )
 
 
-def gate_picture(scaled: dict[str, Records]) -> tuple[Figure, str]:
+def gate_picture(scaled: dict[str, Records]) -> Drawing:
     figure, (left, right) = style.figure(1, 2, height=3.4)
     t = np.linspace(-1, 1, 201)
     left.plot(t, 1 - t**2, color=style.muted(), linewidth=1.4, ls=style.DASHED)
@@ -403,8 +399,7 @@ def gate_picture(scaled: dict[str, Records]) -> tuple[Figure, str]:
     left.plot(arrays["t"].ravel()[few], arrays["passed"].ravel()[few], "o", color=style.colour("blue"), ms=4, alpha=0.6)
     style.note(left, "1 − t²", (0.0, 1.0), (0, 5), ha="center")
     left.set_ylim(0, 1.15)
-    left.set_xlabel("activation t")
-    style.title(left, "Gradient out / in")
+    style.title(left, "Gradient out / in", "activation t")
     known = [own for own in scaled.values() if own[0].config.hidden_scale]
     if known:
         scales = [own[0].config.hidden_scale for own in known]
@@ -413,8 +408,7 @@ def gate_picture(scaled: dict[str, Records]) -> tuple[Figure, str]:
         right.plot(scales, shut, "o-", color=style.colour("vermillion"))
         style.logarithmic(right, scales)
         right.set_ylim(-0.03, 1.1)
-        right.set_xlabel("scale of the hidden weights")
-        style.title(right, "Layer as a whole")
+        style.title(right, "Layer as a whole", "scale of the hidden weights")
         most = int(np.argmax(scales))
         names = ((through, "passed", "blue"), (shut, "saturated", "vermillion"))
         style.label_ends(right, [(scales[most], v[most], text, style.colour(hue)) for v, text, hue in names])
@@ -424,7 +418,7 @@ def gate_picture(scaled: dict[str, Records]) -> tuple[Figure, str]:
     )
 
 
-def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
+def damage(mishaps: dict[str, Records]) -> Drawing:
     rates = sorted({own[0].config.mishap for own in mishaps.values()})
     # The largest step that all of them survived in one piece.
     failed = {own[0].config.mishap for own in mishaps.values() if own.mean("diverged") > 0}
@@ -445,8 +439,7 @@ def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
     style.over_steps(left, max(end[0] for end in ends))
     most = max((float(max(r.arrays["dead"])) for own in mishaps.values() for r in own), default=1.0)
     left.set_ylim(-0.03 * max(most, 10), 1.05 * max(most, 10))
-    left.set_xlabel(f"steps after one at rate {worst:g}")
-    style.title(left, "Dead units")
+    style.title(left, "Dead units", f"steps after one at rate {worst:g}")
     top = 0.0
     for kind, points in kinds.items():
         points.sort()
@@ -456,8 +449,7 @@ def damage(mishaps: dict[str, Records]) -> tuple[Figure, str]:
     style.logarithmic(right, [rate for rate in (0.1, 1, 10, 100) if rates[0] <= rate <= rates[-1]])
     style.logarithmic(right, [t for t in (2, 3, 5, 10, 20, 50, 100) if t < 1.5 * max(top, 3)], along="y")
     style.reach(right, 2, max(1.1 * top, 3.3))
-    right.set_xlabel("rate of the one step")
-    style.title(right, "Loss in the end")
+    style.title(right, "Loss in the end", "rate of the one step")
     style.label_ends(left, ends)
     return figure, (
         "One step at a rate far too high, then ordinary training. Left: units saturated for every example. They do not "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from experiments import style
 from experiments.claims.stages import CLAIMS as CLAIMS
 from experiments.claims.stages import LECTURE
 from experiments.curves import steps_until, thinned
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Record, Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -27,9 +27,6 @@ from models.training import TrainConfig, evaluate, fit, generators, sample
 from npgrad import data, no_grad
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 1
 
@@ -180,12 +177,12 @@ def plot(records: Records) -> Iterator[Picture]:
     yield Picture("final", *final_losses(records))
 
 
-def hockey_stick(records: Records) -> tuple[Figure, str]:
+def hockey_stick(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.5)
     uniform = records.mean("uniform_loss")
     ends = []
     for stage, own in records.by("stage").items():
-        first = np.mean([r.arrays["first_losses"] for r in own], axis=0)
+        first = own.curve("first_losses")
         width = 20
         if len(first) < width:
             continue
@@ -197,8 +194,7 @@ def hockey_stick(records: Records) -> tuple[Figure, str]:
     axes.set_ylim(2, 32)
     axes.set_xlim(0)
     axes.set_xticks(range(0, 1_001, 250))
-    axes.set_xlabel("step")
-    style.title(axes, "The first thousand steps: loss")
+    style.title(axes, "The first thousand steps: loss", "step")
     style.guide(axes, uniform, f"equal probabilities: {uniform:.2f}", at=0.02)
     repaired = [end for end in ends if end[2] != "original"]
     names = [(x, y, STAGES[stage], style.colour(stage)) for x, y, stage in ends if stage == "original"]
@@ -213,14 +209,13 @@ def hockey_stick(records: Records) -> tuple[Figure, str]:
     )
 
 
-def loss_curves(records: Records) -> tuple[Figure, str]:
+def loss_curves(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.8)
-    ends = []
-    for stage, own in records.by("stage").items():
-        step = own[0].series["step"]
-        loss = np.mean([r.series["loss"] for r in own], axis=0)
-        axes.plot(step, loss, color=style.colour(stage), linewidth=1.8)
-        ends.append((step[-1], loss[-1], STAGES[stage], style.colour(stage)))
+    curves = (
+        (own.curve("step"), own.curve("loss"), STAGES[stage], style.colour(stage))
+        for stage, own in records.by("stage").items()
+    )
+    ends = style.lines(axes, curves, linewidth=1.8)
     steps = records[0].config.steps
     style.over_steps(axes, steps, first=10)
     axes.set_xlim(10, steps)
@@ -237,7 +232,7 @@ def loss_curves(records: Records) -> tuple[Figure, str]:
     )
 
 
-def final_losses(records: Records) -> tuple[Figure, str]:
+def final_losses(records: Records) -> Drawing:
     stages = list(records.by("stage"))
     figure, both = style.figure(1, 2, height=0.55 * len(stages) + 1.5, sharey=True)
     for axes, name, kind, k in zip(both, ("train_loss", "val_loss"), ("Training", "Validation"), (0, 1), strict=True):
@@ -254,8 +249,7 @@ def final_losses(records: Records) -> tuple[Figure, str]:
         style.rows(axes)
         axes.locator_params(axis="x", nbins=4)
         axes.margins(x=0.15)
-        axes.set_xlabel("loss")
-        style.title(axes, kind)
+        style.title(axes, kind, "loss")
     style.rows(both[0], [STAGES[stage] for stage in stages])
     lecture = "" if records.own_corpus else "◇ the lecture's, "
     return figure, (
@@ -268,8 +262,7 @@ def portrait(record: Record) -> Iterator[Picture]:
     figure, axes = style.figure(height=3.2)
     axes.plot(record.series["step"], record.series["loss"], color=style.colour(record.config.stage), linewidth=1.6)
     axes.set_xscale("log")
-    axes.set_xlabel("step, logarithmic")
-    style.title(axes, f"{STAGES[record.config.stage]}, seed {record.seed}: loss")
+    style.title(axes, f"{STAGES[record.config.stage]}, seed {record.seed}: loss", "step, logarithmic")
     yield Picture("loss", figure, "Loss of the minibatch, averaged over ever longer stretches.")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ import npgrad
 from experiments import style
 from experiments.claims.through_time import CLAIMS as CLAIMS
 from experiments.curves import frequency_loss, rms, thinned
-from experiments.experiment import Picture, Result, Table, locate
+from experiments.experiment import Drawing, Picture, Result, Table, locate
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -28,9 +28,6 @@ from models.training import generators
 from npgrad import Tensor, data, no_grad, optim
 from npgrad.diagnose import Monitor
 from npgrad.functions import cross_entropy
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 15
 
@@ -270,26 +267,18 @@ def hue(name: str, names: list[str]) -> Any:
     return style.colour({"gru": "green", "lstm 0": "orange"}.get(name, "vermillion"))
 
 
-def curve(own: Records, column: str) -> np.ndarray:
-    """The geometric mean over seeds."""
-    with np.errstate(divide="ignore"):
-        return np.exp(np.mean([np.log(r.series[column]) for r in own], axis=0))
-
-
-def through_time(records: Records) -> tuple[Figure, str]:
+def through_time(records: Records) -> Drawing:
     figure, panels = style.figure(1, 2, height=4.2, sharey=True)
     groups = records.named(name_of)
     for axes, column, name in zip(panels, ("gradient", "after"), ("Before training", "After training"), strict=True):
         for one, own in groups.items():
             back, colour = own[0].series["back"], hue(one, list(groups))
-            axes.plot(back, curve(own, column), color=colour, label=label(one))
+            axes.plot(back, own.curve(column, geometric=True), color=colour, label=label(one))
             if column == "gradient" and one.startswith("rnn"):
-                axes.plot(
-                    back, curve(own, "by_mean_square"), color=style.paper(), linestyle=style.DASHED, linewidth=1.2
-                )
+                predicted = own.curve("by_mean_square", geometric=True)
+                axes.plot(back, predicted, color=style.paper(), linestyle=style.DASHED, linewidth=1.2)
         style.logarithmic(axes, along="y")
-        axes.set_xlabel("steps back")
-        style.title(axes, name)
+        style.title(axes, name, "steps back")
     style.legend_above(figure, *panels[1].get_legend_handles_labels(), 3)
     return figure, (
         "Size of the gradient of the state on its way back through time, relative to the last step. Dashed, what is "
@@ -298,15 +287,12 @@ def through_time(records: Records) -> tuple[Figure, str]:
     )
 
 
-def learning(records: Records) -> tuple[Figure, str]:
+def learning(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.6)
-    groups, ends = records.named(name_of), []
-    for name, own in groups.items():
-        step = own[0].arrays["step"]
-        loss = np.mean([r.arrays["loss"] for r in own], axis=0)
-        colour = hue(name, list(groups))
-        axes.plot(step, loss, color=colour)
-        ends.append((step[-1], loss[-1], label(name), colour))
+    groups = records.named(name_of)
+    names = list(groups)
+    step = records[0].arrays["step"]
+    ends = style.lines(axes, ((step, own.curve("loss"), label(n), hue(n, names)) for n, own in groups.items()))
     style.guide(axes, 1.0, "letter frequencies")
     style.over_steps(axes, step[-1], 10)
     axes.set_ylim(0, 1.2)
@@ -319,7 +305,7 @@ def learning(records: Records) -> tuple[Figure, str]:
     )
 
 
-def clipping(records: Records) -> tuple[Figure, str]:
+def clipping(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.2)
     ends = []
     for (name, own), colour in zip(records.named(name_of).items(), ("vermillion", "blue"), strict=False):
@@ -327,8 +313,7 @@ def clipping(records: Records) -> tuple[Figure, str]:
         axes.plot(step, ratio, color=style.colour(colour))
         ends.append((step[-1], ratio[-1], name, style.colour(colour)))
     style.guide(axes, -3.0, "the lecture's −3", at=0.35)
-    axes.set_xlabel("step")
-    style.title(axes, "Update to data of the recurrent weights, log10")
+    style.title(axes, "Update to data of the recurrent weights, log10", "step")
     style.label_ends(axes, ends)
     return figure, (
         "A plain network whose gradients explode (gain 3), trained with SGD: without a limit, and with gradients of "

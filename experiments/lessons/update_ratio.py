@@ -11,13 +11,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from experiments import style
 from experiments.claims.update_ratio import CLAIMS as CLAIMS
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Record, Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -29,9 +29,6 @@ from models.training import TrainConfig, evaluate, fit, generators, make_optimiz
 from npgrad import data, diagnose, nn
 from npgrad.data import Batches
 from npgrad.diagnose import Monitor
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 6
 
@@ -282,7 +279,7 @@ def chosen_rates(own: Records) -> list[Record]:
     return [runs[0], near, runs[-1]]
 
 
-def rates_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
+def rates_picture(groups: dict[str, Records]) -> Drawing:
     own = groups.get("sgd") or next(iter(groups.values()))
     runs = chosen_rates(own) or list(own)[:1]
     figure, grid = style.figure(1, len(runs), height=3.8, sharey=True, squeeze=False)
@@ -311,7 +308,7 @@ def rates_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
     )
 
 
-def search_picture(records: Records, groups: dict[str, Records]) -> tuple[Figure, str]:
+def search_picture(records: Records, groups: dict[str, Records]) -> Drawing:
     figure, axes = style.figure(height=4.0)
     lines, top = [], []
     for kind, own in groups.items():
@@ -343,7 +340,7 @@ def search_picture(records: Records, groups: dict[str, Records]) -> tuple[Figure
     )
 
 
-def formula_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
+def formula_picture(groups: dict[str, Records]) -> Drawing:
     figure, axes = style.figure(height=3.4)
     ends = []
     for kind, lr in (("sgd", 0.1), ("momentum", 0.01), ("adam", 0.001)):
@@ -358,8 +355,7 @@ def formula_picture(groups: dict[str, Records]) -> tuple[Figure, str]:
         axes.plot(seen.step, over, color=hue)
         ends.append((seen.step[-1], over[-1], f"{OPTIMIZERS[kind]}, {lr:g}", hue))
     style.logarithmic(axes, along="y")
-    axes.set_xlabel("step")
-    style.title(axes, "Update made / (rate × gradient)")
+    style.title(axes, "Update made / (rate × gradient)", "step")
     style.label_ends(axes, ends)
     return figure, (
         "The lecture's formula is the update of plain gradient descent and of nothing else. With momentum it is "

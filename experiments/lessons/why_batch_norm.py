@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 import npgrad
 from experiments import style
 from experiments.claims.why_batch_norm import CLAIMS as CLAIMS
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -32,8 +33,7 @@ from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    pass
 
 ORDER = 8
 
@@ -310,11 +310,13 @@ def measure(records: Records) -> dict[str, np.ndarray]:
         none, batch, noisy = (found[f"loss/{norm}/{rate:g}"] for norm in ARMS)
         if len(none) == len(batch) == len(noisy):
             found[f"advantage lost/{rate:g}"] = (noisy - batch) / (none - batch)
-    for r in records.where(study="depth"):
-        name = f"{r.config.activation}/{r.config.norm}" + (f"/gain {r.config.gain:g}" if r.config.gain else "")
-        for quantity in ("growth", "ratio", "forward"):
-            found[f"{quantity}/{name}"] = np.append(found.get(f"{quantity}/{name}", []), r.summary[quantity])
+    for name, own in records.where(study="depth").named(name_of).items():
+        found |= {f"{quantity}/{name}": own.values(quantity) for quantity in ("growth", "ratio", "forward")}
     return found
+
+
+def name_of(config: SimpleNamespace) -> str:
+    return f"{config.activation}/{config.norm}" + (f"/gain {config.gain:g}" if config.gain else "")
 
 
 def tables(records: Records) -> list[Table]:
@@ -386,7 +388,7 @@ def curves(records: Records, column: str) -> Iterator[tuple[str, np.ndarray, np.
         yield norm, own[0].series["step"][:length], np.mean([r.series[column][:length] for r in own], axis=0)
 
 
-def shift_picture(records: Records) -> tuple[Figure, str]:
+def shift_picture(records: Records) -> Drawing:
     figure, (left, right) = style.figure(1, 2, height=3.8)
     for norm, step, shift in curves(records, "shift"):
         left.plot(step, shift, color=style.colour(HUES[norm]))
@@ -402,9 +404,9 @@ def shift_picture(records: Records) -> tuple[Figure, str]:
         axes.set_xlabel("step")
         axes.locator_params(axis="x", nbins=4)
     for x, y, norm in ((0.08, 0.84, "noisy"), (0.4, 0.39, "none"), (0.08, 0.12, "batch")):
-        name(left, x, y, ARMS[norm], style.colour(HUES[norm]))
-    name(right, 0.96, 0.82, ARMS["none"], style.colour(HUES["none"]), ha="right")
-    name(right, 0.96, 0.3, "both with batch norm", style.ink(), ha="right")
+        style.name(left, (x, y), ARMS[norm], style.colour(HUES[norm]))
+    style.name(right, (0.96, 0.82), ARMS["none"], style.colour(HUES["none"]), ha="right")
+    style.name(right, (0.96, 0.3), "both with batch norm", style.ink(), ha="right")
     rate = records[0].config.lr
     return figure, (
         f"Learning rate {rate:g}. Left: how far one step moves mean and spread of the hidden units. Right: the loss of "
@@ -413,16 +415,12 @@ def shift_picture(records: Records) -> tuple[Figure, str]:
     )
 
 
-def smoothness_picture(records: Records) -> tuple[Figure, str]:
+def smoothness_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.5)
-    ends = []
-    for norm, step, rough in curves(records, "roughness"):
-        hue = style.colour(HUES[norm])
-        axes.plot(step, rough, color=hue)
-        ends.append((step[-1], rough[-1], ARMS[norm], hue))
+    arms = curves(records, "roughness")
+    ends = style.lines(axes, ((step, rough, ARMS[norm], style.colour(HUES[norm])) for norm, step, rough in arms))
     axes.set_ylim(0)
-    axes.set_xlabel("step")
-    style.title(axes, "Change of the gradient along a step")
+    style.title(axes, "Change of the gradient along a step", "step")
     style.label_ends(axes, ends)
     return figure, (
         f"The largest change of the gradient within four steps along it, divided by their length (an estimate of the "
@@ -437,29 +435,22 @@ PLACES = {
 }  # fmt: skip
 
 
-def depth_picture(records: Records) -> tuple[Figure, str]:
+def depth_picture(records: Records) -> Drawing:
     figure, both = style.figure(1, 2, height=3.6, sharey=True)
     for axes, norm in zip(both, ("none", "batch"), strict=True):
         for activation, own in records.where(norm=norm).by("activation").items():
             hue = style.colour(activation)
-            gradient = np.exp(np.mean([np.log(r.series["gradient"]) for r in own], axis=0))
-            axes.plot(own[0].series["layer"], gradient, color=hue)
-            name(axes, *PLACES[norm, activation], activation.replace("relu", "ReLU"), hue)
+            axes.plot(own[0].series["layer"], own.curve("gradient", geometric=True), color=hue)
+            style.name(axes, PLACES[norm, activation], activation.replace("relu", "ReLU"), hue)
         style.logarithmic(axes, [1, 100, 10_000], ["× 1", "× 100", "× 10,000"], along="y")
         axes.set_ylim(0.1, 2e4)
-        axes.set_xlabel("layer")
-        style.title(axes, {"none": "Kaiming alone", "batch": "With batch norm"}[norm])
+        style.title(axes, {"none": "Kaiming alone", "batch": "With batch norm"}[norm], "layer")
     depth = records[0].config.depth
     return figure, (
         f"Gradient at each layer of an untrained network of {depth} layers, relative to its last hidden "
         "layer: it travels from right to left. Kaiming's rule conserves it for ReLU and linear layers, and lets it "
         "grow for tanh. Batch norm makes it grow for every nonlinearity: activations are safe, gradients are not."
     )
-
-
-def name(axes: Axes, x: float, y: float, text: str, hue: str, **options: Any) -> None:
-    """A name written into the picture, at a place given as fractions of its sides."""
-    axes.text(x, y, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
 
 
 NEXT = [
