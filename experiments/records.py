@@ -6,7 +6,7 @@ import csv
 import functools
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ import numpy as np
 from experiments.provenance import ROOT
 from npgrad import data
 
-__all__ = ["Record", "Records", "hashable"]
+__all__ = ["Record", "Records", "by_setting", "complete", "hashable", "mean_curve", "paired"]
 
 
 @dataclass(frozen=True)
@@ -97,23 +97,34 @@ class Records(Sequence[Record]):
         chosen = self.where(**settings) if settings else self
         return np.array([r.summary[name] for r in chosen if name in r.summary], dtype=float)
 
-    def curve(self, name: str, *, geometric: bool = False) -> np.ndarray:
-        """The mean of a series or an array over the records, point by point; or the geometric mean, for ratios."""
-        every = [r.arrays[name] if name in r.arrays else r.series[name] for r in self]
-        if not geometric:
-            return np.asarray(np.mean(every, axis=0))
-        with np.errstate(all="ignore"):
-            return np.asarray(np.exp(np.mean(np.log(every), axis=0)))
-
-    def by_setting(self, key: str, name: str) -> dict[Any, np.ndarray]:
-        """The values of a quantity, one per seed, by a setting; only settings all of whose seeds are there."""
-        groups = {value: own.values(name) for value, own in self.by(key).items()}
-        most = max(map(len, groups.values()), default=0)
-        return {value: values for value, values in groups.items() if len(values) == most}
-
     def mean(self, name: str, **settings: Any) -> float:
         values = self.values(name, **settings)
         return float(values.mean()) if values.size else math.nan
+
+
+def mean_curve(records: Sequence[Record], name: str, *, geometric: bool = False) -> np.ndarray:
+    """The mean of a series or an array over the records, point by point; or the geometric mean, for ratios."""
+    curves = [r.arrays[name] if name in r.arrays else r.series[name] for r in records]
+    if not geometric:
+        return np.asarray(np.mean(curves, axis=0))
+    with np.errstate(all="ignore"):
+        return np.asarray(np.exp(np.mean(np.log(curves), axis=0)))
+
+
+def by_setting(records: Records, key: str, name: str) -> dict[Any, np.ndarray]:
+    """The values of a quantity, one per seed, by a setting; only settings all of whose seeds are there."""
+    return complete({value: own.values(name) for value, own in records.by(key).items()})
+
+
+def complete(values: Mapping[Any, np.ndarray]) -> dict[Any, np.ndarray]:
+    """Of values by a setting those that have as many seeds as any."""
+    most = max(map(len, values.values()), default=0)
+    return {setting: each for setting, each in values.items() if len(each) == most}
+
+
+def paired(values: Iterable[np.ndarray]) -> bool:
+    """Whether there are values and each has as many seeds as the others, so that they can be compared seed by seed."""
+    return len({len(each) for each in values}) == 1
 
 
 @functools.cache

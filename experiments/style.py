@@ -17,7 +17,7 @@ from npgrad.diagnose import style as look
 from npgrad.diagnose.style import LABEL as LABEL
 from npgrad.diagnose.style import WIDTH as WIDTH
 from npgrad.diagnose.style import Theme as Theme
-from npgrad.diagnose.style import figure, guide, ink, label_ends, layer, muted, paper, save, theme, use
+from npgrad.diagnose.style import figure, guide, ink, label_ends, layer, muted, paper, save, theme, title, use
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DASHED", "capped", "colour", "corner", "figure", "guide", "ink", "label_ends", "layer", "legend_above", "lines",
-    "logarithmic", "mark_departures", "muted", "name", "note", "over_steps", "paper", "reach", "rows", "save", "theme",
-    "title", "use",
+    "logarithmic", "mark_departures", "means", "muted", "note", "over_steps", "paper", "reach", "rows",
+    "save", "theme", "title", "titled", "use",
 ]  # fmt: skip
 
 End: TypeAlias = tuple[float, float, str, str]
@@ -48,11 +48,10 @@ def colour(name: str) -> str:
     return look.colour(_STAGES.get(name, name))
 
 
-def title(axes: Axes, text: str, below: str = "") -> None:
+def titled(axes: Axes, text: str, below: str) -> None:
     """What the picture shows, at its top left, and what its horizontal axis is."""
-    look.title(axes, text)
-    if below:
-        axes.set_xlabel(below)
+    title(axes, text)
+    axes.set_xlabel(below)
 
 
 def lines(axes: Axes, curves: Iterable[tuple[Any, Any, str, str]], **options: Any) -> list[End]:
@@ -64,9 +63,12 @@ def lines(axes: Axes, curves: Iterable[tuple[Any, Any, str, str]], **options: An
     return ends
 
 
-def name(axes: Axes, at: tuple[float, float], text: str, hue: str, **options: Any) -> None:
-    """A name written into the picture, at a place given as fractions of its sides."""
-    axes.text(*at, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
+def means(axes: Axes, x: Sequence[float], values: Sequence[np.ndarray], hue: str) -> np.ndarray:
+    """A line with dots through the means of values per seed, and their standard deviations; returns the means."""
+    y = np.array([each.mean() for each in values])
+    sd = [each.std(ddof=1) if len(each) > 1 else 0.0 for each in values]
+    axes.errorbar(x, y, yerr=sd if any(sd) else None, color=hue, marker="o", markersize=8, capsize=4)
+    return y
 
 
 def logarithmic(

@@ -8,6 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from itertools import product
 from typing import Any
 from unicodedata import east_asian_width
 
@@ -15,11 +16,12 @@ import numpy as np
 
 from experiments.claim import DOCUMENTS, OURS
 from experiments.experiment import Table
+from experiments.records import Records
 from experiments.verdict import Judged, Verdict
 
 __all__ = [
-    "COUNTED", "MARKS", "by", "fraction", "in_columns", "markdown", "number", "numeric", "plain",
-    "scoreboard", "spread", "tally", "verdicts",
+    "COUNTED", "MARKS", "across", "by", "cells", "fraction", "in_columns", "markdown", "number", "numeric", "plain",
+    "sampled", "scoreboard", "spread", "tally", "verdicts",
 ]  # fmt: skip
 
 MARKS: dict[Verdict, str] = {
@@ -43,6 +45,23 @@ def spread(values: Any, form: int | str = 3) -> str:
         return "diverged"
     deviation = f" ± {number(values.std(ddof=1), form)}" if len(values) > 1 else ""
     return number(values.mean(), form) + deviation
+
+
+def cells(records: Records, **forms: int | str) -> list[str]:
+    """Cells of several quantities, each with its digits or format: `cells(own, train_loss=4, saturated=".0%")`."""
+    return [spread(records.values(name), form) for name, form in forms.items()]
+
+
+def across(records: Records, name: str, form: int | str = 3, **settings: Iterable[Any]) -> list[str]:
+    """Cells of one quantity, a cell for each combination of these settings: `across(own, "loss", norm=NORMS)`."""
+    chosen = (dict(zip(settings, values, strict=True)) for values in product(*settings.values()))
+    return [spread(records.values(name, **each), form) for each in chosen]
+
+
+def sampled(names: Sequence[str], network: str) -> Table:
+    """Names that a network has drawn, four in a row."""
+    title = f"{len(names)} names, sampled from the network with {network}"
+    return Table(title, [""] * 4, [names[k : k + 4] for k in range(0, len(names), 4)])
 
 
 def fraction(value: float) -> str:

@@ -19,10 +19,10 @@ import models
 from experiments import style
 from experiments.claims.architectures import CLAIMS as CLAIMS
 from experiments.experiment import Drawing, Picture, Result, Table, locate
-from experiments.records import Records
+from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import cells
 from experiments.training import training
 from models import CharacterModel
 from models.training import TrainConfig, evaluate, fit, generators, make_optimizer, sample, targets
@@ -242,10 +242,8 @@ def tables(records: Records) -> list[Table]:
         if size == "small":
             names.append([NAMES[network], ", ".join(own[0].summary["names"])])
         rate = "–" if network == "bigram" else f"{own[0].config.lr:g}"
-        measured = [spread(own.values(name), digits) for name, digits in (("ratio", 1), ("seconds", 1))]
-        losses = [spread(own.values(name), 3) for name in ("val_loss", "test_loss")]
-        parameters = f"{own[0].summary['parameters']:,}"
-        rows.append([NAMES[network], parameters, rate, *measured, *losses])
+        measured = cells(own, ratio=1, seconds=1, val_loss=3, test_loss=3)
+        rows.append([NAMES[network], f"{own[0].summary['parameters']:,}", rate, *measured])
     config = records[-1].config
     note = (
         f"{config.steps:,} steps of {config.batch_size} names, Adam; the learning rate of each was chosen on some "
@@ -290,7 +288,7 @@ def losses(groups: dict[tuple[str, str], Records]) -> Drawing:
 def progress_of(small: dict[str, Records]) -> Drawing:
     figure, panels = style.figure(1, 2, height=4.4, sharey=True)
     for network, own in small.items():
-        loss = own.curve("loss")
+        loss = mean_curve(own, "loss")
         for axes, column in zip(panels, ("step", "seconds"), strict=True):
             x = np.mean([r.arrays[column] for r in own], axis=0)
             axes.plot(x, loss, color=hue(network), marker="o", markersize=4, label=NAMES[network])

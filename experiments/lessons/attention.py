@@ -16,10 +16,10 @@ import numpy as np
 from experiments import style
 from experiments.claims.attention import CLAIMS as CLAIMS
 from experiments.experiment import Drawing, Picture, Result, Table, locate
-from experiments.records import Record, Records
+from experiments.records import Record, Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import cells, spread
 from experiments.training import training, watch
 from models.training import TrainConfig, evaluate, fit, generators, make_optimizer, mean_loss
 from models.transformer import Transformer
@@ -235,8 +235,7 @@ def tables(records: Records) -> list[Table]:
     rows = []
     for name, own in records.named(name_of).items():
         losses = [spread(v, 3 if v.mean() < 100 else ".0e") for v in map(own.values, ("initial_loss", "val_loss"))]
-        heads = [spread(own.values(k), 2) for k in ("previous", "first")]
-        rows.append([label(name), *losses, spread(own.values("ratio"), 1), *heads])
+        rows.append([label(name), *losses, *cells(own, ratio=1, previous=2, first=2)])
     config = records[0].config
     note = (
         f"{config.steps:,} steps of {config.batch_size} names, Adam at {Config.lr} where nothing else is said. Update: "
@@ -269,7 +268,7 @@ def flows(records: Records) -> Drawing:
     for axes, column in zip(panels, ("signal", "gradient"), strict=True):
         for norm, own in groups.items():
             same = own.where(output=own[0].config.output)
-            value = np.exp(np.mean([np.log(r.arrays[column]) for r in same], axis=0))
+            value = mean_curve(same, column, geometric=True)
             value = value / value[-1] if column == "gradient" else value
             axes.plot(np.arange(1, STACK + 1), value, "o-", markersize=5, color=style.colour(HUES[norm]))
         style.logarithmic(axes, along="y")

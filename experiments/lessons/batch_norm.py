@@ -20,10 +20,10 @@ from experiments import style
 from experiments.claims.batch_norm import CLAIMS as CLAIMS
 from experiments.curves import steps_until
 from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Records
+from experiments.records import Records, by_setting, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import fraction, spread
+from experiments.tables import across, cells, fraction, spread
 from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
@@ -400,16 +400,16 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     found = {name: records.values(name, study="facts") for name in FACTS}
     for net, norm in product(("deep", "shallow"), NORMS):
         own = records.where(study="scale", net=net, norm=norm)
-        losses = own.by_setting("gain", "loss")
+        losses = by_setting(own, "gain", "loss")
         if losses:
             found[f"loss_range/{net}/{norm}"] = np.ptp(np.array(list(losses.values())), axis=0)
             found |= {f"loss/{net}/{norm}/gain {fraction(gain)}": values for gain, values in losses.items()}
             for way in ("forward", "backward"):
-                worst = np.array(list(own.by_setting("gain", f"{way}_ratio").values()))
+                worst = np.array(list(by_setting(own, "gain", f"{way}_ratio").values()))
                 found[f"{way}_ratio/{net}/{norm}"] = worst.max(axis=0)
     for norm in NORMS:
         own = records.where(study="rate", norm=norm, fan_in=True)
-        losses, steps = own.by_setting("lr", "loss"), own.by_setting("lr", "steps_to")
+        losses, steps = by_setting(own, "lr", "loss"), by_setting(own, "lr", "steps_to")
         if losses:
             rates = np.array(list(losses))
             table = np.nan_to_num(np.array(list(losses.values())), nan=np.inf)  # (rates, seeds)
@@ -418,7 +418,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
             found[f"decades/{norm}"] = np.array([np.log10(rates[ok].max() / rates[ok].min()) for ok in usable])
             found[f"best_loss/{norm}"] = chosen_elsewhere(losses)[0]
             found[f"steps_to/{norm}"] = chosen_elsewhere(steps)[0]
-        wild = records.where(study="rate", norm=norm, fan_in=False).by_setting("lr", "loss")
+        wild = by_setting(records.where(study="rate", norm=norm, fan_in=False), "lr", "loss")
         if wild:
             found[f"no_fan_in/{norm}"], found[f"no_fan_in_rate/{norm}"] = chosen_elsewhere(wild)
     for own in (records.where(study="statistics", momentum=m, batch_size=b) for m, b in pairs(records)):
@@ -478,27 +478,23 @@ def tables(records: Records) -> list[Table]:
     made = []
     scale = records.where(study="scale")
     if len(scale):
-        rows = [
-            [fraction(gain), *(spread(own.values("loss", net=n, norm=m)) for n in ("deep", "shallow") for m in NORMS)]
-            for gain, own in scale.by("gain").items()
-        ]
+        gains = scale.by("gain").items()
+        rows = [[fraction(gain), *across(own, "loss", net=("deep", "shallow"), norm=NORMS)] for gain, own in gains]
         note = f"Training loss after {scale[0].config.steps:,} steps at rate {scale[0].config.lr:g}."
         columns = ["gain", "deep, no norm", "deep, batch norm", "shallow, no norm", "shallow, batch norm"]
         made.append(Table("The first weights", columns, rows, note))
         ways = ("forward_ratio", "backward_ratio")
         rows = [
-            [fraction(gain), *(spread(own.values(way, net="deep", norm=m), 2) for way in ways for m in NORMS)]
-            for gain, own in scale.by("gain").items()
+            [fraction(gain), *(cell for way in ways for cell in across(own.where(net="deep"), way, 2, norm=NORMS))]
+            for gain, own in gains
         ]
         columns = ["gain", "activations, no norm", "batch norm", "gradients, no norm", "batch norm"]
         note = "Largest over smallest standard deviation among the five tanh layers, before the first step."
         made.append(Table("How alike the layers begin", columns, rows, note))
     rate = records.where(study="rate")
     if len(rate):
-        rows = [
-            [f"{lr:g}", *(spread(own.values("loss", norm=m, fan_in=f)) for f in (True, False) for m in NORMS)]
-            for lr, own in sorted(rate.by("lr").items())
-        ]
+        rates = sorted(rate.by("lr").items())
+        rows = [[f"{lr:g}", *across(own, "loss", fan_in=(True, False), norm=NORMS)] for lr, own in rates]
         columns = ["rate", "no norm", "batch norm", "no norm, no fan-in", "batch norm, no fan-in"]
         note = f"Deep network, gain 5/3, training loss after {rate[0].config.steps:,} steps."
         made.append(Table("The learning rate", columns, rows, note))
@@ -506,8 +502,8 @@ def tables(records: Records) -> list[Table]:
         rows = []
         for momentum, size in pairs(records):
             own = records.where(study="statistics", momentum=momentum, batch_size=size)
-            names = ("mean_error", "expected", "running_loss", "calibrated_loss")
-            rows.append([f"{momentum:g}", str(size), *(spread(own.values(name), 4) for name in names)])
+            measured = cells(own, mean_error=4, expected=4, running_loss=4, calibrated_loss=4)
+            rows.append([f"{momentum:g}", str(size), *measured])
         columns = ["momentum", "batch", "mean: distance", "swing, theory", "loss, running", "loss, true"]
         note = (
             "Distance of the running means from those of the training set, in standard deviations of the unit, and "
@@ -537,8 +533,8 @@ def tables(records: Records) -> list[Table]:
         found = overfitted(records)
         rows = []
         for label, group in groups.items():
-            train, val, best = (spread(group.values(name)) for name in ("train_loss", "val_loss", "best_val_loss"))
-            rows.append([label, train, val, spread(found.get(f"overfit/{label}", np.empty(0))), best])
+            equal = spread(found.get(f"overfit/{label}", np.empty(0)))
+            rows.append([label, *cells(group, train_loss=3, val_loss=3), equal, *cells(group, best_val_loss=3)])
         columns = ["", "train", "validation", "at equal train", "best validation"]
         config = next(iter(groups.values()))[0].config
         note = (
@@ -572,9 +568,14 @@ def plot(records: Records) -> Iterator[Picture]:
 
 def curve(axes: Axes, records: Records, key: str, hue: str, ceiling: float) -> None:
     """Mean loss by a setting."""
-    points = sorted(records.by_setting(key, "loss").items())
+    points = sorted(by_setting(records, key, "loss").items())
     x, y = np.array([p for p, _ in points]), np.array([np.nan_to_num(v, nan=np.inf).mean() for _, v in points])
     style.capped(axes, x, y, hue, ceiling)
+
+
+def name(axes: Axes, x: float, y: float, text: str, hue: str, **options: Any) -> None:
+    """A name written into the picture, at a place given as fractions of its sides."""
+    axes.text(x, y, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
 
 
 def scale_picture(records: Records) -> Drawing:
@@ -583,12 +584,12 @@ def scale_picture(records: Records) -> Drawing:
         for norm in NORMS:
             curve(axes, records.where(net=net, norm=norm), "gain", style.colour(norm), 3.0)
         style.logarithmic(axes, [0.2, 0.5, 1, 2, 5])
-        style.title(axes, title, "gain of the first weights")
+        style.titled(axes, title, "gain of the first weights")
     for axes in both:
         style.reach(axes, 2.3, 3.0, capped=True)
     both[0].set_ylim(min(axes.get_ylim()[0] for axes in both), 3.0)
-    style.name(both[0], (0.16, 0.78), "no normalisation", style.colour("none"))
-    style.name(both[0], (0.97, 0.55), "batch norm", style.colour("batch"), ha="right")
+    name(both[0], 0.16, 0.78, "no normalisation", style.colour("none"))
+    name(both[0], 0.97, 0.55, "batch norm", style.colour("batch"), ha="right")
     return figure, (
         f"Training loss after {records[0].config.steps:,} steps, by the gain of the first weights. Six layers without "
         "normalisation need the right one. With batch norm the wrong ones cost less, large ones more than small ones: "
@@ -602,9 +603,9 @@ def rate_picture(records: Records) -> Drawing:
         curve(axes, records.where(norm=norm), "lr", style.colour(norm), 3.0)
     style.logarithmic(axes, sorted({r.config.lr for r in records}))
     style.reach(axes, 2.3, 3.0, capped=True)
-    style.title(axes, "Six layers: loss by learning rate", "learning rate, logarithmic")
-    style.name(axes, (0.05, 0.08), "no normalisation", style.colour("none"))
-    style.name(axes, (0.8, 0.3), "batch norm", style.colour("batch"), ha="right")
+    style.titled(axes, "Six layers: loss by learning rate", "learning rate, logarithmic")
+    name(axes, 0.05, 0.08, "no normalisation", style.colour("none"))
+    name(axes, 0.8, 0.3, "batch norm", style.colour("batch"), ha="right")
     return figure, (
         f"Training loss after {records[0].config.steps:,} steps; ▲ far above the picture. Batch norm moves the useful "
         "rates up and stretches their range; the loss at the best of them is no better."
@@ -624,11 +625,11 @@ def running_picture(records: Records) -> Drawing:
         right.plot(series["step"], series["running"] - series["calibrated"], "o-", color=hues[momentum], markersize=5)
     left.set_ylim(-0.16, 0.16)
     style.guide(left, 0.0)
-    style.title(left, "A running mean, in sd", "steps before the end")
+    style.titled(left, "A running mean, in sd", "steps before the end")
     style.over_steps(right, max((record.series["step"][-1] for record in own.values()), default=1), first=10)
     style.title(right, "Loss it adds")
-    style.name(left, (0.05, 0.92), "momentum 0.1", hues[0.1])
-    style.name(right, (0.05, 0.36), "momentum 0.001", hues[0.001])
+    name(left, 0.05, 0.92, "momentum 0.1", hues[0.1])
+    name(right, 0.05, 0.36, "momentum 0.001", hues[0.001])
     return figure, (
         "Left: the running mean of one unit in the last steps, as its distance from the mean over the training set "
         "(dashed). Right: by how much the validation loss with running statistics is above that with true ones. "
@@ -640,11 +641,12 @@ def running_picture(records: Records) -> Drawing:
 def overfitting_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.7)
     hues = dict(zip(ARMS, map(style.colour, ("none", "batch", "sky", "purple")), strict=True))
-    curves = ((own.curve("train"), own.curve("val"), label, hues[label]) for label, own in arms(records).items())
+    groups = arms(records).items()
+    curves = ((mean_curve(own, "train"), mean_curve(own, "val"), label, hues[label]) for label, own in groups)
     ends = style.lines(axes, curves, marker="o", markersize=4)
     axes.invert_xaxis()
     config = next(iter(arms(records).values()))[0].config
-    style.title(axes, f"{config.names} names: validation loss", "training loss (falls from left to right)")
+    style.titled(axes, f"{config.names} names: validation loss", "training loss (falls from left to right)")
     style.label_ends(axes, ends)
     return figure, (
         f"{config.names} names learned by heart in {config.long:,} steps: each point is later than the one before, and "

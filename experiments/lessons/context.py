@@ -16,10 +16,10 @@ from experiments import style
 from experiments.claims.context import CLAIMS as CLAIMS
 from experiments.curves import thinned
 from experiments.experiment import Drawing, Picture, Result, Table, locate
-from experiments.records import Records
+from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import cells
 from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
@@ -195,7 +195,7 @@ def tables(records: Records) -> list[Table]:
             name += (
                 f", {hidden} units" if hidden == WIDE else f", embeddings of {embedding}" if embedding == LONG else ""
             )
-            network = [spread(same.values(name), 4) for name in ("train_loss", "val_loss", "new_loss")]
+            network = cells(same, train_loss=4, val_loss=4, new_loss=4)
             count = [f"{same.mean(name):.4f}" for name in ("counted_loss", "counted_new_loss")]
             rows.append([name, *network, *(count if (hidden, embedding) == (200, 10) else ("", ""))])
     steps = records[0].config.steps
@@ -228,12 +228,9 @@ def loss_by_context(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.8)
     contexts = sorted(usual(records).by("context"))
     values = [usual(records).values("val_loss", context=k) for k in contexts]
-    y = [v.mean() for v in values]
-    sd = [v.std(ddof=1) if len(v) > 1 else 0.0 for v in values]
     ends: list[tuple[float, float, str, str]] = []
     hue: Any = style.colour("blue")
-    axes.errorbar(contexts, y, yerr=sd if any(sd) else None, color=hue, marker="o", markersize=8, capsize=4)
-    ends.append((contexts[-1], y[-1], "network", hue))
+    ends.append((contexts[-1], style.means(axes, contexts, values, hue)[-1], "network", hue))
     counts = [usual(records).mean("counted_loss", context=k) for k in contexts]
     hue = style.colour("grey")
     axes.plot(contexts, counts, color=hue, marker="s", markersize=6, linestyle=(0, (4, 2)))
@@ -242,20 +239,13 @@ def loss_by_context(records: Records) -> Drawing:
         other = records.values("val_loss", context=3, **{field: WIDE if field == "hidden" else LONG})
         if len(other):
             hue = style.colour("orange")
-            axes.plot(
-                3 + (0.12 if marker == "^" else -0.12),
-                other.mean(),
-                marker,
-                markersize=9,
-                color=hue,
-                label=name,
-                linestyle="none",
-            )
+            place = 3 + (0.12 if marker == "^" else -0.12), other.mean()
+            axes.plot(*place, marker, markersize=9, color=hue, label=name, linestyle="none")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper right", fontsize=11.5, labelcolor=style.ink(), handletextpad=0.2)
     axes.set_xticks(contexts)
     axes.margins(y=0.08)
-    style.title(axes, f"Validation loss after {records[0].config.steps:,} steps", "characters seen")
+    style.titled(axes, f"Validation loss after {records[0].config.steps:,} steps", "characters seen")
     style.label_ends(axes, ends)
     return figure, (
         "The network of 200 units at every context, and at three characters also one with more units or longer "
@@ -265,7 +255,7 @@ def loss_by_context(records: Records) -> Drawing:
 
 def worth(own: Records, context: int) -> Drawing:
     figure, axes = style.figure(height=3.2)
-    rises = own.curve("importance")
+    rises = mean_curve(own, "importance")
     back = np.arange(1, context + 1)
     hues = [style.colour("blue" if k <= 3 else "orange") for k in back]
     axes.bar(back, rises, width=0.7, color=hues)
@@ -273,7 +263,7 @@ def worth(own: Records, context: int) -> Drawing:
     place = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "va": "top", "color": style.muted()}
     axes.annotate("not seen with a context of 3", (3.5, 0.97), xytext=(8, 0), ha="left", **place)
     axes.set_xticks(back)
-    style.title(axes, "Rise in loss when one character is exchanged", "characters back")
+    style.titled(axes, "Rise in loss when one character is exchanged", "characters back")
     return figure, (
         f"What each character is worth to the network that sees {context}: by how much its loss on new names rises "
         "when that one is taken from another name."

@@ -17,10 +17,10 @@ from experiments import style
 from experiments.claims.deep_bn import CLAIMS as CLAIMS
 from experiments.curves import thinned
 from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Records
+from experiments.records import Records, mean_curve, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import fraction, spread
+from experiments.tables import across, cells, fraction, sampled
 from experiments.training import training
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
@@ -175,7 +175,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
         found |= {f"{depth}/{norm}/gain {fraction(gain)}": v for gain, v in by_gain.items()}
         found |= {f"{depth}/{norm}/letters": usual.where(stack_gain=0.5).values("letters_loss")}
         every = [*by_gain.values(), *([fast] if len(fast) else [])]
-        if len({len(v) for v in every}) > 1:
+        if not paired(every):
             continue
         found[f"{depth}/{norm}/range"] = np.ptp(list(by_gain.values()), axis=0)
         found[f"{depth}/{norm}/best"] = chosen_elsewhere(dict(enumerate(every)))[0]
@@ -206,12 +206,7 @@ def tables(records: Records) -> list[Table]:
     trained = networks(records)
     if trained:
         rows = [
-            [
-                NAMES.get(name, name),
-                f"{own[0].summary['parameters']:,}",
-                spread(own.values("train_loss"), 4),
-                spread(own.values("val_loss"), 4),
-            ]
+            [NAMES.get(name, name), f"{own[0].summary['parameters']:,}", *cells(own, train_loss=4, val_loss=4)]
             for name, own in trained.items()
         ]
         first = next(iter(trained.values()))
@@ -221,15 +216,12 @@ def tables(records: Records) -> list[Table]:
     for depth, deep in Records([r for r in records if r.config.stack]).by("stack").items():
         norms = deep.by("norm")
         rows = [
-            [
-                f"gain {gain:.3g}",
-                *(spread(own.values("val_loss", stack_gain=gain, stack_lr=0.1), 3) for own in norms.values()),
-            ]
-            for gain in deep.where(stack_lr=0.1).by("stack_gain")
+            [f"gain {gain:.3g}", *across(own, "val_loss", norm=norms)]
+            for gain, own in deep.where(stack_lr=0.1).by("stack_gain").items()
         ]
         rows += [
-            [f"gain 1.67, rate {rate:g}", *(spread(own.values("val_loss", stack_lr=rate), 3) for own in norms.values())]
-            for rate in deep.by("stack_lr")
+            [f"gain 1.67, rate {rate:g}", *across(own, "val_loss", norm=norms)]
+            for rate, own in deep.by("stack_lr").items()
             if rate != 0.1
         ]
         note = (
@@ -239,14 +231,7 @@ def tables(records: Records) -> list[Table]:
         made.append(Table(f"A stack of {depth} layers", ["Weights", *(NORMS.get(n, n) for n in norms)], rows, note))
     deepest = trained.get("batch", trained.get("none"))
     if deepest:
-        names = deepest[0].summary["names"]
-        made.append(
-            Table(
-                f"{len(names)} names, sampled from the network with {NAMES[deepest[0].config.norm]}",
-                [""] * 4,
-                [names[k : k + 4] for k in range(0, len(names), 4)],
-            )
-        )
+        made.append(sampled(deepest[0].summary["names"], NAMES[deepest[0].config.norm]))
     return made
 
 
@@ -271,11 +256,8 @@ def loss_by_gain(deep: Records, depth: int) -> Drawing:
     for norm, own in usual.by("norm").items():
         values = [own.values("val_loss", stack_gain=gain) for gain in gains]
         known = [(gain, v) for gain, v in zip(gains, values, strict=True) if len(v)]
-        x, y = [gain for gain, _ in known], [v.mean() for _, v in known]
-        sd = [v.std(ddof=1) if len(v) > 1 else 0 for _, v in known]
-        hue = style.colour(norm)
-        axes.errorbar(x, y, yerr=sd if any(sd) else None, color=hue, marker="o", markersize=8, capsize=4)
-        ends.append((x[-1], y[-1], NORMS.get(norm, norm), hue))
+        y = style.means(axes, [gain for gain, _ in known], [v for _, v in known], style.colour(norm))
+        ends.append((known[-1][0], y[-1], NORMS.get(norm, norm), style.colour(norm)))
     style.logarithmic(axes, gains, [fraction(gain) for gain in gains])
     axes.set_xlabel("gain of the weights, logarithmic")
     axes.margins(y=0.12)
@@ -301,7 +283,7 @@ def by_layer(deep: Records, depth: int) -> Drawing:
                 y = y / (y[0] if name == "signal" else y[-1])
                 axes.plot(np.arange(1, len(y) + 1), y, color=style.colour(norm), linestyle=dashes[gain])
         style.logarithmic(axes, along="y")
-        style.title(axes, what, "hidden layer")
+        style.titled(axes, what, "hidden layer")
     both[0].set_ylabel("signal, relative to layer 1")
     both[1].set_ylabel(f"gradient, relative to layer {depth - 1}")
     low = min(axes.get_ylim()[0] for axes in both)
@@ -324,7 +306,7 @@ def by_layer(deep: Records, depth: int) -> Drawing:
 def loss_curves(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.5)
     curves = (
-        (own.curve("step"), own.curve("loss"), NORMS.get(name, name), style.colour(HUES.get(name, "blue")))
+        (mean_curve(own, "step"), mean_curve(own, "loss"), NORMS.get(name, name), style.colour(HUES.get(name, "blue")))
         for name, own in networks(records).items()
     )
     ends = style.lines(axes, curves, linewidth=1.8)

@@ -20,7 +20,7 @@ from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import cells, spread
 from models.mlp import MLP
 from models.mlp import STAGES as SCALES
 from models.training import generators
@@ -162,17 +162,9 @@ def tables(records: Records) -> list[Table]:
     rows = []
     for stage, own in records.by("stage").items():
         for lr, same in own.by("lr").items():
-            rows.append(
-                [
-                    f"{STAGES.get(stage, stage)}, rate {lr:g}",
-                    spread(same.values("first_sharpness"), 2),
-                    f"{2 / lr:.2f}",
-                    spread(same.values("hovering") * 2 / lr, 2),
-                    f"{same.mean('rising'):.0%}",
-                    spread(same.values("ratio"), 2),
-                    spread(same.values("loss"), 3),
-                ]
-            )
+            name = f"{STAGES.get(stage, stage)}, rate {lr:g}"
+            late = [f"{2 / lr:.2f}", spread(same.values("hovering") * 2 / lr, 2), f"{same.mean('rising'):.0%}"]
+            rows.append([name, *cells(same, first_sharpness=2), *late, *cells(same, ratio=2, loss=3)])
     first = records[0].config
     note = (
         f"Gradient descent on {first.examples:,} examples at once, {first.steps:,} steps, {first.hidden} units. λ is "
@@ -208,7 +200,7 @@ def sharpness_by_rate(records: Records) -> Drawing:
     style.logarithmic(axes, (0.5, 1, 2, 4), along="y")
     axes.set_ylim(0.3, 8)
     axes.set_xlim(0)
-    style.title(axes, "Sharpness λ, and 2/lr (dashed)", "step")
+    style.titled(axes, "Sharpness λ, and 2/lr (dashed)", "step")
     style.label_ends(axes, ends)
     return figure, (
         "The largest eigenvalue of the Hessian along training by gradient descent. It rises until it meets the dashed "
@@ -226,7 +218,7 @@ def losses_by_rate(records: Records) -> Drawing:
         ends.append((len(loss), loss[-1], f"rate {lr:g}", style.colour(hue)))
     axes.set_ylim(0.7, 3.4)
     axes.set_xlim(0)
-    style.title(axes, "Training loss", "step")
+    style.titled(axes, "Training loss", "step")
     style.label_ends(axes, ends)
     return figure, (
         "Loss over all examples. Below the edge it falls in every step; at the edge it rises in many single steps, and "
@@ -248,7 +240,7 @@ def sharpness_by_loss(records: Records) -> Drawing:
     style.reach(axes, 0.2, 12)
     style.reach(axes, min(end[0] for end in ends) - 0.05, 4, along="x")
     axes.invert_xaxis()
-    style.title(axes, "Sharpness λ on the way down, and 2/lr (dashed)", "loss, falling to the right")
+    style.titled(axes, "Sharpness λ on the way down, and 2/lr (dashed)", "loss, falling to the right")
     style.label_ends(axes, ends)
     return figure, (
         f"Three starts at the rate {slow:g}: how sharp the valley is by the time a loss is reached. Normalised, the "

@@ -19,7 +19,7 @@ from experiments import style
 from experiments.claims.gains import CLAIMS as CLAIMS
 from experiments.claims.gains import DOCUMENT, TABLED
 from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Record, Records
+from experiments.records import Record, Records, paired
 from experiments.runner import Progress
 from experiments.settings import check
 from experiments.tables import fraction, number, spread
@@ -228,7 +228,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     groups = records.named(name_of)
     found = {f"{name}/{group}": own.values(name) for group, own in groups.items() for name in own[0].summary}
     uneven = [found.get(f"before/uneven/tanh {gain}", np.empty(0)) for gain in ("0.5", "1", "3")]
-    if len({len(v) for v in uneven}) == 1:
+    if paired(uneven):
         found["uneven/least"] = np.min(uneven, axis=0)
     return found
 
@@ -393,7 +393,7 @@ def by_layer(groups: dict[str, Records], activation: str) -> Drawing:
         style.logarithmic(axes, along="y")
         axes.set_xticks(layers)
         axes.set_xlim(0.5 if quantity == "activation_std" else -0.2, layers[-1] + 0.4)
-        style.title(axes, text, "hidden layer")
+        style.titled(axes, text, "hidden layer")
         style.label_ends(axes, ends)
     return figure, (
         f"Before training, {activation}: the size of activations on their way forward and of gradients on their way "
@@ -457,7 +457,7 @@ def weight_picture(own: Records) -> Drawing:
         axes.plot(after[row], row, "o", color=hue, markersize=3)
     axes.set_xscale("log")
     style.rows(axes, weight_names(depth), room=0.6)
-    style.title(axes, "Gradient relative to the weights it moves", "gradient std / weight std, logarithmic")
+    style.titled(axes, "Gradient relative to the weights it moves", "gradient std / weight std, logarithmic")
     return figure, (
         f"Tanh, gain 5/3, from before training (●) to after {own[0].config.steps:,} steps (arrowhead). The output "
         "layer begins hundreds of times ahead of the others and comes back towards them within the first steps."
@@ -476,7 +476,7 @@ def portrait(record: Record) -> Iterator[Picture]:
         axes.plot(step, logarithm[:, k], color=hue, linewidth=1.6)
         ends.append((step[-1], logarithm[-1, k], name, hue))
     style.guide(axes, -3.0, "−3")
-    style.title(axes, "log10 of update to data", "step")
+    style.titled(axes, "log10 of update to data", "step")
     style.label_ends(axes, ends)
     which = f"{name_of(record.config)}, seed {record.seed}"
     yield Picture("updates", figure, f"{which}: learning rate times gradient, relative to the weights.")

@@ -21,10 +21,10 @@ from experiments.claims.initial_loss import CLAIMS as CLAIMS
 from experiments.claims.initial_loss import PRINTED
 from experiments.curves import frequency_loss, rms, steps_until, thinned
 from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Records
+from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import cells
 from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
@@ -243,8 +243,8 @@ def tables(records: Records) -> list[Table]:
         if name in STARTS:
             continue
         shown = {"original": "1, bias too", "0": "exactly 0"}.get(name, name)
-        measured = (("logit_size", 2), ("initial_loss", 4), ("normal_loss", 2), ("wasted_steps", 0), ("val_loss", 4))
-        rows.append([shown, *(spread(own.values(what), digits) for what, digits in measured)])
+        measured = cells(own, logit_size=2, initial_loss=4, normal_loss=2, wasted_steps=0, val_loss=4)
+        rows.append([shown, *measured])
         if own.mean("wasted_steps") >= steps:
             rows[-1][4] = "all"
     columns = ["Scale", "logits", "first loss", "if logits were normal", "steps wasted", "validation"]
@@ -256,9 +256,8 @@ def tables(records: Records) -> list[Table]:
     starts = {name: own for name, own in groups.items() if name in STARTS}
     if starts:
         starts = {"random": groups["0.01"]} | starts if "0.01" in groups else starts
-        shown_of = (("distinct_units", 0), ("initial_loss", 4), ("train_loss", 4), ("val_loss", 4))
         rows = [
-            [STARTS[name], *(spread(own.values(what), digits) for what, digits in shown_of)]
+            [STARTS[name], *cells(own, distinct_units=0, initial_loss=4, train_loss=4, val_loss=4)]
             for name, own in starts.items()
         ]
         note = (
@@ -329,13 +328,13 @@ def scale_picture(records: Records, scaled: dict[float, Records]) -> Drawing:
     style.note(left, "if logits were\nnormal numbers", (at[45], normal_loss(at[45], classes)), (-12, 12), ha="right")
     style.logarithmic(left)
     style.logarithmic(left, [t for t in (3, 10, 30, 100, 300) if t < 2 * first.max()], along="y")
-    style.title(left, "First loss", "size of the first logits")
+    style.titled(left, "First loss", "size of the first logits")
     val = [own.mean("val_loss") for own in scaled.values()]
     places = [max(scale, 0.003) for scale in scaled]
     right.plot(places, val, "o-", color=style.colour("orange"), markersize=8)
     marks = [s for s in (10, 1, 0.1, 0.01, 0) if s in scaled]
     style.logarithmic(right, [mark or 0.003 for mark in marks], [f"{mark:g}" for mark in marks])
-    style.title(right, "Validation loss", "scale of the last weights")
+    style.titled(right, "Validation loss", "scale of the last weights")
     return figure, (
         "Left: the first loss is that of normally distributed logits of the same size (dashed), as small as ln 27 once "
         "they are below 0.3. Right: what is left of the "
@@ -347,7 +346,7 @@ def squashed(own: Records) -> Drawing:
     figure, axes = style.figure(height=3.4)
     step = own[0].arrays["looked"]
     both = (("logit_size", "logits", "vermillion"), ("output_size", "last weights", "blue"))
-    curves = ((step, own.curve(name) / own.mean(name), text, style.colour(hue)) for name, text, hue in both)
+    curves = ((step, mean_curve(own, name) / own.mean(name), text, style.colour(hue)) for name, text, hue in both)
     ends = style.lines(axes, curves)
     style.over_steps(axes, step[-1])
     axes.set_ylim(0, 1.2)
@@ -376,7 +375,7 @@ def symmetry(records: Records, groups: dict[str, Records]) -> Drawing:
     style.rows(axes, [STARTS[name] for name in listed], room=0.9)
     style.guide(axes, records.mean("unigram_loss"), "letter\nfrequencies", vertical=True)
     style.reach(axes, axes.get_xlim()[0], 3.1, along="x")
-    style.title(axes, "Beginning at zero", f"validation loss after {records[0].config.steps:,} steps")
+    style.titled(axes, "Beginning at zero", f"validation loss after {records[0].config.steps:,} steps")
     return figure, (
         "One random layer is enough to make 200 hidden units different. If both layers begin equal, all units do the "
         "same but for rounding, and if both begin at zero, only the last bias learns."

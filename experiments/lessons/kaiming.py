@@ -19,10 +19,10 @@ from experiments import style
 from experiments.claims.kaiming import CLAIMS as CLAIMS
 from experiments.curves import rms
 from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Records
+from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import cells, spread
 from models.deep_mlp import GAINS
 from models.mlp import MLP
 from npgrad import Tensor, nn
@@ -238,17 +238,15 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 def tables(records: Records) -> list[Table]:
     groups = records.named(name_of)
-    found = measure(records)
     rows = [
         [
             NAMES.get(name, name),
             f"{own[0].summary['gain']:.3f}",
-            spread(found[f"gain_needed/{name}"], 3),
-            spread(found[f"forward/{name}"], 3),
-            predicted(own, "preactivation", name),
-            spread(found[f"backward/{name}"], 3),
-            predicted(own, "gradient", name),
-            spread(found[f"last_std/{name}"], 3),
+            *cells(own, gain_needed=3, forward=3),
+            predicted(own, "preactivation"),
+            *cells(own, backward=3),
+            predicted(own, "gradient"),
+            *cells(own, last_std=3),
         ]
         for name, own in groups.items()
         if own[0].config.gain is None and own[0].config.narrowing == 1
@@ -259,13 +257,11 @@ def tables(records: Records) -> list[Table]:
         "that keeps pre-activations at variance 1."
     )
     made = [Table(f"{records[0].config.depth} layers with the recommended gain", columns, rows, note)]
-    if "brittle 0.2 200 1" in found:
+    if "tanh" in groups:
+        tanh = groups["tanh"]
         rows = [
-            [
-                f"{layers} of {width}",
-                *(spread(found[f"brittle {rule} {width} {layers}"], 1) for rule in ("0.2", "Kaiming")),
-            ]
-            for layers, width in NETS
+            [f"{n} of {width}", *(spread(tanh.values(f"brittle {rule} {width} {n}"), 1) for rule in ("0.2", "Kaiming"))]
+            for n, width in NETS
         ]
         note = (
             "Saturated units of the last hidden layer, in per cent, behind 30 inputs. Kaiming's rule saturates more "
@@ -280,7 +276,7 @@ NETS = ((1, 200), (1, 500), (4, 200), (4, 500))
 """Hidden layers, how many and how wide, on which a rule is tried that was found on the first."""
 
 
-def predicted(own: Records, what: str, name: str) -> str:
+def predicted(own: Records, what: str) -> str:
     curve = own[0].arrays[f"predicted_{what}"]
     return f"{factor(curve) if what == 'preactivation' else 1 / factor(curve):.3f}"
 
@@ -315,7 +311,7 @@ def two_ways(
         ends = []
         for name, own in groups.items():
             hue = style.colour(names[name][1])
-            curve = own.curve(key, geometric=True)
+            curve = mean_curve(own, key, geometric=True)
             layer = np.arange(1, len(curve) + 1)
             axes.plot(layer, own[0].arrays[f"predicted_{key}"], color=hue, linewidth=1.2, ls=style.DASHED, zorder=1)
             axes.plot(layer, curve, color=hue, linewidth=2.4, alpha=0.85)
@@ -323,15 +319,15 @@ def two_ways(
                 ends.append((layer[-1], curve[-1], names[name][0], hue))
         style.logarithmic(axes, along="y")
         axes.set_ylim(limit)
-        style.title(axes, text, "layer")
+        style.titled(axes, text, "layer")
         style.label_ends(axes, ends)
     return figure
 
 
 def depth_picture(named: dict[str, Records]) -> Drawing:
     named = {name: own for name, own in named.items() if name != "leaky_relu"}  # it lies on ReLU
-    forward = [own.curve("preactivation", geometric=True) for own in named.values()]
-    first = [own.curve("gradient", geometric=True)[0] for name, own in named.items() if name != "sigmoid"]
+    forward = [mean_curve(own, "preactivation", geometric=True) for own in named.values()]
+    first = [mean_curve(own, "gradient", geometric=True)[0] for name, own in named.items() if name != "sigmoid"]
     limits = (
         (min(0.2, *(c.min() / 1.5 for c in forward)), max(5.0, *(1.5 * c.max() for c in forward))),
         (min(0.05, *(f / 3 for f in first)), max(1_000.0, *(3 * f for f in first))),
@@ -354,7 +350,7 @@ def explosion(wrong: dict[str, Records]) -> Drawing:
     ):
         if name not in wrong:
             continue
-        curve = wrong[name].curve("preactivation", geometric=True)
+        curve = mean_curve(wrong[name], "preactivation", geometric=True)
         layer = np.arange(1, len(curve) + 1)
         good = np.isfinite(curve) & (curve > 0)
         axes.plot(layer[good], curve[good], color=style.colour(hue))
@@ -365,7 +361,7 @@ def explosion(wrong: dict[str, Records]) -> Drawing:
     axes.minorticks_off()
     style.guide(axes, float(np.finfo(np.float32).max), "largest float32", at=0.02)
     style.guide(axes, float(np.finfo(np.float32).smallest_subnormal), "smallest float32", at=0.02)
-    style.title(axes, "Size of the activations", "layer")
+    style.titled(axes, "Size of the activations", "layer")
     style.label_ends(axes, ends)
     return figure, (
         "Linear layers, weights right and wrong by a factor of √10. A factor a layer is a power of the depth: it ends "
@@ -383,7 +379,7 @@ def fan_in_picture(groups: dict[str, Records]) -> Drawing:
     style.note(left, "√fan_in", (100, 10), (-8, 10), ha="right")
     style.logarithmic(left, [10, 100, 1000])
     style.logarithmic(left, [3, 10, 30], along="y")
-    style.title(left, "Size of x @ W", "fan_in")
+    style.titled(left, "Size of x @ W", "fan_in")
     if brittle_too:
         right = grid[0, 1]
         found = groups["tanh"]
@@ -394,7 +390,7 @@ def fan_in_picture(groups: dict[str, Records]) -> Drawing:
             style.note(right, text, (values[3], 3), (0, 9), ha="center", color=style.colour(hue))
         style.rows(right, [f"{layers} of {width}" for layers, width in NETS], room=0.8)
         right.set_xlim(-8, 70)
-        style.title(right, "Saturated, last layer", "% of units")
+        style.titled(right, "Saturated, last layer", "% of units")
     return figure, (
         "Left: sums of fan_in products of standard normal numbers. Right: what becomes of two rules when the network "
         "changes: hidden layers behind 30 inputs, how many and how wide. The number found by hand fits where it was "

@@ -16,10 +16,10 @@ from experiments import style
 from experiments.claims.norms import CLAIMS as CLAIMS
 from experiments.curves import frequency_loss
 from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Records
+from experiments.records import Records, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import fraction, spread
+from experiments.tables import across, fraction, spread
 from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
@@ -164,7 +164,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
             if 1.1 in gains:  # a plain network of 50 layers needs less than Kaiming's gain
                 found[f"any gain/{norm}/{depth}"] = best(own, "lr", "gain")
             losses = [best(part) for part in gains.values()]
-            if all(len(part.by("lr")) > 1 for part in gains.values()) and len({len(v) for v in losses}) == 1:
+            if all(len(part.by("lr")) > 1 for part in gains.values()) and paired(losses):
                 found[f"gain_range/{norm}/{depth}"] = np.ptp(losses, axis=0)
     for size in (4, 32):
         a, b = (found.get(f"best/{norm}/{size}", np.empty(0)) for norm in ("batch", "layer"))
@@ -178,7 +178,7 @@ def best(records: Records, *keys: str) -> np.ndarray:
     """The loss at the best learning rate (or whatever else `keys` names), one per seed, chosen on the other seeds."""
     groups = dict.fromkeys(tuple(getattr(r.config, key) for key in keys or ("lr",)) for r in records)
     losses = [records.where(**dict(zip(keys or ("lr",), group, strict=True))).values("loss") for group in groups]
-    return chosen_elsewhere(dict(enumerate(losses)))[0] if len({len(v) for v in losses}) == 1 else np.empty(0)
+    return chosen_elsewhere(dict(enumerate(losses)))[0] if paired(losses) else np.empty(0)
 
 
 def tables(records: Records) -> list[Table]:
@@ -202,7 +202,7 @@ def tables(records: Records) -> list[Table]:
         made.append(Table("By batch size", ["batch", *columns], rows, note))
         own = small.where(lr=0.1, batch_size=32)
         rows = [
-            [label, *(spread(own.values(name, norm=norm), 3) for norm in NORMS)]
+            [label, *across(own, name, norm=NORMS)]
             for name, label in (("coupling", "logits move with company"), ("forgotten", "loss added without eval()"))
         ]
         for name, label in (("twins_float32", "twins, float32"), ("twins_float64", "twins, float64")):
@@ -215,7 +215,7 @@ def tables(records: Records) -> list[Table]:
             for gain, part in sorted(own.by("gain").items()):
                 for rate, few in part.by("lr").items():
                     label = f"{depth} layers, gain {fraction(gain)}" + (f", rate {rate:g}" if rate != 0.1 else "")
-                    rows.append([label, *(spread(few.values("loss", norm=norm)) for norm in DEEP)])
+                    rows.append([label, *across(few, "loss", norm=DEEP)])
         note = f"Validation loss after {deep[0].config.steps:,} steps at rate 0.1 if no other is given."
         made.append(Table("By depth and gain", ["", *columns[: len(DEEP)]], rows, note))
     return made
@@ -259,7 +259,7 @@ def batch_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.6)
     sizes = sorted(dict.fromkeys(r.config.batch_size for r in records))
     style.logarithmic(axes, sizes)
-    style.title(axes, "Validation loss by batch size", "batch size, logarithmic")
+    style.titled(axes, "Validation loss by batch size", "batch size, logarithmic")
     points = {
         norm: [(size, best(own.where(norm=norm, batch_size=size)).mean()) for size in sizes]
         for norm, own in records.by("norm").items()
@@ -275,7 +275,7 @@ def depth_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.6)
     depths = sorted(dict.fromkeys(r.config.depth for r in records))
     style.logarithmic(axes, depths)
-    style.title(axes, "Validation loss by depth", "layers, logarithmic")
+    style.titled(axes, "Validation loss by depth", "layers, logarithmic")
     level = records.mean("frequencies")
     style.guide(axes, level, f"frequencies alone: {level:.2f}", at=0.02)
     points = {
@@ -294,7 +294,7 @@ def gain_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.6)
     gains = sorted(dict.fromkeys(r.config.gain for r in records))
     style.logarithmic(axes, gains, [fraction(gain) for gain in gains])
-    style.title(axes, "Twenty layers: validation loss by gain", "gain of the first weights, logarithmic")
+    style.titled(axes, "Twenty layers: validation loss by gain", "gain of the first weights, logarithmic")
     level = records.mean("frequencies")
     style.guide(axes, level, f"frequencies alone: {level:.2f}", at=0.5)
     points = {

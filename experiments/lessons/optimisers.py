@@ -17,7 +17,7 @@ from experiments import style
 from experiments.claims.optimisers import CLAIMS as CLAIMS
 from experiments.curves import thinned
 from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Records
+from experiments.records import Records, paired
 from experiments.runner import Progress
 from experiments.settings import check
 from experiments.tables import spread
@@ -151,14 +151,14 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     for start, own in records.by("start").items():
         for optimizer, some in own.by("optimizer").items():
             losses = {rate: same.values("val_loss") for rate, same in some.by("rate").items()}
-            if len({len(v) for v in losses.values()}) == 1:
+            if paired(losses.values()):
                 found[f"best/{optimizer}/{start}"] = chosen_elsewhere(losses)[0]
         one = own.where(optimizer=own[0].config.optimizer, rate=own[0].config.rate)  # the same before any training
         for name in ("hidden_none", "last_none", "hidden_batch", "last_batch"):
             found[f"{name}/{start}"] = one.values(name)
     for optimizer in BASE:
         ends = [found.get(f"best/{optimizer}/{start}", np.empty(0)) for start in ("kaiming", "small", "large")]
-        if len({len(v) for v in ends}) == 1:
+        if paired(ends):
             good, small, large = ends
             found |= {f"penalty/{optimizer}/small": small - good, f"penalty/{optimizer}/large": large - good}
             found[f"other/{optimizer}"] = np.minimum(small, large)
@@ -173,11 +173,13 @@ def tables(records: Records) -> list[Table]:
         cells = []
         for start in starts:
             own = records.where(optimizer=optimizer, start=start)
+            if not own:
+                cells.append("–")
+                continue
             means = {rate: float(same.values("val_loss").mean()) for rate, same in own.by("rate").items()}
             rate = min(means, key=lambda k: means[k] if np.isfinite(means[k]) else np.inf)
             values = own.values("val_loss", rate=rate)
-            sd = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
-            cells.append(f"{values.mean():.3f}{sd} at {rate * BASE[optimizer]:g}")
+            cells.append(f"{spread(values)} at {rate * BASE[optimizer]:g}")
         rows.append([OPTIMISERS[optimizer], *cells])
     note = (
         f"Validation loss after {records[0].config.steps:,} steps, at the best of the learning rates tried. Momentum "
@@ -244,7 +246,7 @@ def first_updates(records: Records) -> Drawing:
     style.logarithmic(axes, along="y")
     axes.set_xticks(range(1, count + 1), [*(str(k) for k in range(1, count)), "output"])
     axes.set_ylabel("change ÷ weights")
-    style.title(axes, "Too small a start: the first update", "linear layer")
+    style.titled(axes, "Too small a start: the first update", "linear layer")
     style.guide(axes, 1e-3, "1/1000 of the weights", at=0.02)
     style.label_ends(axes, ends)
     return figure, (

@@ -19,7 +19,7 @@ from experiments import style
 from experiments.claims.residual import CLAIMS as CLAIMS
 from experiments.curves import frequency_loss
 from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Records
+from experiments.records import Records, mean_curve, paired
 from experiments.runner import Progress
 from experiments.settings import check
 from experiments.tables import spread
@@ -176,7 +176,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
         losses = {init: own.values("loss", init=init) for init in INITS}
         found |= {f"loss/{init}/{name}": values for init, values in losses.items()}
         found |= {f"finite/{init}/{name}": np.isfinite(values).astype(float) for init, values in losses.items()}
-        if len({len(v) for v in losses.values()}) == 1:
+        if paired(losses.values()):
             found |= {f"{init}/{name}": losses[init] - losses["kaiming"] for init in ("large", "small")}
             found[f"other/{name}"] = np.fmin(losses["large"], losses["small"])
     deep = records.where(study="depth", blocks=16)
@@ -184,7 +184,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
         own = deep.where(norm=norm, residual=residual)
         name = f"{norm}/{'residual' if residual else 'plain'}"
         losses = {rate: part.values("loss") for rate, part in own.by("rate").items()}
-        if len({len(v) for v in losses.values()}) == 1:
+        if paired(losses.values()):
             found[f"deep/{name}"] = chosen_elsewhere(dict(enumerate(losses.values())))[0]
             found[f"frequencies/{name}"] = next(iter(own.by("rate").values())).values("frequencies")
     return found
@@ -285,7 +285,8 @@ def table_picture(records: Records) -> Drawing:
     for x, init in ((0.02, "kaiming"), (0.27, "small"), (0.515, "large")):
         mark, hue = MARKS[init]
         axes.plot(x, 0.955, mark, color=style.colour(hue), markersize=9, transform=axes.transAxes)
-        style.name(axes, (x + 0.03, 0.955), INITS[init], style.colour(hue), va="center")
+        options = {"color": style.colour(hue), "transform": axes.transAxes, "va": "center"}
+        axes.text(x + 0.03, 0.955, INITS[init], **options).set_in_layout(False)
     return figure, (
         f"Loss after {records[0].config.steps:,} steps with good (●), too small (▼) and too large (▲) first weights; "
         f"dashed: knowing only how frequent characters are ({level:.2f}). Residual connections forgive weights that "
@@ -299,13 +300,13 @@ def gradient_picture(records: Records) -> Drawing:
     for residual, hue in ((False, "vermillion"), (True, "blue")):
         own = records.where(residual=residual, blocks=deepest)
         if len(own):
-            axes.plot(own[0].series["layer"], own.curve("gradient", geometric=True), color=style.colour(hue))
+            axes.plot(own[0].series["layer"], mean_curve(own, "gradient", geometric=True), color=style.colour(hue))
             text, place = ("residual", (0.1, 0.12)) if residual else ("plain", (0.5, 0.64))
-            style.name(axes, place, text, style.colour(hue))
+            axes.text(*place, text, color=style.colour(hue), transform=axes.transAxes).set_in_layout(False)
     times = [1, 10, 100, 1_000, 10_000]
     style.logarithmic(axes, times, [f"× {t:,}" for t in times], along="y")
     axes.set_ylim(0.5, 5e4)
-    style.title(axes, "Gradients with batch norm, before training", "convolution, from input to output")
+    style.titled(axes, "Gradients with batch norm, before training", "convolution, from input to output")
     layers = records.where(blocks=deepest)[0].summary["layers"]
     return figure, (
         f"Gradient at each convolution of {layers} layers, relative to the last. Plain layers multiply it each time, "

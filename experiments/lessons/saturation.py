@@ -20,7 +20,7 @@ from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import cells
 from experiments.training import training
 from models.deep_mlp import GAINS
 from models.mlp import MLP
@@ -280,11 +280,8 @@ def tables(records: Records) -> list[Table]:
     mishaps = {name: own for name, own in groups.items() if own[0].config.mishap}
     found = []
     if scaled:
-        measured = (("preactivation_std", 2), ("saturated", 1), ("dead_before", 0), ("passed", 2), ("val_loss", 4))
-        rows = [
-            [name.replace(" scale", ", weights ×"), *(spread(own.values(what), digits) for what, digits in measured)]
-            for name, own in scaled.items()
-        ]
+        digits = {"preactivation_std": 2, "saturated": 1, "dead_before": 0, "passed": 2, "val_loss": 4}
+        rows = [[name.replace(" scale", ", weights ×"), *cells(own, **digits)] for name, own in scaled.items()]
         columns = ["Hidden layer", "pre-activation std", "saturated (%)", "dead", "gradient passed", "validation"]
         note = (
             f"Saturated and dead before training, over all training examples; validation loss after "
@@ -292,37 +289,21 @@ def tables(records: Records) -> list[Table]:
         )
         found.append(Table("The scale of the hidden weights", columns, rows, note))
     if mishaps:
-        rows = [
-            [
-                NAMES[own[0].config.activation],
-                f"{own[0].config.mishap:g}",
-                spread(own.values("ever_dead"), 0),
-                ended(own, "dead", 0),
-                ended(own, "off", 0),
-                ended(own, "revived", 0) if own.mean("ever_dead") else "–",
-                ended(own, "val_loss", 3),
-            ]
-            for own in mishaps.values()
-        ]
-        columns = [
-            "Nonlinearity",
-            "its rate",
-            "ever dead",
-            "dead in the end",
-            "nearly dead",
-            "revived (%)",
-            "validation",
-        ]
+        rows = []
+        for own in mishaps.values():
+            gone = own.mean("diverged") > 0.5
+            ends = ["diverged"] * 4 if gone else cells(own, dead=0, off=0, revived=0, val_loss=3)
+            ends[2] = ends[2] if own.mean("ever_dead") else "–"
+            config = own[0].config
+            rows.append([NAMES[config.activation], f"{config.mishap:g}", *cells(own, ever_dead=0), *ends])
+        columns = ["Nonlinearity", "its rate", "ever dead"]
+        columns += ["dead in the end", "nearly dead", "revived (%)", "validation"]
         note = (
             f"{records[0].config.warmup:,} ordinary steps at rate {records[0].config.lr:g}, one at the rate given, "
             f"{steps:,} ordinary ones. Dead: saturated for every example (tanh and ELU: less than 2 % of the gradient)."
         )
         found.append(Table("One step that goes wrong", columns, rows, note))
     return found
-
-
-def ended(own: Records, name: str, digits: int) -> str:
-    return "diverged" if own.mean("diverged") > 0.5 else spread(own.values(name), digits)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -399,7 +380,7 @@ def gate_picture(scaled: dict[str, Records]) -> Drawing:
     left.plot(arrays["t"].ravel()[few], arrays["passed"].ravel()[few], "o", color=style.colour("blue"), ms=4, alpha=0.6)
     style.note(left, "1 − t²", (0.0, 1.0), (0, 5), ha="center")
     left.set_ylim(0, 1.15)
-    style.title(left, "Gradient out / in", "activation t")
+    style.titled(left, "Gradient out / in", "activation t")
     known = [own for own in scaled.values() if own[0].config.hidden_scale]
     if known:
         scales = [own[0].config.hidden_scale for own in known]
@@ -408,7 +389,7 @@ def gate_picture(scaled: dict[str, Records]) -> Drawing:
         right.plot(scales, shut, "o-", color=style.colour("vermillion"))
         style.logarithmic(right, scales)
         right.set_ylim(-0.03, 1.1)
-        style.title(right, "Layer as a whole", "scale of the hidden weights")
+        style.titled(right, "Layer as a whole", "scale of the hidden weights")
         most = int(np.argmax(scales))
         names = ((through, "passed", "blue"), (shut, "saturated", "vermillion"))
         style.label_ends(right, [(scales[most], v[most], text, style.colour(hue)) for v, text, hue in names])
@@ -439,7 +420,7 @@ def damage(mishaps: dict[str, Records]) -> Drawing:
     style.over_steps(left, max(end[0] for end in ends))
     most = max((float(max(r.arrays["dead"])) for own in mishaps.values() for r in own), default=1.0)
     left.set_ylim(-0.03 * max(most, 10), 1.05 * max(most, 10))
-    style.title(left, "Dead units", f"steps after one at rate {worst:g}")
+    style.titled(left, "Dead units", f"steps after one at rate {worst:g}")
     top = 0.0
     for kind, points in kinds.items():
         points.sort()
@@ -449,7 +430,7 @@ def damage(mishaps: dict[str, Records]) -> Drawing:
     style.logarithmic(right, [rate for rate in (0.1, 1, 10, 100) if rates[0] <= rate <= rates[-1]])
     style.logarithmic(right, [t for t in (2, 3, 5, 10, 20, 50, 100) if t < 1.5 * max(top, 3)], along="y")
     style.reach(right, 2, max(1.1 * top, 3.3))
-    style.title(right, "Loss in the end", "rate of the one step")
+    style.titled(right, "Loss in the end", "rate of the one step")
     style.label_ends(left, ends)
     return figure, (
         "One step at a rate far too high, then ordinary training. Left: units saturated for every example. They do not "

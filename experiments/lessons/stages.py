@@ -17,10 +17,10 @@ from experiments.claims.stages import CLAIMS as CLAIMS
 from experiments.claims.stages import LECTURE
 from experiments.curves import steps_until, thinned
 from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Record, Records
+from experiments.records import Record, Records, mean_curve, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import cells, sampled
 from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators, sample
@@ -125,7 +125,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     found = {f"{name}/{stage}": own.values(name) for stage, own in records.by("stage").items() for name in MEASURES}
     found["uniform_loss"] = records.values("uniform_loss")[:1]  # of the data alone, the same in every run
     ends = [found.get(f"val_loss/{stage}", np.empty(0)) for stage in ("hidden", "kaiming", "batchnorm")]
-    if len({len(v) for v in ends}) == 1:
+    if paired(ends):
         found["repaired_range"] = np.ptp(ends, axis=0)
     return found
 
@@ -136,11 +136,12 @@ def tables(records: Records) -> list[Table]:
     for stage, own in stages.items():
         train, val = (f"{value:.4f}" if stage != "output" else f"{value:.2f}" for value in LECTURE[stage])
         name = STAGES[stage]
-        ends.append([name, train, spread(own.values("train_loss"), 4), val, spread(own.values("val_loss"), 4)])
+        measured = cells(own, train_loss=4, val_loss=4)
+        ends.append([name, train, measured[0], val, measured[1]])
         first = {"original": "27", "output": "3.3"}.get(stage, "–")
         if records.own_corpus:  # what the lecture measured on its names says nothing of other words
             ends[-1][1] = ends[-1][3] = first = "–"
-        begins.append([name, first, spread(own.values("initial_loss"), 2), spread(own.values("wasted_steps"), 0)])
+        begins.append([name, first, *cells(own, initial_loss=2, wasted_steps=0)])
     steps = records[0].config.steps
     count = max(map(len, stages.values()))
     note = f"{steps:,} steps; mean{' ± sd' if count > 1 else ''} over {count} seed{'s' * (count > 1)}."
@@ -148,7 +149,6 @@ def tables(records: Records) -> list[Table]:
         note += f" The lecture trains for 200,000 steps: after {steps:,} the losses are not yet comparable with it."
     uniform = records.mean("uniform_loss")
     last = records[-1]
-    names = last.summary["names"]
     return [
         Table(
             "Loss at the end", ["Stage", "train: lecture", "measured", "validation: lecture", "measured"], ends, note
@@ -160,11 +160,7 @@ def tables(records: Records) -> list[Table]:
             f"Before the first step, over 5,000 examples. Equal probabilities for every character cost {uniform:.4f}; "
             "wasted are the steps until the loss (mean of 100) is below that.",
         ),
-        Table(
-            f"{len(names)} names, sampled from the network with {STAGES[last.config.stage]}",
-            [""] * 4,
-            [names[k : k + 4] for k in range(0, len(names), 4)],
-        ),
+        sampled(last.summary["names"], STAGES[last.config.stage]),
     ]
 
 
@@ -182,7 +178,7 @@ def hockey_stick(records: Records) -> Drawing:
     uniform = records.mean("uniform_loss")
     ends = []
     for stage, own in records.by("stage").items():
-        first = own.curve("first_losses")
+        first = mean_curve(own, "first_losses")
         width = 20
         if len(first) < width:
             continue
@@ -194,7 +190,7 @@ def hockey_stick(records: Records) -> Drawing:
     axes.set_ylim(2, 32)
     axes.set_xlim(0)
     axes.set_xticks(range(0, 1_001, 250))
-    style.title(axes, "The first thousand steps: loss", "step")
+    style.titled(axes, "The first thousand steps: loss", "step")
     style.guide(axes, uniform, f"equal probabilities: {uniform:.2f}", at=0.02)
     repaired = [end for end in ends if end[2] != "original"]
     names = [(x, y, STAGES[stage], style.colour(stage)) for x, y, stage in ends if stage == "original"]
@@ -212,7 +208,7 @@ def hockey_stick(records: Records) -> Drawing:
 def loss_curves(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.8)
     curves = (
-        (own.curve("step"), own.curve("loss"), STAGES[stage], style.colour(stage))
+        (mean_curve(own, "step"), mean_curve(own, "loss"), STAGES[stage], style.colour(stage))
         for stage, own in records.by("stage").items()
     )
     ends = style.lines(axes, curves, linewidth=1.8)
@@ -249,7 +245,7 @@ def final_losses(records: Records) -> Drawing:
         style.rows(axes)
         axes.locator_params(axis="x", nbins=4)
         axes.margins(x=0.15)
-        style.title(axes, kind, "loss")
+        style.titled(axes, kind, "loss")
     style.rows(both[0], [STAGES[stage] for stage in stages])
     lecture = "" if records.own_corpus else "◇ the lecture's, "
     return figure, (
@@ -262,7 +258,7 @@ def portrait(record: Record) -> Iterator[Picture]:
     figure, axes = style.figure(height=3.2)
     axes.plot(record.series["step"], record.series["loss"], color=style.colour(record.config.stage), linewidth=1.6)
     axes.set_xscale("log")
-    style.title(axes, f"{STAGES[record.config.stage]}, seed {record.seed}: loss", "step, logarithmic")
+    style.titled(axes, f"{STAGES[record.config.stage]}, seed {record.seed}: loss", "step, logarithmic")
     yield Picture("loss", figure, "Loss of the minibatch, averaged over ever longer stretches.")
 
 

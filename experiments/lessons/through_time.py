@@ -20,10 +20,10 @@ from experiments import style
 from experiments.claims.through_time import CLAIMS as CLAIMS
 from experiments.curves import frequency_loss, rms, thinned
 from experiments.experiment import Drawing, Picture, Result, Table, locate
-from experiments.records import Records
+from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import number, spread
+from experiments.tables import cells, number
 from models.training import generators
 from npgrad import Tensor, data, no_grad, optim
 from npgrad.diagnose import Monitor
@@ -236,8 +236,7 @@ def tables(records: Records) -> list[Table]:
         plain = own[0].config.cell == "rnn"
         rules = [number(own.mean(r), ".1g") if plain else "–" for r in ("by_mean", "by_mean_square")]
         before, after = (number(np.exp(np.log(own.values(k)).mean()), ".1g") for k in ("left", "left_after"))
-        learnt = [spread(own.values(k), digits) for k, digits in (("remembered", 2), ("largest_update", 1))]
-        rows.append([label(name), before, *rules, after, *learnt])
+        rows.append([label(name), before, *rules, after, *cells(own, remembered=2, largest_update=1)])
     config = records[0].config
     columns = ["Network", "left", "by mean slope", "by its square", "left after training", "remembered", "update"]
     note = (
@@ -273,12 +272,12 @@ def through_time(records: Records) -> Drawing:
     for axes, column, name in zip(panels, ("gradient", "after"), ("Before training", "After training"), strict=True):
         for one, own in groups.items():
             back, colour = own[0].series["back"], hue(one, list(groups))
-            axes.plot(back, own.curve(column, geometric=True), color=colour, label=label(one))
+            axes.plot(back, mean_curve(own, column, geometric=True), color=colour, label=label(one))
             if column == "gradient" and one.startswith("rnn"):
-                predicted = own.curve("by_mean_square", geometric=True)
+                predicted = mean_curve(own, "by_mean_square", geometric=True)
                 axes.plot(back, predicted, color=style.paper(), linestyle=style.DASHED, linewidth=1.2)
         style.logarithmic(axes, along="y")
-        style.title(axes, name, "steps back")
+        style.titled(axes, name, "steps back")
     style.legend_above(figure, *panels[1].get_legend_handles_labels(), 3)
     return figure, (
         "Size of the gradient of the state on its way back through time, relative to the last step. Dashed, what is "
@@ -292,7 +291,7 @@ def learning(records: Records) -> Drawing:
     groups = records.named(name_of)
     names = list(groups)
     step = records[0].arrays["step"]
-    ends = style.lines(axes, ((step, own.curve("loss"), label(n), hue(n, names)) for n, own in groups.items()))
+    ends = style.lines(axes, ((step, mean_curve(own, "loss"), label(n), hue(n, names)) for n, own in groups.items()))
     style.guide(axes, 1.0, "letter frequencies")
     style.over_steps(axes, step[-1], 10)
     axes.set_ylim(0, 1.2)
@@ -313,7 +312,7 @@ def clipping(records: Records) -> Drawing:
         axes.plot(step, ratio, color=style.colour(colour))
         ends.append((step[-1], ratio[-1], name, style.colour(colour)))
     style.guide(axes, -3.0, "the lecture's −3", at=0.35)
-    style.title(axes, "Update to data of the recurrent weights, log10", "step")
+    style.titled(axes, "Update to data of the recurrent weights, log10", "step")
     style.label_ends(axes, ends)
     return figure, (
         "A plain network whose gradients explode (gain 3), trained with SGD: without a limit, and with gradients of "

@@ -18,10 +18,10 @@ import numpy as np
 from experiments import style
 from experiments.claims.update_ratio import CLAIMS as CLAIMS
 from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Record, Records
+from experiments.records import Record, Records, complete
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import cells, spread
 from experiments.training import training
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import NORMS, DeepMLP
@@ -162,10 +162,9 @@ def sound(r: Record) -> bool:
 
 
 def table_of(own: Records, name: str) -> dict[float, np.ndarray]:
-    """A number of the summary by learning rate, one per seed; infinite where the run diverged."""
-    return {
-        lr: np.array([r.summary[name] if sound(r) else math.inf for r in some]) for lr, some in own.by("lr").items()
-    }
+    """A number of the summary by learning rate, one per seed, as in `by_setting`; infinite where the run diverged."""
+    rates = own.by("lr").items()
+    return complete({lr: np.array([r.summary[name] if sound(r) else math.inf for r in some]) for lr, some in rates})
 
 
 def search(own: Records) -> dict[str, np.ndarray]:
@@ -216,24 +215,12 @@ def tables(records: Records) -> list[Table]:
     for kind, own in kinds(records).items():
         name = SHOWN.get(kind, kind)
         if f"best_lr/{kind}" in found:
-            advice.append(
-                [
-                    name,
-                    *(spread_or_none(found[f"{name}/{kind}"], form) for name, form in ADVICE.items()),
-                ]
-            )
+            advice.append([name, *(spread_or_none(found[f"{what}/{kind}"], form) for what, form in ADVICE.items())])
         for lr, some in own.by("lr").items():
             gone = some.mean("diverged") > 0.5
-            rows.append(
-                [
-                    name,
-                    f"{lr:g}",
-                    "–" if gone else spread(some.values("ratio_hidden"), 2),
-                    "–" if gone else spread(some.values("ratio_output"), 2),
-                    "–" if gone else f"{some.mean('true_to_formula'):.3g}",
-                    "diverged" if gone else spread(some.values("val_loss"), 3),
-                ]
-            )
+            measured = [*cells(some, ratio_hidden=2, ratio_output=2), f"{some.mean('true_to_formula'):.3g}"]
+            ends = ["–", "–", "–", "diverged"] if gone else [*measured, *cells(some, val_loss=3)]
+            rows.append([name, f"{lr:g}", *ends])
     steps = records[0].config.steps
     return [
         Table(
@@ -355,7 +342,7 @@ def formula_picture(groups: dict[str, Records]) -> Drawing:
         axes.plot(seen.step, over, color=hue)
         ends.append((seen.step[-1], over[-1], f"{OPTIMIZERS[kind]}, {lr:g}", hue))
     style.logarithmic(axes, along="y")
-    style.title(axes, "Update made / (rate × gradient)", "step")
+    style.titled(axes, "Update made / (rate × gradient)", "step")
     style.label_ends(axes, ends)
     return figure, (
         "The lecture's formula is the update of plain gradient descent and of nothing else. With momentum it is "

@@ -20,10 +20,10 @@ import npgrad
 from experiments import style
 from experiments.claims.why_batch_norm import CLAIMS as CLAIMS
 from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Records
+from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import across, cells
 from experiments.training import training
 from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators
@@ -33,7 +33,7 @@ from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 
 if TYPE_CHECKING:
-    pass
+    from matplotlib.axes import Axes
 
 ORDER = 8
 
@@ -324,7 +324,7 @@ def tables(records: Records) -> list[Table]:
     trained = records.where(study="shift")
     if len(trained):
         rows = [
-            [f"{rate:g}", label, *(spread(own.values(name, norm=norm)) for name in COLUMNS)]
+            [f"{rate:g}", label, *cells(own.where(norm=norm), **dict.fromkeys(COLUMNS, 3))]
             for rate, own in trained.by("lr").items()
             for norm, label in ARMS.items()
         ]
@@ -334,13 +334,10 @@ def tables(records: Records) -> list[Table]:
         rows = []
         for activation, own in deep.where(gain=None).by("activation").items():
             theory = {"relu": f"{YANG:.3f}"}.get(activation, "–")
-            norms = ("none", "batch")
-            ratios = [f"{own.mean('ratio', norm=n):,.3g}" for n in norms]
-            growth = [spread(own.values("growth", norm=n)) for n in norms]
-            rows.append([activation, *ratios, *growth, theory])
-        columns = ["", "50 layers, none", "batch norm", "a layer, none", "batch norm", "theory"]
+            ratios = [f"{own.mean('ratio', norm=n):,.3g}" for n in ("none", "batch")]
+            rows.append([activation, *ratios, *across(own, "growth", norm=("none", "batch")), theory])
         depth = deep[0].config.depth
-        columns[1] = f"{depth} layers, none"
+        columns = ["", f"{depth} layers, none", "batch norm", "a layer, none", "batch norm", "theory"]
         note = (
             f"Before training: gradient at layer 1 over that at layer {depth} (root mean squares), and by what the "
             "mean square grows in each layer towards the input. Theory: π/(π − 1), Yang et al. 2019, for wide ReLU "
@@ -404,9 +401,9 @@ def shift_picture(records: Records) -> Drawing:
         axes.set_xlabel("step")
         axes.locator_params(axis="x", nbins=4)
     for x, y, norm in ((0.08, 0.84, "noisy"), (0.4, 0.39, "none"), (0.08, 0.12, "batch")):
-        style.name(left, (x, y), ARMS[norm], style.colour(HUES[norm]))
-    style.name(right, (0.96, 0.82), ARMS["none"], style.colour(HUES["none"]), ha="right")
-    style.name(right, (0.96, 0.3), "both with batch norm", style.ink(), ha="right")
+        name(left, x, y, ARMS[norm], style.colour(HUES[norm]))
+    name(right, 0.96, 0.82, ARMS["none"], style.colour(HUES["none"]), ha="right")
+    name(right, 0.96, 0.3, "both with batch norm", style.ink(), ha="right")
     rate = records[0].config.lr
     return figure, (
         f"Learning rate {rate:g}. Left: how far one step moves mean and spread of the hidden units. Right: the loss of "
@@ -420,7 +417,7 @@ def smoothness_picture(records: Records) -> Drawing:
     arms = curves(records, "roughness")
     ends = style.lines(axes, ((step, rough, ARMS[norm], style.colour(HUES[norm])) for norm, step, rough in arms))
     axes.set_ylim(0)
-    style.title(axes, "Change of the gradient along a step", "step")
+    style.titled(axes, "Change of the gradient along a step", "step")
     style.label_ends(axes, ends)
     return figure, (
         f"The largest change of the gradient within four steps along it, divided by their length (an estimate of the "
@@ -440,17 +437,22 @@ def depth_picture(records: Records) -> Drawing:
     for axes, norm in zip(both, ("none", "batch"), strict=True):
         for activation, own in records.where(norm=norm).by("activation").items():
             hue = style.colour(activation)
-            axes.plot(own[0].series["layer"], own.curve("gradient", geometric=True), color=hue)
-            style.name(axes, PLACES[norm, activation], activation.replace("relu", "ReLU"), hue)
+            axes.plot(own[0].series["layer"], mean_curve(own, "gradient", geometric=True), color=hue)
+            name(axes, *PLACES[norm, activation], activation.replace("relu", "ReLU"), hue)
         style.logarithmic(axes, [1, 100, 10_000], ["× 1", "× 100", "× 10,000"], along="y")
         axes.set_ylim(0.1, 2e4)
-        style.title(axes, {"none": "Kaiming alone", "batch": "With batch norm"}[norm], "layer")
+        style.titled(axes, {"none": "Kaiming alone", "batch": "With batch norm"}[norm], "layer")
     depth = records[0].config.depth
     return figure, (
         f"Gradient at each layer of an untrained network of {depth} layers, relative to its last hidden "
         "layer: it travels from right to left. Kaiming's rule conserves it for ReLU and linear layers, and lets it "
         "grow for tanh. Batch norm makes it grow for every nonlinearity: activations are safe, gradients are not."
     )
+
+
+def name(axes: Axes, x: float, y: float, text: str, hue: str, **options: Any) -> None:
+    """A name written into the picture, at a place given as fractions of its sides."""
+    axes.text(x, y, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
 
 
 NEXT = [

@@ -15,6 +15,7 @@ from experiments import report, style
 from experiments.experiment import LESSONS, load
 from experiments.lessons import architectures, attention, context, deep_bn, edge_of_stability, optimisers, through_time
 from experiments.provenance import ROOT
+from experiments.records import Record, Records
 from experiments.runner import execute
 from experiments.store import Store
 from models.deep_mlp import DeepMLP
@@ -180,6 +181,14 @@ def test_small_weights_shrink_the_signal_and_the_gradient_by_the_gain() -> None:
 
 
 # -- optimisers --------------------------------------------------------------------------------------------------------
+
+
+def test_an_optimiser_that_has_not_run_from_a_start_leaves_its_cell_empty() -> None:
+    summary = dict.fromkeys(("val_loss", "hidden_none", "last_none", "hidden_batch", "last_batch"), 2.0)
+    runs = [("sgd", "small"), ("sgd", "kaiming"), ("adam", "small")]
+    configs = [{"optimizer": o, "start": s, "rate": 1.0, "steps": 4} for o, s in runs]
+    table, _ = optimisers.tables(Records([Record.of_summary("", 0, config, summary) for config in configs]))
+    assert [row[1:] for row in table.rows] == [["2.000 at 0.1", "2.000 at 0.1"], ["2.000 at 0.001", "–"]]
 
 
 def test_all_hidden_gradients_are_alike_however_small(words: Path) -> None:

@@ -234,6 +234,8 @@ def test_the_search_finds_the_best_rate_and_the_one_at_a_thousandth(
     assert found["advised_loss"] >= found["best_loss"]
     alone = update_ratio.search(Records([diverged, record(0.1, -2.0, 2.0)]))
     assert np.isnan(alone["advised_loss"]).all() and alone["best_lr"] == 0.1
+    again = Records([record(lr, -2.0, lr) for lr in (0.1, 0.1, 0.01, 0.001, 0.001)])  # a rate that lacks a seed
+    assert update_ratio.search(again)["best_lr"].tolist() == [0.001, 0.001]
 
 
 def test_only_plain_gradient_descent_does_what_the_formula_says(words: Path) -> None:

@@ -43,3 +43,17 @@ def test_a_line_cut_off_by_limits_is_marked_and_others_are_not() -> None:
         assert mark.get_marker() == "^" and mark.get_color() == style.colour("blue")
         x, y = mark.get_xydata()[0]
         assert np.isclose(y, 5.0) and np.isclose(x, 2 + np.log(5 / 0.5) / np.log(30 / 0.5))
+
+
+def test_lines_return_the_ends_that_are_to_be_named_and_means_the_means() -> None:
+    with style.theme("light"):
+        _, axes = style.figure()
+        assert style.lines(axes, [([1, 2], [3.0, 4.0], "a", "blue"), ([5], [6.0], "b", "red")], marker="o") == [
+            (2, 4.0, "a", "blue"),
+            (5, 6.0, "b", "red"),
+        ]
+        assert [(line.get_color(), line.get_marker()) for line in axes.lines] == [("blue", "o"), ("red", "o")]
+        assert style.means(axes, [1, 2], [np.array([1.0, 3.0]), np.array([5.0])], "blue").tolist() == [2.0, 5.0]
+        assert np.allclose(axes.collections[0].get_segments()[0][:, 1], [2 - 2**0.5, 2 + 2**0.5])  # one deviation
+        style.titled(axes, "Loss", "step")
+        assert (axes.get_title(loc="left"), axes.get_xlabel()) == ("Loss", "step")
