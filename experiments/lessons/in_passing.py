@@ -13,27 +13,24 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from experiments import style
-from experiments.claims import Claim
+from experiments.claims.in_passing import CLAIMS as CLAIMS
 from experiments.curves import thinned
-from experiments.experiment import Picture, Result, Table
-from experiments.records import Records
+from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import cells
 from experiments.training import training, watch
 from models.mlp import MLP
 from models.training import Generators, TrainConfig, evaluate, fit, generators
 from npgrad import data, nn, no_grad
 from npgrad.data import Corpus, Windows
 from npgrad.functions import cross_entropy
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 17
 
@@ -203,40 +200,6 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     return found
 
 
-CLAIMS = [
-    Claim("affine", "Normalising without γ and β limits what the network can express: its training loss without them.",
-          source=1, quantity="affine/train_loss/without", than="affine/train_loss/with", low=0.01, format=".4f",
-          says="could limit its expressive power", budget="default",
-          why="A quarter of what the lecture gains by its first repair."),
-    Claim("affine-trained", "γ and β are trained like weights: how many of the two get a gradient.",
-          source=(1, 3), quantity="gradients", low=2, high=2, kind="identity", format=".0f"),
-    Claim("buffers", "Running statistics are buffers and no part of the graph: how many of them are parameters.",
-          source=3, quantity="trained_buffers", high=0, kind="identity", format=".0f"),
-    Claim("bias-diversity", "A first bias drawn at random × 0.01, rather than zeros, works well: validation loss.",
-          source=2, quantity="bias/val_loss/with", than="bias/val_loss/without", high=0.01, format=".4f",
-          says="can work well", budget="default",
-          why="No worse, to a quarter of what the lecture gains by its first repair."),
-    Claim("bias-better", "… because it adds diversity: it ends lower.",
-          source=2, quantity="bias/val_loss/with", than="bias/val_loss/without", high=-0.001, format=".4f",
-          says="can add a little bit of diversity", budget="default", part_of="bias-diversity",
-          why="The last digit in which losses are printed."),
-    Claim("linear-one", "Linear layers in a row are one linear layer: largest relative difference of their logits.",
-          source=2, quantity="difference", high=1e-4, kind="identity", format=".0e"),
-    Claim("linear-differs", "Yet they learn differently: distance of their training losses after as many steps.",
-          source=2, quantity="apart", low=0.01, format=".4f", says="backprop ends up working differently",
-          budget="default", why="A quarter of what the lecture gains by its first repair."),
-    Claim("relu-bias", "A large negative bias leaves ReLUs dead: those behind a bias of five standard deviations.",
-          source=1, quantity="dead", low=0.5, format=".0%", says="due to a large negative bias",
-          why="More likely than not."),
-    Claim("memory", "Without a graph a forward pass needs less memory: the largest amount.",
-          source=(3, 4), quantity="bytes/no_graph", than="bytes/graph", ratio=True, high=0.75, format=",.0f",
-          unit=" bytes", says="more memory-efficient", why="What is worth saying saves a quarter."),
-    Claim("time", "… and less time: 100 minibatches.",
-          source=(3, 4), quantity="seconds/no_graph", than="seconds/graph", ratio=True, high=0.9, format=".4f",
-          unit=" s", says="more computationally efficient", why="What is worth saying saves a tenth."),
-]  # fmt: skip
-
-
 def tables(records: Records) -> list[Table]:
     arms = {"affine": ("γ and β", "none"), "bias": ("random × 0.01", "zeros"), "linear": (f"{DEPTH} layers", "one")}
     rows = []
@@ -244,7 +207,7 @@ def tables(records: Records) -> list[Table]:
         for arm, name in zip((True, False), names, strict=True):
             own = records.where(study=study, arm=arm)
             if len(own):
-                rows.append([study, name, *(spread(own.values(f"{part}_loss"), 4) for part in ("train", "val"))])
+                rows.append([study, name, *cells(own, train_loss=4, val_loss=4)])
     if not rows:
         return []
     note = f"{max(r.config.steps for r in records):,} steps."
@@ -261,15 +224,14 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("relu", *relu_picture(records.where(study="relu")))
 
 
-def linear_picture(records: Records) -> tuple[Figure, str]:
+def linear_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.6)
     ends = []
     for arm, name, hue in ((True, f"{DEPTH} linear layers", "blue"), (False, "their product", "orange")):
         own = records.where(arm=arm)
         if len(own):
-            step, loss = own[0].series["step"], np.mean([r.series["loss"] for r in own], axis=0)
-            axes.plot(step, loss, color=style.colour(hue))
-            ends.append((step[-1], loss[-1], name, style.colour(hue)))
+            curve = (own[0].series["step"], mean_curve(own, "loss"), name, style.colour(hue))
+            ends += style.lines(axes, [curve])
     style.over_steps(axes, int(records[0].config.steps))
     style.title(axes, "Training loss, minibatches")
     style.label_ends(axes, ends)
@@ -279,10 +241,10 @@ def linear_picture(records: Records) -> tuple[Figure, str]:
     )
 
 
-def relu_picture(records: Records) -> tuple[Figure, str]:
+def relu_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=3.4)
     series = records[0].series
-    axes.plot(-series["bias"], np.mean([r.series["dead"] for r in records], axis=0), "o-", color=style.colour("blue"))
+    axes.plot(-series["bias"], mean_curve(records, "dead"), "o-", color=style.colour("blue"))
     axes.set_xlabel("negative bias, in standard deviations of the input")
     axes.set_ylim(-0.03, 1.03)
     style.title(axes, "Part of the ReLUs that are 0 for all of 5,000 examples")
