@@ -18,6 +18,7 @@ import numpy as np
 import npgrad
 from experiments import style
 from experiments.claims.batch_norm import CLAIMS as CLAIMS
+from experiments.corpus import load
 from experiments.curves import steps_until
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records, by_setting, mean_curve
@@ -124,7 +125,7 @@ def build(config: Config, vocab_size: int, rng: np.random.Generator) -> Any:
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data)
+    corpus = load(config.data)
     rngs = generators(config.seed)
     model = build(config, len(corpus.vocabulary), rngs.init)
     study = {"facts": facts, "statistics": statistics, "overfitting": overfitting}.get(config.study, trained)

@@ -14,6 +14,7 @@ import numpy as np
 
 from experiments import style
 from experiments.claims.context import CLAIMS as CLAIMS
+from experiments.corpus import load
 from experiments.curves import thinned
 from experiments.experiment import Drawing, Picture, Result, Table, locate
 from experiments.records import Records, mean_curve
@@ -81,7 +82,7 @@ def cost(config: Config) -> float:
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data, config.context)
+    corpus = load(config.data, config.context)
     model = MLP(
         vocab_size=len(corpus.vocabulary),
         context=config.context,

@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments import style
 from experiments.claims.deep_bn import CLAIMS as CLAIMS
+from experiments.corpus import load
 from experiments.curves import thinned
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records, mean_curve, paired
@@ -102,7 +103,7 @@ def cost(config: Config) -> float:
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data, config.context)
+    corpus = load(config.data, config.context)
     rngs = generators(config.seed)
     shape: dict[str, Any] = {
         "vocab_size": len(corpus.vocabulary),

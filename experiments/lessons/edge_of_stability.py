@@ -16,6 +16,7 @@ import numpy as np
 import npgrad
 from experiments import style
 from experiments.claims.edge_of_stability import CLAIMS as CLAIMS
+from experiments.corpus import load
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
@@ -24,7 +25,7 @@ from experiments.tables import cells, spread
 from models.mlp import MLP
 from models.mlp import STAGES as SCALES
 from models.training import generators
-from npgrad import Tensor, data, diagnose, optim
+from npgrad import Tensor, diagnose, optim
 from npgrad.functions import cross_entropy
 
 ORDER = 14
@@ -81,7 +82,7 @@ def cost(config: Config) -> float:
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data)
+    corpus = load(config.data)
     rngs = generators(config.seed)
     model = MLP(len(corpus.vocabulary), rng=rngs.init, stage=config.stage, hidden=config.hidden)
     x, y = corpus.train.x[: config.examples], corpus.train.y[: config.examples]

@@ -18,6 +18,7 @@ import numpy as np
 from experiments import style
 from experiments.claims.gains import CLAIMS as CLAIMS
 from experiments.claims.gains import DOCUMENT, TABLED
+from experiments.corpus import load
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Record, Records, paired
 from experiments.runner import Progress
@@ -26,7 +27,7 @@ from experiments.tables import fraction, number, spread
 from experiments.training import training
 from models.deep_mlp import NORMS, DeepMLP
 from models.training import TrainConfig, fit, generators
-from npgrad import data, nn
+from npgrad import nn
 from npgrad.data import Batches
 from npgrad.diagnose.propagation import Layer, Propagation, gradient_of_ignorance, predict
 from npgrad.diagnose.undisturbed import undisturbed
@@ -92,7 +93,7 @@ QUICK = {"steps": 200}
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data, config.context)
+    corpus = load(config.data, config.context)
     rngs = generators(config.seed)
     batches = Batches(*corpus.train, config.batch_size, rngs.batches)
     before = []

@@ -19,6 +19,7 @@ import numpy as np
 
 from experiments import style
 from experiments.claims.in_passing import CLAIMS as CLAIMS
+from experiments.corpus import load
 from experiments.curves import thinned
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records, mean_curve
@@ -28,7 +29,7 @@ from experiments.tables import cells
 from experiments.training import training, watch
 from models.mlp import MLP
 from models.training import Generators, TrainConfig, evaluate, fit, generators
-from npgrad import data, nn, no_grad
+from npgrad import nn, no_grad
 from npgrad.data import Corpus, Windows
 from npgrad.functions import cross_entropy
 
@@ -86,7 +87,7 @@ def cost(config: Config) -> float:
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus, rngs = data.load(config.data), generators(config.seed)
+    corpus, rngs = load(config.data), generators(config.seed)
     return {"linear": linear, "relu": relu, "memory": memory}.get(config.study, trained)(config, corpus, rngs, progress)
 
 

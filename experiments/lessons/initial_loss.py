@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from experiments import style
 from experiments.claims.initial_loss import CLAIMS as CLAIMS
 from experiments.claims.initial_loss import PRINTED
+from experiments.corpus import load
 from experiments.curves import frequency_loss, rms, steps_until, thinned
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records, mean_curve
@@ -28,7 +29,7 @@ from experiments.tables import cells
 from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
-from npgrad import data, no_grad
+from npgrad import no_grad
 from npgrad.functions import cross_entropy, softmax
 
 ORDER = 2
@@ -109,7 +110,7 @@ def distinct(units: NDArray[Any]) -> int:
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data, config.context)
+    corpus = load(config.data, config.context)
     rngs = generators(config.seed)
     classes = len(corpus.vocabulary)
     model = MLP(

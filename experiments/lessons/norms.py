@@ -14,6 +14,7 @@ import numpy as np
 
 from experiments import style
 from experiments.claims.norms import CLAIMS as CLAIMS
+from experiments.corpus import load
 from experiments.curves import frequency_loss
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records, paired
@@ -90,7 +91,7 @@ def cost(config: Config) -> float:
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data)
+    corpus = load(config.data)
     rngs = generators(config.seed)
     model = build(config, corpus, rngs.init, np.dtype(config.dtype))
     held = data.Windows(corpus.val.x[:4_000], corpus.val.y[:4_000])

@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments import style
 from experiments.claims.optimisers import CLAIMS as CLAIMS
+from experiments.corpus import load
 from experiments.curves import thinned
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records, paired
@@ -88,7 +89,7 @@ def cost(config: Config) -> float:
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data)
+    corpus = load(config.data)
     model = network(config, len(corpus.vocabulary))
     weights = matrices(model)
     begin = [p.numpy().copy() for p in weights]

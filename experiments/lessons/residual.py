@@ -17,6 +17,7 @@ import numpy as np
 import npgrad
 from experiments import style
 from experiments.claims.residual import CLAIMS as CLAIMS
+from experiments.corpus import load
 from experiments.curves import frequency_loss
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records, mean_curve, paired
@@ -27,7 +28,7 @@ from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
 from models.conv_net import ConvNet
 from models.training import TrainConfig, evaluate, fit, generators
-from npgrad import data, nn
+from npgrad import nn
 from npgrad.data import Corpus
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
@@ -107,7 +108,7 @@ def build(config: Config, vocab_size: int, rng: np.random.Generator) -> ConvNet:
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data, config.context)
+    corpus = load(config.data, config.context)
     rngs = generators(config.seed)
     model = build(config, len(corpus.vocabulary), rngs.init)
     if config.study == "facts":

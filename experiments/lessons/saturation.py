@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments import style
 from experiments.claims.saturation import CLAIMS as CLAIMS
+from experiments.corpus import load
 from experiments.curves import frequency_loss, rms
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records
@@ -25,7 +26,7 @@ from experiments.training import training
 from models.deep_mlp import GAINS
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
-from npgrad import Tensor, data, nn, tanh
+from npgrad import Tensor, nn, tanh
 from npgrad.data import Batches
 from npgrad.diagnose.census import activations
 from npgrad.diagnose.saturation import saturation
@@ -99,7 +100,7 @@ FULL = {"steps": 20_000}
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data, config.context)
+    corpus = load(config.data, config.context)
     rngs = generators(config.seed)
     model = build(config, len(corpus.vocabulary), rngs.init)
     batches = Batches(*corpus.train, config.batch_size, rngs.batches)

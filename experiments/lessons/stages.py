@@ -15,6 +15,7 @@ import numpy as np
 from experiments import style
 from experiments.claims.stages import CLAIMS as CLAIMS
 from experiments.claims.stages import LECTURE
+from experiments.corpus import load
 from experiments.curves import steps_until, thinned
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Record, Records, mean_curve, paired
@@ -24,7 +25,7 @@ from experiments.tables import cells, sampled
 from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators, sample
-from npgrad import data, no_grad
+from npgrad import no_grad
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 
@@ -85,7 +86,7 @@ FULL = {"steps": 200_000}
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data, config.context)
+    corpus = load(config.data, config.context)
     rngs = generators(config.seed)
     model = MLP(
         vocab_size=len(corpus.vocabulary),

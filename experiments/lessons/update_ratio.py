@@ -17,6 +17,7 @@ import numpy as np
 
 from experiments import style
 from experiments.claims.update_ratio import CLAIMS as CLAIMS
+from experiments.corpus import load
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Record, Records, complete
 from experiments.runner import Progress
@@ -26,7 +27,7 @@ from experiments.training import training
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import NORMS, DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators, make_optimizer
-from npgrad import data, diagnose, nn
+from npgrad import diagnose, nn
 from npgrad.data import Batches
 from npgrad.diagnose import Monitor
 
@@ -89,7 +90,7 @@ FULL = {"steps": 10_000}
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data, config.context)
+    corpus = load(config.data, config.context)
     rngs = generators(config.seed)
     model = DeepMLP(
         vocab_size=len(corpus.vocabulary),

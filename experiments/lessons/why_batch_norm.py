@@ -19,6 +19,7 @@ import numpy as np
 import npgrad
 from experiments import style
 from experiments.claims.why_batch_norm import CLAIMS as CLAIMS
+from experiments.corpus import load
 from experiments.experiment import Drawing, Picture, Result, Table
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
@@ -141,7 +142,7 @@ def build(config: Config, vocab_size: int, rng: np.random.Generator, noise: np.r
 
 
 def run(config: Config, progress: Progress) -> Result:
-    corpus = data.load(config.data)
+    corpus = load(config.data)
     with np.errstate(all="ignore"):  # divergence is one of the things to see
         return {"shift": shifting, "depth": deep}[config.study](config, corpus, progress)
 
