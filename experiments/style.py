@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DASHED", "capped", "colour", "corner", "figure", "guide", "ink", "label_ends", "layer", "legend_above", "lines",
-    "logarithmic", "mark_departures", "means", "muted", "note", "over_steps", "paper", "reach", "rows",
+    "logarithmic", "mark_departures", "means", "muted", "note", "over_steps", "paper", "reach", "reach_alike", "rows",
     "save", "theme", "title", "titled", "use",
 ]  # fmt: skip
 
@@ -133,6 +133,15 @@ def reach(axes: Axes, low: float, high: float, along: str = "y", capped: bool = 
     room = 0.04 * float(np.ptp(there))
     ends = [there.min() - room * (values.min() < low), there.max() + room * (values.max() > high)]
     (axes.set_xlim if along == "x" else axes.set_ylim)(*(np.exp(ends) if scale == "log" else ends))
+
+
+def reach_alike(panels: Iterable[Axes], low: float, high: float) -> None:
+    """The same for panels that share their y axis: capped, and as low as the lowest of them needs."""
+    lows = []
+    for axes in panels:
+        reach(axes, low, high, capped=True)
+        lows.append(axes.get_ylim()[0])
+    axes.set_ylim(min(lows), high)
 
 
 def mark_departures(made: Figure) -> None:

@@ -276,12 +276,10 @@ def losses(groups: dict[tuple[str, str], Records]) -> Drawing:
     style.rows(axes, [NAMES[network] for network in networks])
     axes.margins(x=0.06)
     style.title(axes, "Loss on new names")
-    sizes = dict.fromkeys(size for _, size in groups)
-    if len(sizes) > 1:
-        style.corner(axes, "open: four times the parameters")
+    larger = ", open ones four times as many" if any(size == "large" for _, size in groups) else ""
     return figure, (
         "Each dot is a network from other first random numbers, at the learning rate that was best on other names. All "
-        "have about as many parameters as the lecture's."
+        f"have about as many parameters as the lecture's{larger}."
     )
 
 

@@ -586,9 +586,7 @@ def scale_picture(records: Records) -> Drawing:
             curve(axes, records.where(net=net, norm=norm), "gain", style.colour(norm), 3.0)
         style.logarithmic(axes, [0.2, 0.5, 1, 2, 5])
         style.titled(axes, title, "gain of the first weights")
-    for axes in both:
-        style.reach(axes, 2.3, 3.0, capped=True)
-    both[0].set_ylim(min(axes.get_ylim()[0] for axes in both), 3.0)
+    style.reach_alike(both, 2.3, 3.0)
     name(both[0], 0.16, 0.78, "no normalisation", style.colour("none"))
     name(both[0], 0.97, 0.55, "batch norm", style.colour("batch"), ha="right")
     return figure, (
@@ -605,7 +603,7 @@ def rate_picture(records: Records) -> Drawing:
     style.logarithmic(axes, sorted({r.config.lr for r in records}))
     style.reach(axes, 2.3, 3.0, capped=True)
     style.titled(axes, "Six layers: loss by learning rate", "learning rate, logarithmic")
-    name(axes, 0.05, 0.08, "no normalisation", style.colour("none"))
+    name(axes, 0.42, 0.75, "no normalisation", style.colour("none"), ha="right")
     name(axes, 0.8, 0.3, "batch norm", style.colour("batch"), ha="right")
     return figure, (
         f"Training loss after {records[0].config.steps:,} steps; ▲ far above the picture. Batch norm moves the useful "
@@ -630,7 +628,7 @@ def running_picture(records: Records) -> Drawing:
     style.over_steps(right, max((record.series["step"][-1] for record in own.values()), default=1), first=10)
     style.title(right, "Loss it adds")
     name(left, 0.05, 0.92, "momentum 0.1", hues[0.1])
-    name(right, 0.05, 0.36, "momentum 0.001", hues[0.001])
+    name(right, 0.97, 0.5, "momentum\n0.001", hues[0.001], ha="right")
     return figure, (
         "Left: the running mean of one unit in the last steps, as its distance from the mean over the training set "
         "(dashed). Right: by how much the validation loss with running statistics is above that with true ones. "

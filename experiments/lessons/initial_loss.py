@@ -375,7 +375,7 @@ def symmetry(records: Records, groups: dict[str, Records]) -> Drawing:
         style.note(axes, text, (values.mean(), row), shift, ha=side, va="center", color=hue)
     style.rows(axes, [STARTS[name] for name in listed], room=0.9)
     style.guide(axes, records.mean("unigram_loss"), "letter\nfrequencies", vertical=True)
-    style.reach(axes, axes.get_xlim()[0], 3.1, along="x")
+    style.reach(axes, axes.get_xlim()[0], 3.2, along="x")
     style.titled(axes, "Beginning at zero", f"validation loss after {records[0].config.steps:,} steps")
     return figure, (
         "One random layer is enough to make 200 hidden units different. If both layers begin equal, all units do the "

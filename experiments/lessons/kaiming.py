@@ -344,9 +344,9 @@ def explosion(wrong: dict[str, Records]) -> Drawing:
     figure, axes = style.figure(height=3.8)
     ends = []
     for name, hue, text in (
-        ("linear ×10", "vermillion", "variance × 10"),
-        ("linear 1", "blue", "variance kept"),
-        ("linear ×0.1", "orange", "variance × 0.1"),
+        ("linear ×10", "vermillion", "× 10"),
+        ("linear 1", "blue", "kept"),
+        ("linear ×0.1", "orange", "× 0.1"),
     ):
         if name not in wrong:
             continue
@@ -364,8 +364,8 @@ def explosion(wrong: dict[str, Records]) -> Drawing:
     style.titled(axes, "Size of the activations", "layer")
     style.label_ends(axes, ends)
     return figure, (
-        "Linear layers, weights right and wrong by a factor of √10. A factor a layer is a power of the depth: it ends "
-        "where numbers end, at inf or at zero."
+        "Linear layers that multiply the variance by 10, keep it, or divide it by 10. A factor per layer is a power of "
+        "the depth: it ends where numbers end, at inf or at zero."
     )
 
 

@@ -216,12 +216,11 @@ def loss_by_rate(records: Records) -> Drawing:
             y = [own.mean("val_loss", rate=rate) for rate in rates]
             style.capped(axes, np.array(rates), np.array(y), style.colour(optimizer), 3.0)
         style.logarithmic(axes, rates)
-        style.reach(axes, 2.2, 3.0, capped=True)
         axes.margins(x=0.1)
         style.title(axes, START_NAMES[start].split(" (")[0].capitalize())
     panels[0][len(starts) // 2].set_xlabel("learning rate, relative to the usual one")
     panels[0][0].set_ylabel("validation loss")
-    panels[0][0].set_ylim(min(axes.get_ylim()[0] for axes in panels[0]), 3.0)
+    style.reach_alike(panels[0], 2.2, 3.0)
     kinds = list(records.by("optimizer"))
     handles = [panels[0][0].plot([], [], "o-", color=style.colour(kind), label=OPTIMISERS[kind])[0] for kind in kinds]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(kinds))

@@ -262,7 +262,7 @@ def table_picture(records: Records) -> Drawing:
     figure, axes = style.figure(height=0.42 * len(rows) + 1.4)
     level = records.mean("frequencies")
     ends = [own.mean("loss", init=init) for _, own in rows for init in INITS]
-    high = 2.95
+    high = 3.0
     low = min([2.4, *(value - 0.03 for value in ends if value < high)])
     for row, (_, own) in enumerate(rows):
         means = {init: own.mean("loss", init=init) for init in INITS}
