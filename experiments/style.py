@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "DASHED", "capped", "colour", "corner", "figure", "guide", "ink", "label_ends", "layer", "legend_above", "lines",
-    "logarithmic", "mark_departures", "means", "muted", "note", "over_steps", "paper", "reach", "reach_alike", "rows",
-    "save", "theme", "title", "titled", "use",
+    "DASHED", "capped", "colour", "corner", "figure", "guide", "ink", "label", "label_ends", "layer",
+    "legend_above", "lines", "logarithmic", "mark_departures", "means", "muted", "note", "over_steps", "paper",
+    "reach", "reach_alike", "rows", "save", "theme", "title", "titled", "use",
 ]  # fmt: skip
 
 End: TypeAlias = tuple[float, float, str, str]
@@ -101,6 +101,11 @@ def rows(axes: Axes, names: Sequence[str] = (), room: float = 0.5) -> None:
 def note(axes: Axes, text: str, at: tuple[float, float], shift: tuple[float, float] = (0, 0), **options: Any) -> None:
     """A remark beside a point, `shift` (in points) away from it; muted if no colour is given."""
     axes.annotate(text, at, xytext=shift, textcoords="offset points", **{"color": muted()} | options)
+
+
+def label(axes: Axes, x: float, y: float, text: str, hue: str, **options: Any) -> None:
+    """A name written into the picture, at a place given as fractions of its sides."""
+    axes.text(x, y, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
 
 
 def corner(axes: Axes, text: str, size: float = 11) -> None:

@@ -7,7 +7,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -77,13 +77,18 @@ def ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+def leave_out(reason: str) -> NoReturn:
+    """Skip a test for want of something that is optional at home. Under CI it fails: nothing may be skipped there."""
+    if CI:
+        pytest.fail(f"{reason}. Under CI nothing may be skipped.")
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def torch() -> Any:
     """PyTorch. Without it the tests that compare with it are skipped, and under CI they fail."""
     if find_spec("torch") is None:
-        if CI:
-            pytest.fail("torch is not installed: under CI nothing may be skipped. Install the `test` extra.")
-        pytest.skip("torch is not installed")
+        leave_out("torch is not installed: install the `test` extra")
     import torch
 
     torch.set_num_threads(1)
@@ -95,9 +100,7 @@ def browser() -> Iterator[Any]:
     """Chromium, driven by Selenium. Without it the tests of pages are skipped, and under CI they fail."""
     how = left_out().get("the pages in a browser")
     if how is not None:
-        if CI:
-            pytest.fail(f"there is no browser, and under CI nothing may be skipped: {how}.")
-        pytest.skip(f"there is no browser: {how}")
+        leave_out(f"there is no browser: {how}")
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()

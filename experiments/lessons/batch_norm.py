@@ -17,6 +17,7 @@ import numpy as np
 
 import npgrad
 from experiments import style
+from experiments.batch_statistics import calibrate, compared, jitter, outputs, truth
 from experiments.claims.batch_norm import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import steps_until
@@ -31,7 +32,7 @@ from models.deep_mlp import DeepMLP
 from models.mlp import MLP
 from models.training import Generators, TrainConfig, evaluate, fit, generators
 from npgrad import data, nn, no_grad, optim
-from npgrad.data import Corpus, Indices, Windows
+from npgrad.data import Corpus, Indices
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
 
@@ -164,19 +165,6 @@ def spreads(model: Any, x: Indices, y: Indices) -> tuple[list[float], list[float
     return forward, backward[::-1]
 
 
-def calibrate(model: Any, x: Indices) -> None:
-    """Replace the running statistics by the true ones of these examples: one pass in which momentum is 1."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    model.train()
-    with no_grad():
-        model(x)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-
-
 def statistics(config: Config, corpus: Corpus, model: Any, rngs: Generators, progress: Progress) -> Result:
     """Running statistics against the true ones while training."""
     x, held = corpus.train.x[::10], data.Windows(corpus.val.x[:6_000], corpus.val.y[:6_000])
@@ -210,29 +198,6 @@ def statistics(config: Config, corpus: Corpus, model: Any, rngs: Generators, pro
         series=columns,
         arrays={"path": (np.array(path) - true_mean[:8]) / true_sd[:8]},
     )
-
-
-def truth(model: Any, x: Indices) -> tuple[np.ndarray, np.ndarray]:
-    before = model.state_dict()
-    calibrate(model, x)
-    mean, sd = model.norm.running_mean.copy(), np.sqrt(model.norm.running_var)
-    model.load_state_dict(before)
-    return mean, sd
-
-
-def compared(model: Any, x: Indices, held: Windows) -> tuple[float, float, float, float]:
-    """Loss with running and with true statistics; distance of running from true means (in sd) and variances."""
-    before = model.state_dict()
-    running = evaluate(model, *held)
-    mean, var = model.norm.running_mean.copy(), model.norm.running_var.copy()
-    calibrate(model, x)
-    calibrated = evaluate(model, *held)
-    norm = model.norm
-    apart = float(np.sqrt(np.mean((mean - norm.running_mean) ** 2 / norm.running_var)))
-    factor = float(np.sqrt(np.mean((var / norm.running_var - 1) ** 2)))
-    model.load_state_dict(before)
-    model.train()
-    return running, calibrated, apart, factor
 
 
 def overfitting(config: Config, corpus: Corpus, model: Any, rngs: Generators, progress: Progress) -> Result:
@@ -300,17 +265,6 @@ def facts(config: Config, corpus: Corpus, model: Any, rngs: Generators, progress
     )
 
 
-def outputs(model: Any, x: Indices) -> np.ndarray:
-    """What the normalisation gives for these examples as one batch."""
-    seen = []
-    remove = model.norm.register_forward_hook(lambda module, inputs, out: seen.append(out.data.copy()))
-    with undisturbed(model, training=True), no_grad():
-        model(x)
-    remove()
-    normal: np.ndarray = seen[0]
-    return normal
-
-
 def at_start(model: Any, corpus: Corpus, x: Indices) -> dict[str, float]:
     normal = outputs(model, x).astype(float)
     constant = np.full((32, 200), 3.0, np.float32)
@@ -354,36 +308,6 @@ def bias_in_front(vocab_size: int, seed: int, x: Indices, y: Indices) -> dict[st
         losses.append(loss.item())
         relative = float(np.abs(bias.grad).max() / np.abs(first.weight.grad).max())
     return {"bias_gradient": relative, "bias_effect": abs(losses[1] - losses[0])}
-
-
-def jitter(
-    model: Any, corpus: Corpus, size: int, rng: np.random.Generator, times: int, examples: int = 20
-) -> tuple[float, float]:
-    """How far one example's outputs move with the batch around it.
-
-    Standard deviation over batches of its normalised pre-activations (in units of their spread), and of the probability
-    the network gives to the character that did follow.
-    """
-    before = model.state_dict()
-    gamma = model.norm.weight.data
-    normal = np.empty((times, examples, 200), np.float32)
-    right = np.empty((times, examples))
-    seen = []
-    remove = model.norm.register_forward_hook(lambda module, inputs, out: seen.append(out.data[0]))
-    chosen = rng.integers(len(corpus.train.y), size=examples)
-    model.train()
-    with no_grad():
-        for k in range(times):
-            for e, one in enumerate(chosen):
-                rows = np.append(one, rng.integers(len(corpus.train.y), size=size - 1))
-                logits = model(corpus.train.x[rows]).data[0].astype(float)
-                p = np.exp(logits - logits.max())
-                right[k, e] = p[corpus.train.y[one]] / p.sum()
-                normal[k, e] = seen.pop()
-    remove()
-    model.load_state_dict(before)
-    moved = (normal / gamma).std(axis=0, ddof=1)
-    return float(np.sqrt(np.mean(moved**2))), float(right.std(axis=0, ddof=1).mean())
 
 
 # -- what it shows -----------------------------------------------------------------------------------------------------
@@ -574,11 +498,6 @@ def curve(axes: Axes, records: Records, key: str, hue: str, ceiling: float) -> N
     style.capped(axes, x, y, hue, ceiling)
 
 
-def name(axes: Axes, x: float, y: float, text: str, hue: str, **options: Any) -> None:
-    """A name written into the picture, at a place given as fractions of its sides."""
-    axes.text(x, y, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
-
-
 def scale_picture(records: Records) -> Drawing:
     figure, both = style.figure(1, 2, height=3.4, sharey=True)
     for axes, net, title in zip(both, ("deep", "shallow"), ("Six layers: loss", "Two layers: loss"), strict=True):
@@ -587,8 +506,8 @@ def scale_picture(records: Records) -> Drawing:
         style.logarithmic(axes, [0.2, 0.5, 1, 2, 5])
         style.titled(axes, title, "gain of the first weights")
     style.reach_alike(both, 2.3, 3.0)
-    name(both[0], 0.16, 0.78, "no normalisation", style.colour("none"))
-    name(both[0], 0.97, 0.55, "batch norm", style.colour("batch"), ha="right")
+    style.label(both[0], 0.16, 0.78, "no normalisation", style.colour("none"))
+    style.label(both[0], 0.97, 0.55, "batch norm", style.colour("batch"), ha="right")
     return figure, (
         f"Training loss after {records[0].config.steps:,} steps, by the gain of the first weights. Six layers without "
         "normalisation need the right one. With batch norm the wrong ones cost less, large ones more than small ones: "
@@ -603,8 +522,8 @@ def rate_picture(records: Records) -> Drawing:
     style.logarithmic(axes, sorted({r.config.lr for r in records}))
     style.reach(axes, 2.3, 3.0, capped=True)
     style.titled(axes, "Six layers: loss by learning rate", "learning rate, logarithmic")
-    name(axes, 0.42, 0.75, "no normalisation", style.colour("none"), ha="right")
-    name(axes, 0.8, 0.3, "batch norm", style.colour("batch"), ha="right")
+    style.label(axes, 0.42, 0.75, "no normalisation", style.colour("none"), ha="right")
+    style.label(axes, 0.8, 0.3, "batch norm", style.colour("batch"), ha="right")
     return figure, (
         f"Training loss after {records[0].config.steps:,} steps; ▲ far above the picture. Batch norm moves the useful "
         "rates up and stretches their range; the loss at the best of them is no better."
@@ -627,8 +546,8 @@ def running_picture(records: Records) -> Drawing:
     style.titled(left, "A running mean, in sd", "steps before the end")
     style.over_steps(right, max((record.series["step"][-1] for record in own.values()), default=1), first=10)
     style.title(right, "Loss it adds")
-    name(left, 0.05, 0.92, "momentum 0.1", hues[0.1])
-    name(right, 0.97, 0.5, "momentum\n0.001", hues[0.001], ha="right")
+    style.label(left, 0.05, 0.92, "momentum 0.1", hues[0.1])
+    style.label(right, 0.97, 0.5, "momentum\n0.001", hues[0.001], ha="right")
     return figure, (
         "Left: the running mean of one unit in the last steps, as its distance from the mean over the training set "
         "(dashed). Right: by how much the validation loss with running statistics is above that with true ones. "

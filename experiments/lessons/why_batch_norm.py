@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -32,9 +32,6 @@ from npgrad import Tensor, data, nn
 from npgrad.data import Corpus, Indices, Windows
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 ORDER = 8
 
@@ -402,9 +399,9 @@ def shift_picture(records: Records) -> Drawing:
         axes.set_xlabel("step")
         axes.locator_params(axis="x", nbins=4)
     for x, y, norm in ((0.08, 0.84, "noisy"), (0.4, 0.39, "none"), (0.08, 0.12, "batch")):
-        name(left, x, y, ARMS[norm], style.colour(HUES[norm]))
-    name(right, 0.96, 0.82, ARMS["none"], style.colour(HUES["none"]), ha="right")
-    name(right, 0.96, 0.3, "both with batch norm", style.ink(), ha="right")
+        style.label(left, x, y, ARMS[norm], style.colour(HUES[norm]))
+    style.label(right, 0.96, 0.82, ARMS["none"], style.colour(HUES["none"]), ha="right")
+    style.label(right, 0.96, 0.3, "both with batch norm", style.ink(), ha="right")
     rate = records[0].config.lr
     return figure, (
         f"Learning rate {rate:g}. Left: how far one step moves mean and spread of the hidden units. Right: the loss of "
@@ -439,7 +436,7 @@ def depth_picture(records: Records) -> Drawing:
         for activation, own in records.where(norm=norm).by("activation").items():
             hue = style.colour(activation)
             axes.plot(own[0].series["layer"], mean_curve(own, "gradient", geometric=True), color=hue)
-            name(axes, *PLACES[norm, activation], activation.replace("relu", "ReLU"), hue)
+            style.label(axes, *PLACES[norm, activation], activation.replace("relu", "ReLU"), hue)
         style.logarithmic(axes, [1, 100, 10_000], ["× 1", "× 100", "× 10,000"], along="y")
         axes.set_ylim(0.1, 2e4)
         style.titled(axes, {"none": "Kaiming alone", "batch": "With batch norm"}[norm], "layer")
@@ -449,11 +446,6 @@ def depth_picture(records: Records) -> Drawing:
         "layer: it travels from right to left. Kaiming's rule conserves it for ReLU and linear layers, and lets it "
         "grow for tanh. Batch norm makes it grow for every nonlinearity: activations are safe, gradients are not."
     )
-
-
-def name(axes: Axes, x: float, y: float, text: str, hue: str, **options: Any) -> None:
-    """A name written into the picture, at a place given as fractions of its sides."""
-    axes.text(x, y, text, color=hue, transform=axes.transAxes, **options).set_in_layout(False)
 
 
 NEXT = [

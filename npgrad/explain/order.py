@@ -29,7 +29,7 @@ class Group:
 
 _GROUPS = (
     Group(
-        "One rule a line",
+        "One rule per line",
         "A backward rule says how a small change of an input moves the result, times dy, what a small change of the "
         "result does to the loss. Look here for broadcasting: what was copied on the way forward is summed on the way "
         "back.",
@@ -37,7 +37,7 @@ _GROUPS = (
     ),
     Group(
         "Elementary functions",
-        "Rules of school, written so that the forward result is used again wherever it saves work.",
+        "Rules known from school, written so that the forward result is used again wherever it saves work.",
         ("Exp", "Log", "Sqrt", "Abs", "Expm1", "Log1p", "Exp2", "Log2", "Log10", "AsType"),
     ),
     Group(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from npgrad.explain.program import CHECKS, END, network, remark, sections
 from npgrad.explain.site_page import Chapter, anchors_of
-from npgrad.explain.site_text import Line, Link, colored, indent
+from npgrad.explain.site_text import Line, Link, coloured, indent
 
 __all__ = ["ProgramPage", "program_page"]
 
@@ -24,7 +24,7 @@ class ProgramPage:
 def program_page(chapters: Iterable[Chapter]) -> ProgramPage:
     """The lecture's network beside the program of its training step, each line linked to the equation it computes."""
     shown = network("mlp")
-    text = colored(shown.text.rstrip("\n"))
+    text = coloured(shown.text.rstrip("\n"))
     pages = {chapter.subject.name: chapter for chapter in chapters}
     parts = sections(shown.program)
     rows = []
@@ -51,5 +51,5 @@ def program_line(number: int, line: str, pages: dict[str, Chapter]) -> Line:
     if function in pages:
         file, anchors = f"{pages[function].name}.html", anchors_of(pages[function].subject.derivation)
         links = [Link(function, file), *(Link(f"({label})", f"{file}#{anchors[label]}") for label in labels)]
-    [source] = colored(code.strip())
+    [source] = coloured(code.strip())
     return Line(number, source, indent(code), anchor=f"P{number}", remark=tuple(links))

@@ -17,7 +17,7 @@ from npgrad.explain.facing import Heading
 from npgrad.explain.order import things
 from npgrad.explain.source import Subject
 
-__all__ = ["Line", "Link", "Text", "colored", "inline", "lines_of", "texts"]
+__all__ = ["Line", "Link", "Text", "coloured", "inline", "lines_of", "texts"]
 
 _LABEL = re.compile(r"(?<![\w\])])\((\d+|[a-z])\)")
 
@@ -101,7 +101,7 @@ def page_called(name: str) -> str | None:
 # -- code --------------------------------------------------------------------------------------------------------------
 
 
-def colored(text: str) -> list[Markup]:
+def coloured(text: str) -> list[Markup]:
     """Python, line by line, each word of it in the class that Pygments gives it."""
     html = highlight(text, PythonLexer(stripnl=False, ensurenl=False), HtmlFormatter(nowrap=True))
     return [Markup(line) for line in html.split("\n")[: text.count("\n") + 1]]
@@ -111,7 +111,7 @@ def lines_of(subject: Subject, anchors: Mapping[str, str]) -> Iterator[Line]:
     """The subject's own code; a number in a comment links to its equation."""
     lines = list(subject.code())
     margin = min((indent(line) for _, line in lines if line.strip()), default=0)
-    sources = colored("\n".join(line[margin:] for _, line in lines))
+    sources = coloured("\n".join(line[margin:] for _, line in lines))
     for (number, line), source in zip(lines, sources, strict=True):
         computed = [s for s in subject.statements if s.line == number and s.file == subject.file]
         labels = tuple(label for s in computed for label in s.labels if label in anchors)

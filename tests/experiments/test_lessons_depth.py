@@ -56,7 +56,9 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def small(name: str, words: Path, tmp_path: Path, changes: dict[str, str], seeds: int) -> report.Reading:
+def assert_runs_and_draws(
+    name: str, words: Path, tmp_path: Path, changes: dict[str, str], seeds: int
+) -> report.Reading:
     lesson = load(LESSONS / f"{name}.py")
     store = Store(tmp_path)
     plan = lesson.plan(seeds=seeds, changes=TINY[name] | changes | {"data": str(words)})
@@ -76,7 +78,7 @@ def small(name: str, words: Path, tmp_path: Path, changes: dict[str, str], seeds
 
 @pytest.mark.parametrize("name", TINY)
 def test_a_lesson_runs_judges_and_draws(name: str, words: Path, tmp_path: Path) -> None:
-    reading = small(name, words, tmp_path, {"stack": "20"} if name == "deep_bn" else {}, 2)
+    reading = assert_runs_and_draws(name, words, tmp_path, {"stack": "20"} if name == "deep_bn" else {}, 2)
     assert all(table.rows for table in reading.tables)
     # In eight steps no loss falls far.
     unmeasured = {one.claim.id for one in reading.judged if one.reason == "no run measured it"}
@@ -85,7 +87,7 @@ def test_a_lesson_runs_judges_and_draws(name: str, words: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", TINY)
 def test_a_part_of_the_sweep_is_enough_to_draw(name: str, words: Path, tmp_path: Path) -> None:
-    small(name, words, tmp_path, PART[name], 1)
+    assert_runs_and_draws(name, words, tmp_path, PART[name], 1)
 
 
 @pytest.mark.parametrize(

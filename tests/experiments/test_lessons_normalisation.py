@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import models
 from experiments import report, style
+from experiments.batch_statistics import calibrate, jitter
 from experiments.experiment import LESSONS, load
 from experiments.lessons import batch_norm, norms, residual, why_batch_norm
 from experiments.provenance import ROOT
@@ -146,7 +147,7 @@ def test_calibration_finds_the_mean_and_variance_of_the_examples(words: Path) ->
     model = models.build("mlp", vocab_size=len(corpus.vocabulary), context=3, rng=np.random.default_rng(0))
     x = corpus.train.x[:300]
     before = model.C.weight.data[x].reshape(300, -1) @ model.hidden.weight.data  # type: ignore[attr-defined]
-    batch_norm.calibrate(model, x)
+    calibrate(model, x)
     norm: Any = model.norm  # type: ignore[attr-defined]
     np.testing.assert_allclose(norm.running_mean, before.mean(axis=0), atol=1e-4)
     np.testing.assert_allclose(norm.running_var, before.var(axis=0, ddof=1), rtol=1e-3)
@@ -244,7 +245,7 @@ def test_noise_of_the_company_is_what_chance_makes_it(words: Path) -> None:
     """Of a Gaussian unit normalised over n examples: 1/n from the mean, half as much from the variance."""
     corpus = data.load(words)
     model = models.build("mlp", vocab_size=len(corpus.vocabulary), context=3, rng=np.random.default_rng(0))
-    moved, _ = batch_norm.jitter(model, corpus, 32, np.random.default_rng(1), times=40)
+    moved, _ = jitter(model, corpus, 32, np.random.default_rng(1), times=40)
     assert moved == pytest.approx(math.sqrt(1.5 / 32), rel=0.1)
 
 
