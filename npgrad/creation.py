@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from npgrad.engine.arrays import StandIn
 from npgrad.engine.mode import MODE
+from npgrad.engine.recording import StandIn
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 if TYPE_CHECKING:

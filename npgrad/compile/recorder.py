@@ -19,9 +19,10 @@ from npgrad.compile.place import current_function, in_rule, place_of, user_line
 from npgrad.compile.runtime import Opaque
 from npgrad.compile.stand_in import GeneratorStandIn, RecordingArray
 from npgrad.compile.trace import Call, CompileError, Memory, Value, is_array, replaced, values_in
-from npgrad.engine.arrays import Array, StandIn
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.node import Leaf, Loan
+from npgrad.engine.recording import StandIn
 
 __all__ = ["Recording", "Unrecordable"]
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from npgrad.compile.trace import Value
-from npgrad.engine.arrays import Array, StandIn
+from npgrad.engine.arrays import Array
+from npgrad.engine.recording import StandIn
 
 __all__ = ["GeneratorStandIn", "RecordingArray"]
 

@@ -9,11 +9,12 @@ from weakref import ReferenceType, ref
 
 import numpy as np
 
+from npgrad.engine.recording import StandIn
+
 __all__ = [
     "Array",
     "Axis",
     "Reading",
-    "StandIn",
     "Storage",
     "as_array",
     "changes",
@@ -40,17 +41,6 @@ def note_change() -> None:
 def changes() -> list[int]:
     """The count of such changes, in a list that is always the same: looking is cheaper than asking."""
     return _changes
-
-
-class StandIn:
-    """Base of what stands in for an array while `npgrad.compile` records: it behaves like an array and holds none."""
-
-    weak: bool
-    """Whether it stands for a Python number."""
-
-    def number(self) -> Any:
-        """What stands in for `float()` of it, which Python would insist on getting at once."""
-        raise NotImplementedError
 
 
 def as_array(x: Any) -> Array:

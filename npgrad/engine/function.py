@@ -30,10 +30,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, StandIn, as_array, tick
+from npgrad.engine.arrays import Array, as_array, tick
 from npgrad.engine.holomorphic import entering, leaving
 from npgrad.engine.mode import MODE
 from npgrad.engine.node import Leaf, Node
+from npgrad.engine.recording import StandIn
 from npgrad.engine.tensor import Tensor
 
 __all__ = ["Function"]

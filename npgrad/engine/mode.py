@@ -11,42 +11,13 @@ from contextvars import ContextVar, Token
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from threading import get_ident
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from npgrad.engine.recording import Recorder
 
 P = ParamSpec("P")
 R = TypeVar("R")
-__all__ = ["MODE", "Mode", "Recorder", "enable_grad", "holomorphic", "is_grad_enabled", "no_grad", "switch"]
-
-
-class Recorder(Protocol):
-    """What the engine asks of a recording (`npgrad.compile`) while there is one."""
-
-    def forward(self, node: Any, arrays: list[Any], options: dict[str, Any], leaves: tuple[Any, ...]) -> Any:
-        """`node.forward(*arrays, **options)` on stand-ins, or as one call if it cannot be recorded."""
-
-    def lift(self, x: Any) -> Any:
-        """What stands in for `x`, an array or a generator, during the recording; anything else as it is."""
-
-    def value(self, tensor: Any) -> Any:
-        """What stands in for the array of `tensor`, which is about to be read."""
-
-    def born(self, leaf: Any) -> None:
-        """`leaf` was made by the recorded function, which will make another one in the next run."""
-
-    def leaf(self, leaf: Any, reading: bool = False) -> None:
-        """The gradient of `leaf` is about to be read or set."""
-
-    def accumulate(self, leaf: Any, g: Any) -> bool:
-        """Whether the recording keeps `g`, the gradient of `leaf` in one sweep, to itself."""
-
-    def host(self, call: Callable[..., Any], *args: Any) -> Any:
-        """The result of a method that is to be called again at each run: a dictionary of numbers, or nothing.
-
-        Its object has a method `_snapshot`, which returns a function that undoes what calls have changed since.
-        """
-
-    def refuse(self, what: str) -> None:
-        """Raise: the recorded function did something that a program cannot do."""
+__all__ = ["MODE", "Mode", "enable_grad", "holomorphic", "is_grad_enabled", "no_grad", "switch"]
 
 
 class Mode(NamedTuple):

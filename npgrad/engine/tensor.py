@@ -7,11 +7,12 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, StandIn, as_array, note_change, owned
+from npgrad.engine.arrays import Array, as_array, note_change, owned
 from npgrad.engine.backward import sweep
 from npgrad.engine.holomorphic import lift, values
 from npgrad.engine.mode import MODE
 from npgrad.engine.node import Hook, Leaf, Node
+from npgrad.engine.recording import StandIn
 
 __all__ = ["Tensor", "TensorLike", "raw"]
 

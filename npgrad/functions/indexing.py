@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from npgrad.engine.arrays import Array, StandIn
+from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
+from npgrad.engine.recording import StandIn
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.matrix_sums import constant_array
 from npgrad.functions.selection import where

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.engine.arrays import Array, StandIn
+from npgrad.engine.arrays import Array
+from npgrad.engine.recording import StandIn
 from npgrad.engine.tensor import Tensor
 from npgrad.optim.optimizer import at_least_zero
 

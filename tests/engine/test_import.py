@@ -23,7 +23,8 @@ ROOT = Path(npgrad.__file__).parents[1]
 PACKAGES = ("npgrad", "models", "experiments", "benchmarks")
 
 LEVELS = (
-    ("npgrad.declared", "npgrad.version", "npgrad.engine.arrays", "npgrad.engine.holomorphic"),
+    ("npgrad.declared", "npgrad.version", "npgrad.engine.recording"),
+    ("npgrad.engine.arrays",),
     ("npgrad.engine.mode", "npgrad.engine.holomorphic"),
     ("npgrad.engine.node",),
     ("npgrad.engine.backward",),
