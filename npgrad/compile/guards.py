@@ -342,9 +342,9 @@ def content(x: Any) -> Any:
     return frozenset(x) if isinstance(x, set) else tuple(x)
 
 
-def members(optimizer: Any) -> list[int]:
+def members(optimizer: Any) -> list[list[int]]:
     """The groups of an optimiser and the parameters in them, by identity."""
-    return [identity for group in optimizer.param_groups for identity in (id(group), *map(id, group["params"]))]
+    return [[id(group), *map(id, group["params"])] for group in optimizer.param_groups]
 
 
 def changed(form: str, before: Any, now: Any) -> bool:

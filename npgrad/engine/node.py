@@ -69,8 +69,8 @@ class Node:
 
     def release(self) -> None:
         """Let go of everything the forward pass saved."""
-        saved = self.__dict__
-        self.__dict__ = {name: saved[name] for name in ("out_shape", "out_dtype", "origin", "grad") if name in saved}
+        kept = {"out_shape": self.out_shape, "out_dtype": self.out_dtype, "origin": self.origin}
+        self.__dict__ = kept if self.grad is None else kept | {"grad": self.grad}
 
     def describe(self) -> str:
         """Function, shape of the result and the line of the user's code: the 'where' of every error message."""

@@ -62,7 +62,7 @@ class Optimizer:
         self.state: dict[Tensor, dict[str, Any]] = {}
         self._uneven = 0
         # How many times step counts of parameters may have come apart: a compiled step then compares them.
-        self._valid: dict[int, list[Any]] = {}
+        self._valid: dict[int, Group] = {}
         # The options of each group when they were last found to be in range.
         self._kinds: dict[Tensor, tuple[tuple[int, ...], np.dtype[Any]]] = {}
         self._checked: list[tuple[Group, list[Tensor], list[Tensor]]] = []
@@ -97,37 +97,40 @@ class Optimizer:
         """
         for group in self._groups():
             self._check_options(group)
-        work = [(group, [p for p in group["params"] if self._ready(p)]) for group in self.param_groups]
+        work = [(group, self._ready(group)) for group in self.param_groups]
         recorder = MODE.get().recorder
         if recorder is None:
-            advanced = [self._advance(group, parameters) for group, parameters in work]
+            advanced = [self._advance(group, list(ready)) for group, ready in work]
         else:
-            for group, parameters in work:
-                for p in parameters:
+            for group, ready in work:
+                for p in ready:
                     self.state.setdefault(p, {"step": 0})
                     self._arrays(p, group)
-            advanced = [recorder.host(self._advance, group, parameters) for group, parameters in work]
-        for (group, parameters), numbers in zip(work, advanced, strict=True):
-            for p, n in zip(parameters, numbers, strict=True):
+            advanced = [recorder.host(self._advance, group, list(ready)) for group, ready in work]
+        for (group, ready), numbers in zip(work, advanced, strict=True):
+            for (p, g), n in zip(ready.items(), numbers, strict=True):
                 state = self._arrays(p, group)
                 if recorder is None:
-                    self.update(p._array, p.grad, state, n)
+                    self.update(p._array, g, state, n)
                     p._leaf().storage.touch()
                 else:
-                    self.update(recorder.lift(p._array), p.grad, {k: recorder.lift(a) for k, a in state.items()}, n)
+                    self.update(recorder.lift(p._array), g, {k: recorder.lift(a) for k, a in state.items()}, n)
 
-    def _ready(self, p: Tensor) -> bool:
-        """Whether `p` has a gradient, and is still what it was."""
-        a = p._array
-        if p.grad is None:
-            return False
-        shape, dtype = self._kinds[p]
-        if a.shape != shape or a.dtype != dtype:
-            raise RuntimeError(
-                f"a parameter had shape {shape} and dtype {dtype} when {type(self).__name__} got it and has shape "
-                f"{a.shape} and dtype {a.dtype} now. Make a new optimiser after changing parameters."
-            )
-        return True
+    def _ready(self, group: Group) -> dict[Tensor, Array]:
+        """The parameters of `group` that have a gradient, each with it. Raises if one is not what it was."""
+        ready = {}
+        for p in group["params"]:
+            g = p.grad
+            if g is None:
+                continue
+            a, (shape, dtype) = p._array, self._kinds[p]
+            if a.shape != shape or a.dtype != dtype:
+                raise RuntimeError(
+                    f"a parameter had shape {shape} and dtype {dtype} when {type(self).__name__} got it and has shape "
+                    f"{a.shape} and dtype {a.dtype} now. Make a new optimiser after changing parameters."
+                )
+            ready[p] = g
+        return ready
 
     def _advance(self, group: Group, parameters: Sequence[Tensor]) -> list[Numbers]:
         """Count one more update of these parameters of `group` and return the numbers of each.
@@ -153,10 +156,13 @@ class Optimizer:
 
     def _check_options(self, group: Group) -> None:
         """`check`, where an option has changed since the last time."""
-        options = [tuple(v) if isinstance(v, list) else v for key, v in group.items() if key != "params"]
-        if options != self._valid.get(id(group)):
+        known = self._valid.get(id(group))
+        # The same list of members equals itself at once; tensors would be compared number by number.
+        if known is None or group["params"] is not known["params"] or group != known:
             self.check(group)
-            self._valid[id(group)] = options
+            self._valid[id(group)] = {
+                k: list(v) if isinstance(v, list) and k != "params" else v for k, v in group.items()
+            }
 
     def _arrays(self, p: Tensor, group: Group) -> dict[str, Any]:
         """The state of `p`, with the arrays that its group's options need."""
@@ -188,7 +194,7 @@ class Optimizer:
         """Forget the gradients: `grad` is None again."""
         for group in self._groups():
             for p in group["params"]:
-                p.grad = None
+                p._leaf().grad = None
 
     # -- groups --------------------------------------------------------------------------------------------------------
 
