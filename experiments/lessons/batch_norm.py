@@ -75,9 +75,9 @@ class Config:
     batch_size: int = 32
     momentum: float = 0.1
     company: int = 0
-    steps: int = 600
+    steps: int = 450
     """Of the studies of scale and rate; the others take `long`."""
-    long: int = 4_000
+    long: int = 3_000
     names: int = 500
     """Names to overfit on."""
     data: str = "data/names.txt"

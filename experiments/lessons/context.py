@@ -50,7 +50,7 @@ class Config:
     """Characters it sees."""
     hidden: int = 200
     embedding: int = 10
-    steps: int = 8_000
+    steps: int = 6_000
     batch_size: int = 32
     lr: float = 0.1
     data: str = "data/names.txt"

@@ -55,13 +55,13 @@ class Config:
     """Instead: the lecture's network with one hidden layer of 200 units and batch normalisation."""
     hidden: int = 100
     gain: float = 5 / 3
-    steps: int = 8_000
+    steps: int = 6_000
     lr: float = 0.1
     stack: int = 0
     """Linear layers of the stack; its other settings follow."""
     stack_gain: float = 5 / 3
     stack_lr: float = 0.1
-    stack_steps: int = 1_000
+    stack_steps: int = 700
     batch_size: int = 32
     context: int = 3
     embedding: int = 10

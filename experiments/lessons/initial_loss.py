@@ -64,7 +64,7 @@ class Config:
     """Of the last layer's biases."""
     start: str = "random"
     """What happens to the weights then: a key of STARTS."""
-    steps: int = 10_000
+    steps: int = 7_500
     batch_size: int = 32
     lr: float = 0.1
     context: int = 3

@@ -55,7 +55,7 @@ class Config:
     depth: int = 6
     gain: float = 5 / 3
     dtype: str = "float32"
-    steps: int = 200
+    steps: int = 120
     """Of the study of depth; that of company takes twice as many."""
     data: str = "data/names.txt"
     seed: int = 0

@@ -59,7 +59,7 @@ class Config:
     optimizer: str = "sgd"
     rate: float = 1.0
     """The learning rate, relative to the usual one of this optimiser."""
-    steps: int = 1_200
+    steps: int = 900
     batch_size: int = 32
     depth: int = 6
     hidden: int = 100

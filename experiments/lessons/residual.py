@@ -60,7 +60,7 @@ class Config:
     blocks: int = 4
     rate: float | None = None
     """Learning rate; none: 0.1 for SGD, 0.003 for Adam."""
-    steps: int = 120
+    steps: int = 80
     context: int = 8
     data: str = "data/names.txt"
     seed: int = 0

@@ -67,7 +67,7 @@ class Config:
     """The learning rate of the one step that goes wrong; 0 for none."""
     warmup: int = 500
     """Ordinary steps before it."""
-    steps: int = 3_000
+    steps: int = 2_000
     """Ordinary steps after it."""
     batch_size: int = 32
     lr: float = 0.1

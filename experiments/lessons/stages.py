@@ -58,7 +58,7 @@ class Config:
     """The lecture's settings; it trains for 200,000 steps."""
 
     stage: str = "original"
-    steps: int = 40_000
+    steps: int = 30_000
     batch_size: int = 32
     lr: float = 0.1
     lr_decay_at: float = 0.5

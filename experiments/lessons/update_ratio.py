@@ -58,7 +58,7 @@ class Config:
     norm: str = "none"
     optimizer: str = "sgd"
     lr: float = 0.1
-    steps: int = 1_500
+    steps: int = 1_100
     batch_size: int = 32
     depth: int = 6
     hidden: int = 100

@@ -65,7 +65,7 @@ class Config:
     """Of the study of depth, in hidden layers."""
     shift: float = 0.5
     """The noisy arm: each unit is shifted by up to this and stretched by up to half of it, anew at every step."""
-    steps: int = 1_000
+    steps: int = 700
     probes: int = 20
     data: str = "data/names.txt"
     seed: int = 0

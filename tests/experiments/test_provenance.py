@@ -94,7 +94,7 @@ ALL = {"tanh", "relu", "stages"}
         ("npgrad/data.py", "class Batches(Iterator[", "class Batches(Generator[", ALL),
         ("npgrad/nn/linear.py", "def forward(self, x", "def forward(self, z, x", ALL),
         ("npgrad/optim/sgd.py", "def update(self", "def update(this", ALL),
-        ("experiments/lessons/stages.py", "40_000", "50_000", {"stages"}),
+        ("experiments/lessons/stages.py", "30_000", "50_000", {"stages"}),
         ("experiments/lessons/saturation.py", "FLAT = 0.99", "FLAT = 0.98", {"tanh", "relu"}),
         # Nothing that a run executes:
         (ACTIVATION, CLASS + '\n    """', CLASS + '\n    """Or: ', set()),
