@@ -51,7 +51,7 @@ if not TYPE_CHECKING:  # type checkers read the imports above, and would take an
             return getattr(import_module(_LATER[name]), name)
         if name.startswith("_"):
             raise AttributeError(f"module 'npgrad' has no attribute {name!r}")
-        bindings.spellings.unknown("npgrad", name, __dir__(), "module 'npgrad'")
+        bindings.spellings.unknown("npgrad", name, __dir__, "module 'npgrad'")
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *_SUBPACKAGES, *_LATER})

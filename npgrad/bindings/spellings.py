@@ -7,6 +7,7 @@ same name is not in it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cache
 from types import FunctionType
 from typing import Any, NamedTuple, NoReturn
@@ -202,32 +203,51 @@ DIFFERENT: dict[str, str] = {
 """What has the same name as in PyTorch and does something else."""
 
 
-def unknown(owner: str, name: str, known: Any, subject: str | None = None) -> NoReturn:
+class UnknownName(AttributeError):
+    """There is no such name on `owner`.
+
+    What to write instead is looked up when the message is read, which takes longer than the error itself: `hasattr` and
+    `getattr` with a default never read it.
+    """
+
+    def __init__(self, owner: str, name: str, known: Callable[[], Iterable[str]], subject: str) -> None:
+        super().__init__(name)
+        self._asked = owner, known, subject
+
+    def __str__(self) -> str:
+        owner, known, subject = self._asked
+        name = self.args[0]
+        row = next((row for row in spellings() if (row.owner, row.name) == (owner, name)), None)
+        if row is not None:
+            advice = f": use {row.ours} ({row.reason})." if row.ours else f": {row.reason}."
+        elif owner == "Tensor" and name in _FUNCTIONS:
+            advice = f": it is a function, npgrad.{name}(t)."
+        else:
+            from difflib import get_close_matches  # which costs an import a millisecond, and only an error needs it
+
+            # A name of a few letters is near to everything; the same letters in another order are nearest.
+            public = [n for n in known() if not n.startswith("_")]
+            close = get_close_matches(name, public, 5, 0.6 if len(name) > 3 else 0.8)
+            close.sort(key=lambda n: sorted(n) != sorted(name))
+            advice = f". Did you mean {close[0]!r}?" if close else "."
+        return f"{subject} has no attribute {name!r}{advice}"
+
+    def __reduce__(self) -> tuple[type[AttributeError], tuple[str]]:
+        return AttributeError, (str(self),)
+
+
+def unknown(owner: str, name: str, known: Callable[[], Iterable[str]], subject: str | None = None) -> NoReturn:
     """Raise the AttributeError of a name that `owner` has not, with what to write instead.
 
-    `known` are the names there are, for misspellings; `subject` is how the message calls the owner.
+    `known` gives the names there are, for misspellings; `subject` is how the message calls the owner.
     """
-    subject = subject or owner
-    row = next((row for row in spellings() if (row.owner, row.name) == (owner, name)), None)
-    if row is not None:
-        raise AttributeError(
-            f"{subject} has no attribute {name!r}: "
-            + (f"use {row.ours} ({row.reason})." if row.ours else f"{row.reason}.")
-        )
-    if owner == "Tensor" and name in _FUNCTIONS:
-        raise AttributeError(f"{subject} has no attribute {name!r}: it is a function, npgrad.{name}(t).")
-    from difflib import get_close_matches  # which costs an import a millisecond, and only an error needs it
-
-    # A name of a few letters is near to everything; the same letters in another order are nearest.
-    close = get_close_matches(name, [n for n in known if not n.startswith("_")], 5, 0.6 if len(name) > 3 else 0.8)
-    close.sort(key=lambda n: sorted(n) != sorted(name))
-    raise AttributeError(f"{subject} has no attribute {name!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+    raise UnknownName(owner, name, known, subject or owner)
 
 
 def _getattr(self: Tensor, name: str) -> Any:
     if name.startswith("_"):  # what NumPy, copy and pickle ask for
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-    unknown("Tensor", name, dir(type(self)), type(self).__name__)
+    unknown("Tensor", name, lambda: dir(type(self)), type(self).__name__)
 
 
 Tensor.__getattr__ = _getattr  # type: ignore[attr-defined]

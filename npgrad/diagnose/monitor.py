@@ -18,6 +18,7 @@ the module around it; write `nn.Tanh()` to see it by itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
@@ -333,16 +334,19 @@ class _Seen:
         self.mean, self.std = _moments(flat)
         self.zero = np.nan
         self.saturated: Array | None = None
-        if not np.isfinite(self.mean):
+        if not math.isfinite(self.mean):
             flat = flat[np.isfinite(flat)]
         if span is None:
-            span = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+            span = (float(np.minimum.reduce(flat)), float(np.maximum.reduce(flat))) if flat.size else (0.0, 0.0)
         low, high = span
         if low == high:
             low, high = low - 0.5, high + 0.5
         self.span = (low, high)
-        places = ((flat - low) * (bins / (high - low))).astype(np.intp)
-        np.clip(places, 0, bins - 1, out=places)
+        flat -= low
+        flat *= bins / (high - low)
+        places = flat.astype(np.intp)
+        np.minimum(places, bins - 1, out=places)
+        np.maximum(places, 0, out=places)
         self.counts = np.bincount(places, minlength=bins)
 
 
@@ -360,9 +364,12 @@ def _hook(watch: Watch, name: str) -> Callable[[Module, tuple[Any, ...], Any], N
 
 
 def _moments(flat: Array) -> tuple[float, float]:
-    mean = float(flat.mean()) if flat.size else np.nan
+    """Mean and standard deviation of a flat array, by NumPy's quickest calls: they are taken dozens of times a step."""
+    if not flat.size:
+        return math.nan, math.nan
+    mean = float(np.add.reduce(flat)) / flat.size
     deviation = flat - mean
-    return mean, float(np.sqrt(np.dot(deviation, deviation) / flat.size)) if flat.size else np.nan
+    return mean, math.sqrt(float(deviation.dot(deviation)) / flat.size)
 
 
 def _rms(a: Array) -> float:

@@ -82,7 +82,7 @@ class Module:
         def __getattr__(self, name: str) -> Any:
             if name.startswith("_"):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            unknown("Module", name, dir(self), type(self).__name__)
+            unknown("Module", name, lambda: dir(self), type(self).__name__)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, x).")
@@ -97,7 +97,8 @@ class Module:
     def _members(self) -> Iterator[tuple[str, Parameter | Module]]:
         """The parameters and modules held directly, under the names they have in a state dictionary."""
         for name, value in vars(self).items():
-            yield from _found(name, value)
+            if isinstance(value, _HOLDERS):
+                yield from _found(name, value)
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """(dotted name, module) for this module (named `prefix`) and all below it, each once."""
@@ -317,6 +318,10 @@ def _found(name: str, value: object) -> Iterator[tuple[str, Parameter | Module]]
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _found(f"{name}.{key}", item)
+
+
+_HOLDERS = (Parameter, Module, list, tuple, dict)
+"""What attributes are that may hold a parameter or a module; most are numbers and strings."""
 
 
 def _join(prefix: str, name: str) -> str:

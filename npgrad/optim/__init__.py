@@ -20,4 +20,4 @@ if not TYPE_CHECKING:  # type checkers would take any misspelling for a name of 
     def __getattr__(name: str) -> object:
         if name.startswith("_"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        unknown(__name__, name, __all__, f"module {__name__!r}")
+        unknown(__name__, name, lambda: __all__, f"module {__name__!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 import npgrad
 from npgrad import Tensor, nn, optim
-from npgrad.bindings.spellings import DIFFERENT, spellings
+from npgrad.bindings.spellings import DIFFERENT, spellings, unknown
 
 A = np.random.default_rng(0).uniform(0.5, 1.5, size=(3, 4))
 METHODS: dict[str, tuple[Any, ...]] = {
@@ -243,3 +244,18 @@ def test_pytorchs_transpose_is_met() -> None:
         Tensor(np.zeros((2, 3, 4))).transpose(0, 1)
     assert Tensor(np.zeros((2, 3, 4))).flatten(1).shape == (2, 12)
     assert Tensor(np.zeros((0, 3, 4))).flatten(1).shape == (0, 12) and Tensor(1.0).flatten().shape == (1,)
+
+
+def test_advice_is_looked_up_when_the_message_is_read() -> None:
+    """`hasattr` asks for names that are not there, and pays for no advice; another process gets the message whole."""
+    asked = []
+
+    def known() -> list[str]:
+        asked.append(True)
+        return ["weight"]
+
+    with pytest.raises(AttributeError) as caught:
+        unknown("Module", "wieght", known)
+    assert not asked
+    assert str(caught.value) == "Module has no attribute 'wieght'. Did you mean 'weight'?" and asked
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
