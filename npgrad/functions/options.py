@@ -19,12 +19,15 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "start_dim": ("start",),
 }
 """What PyTorch calls an option, and what it may be called here."""
+OURS = frozenset(name for ours in ELSEWHERE.values() for name in ours)
 
 
 def with_known_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function`, raising a TypeError that names the right option where PyTorch's was given."""
     code = function.__code__
     own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if OURS.isdisjoint(own):
+        return function
     right = {theirs: name for theirs, ours in ELSEWHERE.items() for name in ours if name in own and theirs not in own}
     if not right:
         return function

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,14 +29,18 @@ def norm(rng: np.random.Generator) -> Case:
 def solve(rng: np.random.Generator) -> Case:
     n, m, s, t = (int(k) for k in rng.integers(1, 5, size=4))
     A, b = [((), (n, m)), ((s,), (s, n, m)), ((s,), (n, m)), ((), (s, n, m)), ((s, 1), (t, n, m))][rng.integers(5)]
-    return Case((regular(rng, n, *A), rng.normal(size=b)), torch=lambda torch, A, b: torch.linalg.solve(A, b))
+
+    def torch_solve(torch: Any, A: Any, b: Any) -> Any:
+        # torch asks whether b is a stack of vectors or of matrices by its shape; NumPy, and npgrad, by its axes.
+        return torch.linalg.solve(A, b.reshape([1] * (A.ndim - b.ndim) + list(b.shape)))
+
+    return Case((regular(rng, n, *A), rng.normal(size=b)), torch=torch_solve)
 
 
 @case("Solve")
 def solve_one(rng: np.random.Generator) -> Case:
     n, s = (int(k) for k in rng.integers(1, 5, size=2))
     A = regular(rng, n, *((s,) if rng.random() < 0.5 else ()))
-    # For stacks torch asks whether b is vectors or matrices by its shape; NumPy, and npgrad, by its axes.
     return Case((A, rng.normal(size=n)), torch=lambda torch, A, b: torch.linalg.inv(A) @ b)
 
 
