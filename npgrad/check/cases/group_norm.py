@@ -16,7 +16,8 @@ def drawn(rng: np.random.Generator, groups: int, size: int, weight: bool = True,
     if size == 1:
         positions = (*positions, 3)
     items = int(rng.integers(1, 4))
-    eps = float(10.0 ** rng.uniform(-4, -1))
+    # With less, two numbers that nearly agree bend the function too sharply for central differences.
+    eps = float(10.0 ** rng.uniform(-1.5, 0))
 
     def reference(torch: Any, x: Any, gamma: Any = None, beta: Any = None) -> Any:
         # PyTorch cannot differentiate a group_norm with a bias and no weight.
