@@ -73,11 +73,17 @@ def rebatch(case: Case, x: Array, y: Array, size: int | None = None) -> None:
     case.batches = Batches(x, y, size or case.batches.size, case.batches.rng)
 
 
-def train(case: Case, steps: int) -> None:
-    """Steps of the usual kind."""
+def train(case: Case, steps: int) -> list[float]:
+    """Steps of the usual kind, by the schedule if there is one, and their losses."""
+    losses = []
+    schedule = case.options.get("schedule")
     for _ in range(steps):
         x, y = next(case.batches)
         loss = case.loss(case.model(x), y)
         case.optimizer.zero_grad()
         loss.backward()
         case.optimizer.step()
+        if schedule is not None:
+            schedule.step()
+        losses.append(loss.item())
+    return losses

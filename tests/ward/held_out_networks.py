@@ -13,176 +13,217 @@ from tests.ward.networks import ROOT2, Architectures, Block, Net, conv, dense
 Array = np.ndarray
 
 
-@functools.cache
-def calls() -> tuple[Array, Array]:
-    """Windows of five letters over made-up words of four to nine, each letter chosen by the two before it."""
-    rng = np.random.default_rng(11)
-    letters = "adeghkmsz"
-    after = rng.dirichlet(np.full(len(letters), 0.3), (len(letters), len(letters)))
-    words = []
-    for _ in range(3000):
-        word = list(rng.integers(len(letters), size=2))
-        for _ in range(int(rng.integers(2, 8))):
-            word.append(rng.choice(len(letters), p=after[word[-2], word[-1]]))
-        words.append("".join(letters[k] for k in word))
-    windows = data.windows(words, data.Vocabulary(words), 5)
+def text(words: list[str], columns: int) -> tuple[Array, Array]:
+    windows = data.windows(words, data.Vocabulary(words), columns)
     return windows.x, windows.y
 
 
-LETTERS = 10
-"""Characters of `calls`, the boundary among them."""
+@functools.cache
+def harmony() -> tuple[Array, Array]:
+    """Windows of five over made-up words whose vowels are all of one of three kinds; consonants follow consonants."""
+    rng = np.random.default_rng(21)
+    consonants, vowels = "bdgklmrs", ("ae", "io", "uy")
+    after = rng.dirichlet(np.full(len(consonants), 0.4), len(consonants))
+    words = []
+    for _ in range(3000):
+        kind, k, word = vowels[rng.integers(3)], int(rng.integers(len(consonants))), ""
+        for _ in range(int(rng.integers(2, 5))):
+            word += consonants[k] + kind[rng.integers(2)]
+            k = int(rng.choice(len(consonants), p=after[k]))
+        words.append(word)
+    return text(words, 5)
 
 
-def rings(rng: np.random.Generator, n: int = 2600) -> tuple[Array, Array]:
-    """Two numbers, three rings that do not quite share a centre."""
-    y = rng.integers(3, size=n)
-    radius, angle = 0.5 + y + 0.15 * rng.standard_normal(n), rng.uniform(0, 2 * np.pi, n)
-    x = np.stack([radius * np.cos(angle) + 0.4 * y, radius * np.sin(angle) - 0.2 * y], 1)
+@functools.cache
+def numerals() -> tuple[Array, Array]:
+    """Windows of six over the Roman numerals of 1 to 2999, shuffled."""
+    letters = ["m", "cdm", "xlc", "ivx"]
+    forms = ["", "a", "aa", "aaa", "ab", "b", "ba", "baa", "baaa", "ac"]
+    words = []
+    for number in np.random.default_rng(22).permutation(np.arange(1, 3000)):
+        digits = zip(letters, f"{number:04d}", strict=True)
+        words.append("".join(one["abc".index(form)] for one, digit in digits for form in forms[int(digit)]))
+    return text(words, 6)
+
+
+@functools.cache
+def melody() -> tuple[Array, Array]:
+    """Windows of four over tunes of eleven notes that go on as they went: up, down or where they are."""
+    rng = np.random.default_rng(23)
+    words = []
+    for _ in range(2500):
+        note, step, word = int(rng.integers(11)), int(rng.integers(-1, 2)), ""
+        for _ in range(int(rng.integers(5, 12))):
+            word += "cdefgabhijk"[note]
+            step = step if rng.random() < 0.9 else int(rng.integers(-1, 2))
+            step = -step if not 0 <= note + step < 11 else step
+            note += step
+        words.append(word)
+    return text(words, 4)
+
+
+def moons(rng: np.random.Generator, n: int = 2400) -> tuple[Array, Array]:
+    """Two numbers, four half-circles that reach into each other."""
+    y = rng.integers(4, size=n)
+    angle = np.pi * (rng.uniform(size=n) + y % 2)
+    x = np.stack([np.cos(angle) + 1.0 * y, np.sin(angle) + 0.4 * (y % 2)], 1) + 0.12 * rng.standard_normal((n, 2))
     return ((x - x.mean(0)) / x.std(0)).astype(np.float32), y
 
 
-def twisted(rng: np.random.Generator, n: int = 2400) -> tuple[Array, Array]:
-    """Three numbers, the four corners of a tetrahedron, twisted around an axis."""
-    x = rng.standard_normal((n, 3))
-    angle = 1.2 * x[:, 2]
-    turned = np.stack(
-        [
-            np.cos(angle) * x[:, 0] - np.sin(angle) * x[:, 1],
-            np.sin(angle) * x[:, 0] + np.cos(angle) * x[:, 1],
-            x[:, 2],
-        ],
-        1,
-    )
-    corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
-    return x.astype(np.float32), (turned @ corners.T).argmax(1)
+def votes(rng: np.random.Generator, n: int = 2800) -> tuple[Array, Array]:
+    """Fifteen answers of yes or no in three committees: how many of them have a majority, one answer in 20 misread."""
+    x = np.where(rng.random((n, 15)) < 0.5, 1.0, -1.0)
+    y = (x.reshape(n, 3, 5).sum(2) > 0).sum(1)
+    return np.where(rng.random(x.shape) < 0.05, -x, x).astype(np.float32), y
 
 
-def blobs(rng: np.random.Generator, n: int = 2600) -> tuple[Array, Array]:
-    """Five numbers, six normal distributions, each stretched its own way."""
-    y = rng.integers(6, size=n)
-    centres, stretch = 1.3 * rng.standard_normal((6, 5)), 0.4 * rng.standard_normal((6, 5, 5))
-    x = centres[y] + np.einsum("nij,nj->ni", stretch[y], rng.standard_normal((n, 5)))
-    return ((x - x.mean(0)) / x.std(0)).astype(np.float32), y
+def doses(rng: np.random.Generator, n: int = 2600) -> tuple[Array, Array]:
+    """Ten log-normal numbers, five ordered classes of unequal size."""
+    x = np.exp(0.5 * rng.standard_normal((n, 10)))
+    score = np.log(x[:, 0] * x[:, 1] + x[:, 2]) - x[:, 3] / (1 + x[:, 4]) + 0.5 * np.sqrt(x[:, 5])
+    score += 0.1 * rng.standard_normal(n)
+    x = (x - x.mean(0)) / x.std(0)
+    return x.astype(np.float32), np.searchsorted(np.quantile(score, [0.1, 0.35, 0.6, 0.85]), score)
 
 
-def noisy(rng: np.random.Generator, n: int = 3000) -> tuple[Array, Array]:
-    """Regression from four numbers, half of whose variance is noise."""
-    x = rng.uniform(-1.7, 1.7, (n, 4))
-    y = x[:, 0] * np.abs(x[:, 1]) + x[:, 2] + 0.5 * np.cos(2 * x[:, 3])
-    y = y / y.std() + rng.standard_normal(n)
+def tides(rng: np.random.Generator, n: int = 2600) -> tuple[Array, Array]:
+    """Regression from nine numbers to one."""
+    x = rng.uniform(-1.7, 1.7, (n, 9))
+    y = np.cos(2 * x[:, 0]) * x[:, 1] + np.maximum(x[:, 2], x[:, 3]) + 0.6 * x[:, 4] + 0.2 * rng.standard_normal(n)
     return x.astype(np.float32), ((y - y.mean()) / y.std()).astype(np.float32)[:, None]
 
 
-def sensors(rng: np.random.Generator, n: int = 2800) -> tuple[Array, Array]:
-    """Sixteen correlated numbers that follow four causes, three classes of 60, 30 and 10 %."""
-    causes = rng.standard_normal((n, 4))
-    x = causes @ rng.standard_normal((4, 16)) + 0.5 * rng.standard_normal((n, 16))
-    score = causes[:, 0] + causes[:, 1] * causes[:, 2] + 0.3 * rng.standard_normal(n)
-    return (x / x.std(0)).astype(np.float32), np.searchsorted(np.quantile(score, [0.6, 0.9]), score)
-
-
-def springs(rng: np.random.Generator, n: int = 2600) -> tuple[Array, Array]:
-    """Regression from fourteen numbers to two."""
-    x = rng.standard_normal((n, 14))
-    y = np.stack([x[:, 0] * x[:, 1] + 0.8 * x[:, 2] + np.sin(2 * x[:, 3]), np.abs(x[:, 4]) + x[:, 5] - x[:, 6]], 1)
-    y += 0.2 * rng.standard_normal(y.shape)
+def lenses(rng: np.random.Generator, n: int = 2600) -> tuple[Array, Array]:
+    """Regression from twelve numbers to four."""
+    x = rng.standard_normal((n, 12))
+    hidden = np.maximum(x @ rng.standard_normal((12, 6)) / 3, -0.5)
+    y = hidden[:, :4] * hidden[:, 2:] + hidden[:, :4] + 0.1 * rng.standard_normal((n, 4))
     return x.astype(np.float32), ((y - y.mean(0)) / y.std(0)).astype(np.float32)
 
 
-def patches(rng: np.random.Generator, n: int = 2000) -> tuple[Array, Array]:
-    """Three colours of 7 × 7: a shade of one of four kinds that grows in one of four directions, under noise."""
-    y = rng.integers(4, size=n)
-    ramp = np.linspace(-1, 1, 7)
-    ramps = np.stack([np.add.outer(a * ramp, b * ramp) for a, b in ((1, 0), (0, 1), (1, 1), (1, -1))])
-    shades = rng.standard_normal((4, 3))
-    x = np.einsum("nc,nij->ncij", shades[y], ramps[y]) * rng.uniform(0.5, 1.5, (n, 1, 1, 1))
-    x += 0.8 * rng.standard_normal(x.shape)
+def segments(rng: np.random.Generator, n: int = 1800) -> tuple[Array, Array]:
+    """The ten digits of a display of seven segments, 9 × 8, moved about under noise."""
+    lit = ["abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgcde", "abc", "abcdefg", "abcdfg"]
+    bars = {"a": (0, slice(1, 4)), "g": (3, slice(1, 4)), "d": (6, slice(1, 4))}
+    bars |= {"f": (slice(1, 3), 0), "b": (slice(1, 3), 4), "e": (slice(4, 6), 0), "c": (slice(4, 6), 4)}
+    y = rng.integers(10, size=n)
+    x = 0.4 * rng.standard_normal((n, 1, 9, 8))
+    for k, digit in enumerate(y):
+        i, j = rng.integers(0, 3, 2)
+        for bar in lit[digit]:
+            x[k, 0, i : i + 7, j : j + 5][bars[bar]] += 2
+    return ((x - x.mean()) / x.std()).astype(np.float32), y
+
+
+def gratings(rng: np.random.Generator, n: int = 1800) -> tuple[Array, Array]:
+    """Two colours of 8 × 8: stripes in six directions, of some width, place and strength in each colour."""
+    y = rng.integers(6, size=n)
+    angle, frequency = np.pi * y / 6 + 0.08 * rng.standard_normal(n), rng.uniform(1.1, 1.6, n)
+    i, j = np.mgrid[:8, :8] - 3.5
+    along = np.multiply.outer(np.cos(angle), i) + np.multiply.outer(np.sin(angle), j)
+    wave = np.cos(frequency[:, None, None] * along + rng.uniform(0, 2 * np.pi, (n, 1, 1)))
+    x = wave[:, None] * rng.uniform(0.4, 1.2, (n, 2, 1, 1)) + 0.3 * rng.standard_normal((n, 2, 8, 8))
     return (x / x.std()).astype(np.float32), y
 
 
-def signals(rng: np.random.Generator, n: int = 2200) -> tuple[Array, Array]:
-    """Two channels of 24 samples: oscillations of five frequencies, the second one fading, under noise."""
-    y = rng.integers(5, size=n)
-    t = np.linspace(0, 1, 24)
-    phase = 2 * np.pi * ((1 + 0.6 * y[:, None]) * t + rng.uniform(0, 0.3, (n, 1)))
-    x = np.stack([np.sin(phase), np.cos(phase) * np.exp(-2 * t)], 1)
-    x += 0.4 * rng.standard_normal(x.shape)
-    return ((x - x.mean()) / x.std()).astype(np.float32), y
+def chirps(rng: np.random.Generator, n: int = 2000) -> tuple[Array, Array]:
+    """One channel of 30 samples: a tone that rises, falls, rises and falls, or stays, under noise."""
+    y = rng.integers(4, size=n)
+    t = np.linspace(0, 1, 30)
+    courses = np.stack([t, 1 - t, 1 - np.abs(2 * t - 1), np.full(30, 0.5)])
+    phase = 2 * np.pi * (np.cumsum(2 + 7 * courses[y], axis=1) / 30 + rng.uniform(0, 1, (n, 1)))
+    x = np.sin(phase) + 0.25 * rng.standard_normal((n, 30))
+    return (x / x.std()).astype(np.float32)[:, None], y
 
 
 NORM: Any = nn.BatchNorm1d
 HELD_OUT: Architectures = {
-    "rings-four-relu": ("rings", lambda r: Net(None, *dense(r, [2, *[24] * 4, 3], nn.ReLU, ROOT2))),
-    "rings-nine-relu": ("rings", lambda r: Net(None, *dense(r, [2, *[56] * 9, 3], nn.ReLU, ROOT2))),
-    "twisted-six-relu": ("twisted", lambda r: Net(None, *dense(r, [3, *[30] * 6, 4], nn.ReLU, ROOT2))),
-    "twisted-five-tanh": ("twisted", lambda r: Net(None, *dense(r, [3, *[28] * 5, 4], nn.Tanh, 1.4))),
-    "blobs-narrow-relu": ("blobs", lambda r: Net(None, *dense(r, [5, 12, 12, 12, 6], nn.ReLU, ROOT2))),
-    "blobs-five-leaky": ("blobs", lambda r: Net(None, *dense(r, [5, *[26] * 5, 6], nn.LeakyReLU, ROOT2))),
-    "noisy-three-relu": ("noisy", lambda r: Net(None, *dense(r, [4, 44, 44, 44, 1], nn.ReLU, ROOT2))),
-    "sensors-tanh-bn": ("sensors", lambda r: Net(None, *dense(r, [16, 52, 52, 3], nn.Tanh, 5 / 3, NORM))),
-    "sensors-relu-ln": ("sensors", lambda r: Net(None, *dense(r, [16, 44, 44, 44, 3], nn.ReLU, ROOT2, nn.LayerNorm))),
-    "sensors-residual": (
-        "sensors",
+    "harmony-tanh": ("harmony", lambda r: Net(nn.Embedding(15, 7, rng=r), *dense(r, [35, 66, 15], nn.Tanh, 5 / 3))),
+    "harmony-relu-bn": (
+        "harmony",
+        lambda r: Net(nn.Embedding(15, 11, rng=r), *dense(r, [55, 70, 34, 15], nn.ReLU, ROOT2, NORM)),
+    ),
+    "numerals-gelu": ("numerals", lambda r: Net(nn.Embedding(8, 5, rng=r), *dense(r, [30, 62, 8], nn.GELU, ROOT2))),
+    "numerals-tanh-bn": (
+        "numerals",
+        lambda r: Net(nn.Embedding(8, 8, rng=r), *dense(r, [48, 46, 46, 8], nn.Tanh, 5 / 3, NORM)),
+    ),
+    "melody-relu-ln": (
+        "melody",
+        lambda r: Net(nn.Embedding(12, 9, rng=r), *dense(r, [36, 58, 58, 12], nn.ReLU, ROOT2, nn.LayerNorm)),
+    ),
+    "melody-silu-bn": (
+        "melody",
+        lambda r: Net(nn.Embedding(12, 6, rng=r), *dense(r, [24, 74, 12], nn.SiLU, ROOT2, NORM)),
+    ),
+    "moons-seven-relu": ("moons", lambda r: Net(None, *dense(r, [2, *[34] * 7, 4], nn.ReLU, ROOT2))),
+    "moons-six-tanh": ("moons", lambda r: Net(None, *dense(r, [2, *[30] * 6, 4], nn.Tanh, 1.4))),
+    "moons-leaky-bn": ("moons", lambda r: Net(None, *dense(r, [2, 42, 42, 4], nn.LeakyReLU, ROOT2, NORM))),
+    "votes-three-relu": ("votes", lambda r: Net(None, *dense(r, [15, 52, 52, 52, 4], nn.ReLU, ROOT2))),
+    "votes-elu-bn": ("votes", lambda r: Net(None, *dense(r, [15, 60, 30, 4], nn.ELU, 1.3, NORM))),
+    "votes-residual": (
+        "votes",
         lambda r: Net(
             None,
-            nn.Linear(16, 34, rng=r),
-            *[Block(nn.LayerNorm(34), *dense(r, [34, 50, 34], nn.ReLU, ROOT2, last=0.4)) for _ in range(5)],
-            nn.Linear(34, 3, rng=r, gain=0.1),
+            nn.Linear(15, 38, rng=r),
+            *[Block(nn.LayerNorm(38), *dense(r, [38, 46, 38], nn.GELU, ROOT2, last=0.45)) for _ in range(4)],
+            nn.Linear(38, 4, rng=r, gain=0.1),
         ),
     ),
-    "springs-silu": ("springs", lambda r: Net(None, *dense(r, [14, 68, 30, 2], nn.SiLU, ROOT2))),
-    "springs-sigmoid": ("springs", lambda r: Net(None, *dense(r, [14, 76, 2], nn.Sigmoid, 2.0, last=0.4))),
-    "patches-relu": (
-        "patches",
+    "doses-five-relu": ("doses", lambda r: Net(None, *dense(r, [10, *[36] * 5, 5], nn.ReLU, ROOT2))),
+    "doses-four-tanh": ("doses", lambda r: Net(None, *dense(r, [10, *[40] * 4, 5], nn.Tanh, 5 / 3))),
+    "tides-sigmoid": ("tides", lambda r: Net(None, *dense(r, [9, 84, 1], nn.Sigmoid, 2.2, last=0.4))),
+    "tides-three-leaky": ("tides", lambda r: Net(None, *dense(r, [9, 50, 50, 50, 1], nn.LeakyReLU, ROOT2))),
+    "tides-tanh-bn": ("tides", lambda r: Net(None, *dense(r, [9, 54, 54, 1], nn.Tanh, 5 / 3, NORM))),
+    "lenses-silu": ("lenses", lambda r: Net(None, *dense(r, [12, 76, 38, 4], nn.SiLU, ROOT2))),
+    "lenses-relu": ("lenses", lambda r: Net(None, *dense(r, [12, 90, 4], nn.ReLU, ROOT2))),
+    "segments-relu": (
+        "segments",
         lambda r: Net(
             None,
-            *conv(r, 3, 9, nn.ReLU, ROOT2),
-            *conv(r, 9, 9, nn.ReLU, ROOT2),
-            nn.Flatten(),
-            nn.Linear(441, 4, rng=r, gain=0.1),
-        ),
-    ),
-    "patches-gelu-bn": (
-        "patches",
-        lambda r: Net(
-            None,
-            *conv(r, 3, 8, nn.GELU, ROOT2, norm=True),
+            *conv(r, 1, 12, nn.ReLU, ROOT2),
             nn.MaxPool2d(2),
-            *conv(r, 8, 14, nn.GELU, ROOT2, norm=True),
             nn.Flatten(),
-            nn.Linear(126, 4, rng=r, gain=0.1),
+            nn.Linear(192, 48, rng=r, gain=ROOT2),
+            nn.ReLU(),
+            nn.Linear(48, 10, rng=r, gain=0.1),
         ),
     ),
-    "signals-conv1d": (
-        "signals",
+    "gratings-elu-bn": (
+        "gratings",
         lambda r: Net(
             None,
-            nn.Conv1d(2, 10, 5, padding=2, rng=r, gain=ROOT2),
-            nn.ReLU(),
-            nn.AvgPool1d(2),
-            nn.Conv1d(10, 14, 3, padding=1, rng=r, gain=ROOT2),
-            nn.ReLU(),
+            *conv(r, 2, 9, nn.ELU, 1.3, norm=True),
+            nn.AvgPool2d(2),
+            *conv(r, 9, 12, nn.ELU, 1.3, norm=True),
             nn.Flatten(),
-            nn.Linear(168, 5, rng=r, gain=0.1),
+            nn.Linear(192, 6, rng=r, gain=0.1),
         ),
     ),
-    "calls-two-relu": (
-        "calls",
-        lambda r: Net(nn.Embedding(LETTERS, 6, rng=r), *dense(r, [30, 58, 58, LETTERS], nn.ReLU, ROOT2)),
-    ),
-    "calls-tanh-bn": (
-        "calls",
-        lambda r: Net(nn.Embedding(LETTERS, 9, rng=r), *dense(r, [45, 84, 42, LETTERS], nn.Tanh, 5 / 3, NORM)),
+    "chirps-conv1d": (
+        "chirps",
+        lambda r: Net(
+            None,
+            nn.Conv1d(1, 11, 5, padding=2, rng=r, gain=ROOT2),
+            nn.LeakyReLU(),
+            nn.MaxPool1d(2),
+            nn.Conv1d(11, 15, 3, padding=1, rng=r, gain=ROOT2),
+            nn.LeakyReLU(),
+            nn.Flatten(),
+            nn.Linear(225, 4, rng=r, gain=0.1),
+        ),
     ),
 }
 DATA = {
-    "calls": lambda rng: calls(),
-    "rings": rings,
-    "twisted": twisted,
-    "blobs": blobs,
-    "noisy": noisy,
-    "sensors": sensors,
-    "springs": springs,
-    "patches": patches,
-    "signals": signals,
+    "harmony": lambda rng: harmony(),
+    "numerals": lambda rng: numerals(),
+    "melody": lambda rng: melody(),
+    "moons": moons,
+    "votes": votes,
+    "doses": doses,
+    "tides": tides,
+    "lenses": lenses,
+    "segments": segments,
+    "gratings": gratings,
+    "chirps": chirps,
 }

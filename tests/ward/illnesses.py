@@ -104,11 +104,11 @@ def fast_statistics(case: Case, rng: np.random.Generator) -> None:
     rebatch(case, case.batches.x, case.batches.y, 12)
 
 
-def unsettled(case: Case, rng: np.random.Generator) -> None:
+def unsettled(case: Case, rng: np.random.Generator, momentum: float = 1e-4) -> None:
     """Trained for a while with a momentum that is much too slow."""
     for m in case.model.modules():
         if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d):
-            m.momentum = 1e-4
+            m.momentum = momentum
     for (_, m), (_, after) in itertools.pairwise(case.model.named_modules()):
         if isinstance(m, nn.Linear | nn.Conv2d) and isinstance(after, nn.BatchNorm1d | nn.BatchNorm2d):
             multiply(m, 4)  # which the normalisation undoes in training
@@ -237,14 +237,14 @@ def few(case: Case, rng: np.random.Generator, examples: int = 48) -> None:
     case.steps = 4 * STEPS
 
 
-def narrow(case: Case, rng: np.random.Generator) -> None:
-    """A hidden layer of one or two units, trained until it learns no more."""
+def narrow(case: Case, rng: np.random.Generator, times: int = 1) -> None:
+    """A hidden layer of one or two units, trained until it learns no more; `times` as many for comparison."""
     x, y = case.batches.x, case.batches.y
     cut = 4 * len(x) // 5
     embedding = case.model.embedding
     width = x.shape[1] * (embedding.weight.shape[1] if embedding is not None else 1)
     outputs = weighted(case)[-1][1].weight.shape[1]
-    layers = [nn.Linear(width, 2 if embedding is not None else 1, rng=rng), nn.Tanh()]
+    layers = [nn.Linear(width, times * (2 if embedding is not None else 1), rng=rng), nn.Tanh()]
     case.model = Net(embedding, *layers, nn.Linear(layers[0].weight.shape[1], outputs, rng=rng, gain=0.1))
     case.optimizer = optim.Adam(case.model.parameters(), lr=0.01)
     rebatch(case, x[:cut], y[:cut])
@@ -253,12 +253,12 @@ def narrow(case: Case, rng: np.random.Generator) -> None:
     case.layers["underfitting"] = {"layers.0"}
 
 
-def short(case: Case, rng: np.random.Generator) -> None:
+def short(case: Case, rng: np.random.Generator, context: int = 1) -> None:
     """Windows of one character, and a network that has learnt what they tell."""
-    x, y = case.batches.x[:, -1:], case.batches.y
+    x, y = case.batches.x[:, -context:], case.batches.y
     cut = 4 * len(x) // 5
     embedding = case.model.embedding
-    columns = embedding.weight.shape[1]
+    columns = x.shape[1] * embedding.weight.shape[1]
     case.model = Net(embedding, *dense(rng, [columns, 48, embedding.weight.shape[0]], nn.Tanh, 5 / 3))
     case.optimizer = optim.Adam(case.model.parameters(), lr=0.01)
     rebatch(case, x[:cut], y[:cut])

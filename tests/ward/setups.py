@@ -1,8 +1,8 @@
 """The ward: healthy and sick training set-ups, built by code from (network, optimiser, illness).
 
 A set-up is a recipe: `build(seed)` makes the patient. Each illness meets every architecture that it makes sense for,
-alone and in pairs. Thresholds were chosen on the `first` part, and diagnoses repaired with the `second` and the
-`third`; the `held-out` one was written, and committed, before the doctor had been run on any of it.
+alone and in pairs. Thresholds were chosen on the `first` part, and diagnoses repaired with the `second`, the `third`
+and the `fourth`; the `held-out` one was written, and committed, before the doctor had been run on any of it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,31 @@ import numpy as np
 from npgrad import functions as F
 from npgrad import nn, optim
 from npgrad.data import Batches
-from tests.ward import examples, first, held_out, held_out_networks, second, third, third_networks
+from tests.ward import (
+    examples,
+    first,
+    fourth,
+    fourth_networks,
+    held_out,
+    held_out_networks,
+    second,
+    third,
+    third_networks,
+)
 from tests.ward.case import BATCH, Case, Illness, Part, Setup
 from tests.ward.examples import mse
 from tests.ward.third_networks import huber
 
 RATES = {"sgd": 0.1, "momentum": 0.02, "adam": 0.003, "nesterov": 0.015, "adamw": 0.002}
-PARTS = {"first": first.PART, "second": second.PART, "third": third.PART, "held-out": held_out.PART}
-DATA = examples.DATA | third_networks.DATA | held_out_networks.DATA
-LOSSES = {"numbers": mse, "friedman": mse, "arm": huber, "noisy": mse, "springs": huber}
+PARTS = {
+    "first": first.PART,
+    "second": second.PART,
+    "third": third.PART,
+    "fourth": fourth.PART,
+    "held-out": held_out.PART,
+}
+DATA = examples.DATA | third_networks.DATA | fourth_networks.DATA | held_out_networks.DATA
+LOSSES = {"numbers": mse, "friedman": mse, "arm": huber, "noisy": mse, "springs": huber, "tides": mse, "lenses": huber}
 """Where it is not cross-entropy."""
 NETWORKS = {name: made for part in PARTS.values() for name, made in part.networks.items()}
 
@@ -58,14 +74,15 @@ def setups(part: Part) -> list[Setup]:
         return Setup(f"{what}, {arch}, {kind}", ill, functools.partial(spoilt, arch, kind, changes))
 
     return [
-        *(bed(f"{n} ({_name(f)})", (n,), arch, kind, f) for n, f, places in part.sick for arch, kind in places),
+        *(bed(dosed(n, f), (n,), arch, kind, f) for n, f, places in part.sick for arch, kind in places),
         *(bed(f"{a} and {b}", (a, b), arch, kind, f, g) for (a, f), (b, g), arch, kind in part.pairs),
         *(bed("healthy", (), arch, kind) for arch in part.networks for kind in part.optimisers),
         *(bed(f"healthy with {name}", (), arch, kind, f) for name, f, arch, kind in part.varied),
     ]
 
 
-def _name(illness: Illness) -> str:
+def dosed(name: str, illness: Illness) -> str:
+    """An illness with the function that makes it, and its dose."""
     if isinstance(illness, functools.partial):
-        return " ".join([illness.func.__name__, *map(str, illness.keywords.values())])
-    return illness.__name__
+        return f"{name} ({' '.join([illness.func.__name__, *map(str, illness.keywords.values())])})"
+    return f"{name} ({illness.__name__})"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from benchmarks.ward import examined, interval, overall, page, table, wrong
+from tests.ward import illnesses
 from tests.ward.case import Setup
+from tests.ward.harm import CRITERIA, MARGIN, doses, harm
 from tests.ward.setups import NETWORKS, PARTS, setups
 
 BEDS = {name: setups(part) for name, part in PARTS.items()}
@@ -37,15 +40,27 @@ def test_the_doctor_finds_what_is_wrong_and_nothing_else(setup: Setup) -> None:
 def test_the_ward_is_as_large_as_it_should_be_and_its_parts_are_apart() -> None:
     for name in ("first", "held-out"):
         sick = [s for s in BEDS[name] if s.illnesses]
-        assert len(sick) >= 60 and len(BEDS[name]) - len(sick) >= 40
+        assert len(sick) >= 80 and len(BEDS[name]) - len(sick) >= 40
     everyone = [s for beds in BEDS.values() for s in beds]
     assert len({s.name for s in everyone}) == len(everyone)
     assert sum(len(part.networks) for part in PARTS.values()) == len(NETWORKS)
     assert {arch for arch in NETWORKS for s in everyone if s.illnesses and f", {arch}, " in s.name} == set(NETWORKS)
     single = [{s.illnesses for s in beds if len(s.illnesses) == 1} for beds in BEDS.values()]
-    assert single[0] == single[1] == single[2] == single[3]
+    assert all(names == single[0] for names in single)
     held_out, *others = [{what for what, _ in part.networks.values()} for part in reversed(PARTS.values())]
     assert not held_out & set().union(*others)
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_what_is_called_sick_does_harm_that_is_measured_without_the_doctor(name: str) -> None:
+    """One set-up of the held-out part an illness; `python -m benchmarks.ward --harm` measures all of them."""
+    dose = next(dose for dose in doses(PARTS["held-out"]) if dose[0] == name)
+    assert harm(*dose, seed=0) > MARGIN
+
+
+def test_a_dose_that_a_network_bears_is_not_called_harm() -> None:
+    raised = partial(illnesses.too_high, factor=10)
+    assert harm("learning rate too high", raised, "numerals-gelu", "adamw", seed=0) < MARGIN / 2
 
 
 def test_a_schedule_drives_the_optimiser_that_the_case_is_given() -> None:
