@@ -81,7 +81,7 @@ class Exam:
 
     def rate(self, factor: float) -> Course:
         """The same steps at a multiple of the learning rate."""
-        known = self._rates.get(factor)
+        known = self.course if factor == 1 else self._rates.get(factor)
         if known is None:
             known = self._rates[factor] = self.other(lambda patient: scale_rate(patient, factor))
         return known
@@ -117,18 +117,24 @@ class Exam:
             return -1.0
         return float(np.nanmax([self.early.loss - course.after, self.early.loss - course.settled]) / self.scale)
 
-    def better(self, a: Course, b: Course, times: float = 1.0) -> bool:
-        """Whether course `a` ends lower than `b` by what counts, and beyond chance."""
+    def better(self, a: Course, b: Course, times: float = 1.0, sure: bool = False) -> bool:
+        """Whether course `a` ends lower than `b` by what counts, and beyond chance unless that is `sure` otherwise.
+
+        What counts is a share of the ignorant loss, `times` over, or half of what `a` gains where that is less: where
+        the steps gain little, it is little that can be lost.
+        """
         if not np.isfinite(a.settled):
             return False
         if not np.isfinite(b.settled):
             return True
-        q = max(len(a.losses) // 4, 2)
-        gap = b.losses[-q:] - a.losses[-q:]
-        error = float(gap.std() / np.sqrt(q))
-        enough = float(gap.mean()) > times * THRESHOLDS["better"].value * self.scale
-        # A few spikes make the error large; minibatch by minibatch the lower course is lower all the same.
-        return enough and (float(gap.mean()) > 3 * error or float(np.mean(gap > 0)) >= 0.9)
+        gained = limit("half") * (self.early.loss - a.settled)
+        counts = min(times * limit("better") * self.scale, max(gained, limit("learns") * self.scale))
+        # Losses of a rate that is too high have spikes, which no standard error can deal with: a minibatch counts at
+        # most as it would before the first step.
+        q, most = max(len(a.losses) // 4, 2), max(self.scale, self.early.loss)
+        gap = np.minimum(b.losses[-q:], most) - np.minimum(a.losses[-q:], most)
+        chance = limit("errors") * float(gap.std() / np.sqrt(q))
+        return b.settled - a.settled > counts and (sure or float(gap.mean()) > chance)
 
     @functools.cached_property
     def classes(self) -> bool:

@@ -68,11 +68,10 @@ def halve(patient: Patient) -> None:
 
 
 def settled(exam: Exam) -> bool:
-    """Whether the network has learnt, learns no more, and does as well on validation data."""
+    """Whether the network learns no more, and does as well on validation data."""
     course = exam.course
     return bool(
         exam.patient.validation is not None
-        and exam.trained_already()
         and np.isfinite(course.settled)
         and exam.early.outputs[0].ndim == 2
         and exam.early.loss - course.after <= limit("learns") * exam.scale
@@ -83,7 +82,7 @@ def settled(exam: Exam) -> bool:
 def underfitting(exam: Exam) -> Found:
     """A network that has stopped learning, while a method without weights knows more from the same inputs."""
     validation = exam.patient.validation
-    if validation is None or not settled(exam):
+    if validation is None or not exam.trained_already() or not settled(exam):
         return
     output = exam.early.outputs[0]
     hidden = exam.hidden()
@@ -118,7 +117,10 @@ def underfitting(exam: Exam) -> Found:
 
 
 def short_context(exam: Exam) -> Found:
-    """A network that knows all its windows tell, while counting with longer windows of the same text knows more."""
+    """A network that knows all its windows tell, while counting with longer windows of the same text knows more.
+
+    They may tell next to nothing: where each symbol hangs on the two before it, one alone is worth little.
+    """
     if not exam.classes or not settled(exam):
         return
     x, y = exam.whole

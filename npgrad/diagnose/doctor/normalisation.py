@@ -157,14 +157,14 @@ def batch_norm_statistics(exam: Exam) -> Found:
         running = float(np.mean([patient.evaluated(x, y) for x, y in batches]))
     finally:
         before.restore()
-    if running - exam.early.loss > limit("settled") * exam.scale:
+    if running - exam.early.loss > limit("better") * exam.scale:
         yield exam.found(
             "running statistics not settled",
             "serious",
             f"the trained network has a loss of {exam.early.loss:.3g} with the batches' own statistics and "
             f"{running:.3g} with "
             "the running ones, which are those it is evaluated with.",
-            "settled",
+            "better",
             where=[n for n, _ in exam.norms],
             evidence={"own": exam.early.loss, "running": running, "momentum": float(exam.norms[0][1].momentum)},
             remedy="npgrad.diagnose.calibrate(model, x), or a momentum of 0.1",

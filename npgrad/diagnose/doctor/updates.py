@@ -9,7 +9,7 @@ import numpy as np
 from npgrad.diagnose.doctor.exam import Exam, Found, parameter, scale_rate
 from npgrad.diagnose.doctor.finding import picture
 from npgrad.diagnose.doctor.thresholds import limit
-from npgrad.diagnose.doctor.vitals import Patient
+from npgrad.diagnose.doctor.vitals import Course, Patient
 
 __all__ = ["learning_rate", "uneven_updates", "weight_decay", "early_decay"]
 
@@ -21,9 +21,7 @@ def learning_rate(exam: Exam) -> Found:
     middle = float(np.median(ratios)) if ratios else float("nan")
     top = max(ratios, default=float("nan"))
     diverged = not np.isfinite(course.settled)
-    learnt = exam.learnt
-    killed = bool(exam.knocked_out)
-    worse = diverged or learnt < limit("learns") * (-1 if not killed else 5)
+    stuck = exam.learnt < limit("learns")
     swings = float(np.std(np.diff(course.losses[-max(len(course.losses) // 2, 4) :]))) if not diverged else float("inf")
     evidence = {
         "log10 update/weight": middle,
@@ -31,45 +29,40 @@ def learning_rate(exam: Exam) -> Found:
         "swings": swings,
         "rate": float(course.rates[0]),
     }
-    if worse or killed or top > limit("high ratio"):
-        for factor in (0.1, 0.01, 0.001) if worse or killed else (0.1,):
-            lower = exam.rate(factor)
-            # A rate so low that nothing moves is better than divergence, and no remedy: the loss must fall.
-            if exam.better(lower, course, 2) and lower.settled < exam.early.loss - limit("learns") * exam.scale:
-                how = (
-                    "the loss diverges"
-                    if diverged
-                    else "the loss rises"
-                    if worse
-                    else "the loss swings and stays above"
-                )
-                names = sorted(exam.matrices(), key=lambda n: -np.nan_to_num(course.ratio(n), nan=-99.0))
-                yield exam.found(
-                    "learning rate too high",
-                    "critical" if worse else "serious",
-                    f"{how} what a rate {factor:g} times as high reaches in as many steps ({lower.settled:.3g} "
-                    "instead of "
-                    f"{course.settled:.3g})."
-                    if not worse
-                    else f"{how}: {course.settled:.3g} at the end, {lower.settled:.3g} with "
-                    f"a rate {factor:g} times as high.",
-                    "high ratio",
-                    where=names[:1] if not worse else (),
-                    evidence={**evidence, "with less": lower.settled},
-                    remedy=f"optimizer.lr *= {factor:g}",
-                    effect=f"a loss of about {lower.settled:.3g} after {len(course.losses)} steps",
-                    picture=picture(np.minimum(course.losses, 1e6).tolist()),
-                    prescription=lambda patient, factor=factor: scale_rate(patient, factor),
-                )
-                return
-        return
-    if np.isfinite(middle) and middle < limit("low ratio"):
+    if stuck or exam.knocked_out or top > limit("high ratio"):
+        # A network that is stuck may be so at a tenth of the rate too, or diverge.
+        factor = lower_rate(exam, all_of_them=stuck)
+        lower = exam.rate(factor)
+        # A rate so low that nothing moves is better than divergence, and no remedy: the loss must fall.
+        falls = lower.settled < exam.early.loss - limit("learns") * exam.scale
+        # Any rate ends a little lower when it is lowered, so that it takes twice what counts elsewhere; but not where
+        # units were lost, which is beyond chance by a test of its own.
+        killed = bool(exam.knocked_out)
+        if falls and exam.better(lower, course, 1 if killed else 2, sure=killed) and enough(exam, lower):
+            how = "diverges" if diverged else "does not fall" if stuck else "falls less than it could"
+            names = sorted(exam.matrices(), key=lambda n: -np.nan_to_num(course.ratio(n), nan=-99.0))
+            yield exam.found(
+                "learning rate too high",
+                "critical" if stuck else "serious",
+                f"the loss {how}: {course.settled:.3g} at the end, and {lower.settled:.3g} after as many steps with "
+                f"{factor:g} times the rate.",
+                "high ratio",
+                where=() if stuck else names[:1],
+                evidence={**evidence, "with less": lower.settled},
+                remedy=f"optimizer.lr *= {factor:g}",
+                effect=f"a loss of about {lower.settled:.3g} after {len(course.losses)} steps",
+                picture=picture(np.minimum(course.losses, 1e6).tolist()),
+                prescription=lambda patient: scale_rate(patient, factor),
+            )
+            return
+    # Where the groups' rates are far apart, it is first of all that which is to be mended.
+    if np.isfinite(middle) and middle < limit("low ratio") and rates_apart(exam) <= limit("uneven"):
         # Towards 10^-2.7, and a factor of ten to either side: layers differ, and few steps may show too little.
         usual = round(-2.7 - middle)
         factor = min((10.0**k for k in (usual - 1, usual, usual + 1) if k > 0), key=exam.reached)
         higher = exam.rate(factor)
         fell = max(exam.early.loss - course.after, 0.0)
-        if exam.better(higher, course) and exam.early.loss - higher.after > 3 * fell:
+        if exam.better(higher, course) and exam.early.loss - higher.after > 3 * fell and enough(exam, higher):
             yield exam.found(
                 "learning rate too low",
                 "serious",
@@ -85,43 +78,77 @@ def learning_rate(exam: Exam) -> Found:
             )
 
 
+def lower_rate(exam: Exam, all_of_them: bool) -> float:
+    """What ends lowest of the rate and a tenth, a hundredth and a thousandth of it, tried for as long as it gains."""
+    best, end = 1.0, exam.course.settled
+    for factor in (0.1, 0.01, 0.001):
+        found = exam.rate(factor).settled
+        if found < end or not np.isfinite(end):
+            best, end = factor, found
+        elif not all_of_them:
+            break
+    return best
+
+
+def enough(exam: Exam, other: Course) -> bool:
+    """Whether another rate gains so much that it is no matter of the stage of training.
+
+    A lower rate takes a trained network further down, and one that has been lowered for that reason is low: of such a
+    network another rate has to halve the loss.
+    """
+    trained = exam.early.loss < (1 - limit("trained")) * exam.ignorance
+    return not trained or not other.settled > limit("half") * exam.course.settled
+
+
 def uneven_updates(exam: Exam) -> Found:
     rates = {id(p): float(group["lr"]) for group in exam.patient.optimizer.param_groups for p in group["params"]}
-    known = {n: exam.course.late_ratio(n) for n in exam.matrices()}
-    last = exam.output.parameters if exam.output is not None else ()
-    known = {n: r for n, r in known.items() if np.isfinite(r)}
-    # The last layer may begin with weights of almost 0, and then moves fast for its size.
-    fastest = max(known, key=lambda n: known[n], default=None)
-    known = {n: r for n, r in known.items() if n != fastest or n not in last}
-    own = {n: rates[id(parameter(exam.patient, n))] for n in known}
-    if len(known) < 2:
+    ratios = {n: exam.course.late_ratio(n) for n in exam.matrices()}
+    ratios = {n: r for n, r in ratios.items() if np.isfinite(r)}
+    if len(ratios) < 2:
         return
+    last = exam.output.parameters if exam.output is not None else ()
+    # The last layer may begin with weights of almost 0, and then moves fast for its size.
+    fastest = max(ratios, key=lambda n: ratios[n])
+    known = {n: r for n, r in ratios.items() if n != fastest or n not in last}
     middle = float(np.median(list(known.values())))
     odd = max(known, key=lambda n: abs(known[n] - middle))
-    span = max(known.values()) - min(known.values())
-    usual = float(np.median(list(own.values())))
-    if len(known) == 2:
-        odd = max(known, key=lambda n: abs(math.log(max(own[n], 1e-30) / max(max(own.values()), 1e-30))))
-    if span > limit("uneven"):
-        apart = len(set(own.values())) > 1
+    slowest = min(known, key=lambda n: rates[id(parameter(exam.patient, n))])
+    apart = rates_apart(exam)
+    if apart and len(known) == 2:
+        odd = slowest
+    if len(known) < 2 or max(known.values()) - min(known.values()) <= limit("uneven"):
+        # What a layer that hardly moves sends back may slow the others down with it.
+        if not apart > limit("uneven") or not exam.better(exam.other(even), exam.course):
+            return
+        odd = slowest
+    others = float(np.median([r for n, r in ratios.items() if n != odd]))
+    yield exam.found(
+        "uneven updates",
+        "serious",
+        f"{odd} is updated by 10^{ratios[odd]:.1f} of its size a step, the others by 10^{others:.1f}"
+        + (": its group has another learning rate." if apart else "."),
+        "uneven",
+        where=(odd, odd.rpartition(".")[0]),
+        evidence=dict(list(ratios.items())[:4]),
+        remedy="one learning rate for all groups" if apart else "a normalisation, or Adam",
+        effect="all layers learn at the same pace",
+        picture=picture([r + 10 for r in ratios.values()]),
+        prescription=even if apart else None,
+    )
 
-        def even(patient: Patient) -> None:
-            for group in patient.optimizer.param_groups:
-                group["lr"] = max(own.values()) if len(known) == 2 else usual
 
-        yield exam.found(
-            "uneven updates",
-            "serious",
-            f"{odd} is updated by 10^{known[odd]:.1f} of its size a step, the others by 10^{middle:.1f}"
-            + (": its group has another learning rate." if apart else "."),
-            "uneven",
-            where=(odd, odd.rpartition(".")[0]),
-            evidence=dict(list(known.items())[:4]),
-            remedy="one learning rate for all groups" if apart else "a normalisation, or Adam",
-            effect="all layers learn at the same pace",
-            picture=picture([r + 10 for r in known.values()]),
-            prescription=even if apart else None,
-        )
+def even(patient: Patient) -> None:
+    """One learning rate for all groups, that of most parameters."""
+    groups = patient.optimizer.param_groups
+    rate = float(np.median([group["lr"] for group in groups for _ in group["params"]]))
+    for group in groups:
+        group["lr"] = rate
+
+
+def rates_apart(exam: Exam) -> float:
+    """How many powers of ten lie between the groups' learning rates."""
+    rates = [float(group["lr"]) for group in exam.patient.optimizer.param_groups if group["lr"] > 0]
+    return math.log10(max(rates) / min(rates)) if rates else 0.0
 
 
 def weight_decay(exam: Exam) -> Found:
