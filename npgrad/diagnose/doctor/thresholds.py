@@ -137,7 +137,7 @@ CERTAINTY = {
     "overfitting": 0.93,
     "running statistics not settled": 0.91,
     "running statistics too fast": 0.93,
-    "saturated units": 0.93,
+    "saturated units": 0.96,
     "schedule decays too early": 0.93,
     "shifted targets": 0.93,
     "shuffled labels": 0.94,
