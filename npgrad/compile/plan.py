@@ -244,7 +244,7 @@ class Plan:
                 if view is not None and not dynamic(view):
                     continue
                 wanted = any(memory in needed for memory in call.writes) or (view is not None and view.memory in needed)
-                if call.lasting or wanted:
+                if call.lasting or wanted or may_fail(call):
                     keep.append(call)
                     whole = [m for m in call.writes if m not in call.reads and m.value is call.out]
                     needed.difference_update(whole)
@@ -488,6 +488,13 @@ def whole(value: Value) -> bool:
         return True
     a, b = np.asarray(value.sample), np.asarray(value.memory.value.sample)  # type: ignore[union-attr]
     return a.flags.c_contiguous and b.flags.c_contiguous and a.nbytes == b.nbytes
+
+
+def may_fail(call: Call) -> bool:
+    """Whether some numbers make the call raise, so that it has to be made even if nobody reads its result."""
+    if call.form == "getitem":
+        return any(True for _ in values_in(call.args[1]))
+    return call.function in (np.linalg.inv, np.linalg.solve, np.linalg.cholesky, np.take_along_axis)
 
 
 def dynamic(value: Value) -> bool:

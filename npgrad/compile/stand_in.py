@@ -55,7 +55,7 @@ class RecordingArray(StandIn):
     flags = property(lambda self: np.asarray(self.sample).flags)
     itemsize = property(lambda self: np.asarray(self.sample).itemsize)
     nbytes = property(lambda self: np.asarray(self.sample).nbytes)
-    base = property(lambda self: self.sample.base if self.value.memory.kind == "planned" else True)
+    base = property(lambda self: getattr(self.sample, "base", None))
 
     def __len__(self) -> int:
         return len(self.sample)

@@ -132,7 +132,7 @@ class Function(Node):
         if node.needs is not needs:
             raise _taken(cls, "needs")
         if not tracked:
-            return Tensor._of(y if mode.recorder is not None else unshared(y, arrays))
+            return Tensor._of(unshared(y, arrays))
         if options and mode.recorder is None:
             keep_own(node, options)
         if leaves:

@@ -203,3 +203,21 @@ def test_names_in_a_program_hide_nothing(names):
         x = np.full(3, k + 1.0)
         assert step(x).item() == function(x).item()
     assert sum(q.runs for programs in step._state.programs.values() for q in programs) == 4
+
+
+@pytest.mark.parametrize("name", ["getitem", "inv"])
+def test_what_nobody_reads_raises_all_the_same(name):
+    """A result that is not used is not computed, unless computing it may fail."""
+
+    @npgrad.compile
+    def step(x, k):
+        _ = npgrad.getitem(x, k) if name == "getitem" else npgrad.linalg.inv(x)
+        return x * 2.0
+
+    x = np.arange(9.0).reshape(3, 3) + np.eye(3)
+    for _ in range(6):
+        step(x, np.array([0, 2]))
+    trust(step)
+    wrong = (x, np.array([0, 99])) if name == "getitem" else (np.zeros((3, 3)), np.array([0, 2]))
+    with pytest.raises(IndexError if name == "getitem" else np.linalg.LinAlgError):
+        step(*wrong)
