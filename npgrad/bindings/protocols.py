@@ -32,6 +32,9 @@ _SPELLED_OTHERWISE = {
     np.rint: "round",
     np.around: "round",
     np.fix: "trunc",
+    np.positive: "copy",
+    np.real: "copy",
+    np.conjugate: "copy",
 }
 _WITHOUT_GRADIENT = frozenset((
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
@@ -87,7 +90,7 @@ def dispatch_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, An
         return function(*[raw(x) for x in args], **{name: raw(x) for name, x in kwargs.items()})
     rule = _rules.get(function)
     if rule is None:
-        refuse(function.__name__)
+        refuse(f"{function.__module__}.{function.__name__}".removeprefix("numpy."))
     if len(args) > 2:
         args, kwargs = by_name(function, args, kwargs)
     for name in _REFUSED:

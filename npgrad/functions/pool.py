@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from npgrad.engine.arrays import Array, as_array
 from npgrad.engine.function import Function
-from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.extreme import max
 from npgrad.functions.reduction import mean
 from npgrad.functions.shape import expand_dims, reshape, squeeze, stack
@@ -129,7 +130,7 @@ class AvgPool(Function):
         return at.inside(dx)  # (3)
 
 
-def max_pool(axes: int) -> Callable[..., Tensor]:
+def max_pool(axes: int) -> Callable[..., Any]:
     """`max_pool1d` for one axis, and so on."""
 
     def pooling(
@@ -139,9 +140,14 @@ def max_pool(axes: int) -> Callable[..., Tensor]:
         padding: Extent = 0,
         dilation: Extent = 1,
         ceil_mode: bool = False,
-    ) -> Tensor:
+        return_indices: bool = False,
+    ) -> Tensor | tuple[Tensor, Array]:
         options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-        return pool(MaxPool, name, axes, x, kernel_size, **options)
+        y = pool(MaxPool, name, axes, x, kernel_size, **options)
+        if not return_indices:
+            return y
+        stride = kernel_size if stride is None else stride
+        return y, places(axes, raw(x), raw(y), kernel_size, stride, padding, dilation, ceil_mode)
 
     name, shapes = f"max_pool{axes}d", _SHAPES[axes]
     return documented(
@@ -153,6 +159,9 @@ def max_pool(axes: int) -> Callable[..., Tensor]:
         and the kernel; with `ceil_mode` the division rounds up, as long as the last window begins inside. kernel_size,
         stride (by default the kernel size), padding and dilation are one integer or one per axis. Several largest
         entries of a window share its gradient equally (PyTorch: the first takes it). Signature as in PyTorch.
+
+        With `return_indices` the result is a pair, the second an integer array of the same shape: where in the
+        flattened spatial axes of `x` the largest value of each window is, the first of several.
         {_RAISES}""",
     )
 
@@ -257,6 +266,20 @@ def evenly(reduction: Callable[..., Tensor], x: Tensor, axis: int, function: str
     rest = (slice(None),) * (-axis - 1)
     edges = [(p * length // count, -(-(p + 1) * length // count)) for p in range(count)]
     return stack([reduction(x[(..., slice(begin, end), *rest)], axis) for begin, end in edges], axis)
+
+
+def places(axes: int, x: Array, y: Array, *extents: Any) -> Array:
+    """For each entry of y, which `MaxPool` makes of x, the number of its place in the last `axes` of x, flattened."""
+    at = windows("max_pool", (1, math.prod(x.shape[:-axes]), *x.shape[-axes:]), *extents)
+    xp = at.frame(x.reshape(at.shape), -np.inf)
+    numbers = at.frame(np.arange(math.prod(at.shape[2:])).reshape(1, 1, *at.shape[2:]), -1)
+    best = y.reshape(at.shape[:2] + at.counts)
+    found: Any = 0
+    for window in at.slices[::-1]:
+        largest = ((xp[window] == best) | np.isnan(xp[window])) & (numbers[window] >= 0)
+        found = np.where(largest, numbers[window], found)
+    indices: Array = found.reshape(y.shape)
+    return indices
 
 
 def check_input(function: str, axes: int, x: TensorLike) -> Tensor:
