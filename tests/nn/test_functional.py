@@ -12,7 +12,7 @@ import npgrad
 import npgrad.nn.functional as F
 from npgrad import nn
 
-RETIRED = {"size_average", "reduce", "inplace", "threshold", "return_indices", "_stacklevel", "dtype"}
+RETIRED = {"size_average", "reduce", "inplace", "threshold", "_stacklevel", "dtype"}
 OURS = {"ddof", "divisor_override", "num_batches_tracked", "rng"}
 ELSEWHERE = {"linear", "dropout", "instance_norm", "threshold"}
 """Functions that differ in more than names: the docstring says so, or options are given by name."""
