@@ -26,7 +26,7 @@ from npgrad.functions.products import cross, vecdot
 from npgrad.functions.rearranging import matrix_transpose
 from npgrad.functions.reduction import floating, sum, without
 from npgrad.functions.selection import where
-from npgrad.functions.shape import ravel, reshape
+from npgrad.functions.shape import moveaxis, ravel, reshape
 from npgrad.functions.steps import sign
 
 __all__ = [
@@ -277,14 +277,16 @@ def trace(x: TensorLike, *, offset: int = 0) -> Tensor:
     return sum(diagonal(x, offset=offset), -1)
 
 
-def tensorsolve(A: TensorLike, b: TensorLike) -> Tensor:
+def tensorsolve(A: TensorLike, b: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     """y with tensordot(A, y, y.ndim) = b: A has the axes of b and then those of y, as many entries in both.
 
-    Raises numpy.linalg.LinAlgError if there are not as many, or A, as a matrix, is singular.
+    `axes` of A, if there are any, are moved to its end first. Raises numpy.linalg.LinAlgError if there are not as many
+    entries, or A, as a matrix, is singular.
     """
-    shape, rows = np.shape(raw(A)), np.shape(raw(b))
+    if axes is not None:
+        A = moveaxis(A, axes, range(-len(axes), 0))
     y = solve(reshape(A, (np.size(raw(b)), -1)), ravel(b))
-    return reshape(y, shape[len(rows) :])
+    return reshape(y, np.shape(raw(A))[np.ndim(raw(b)) :])
 
 
 def tensorinv(x: TensorLike, ind: int = 2) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from npgrad.engine.arrays import Array, Axis
 from npgrad.engine.tensor import Tensor, TensorLike, raw
@@ -70,12 +71,12 @@ def cov(
 
     A vector is one row; of a single row the result is its variance, a number. Without `rowvar` the columns are the
     variables. Sums are divided by n - ddof, of n observations; ddof is 1 by default, or 0 with `bias`. `fweights` says
-    how often each observation counts, `aweights` how much; they have no gradient. Raises ValueError if x or y has more
-    than two axes, or weights are not a vector of n numbers.
+    how often each observation counts, `aweights` how much. Raises ValueError if x or y has more than two axes, or
+    weights are not a vector of n numbers; TypeError for weights that require a gradient, which they have not.
     """
     rows = concatenate([variables(getitem(each, ...), rowvar) for each in (x, y) if each is not None])
     n = rows.shape[1]
-    often, much = (np.ones(n) if w is None else np.asarray(raw(w), float) for w in (fweights, aweights))
+    often, much = (np.ones(n) if w is None else np.asarray(w, float) for w in (fweights, aweights))
     if often.shape != (n,) or much.shape != (n,):
         raise ValueError(f"cov got weights of shape {often.shape} and {much.shape} for {n} observations.")
     weights = often * much
@@ -187,7 +188,7 @@ def quantile(
     in [0, 1], or if there are no values.
     """
     ndim = np.ndim(raw(x))
-    kept = tuple(range(ndim)) if axis is None else axis % ndim
+    kept = tuple(range(ndim)) if axis is None else normalize_axis_index(axis, ndim)
     x, axis = (ravel(x), 0) if axis is None else (x, axis)
     shares = np.asarray(q, float)
     n = np.shape(raw(x))[axis]

@@ -151,19 +151,34 @@ class AdaptiveAvgPool3d(_AdaptivePool):
     _function = staticmethod(F.adaptive_avg_pool3d)
 
 
-class AdaptiveMaxPool1d(_AdaptivePool):
+class _AdaptiveMaxPool(Module):
+    """Windows that cover the input evenly: how many there are along each axis, and whether places are returned too."""
+
+    _function: ClassVar[Callable[..., Any]]
+
+    def __init__(self, output_size: int | tuple[int | None, ...] | None, return_indices: bool = False) -> None:
+        self.output_size, self.return_indices = output_size, return_indices
+
+    def forward(self, x: Tensor) -> Any:
+        return self._function(x, self.output_size, self.return_indices)
+
+    def extra_repr(self) -> str:
+        return f"{self.output_size}" + (", return_indices=True" if self.return_indices else "")
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """The largest values of `output_size` windows that cover (N, C, L) or (C, L) evenly."""
 
     _function = staticmethod(F.adaptive_max_pool1d)
 
 
-class AdaptiveMaxPool2d(_AdaptivePool):
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """As `AdaptiveAvgPool2d`, with the largest value of each window."""
 
     _function = staticmethod(F.adaptive_max_pool2d)
 
 
-class AdaptiveMaxPool3d(_AdaptivePool):
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """As `AdaptiveAvgPool3d`, with the largest value of each window."""
 
     _function = staticmethod(F.adaptive_max_pool3d)

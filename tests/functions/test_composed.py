@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.exceptions import AxisError
 
 import npgrad
 from npgrad import Tensor
@@ -70,6 +71,7 @@ AS_IN_NUMPY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("linalg.matrix_transpose", (CUBE,), {}),
     ("linalg.cross", (A, B), {"axis": 0}),
     ("linalg.tensorsolve", (SOLVABLE.reshape(2, 3, 3, 2), A[:2, :3]), {}),
+    ("linalg.tensorsolve", (SOLVABLE.reshape(2, 3, 3, 2), LONG[:6].reshape(3, 2)), {"axes": (1, 0)}),
     ("linalg.tensorinv", (SOLVABLE.reshape(6, 2, 3),), {"ind": 1}),
     ("copy", (A.T,), {}),
     ("sinc", (3 * CUBE,), {}),
@@ -416,3 +418,10 @@ def test_a_copy_shares_nothing() -> None:
     for y in (npgrad.copy(x), np.copy(x), np.positive(x), np.real(x), np.conj(x), npgrad.copy(Tensor(SIGNS))):
         assert not np.shares_memory(y.numpy(), x.numpy())
     assert npgrad.copy(Tensor(SIGNS)).dtype == SIGNS.dtype and npgrad.copy([1.0, x[0, 0]]).shape == (2,)
+
+
+def test_weights_that_require_a_gradient_are_refused() -> None:
+    with pytest.raises(TypeError, match="drop the gradient silently"):
+        npgrad.cov(A, aweights=Tensor(np.ones(4), requires_grad=True))
+    with pytest.raises(AxisError):
+        npgrad.quantile(1.0, 0.5, axis=0)

@@ -35,7 +35,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...]]] = {
     "ConstantPad2d": ((2, 0.3), {}, (X[None],)),
     "ConstantPad3d": ((1, 0.3), {}, (VOLUME,)),
     "AdaptiveAvgPool3d": (((2, None, 3),), {}, (VOLUME,)),
-    "AdaptiveMaxPool3d": ((3,), {}, (VOLUME,)),
+    "AdaptiveMaxPool3d": ((3, True), {}, (VOLUME,)),
     "AdaptiveMaxPool2d": (((2, 3),), {}, (VOLUME[0],)),
     "AvgPool3d": ((2,), {"divisor_override": 5, "padding": 1}, (VOLUME,)),
     "MaxPool3d": (((1, 2, 3),), {"return_indices": True, "ceil_mode": True}, (VOLUME,)),
