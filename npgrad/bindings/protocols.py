@@ -35,6 +35,7 @@ _SPELLED_OTHERWISE = {
     np.positive: "copy",
     np.real: "copy",
     np.conjugate: "copy",
+    np.real_if_close: "copy",
 }
 _WITHOUT_GRADIENT = frozenset((
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,

@@ -165,6 +165,7 @@ FloatTensor LongTensor DoubleTensor from_numpy as_tensor array asarray | tensor(
 empty | zeros(shape) | there is no reason to leave numbers undefined
 autograd | Function, grad, jvp, hvp | they are in npgrad itself
 bool int8 uint8 int16 int32 int64 float16 float32 float64 | np.{name} | dtypes are NumPy's
+partition | sort | what is sorted is partitioned too
 half | np.float16 | dtypes are NumPy's
 float | np.float32 | dtypes are NumPy's
 double | np.float64 | dtypes are NumPy's

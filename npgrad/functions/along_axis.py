@@ -12,7 +12,7 @@ from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.arithmetic import div, sub
 from npgrad.functions.indexing import getitem, take_along_axis
-from npgrad.functions.shape import broadcast_to, concatenate, ravel, stack
+from npgrad.functions.shape import atleast_1d, broadcast_to, concatenate, ravel, stack
 
 __all__ = ["choose", "compress", "delete", "diff", "ediff1d", "extract", "gradient", "sort", "take"]
 
@@ -33,7 +33,7 @@ def compress(condition: TensorLike, x: TensorLike, axis: int | None = None) -> T
 
     It may be shorter than the axis: what is beyond it is left out. Raises IndexError if it chooses beyond the axis.
     """
-    return take(x, np.flatnonzero(raw(condition)), axis)
+    return take(atleast_1d(x), np.flatnonzero(raw(condition)), axis)
 
 
 def extract(condition: TensorLike, x: TensorLike) -> Tensor:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.exceptions import AxisError
 
 import npgrad
 from npgrad import Tensor
 from npgrad.check import gradcheck
+from npgrad.engine.tensor import raw
 from npgrad.nn import functional as F
+from tests.strategies import FLOATS, arrays, shapes
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(2, 3, 4))
@@ -370,6 +375,57 @@ def test_the_row_of_the_padding_receives_no_gradient(torch: Any) -> None:
     torch.nn.functional.embedding(torch.tensor(indices), theirs, padding_idx=-1).backward(torch.tensor(dy))
     assert np.array_equal(y.numpy(), table[indices]) and np.array_equal(x.grad[3], np.zeros(3))
     np.testing.assert_allclose(x.grad, theirs.grad.numpy(), rtol=1e-13)
+
+
+OF_ANY_SHAPE: dict[str, Callable[[Any, Any, int], Any]] = {
+    **{name: lambda np, x, axis, name=name: getattr(np, name)(x) for name in ("copy", "sinc", "cbrt", "modf")},
+    **{name: lambda np, x, axis, name=name: getattr(np, name)(x) for name in ("diagflat", "vander", "ediff1d", "cov")},
+    **{
+        f"nan{name}": lambda np, x, axis, name=name: getattr(np, f"nan{name}")(with_nan(x), axis=axis)
+        for name in ("max", "min", "prod", "sum", "mean", "var", "std", "cumsum", "cumprod")
+    },
+    "copysign": lambda np, x, axis: np.copysign(x, -x),
+    "heaviside": lambda np, x, axis: np.heaviside(x, 0.5),
+    "floor_divide": lambda np, x, axis: np.floor_divide(x, 0.3),
+    "gradient": lambda np, x, axis: np.gradient(x, axis=axis),
+    "gradient of second order": lambda np, x, axis: np.gradient(x, 0.5, axis=axis, edge_order=2),
+    "corrcoef": lambda np, x, axis: np.corrcoef(x, rowvar=axis > 0),
+    "extract": lambda np, x, axis: np.extract(x > 0, x),
+    "compress": lambda np, x, axis: np.compress([True, False], x, axis),
+    "delete": lambda np, x, axis: np.delete(x, [0], axis),
+    "rollaxis": lambda np, x, axis: np.rollaxis(x, axis, 1),
+    "block": lambda np, x, axis: np.block([[x, x], [x, x]]),
+    "meshgrid": lambda np, x, axis: np.meshgrid(x, x[:1])[0],
+    "select": lambda np, x, axis: np.select([x > 1, x > 0], [x, -x]),
+    "choose": lambda np, x, axis: np.choose([1], [x, -x]),
+    "linalg.diagonal": lambda np, x, axis: np.linalg.diagonal(x, offset=axis),
+}
+
+
+def with_nan(x: Any) -> Any:
+    """`x` with nan in the place of what is small."""
+    small = np.abs(raw(x)) < 0.5
+    return npgrad.where(small, np.nan, x) if isinstance(x, Tensor) else np.where(small, np.nan, x)
+
+
+@given(st.sampled_from(sorted(OF_ANY_SHAPE)), shapes(empty=True), FLOATS, st.integers(-1, 1), st.data())
+def test_of_any_shape_and_dtype(name: str, shape: Any, dtype: Any, axis: int, data: st.DataObject) -> None:
+    """As NumPy, empty or not, in any precision; what it refuses is refused."""
+    call, x = OF_ANY_SHAPE[name], data.draw(arrays(shape, dtype))
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            theirs = call(np, x, axis)
+        except (ValueError, IndexError):
+            with pytest.raises((ValueError, IndexError)):
+                call(npgrad, Tensor(x), axis)
+            return
+        ours = call(npgrad, Tensor(x, requires_grad=True), axis)
+    rtol = {2: 5e-3, 4: 1e-5, 8: 1e-11}[np.dtype(dtype).itemsize]
+    pairs = zip(ours, theirs, strict=True) if isinstance(theirs, tuple | list) else [(ours, theirs)]
+    for y, z in pairs:
+        assert y.shape == np.shape(z) and y.dtype == dtype
+        np.testing.assert_allclose(y.numpy(), z, rtol=rtol, atol=rtol)
 
 
 AT_KINKS: list[tuple[Callable[..., Tensor], Any, Any, Any]] = [
