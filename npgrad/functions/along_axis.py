@@ -53,13 +53,14 @@ def delete(x: TensorLike, obj: int | slice | Sequence[int] | Array, axis: int | 
 def choose(a: TensorLike, choices: Sequence[TensorLike]) -> Tensor:
     """At every place the entry of choices[a], with a and the choices broadcast against each other.
 
-    Raises IndexError unless the numbers in a are indices of choices.
+    Raises ValueError unless the numbers in a count choices, from 0.
     """
-    places = np.asarray(raw(a))
-    shape = np.broadcast_shapes(places.shape, *[np.shape(raw(x)) for x in choices])
-    return take_along_axis(
-        stack([broadcast_to(x, shape) for x in choices], -1), np.broadcast_to(places, shape)[..., None], -1
-    )[..., 0]
+    a = getitem(a, ...)
+    if a.size and (np.min(raw(a)) < 0 or np.max(raw(a)) >= len(choices)):
+        raise ValueError(f"choose got numbers from {np.min(raw(a))} to {np.max(raw(a))} for {len(choices)} choices.")
+    shape = np.broadcast_shapes(a.shape, *[np.shape(raw(x)) for x in choices])
+    stacked = stack([broadcast_to(x, shape) for x in choices], -1)
+    return take_along_axis(stacked, broadcast_to(a, shape)[..., None], -1)[..., 0]
 
 
 def sort(x: TensorLike, axis: int | None = -1) -> Tensor:

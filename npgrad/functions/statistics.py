@@ -72,13 +72,16 @@ def cov(
     A vector is one row; of a single row the result is its variance, a number. Without `rowvar` the columns are the
     variables. Sums are divided by n - ddof, of n observations; ddof is 1 by default, or 0 with `bias`. `fweights` says
     how often each observation counts, `aweights` how much. Raises ValueError if x or y has more than two axes, or
-    weights are not a vector of n numbers; TypeError for weights that require a gradient, which they have not.
+    weights are not a vector of n numbers, or negative; TypeError for weights that require a gradient, as there is none.
     """
     rows = concatenate([variables(getitem(each, ...), rowvar) for each in (x, y) if each is not None])
     n = rows.shape[1]
     often, much = (np.ones(n) if w is None else np.asarray(w, float) for w in (fweights, aweights))
-    if often.shape != (n,) or much.shape != (n,):
-        raise ValueError(f"cov got weights of shape {often.shape} and {much.shape} for {n} observations.")
+    if any(w.shape != (n,) or w.min(initial=0) < 0 for w in (often, much)):
+        raise ValueError(
+            f"cov takes weights that are vectors of {n} numbers, one for each observation, none of them negative; "
+            f"got fweights={fweights!r}, aweights={aweights!r}."
+        )
     weights = often * much
     total = weights.sum()
     lost = (1 - bias if ddof is None else ddof) * ((weights * much).sum() / total if n else 1.0)
