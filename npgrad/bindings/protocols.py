@@ -90,14 +90,15 @@ def dispatch_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, An
     if function in _WITHOUT_GRADIENT:
         return function(*[raw(x) for x in args], **{name: raw(x) for name, x in kwargs.items()})
     rule = _rules.get(function)
+    name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
     if rule is None:
-        refuse(f"{function.__module__}.{function.__name__}".removeprefix("numpy."))
+        refuse(name)
     if len(args) > 2:
         args, kwargs = by_name(function, args, kwargs)
-    for name in _REFUSED:
-        if name in kwargs and kwargs[name] is not None:
-            refuse_options(function.__name__, {name: kwargs[name]})
-    return rule(*args, **{name: x for name, x in kwargs.items() if name not in _REFUSED})
+    for option in _REFUSED:
+        if option in kwargs and kwargs[option] is not None:
+            refuse_options(name, {option: kwargs[option]})
+    return rule(*args, **{option: x for option, x in kwargs.items() if option not in _REFUSED})
 
 
 def by_name(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

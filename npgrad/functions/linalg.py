@@ -285,8 +285,9 @@ def tensorsolve(A: TensorLike, b: TensorLike, axes: Sequence[int] | None = None)
     """
     if axes is not None:
         A = moveaxis(A, axes, range(-len(axes), 0))
-    y = solve(reshape(A, (np.size(raw(b)), -1)), ravel(b))
-    return reshape(y, np.shape(raw(A))[np.ndim(raw(b)) :])
+    shape, ndim = np.shape(raw(A)), np.ndim(raw(b))
+    y = solve(reshape(A, (prod(shape[:ndim]), prod(shape[ndim:]))), ravel(b))
+    return reshape(y, shape[ndim:])
 
 
 def tensorinv(x: TensorLike, ind: int = 2) -> Tensor:
@@ -298,7 +299,7 @@ def tensorinv(x: TensorLike, ind: int = 2) -> Tensor:
     shape = np.shape(raw(x))
     if ind < 1:
         raise ValueError(f"tensorinv got ind={ind}: give the number of axes of b, at least 1.")
-    inverse = inv(reshape(x, (prod(shape[:ind]), -1)))
+    inverse = inv(reshape(x, (prod(shape[:ind]), prod(shape[ind:]))))
     return reshape(inverse, shape[ind:] + shape[:ind])
 
 
