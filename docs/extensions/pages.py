@@ -78,6 +78,7 @@ def families() -> dict[str, list[str]]:
     for path in sorted(Path(functions.__file__).parent.glob("[!_]*.py")):
         module = import_module(f"npgrad.functions.{path.stem}")
         names = [name for name in public(module) if getattr(npgrad, name, None) is getattr(module, name)]
+        names = [name for name in names if getattr(getattr(module, name), "__module__", "") in ("", module.__name__)]
         if names:
             found[path.stem] = names
     return found

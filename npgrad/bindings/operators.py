@@ -32,29 +32,27 @@ def binary(rule: type[Function]) -> tuple[Callable[..., Tensor], Callable[..., T
         return rule.apply(other, self)
 
     def in_place(self: Tensor, other: TensorLike) -> Tensor:
-        return assign(self, rule, other)
+        return assign(self, rule.apply, rule.__name__, other)
 
     return operator, reflected, in_place
 
 
-def assign(tensor: Tensor, rule: type[Function], other: TensorLike) -> Tensor:
+def assign(tensor: Tensor, apply: Callable[..., Tensor], name: str, other: TensorLike) -> Tensor:
     """`tensor op= other`: an ordinary operation, except on leaves, whose array may be changed outside a graph.
 
     Raises RuntimeError on a leaf that requires a gradient while operations are recorded: the result would be another
     tensor, and the leaf that an optimiser or a module knows would stay as it is.
     """
     if not (tensor.is_leaf and tensor.requires_grad):
-        return rule.apply(tensor, other)
+        return apply(tensor, other)
     if MODE.get().grad:
         raise RuntimeError(
-            f"in-place {rule.__name__} on a leaf of shape {tensor.shape} that requires a gradient: the graph may need "
+            f"in-place {name} on a leaf of shape {tensor.shape} that requires a gradient: the graph may need "
             "its values. Change its array (q.data -= …), or write the update inside `with npgrad.no_grad():`."
         )
-    new = rule.apply(tensor, other)
+    new = apply(tensor, other)
     if new.shape != tensor.shape:
-        raise ValueError(
-            f"in-place {rule.__name__} gives the shape {new.shape}, and the tensor has the shape {tensor.shape}."
-        )
+        raise ValueError(f"in-place {name} gives the shape {new.shape}, and the tensor has the shape {tensor.shape}.")
     array = tensor.data
     array[...] = raw(new)
     tensor.data = array
@@ -79,6 +77,15 @@ class _Spellings:
 
     def __abs__(self: Any) -> Tensor:
         return F.abs(self)
+
+    def __floordiv__(self: Any, other: TensorLike) -> Tensor:
+        return F.floor_divide(self, other)
+
+    def __rfloordiv__(self: Any, other: TensorLike) -> Tensor:
+        return F.floor_divide(other, self)
+
+    def __ifloordiv__(self: Any, other: TensorLike) -> Tensor:
+        return assign(self, F.floor_divide, "floor_divide", other)
 
     def __getitem__(self: Any, index: Any) -> Tensor:
         return F.getitem(self, index)

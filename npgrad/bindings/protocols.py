@@ -32,6 +32,10 @@ _SPELLED_OTHERWISE = {
     np.rint: "round",
     np.around: "round",
     np.fix: "trunc",
+    np.positive: "copy",
+    np.real: "copy",
+    np.conjugate: "copy",
+    np.real_if_close: "copy",
 }
 _WITHOUT_GRADIENT = frozenset((
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
@@ -86,14 +90,15 @@ def dispatch_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, An
     if function in _WITHOUT_GRADIENT:
         return function(*[raw(x) for x in args], **{name: raw(x) for name, x in kwargs.items()})
     rule = _rules.get(function)
+    name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
     if rule is None:
-        refuse(function.__name__)
+        refuse(name)
     if len(args) > 2:
         args, kwargs = by_name(function, args, kwargs)
-    for name in _REFUSED:
-        if name in kwargs and kwargs[name] is not None:
-            refuse_options(function.__name__, {name: kwargs[name]})
-    return rule(*args, **{name: x for name, x in kwargs.items() if name not in _REFUSED})
+    for option in _REFUSED:
+        if option in kwargs and kwargs[option] is not None:
+            refuse_options(name, {option: kwargs[option]})
+    return rule(*args, **{option: x for option, x in kwargs.items() if option not in _REFUSED})
 
 
 def by_name(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -51,30 +51,70 @@ asinh | arcsinh | NumPy's name
 atan | arctan | NumPy's name
 atan2 | arctan2 | NumPy's name
 atanh | arctanh | NumPy's name
-absolute | abs | NumPy has both names, npgrad one
+absolute fabs | abs | NumPy has both names, npgrad one
+addbmm | c + (a @ b).sum(0) | it is an expression
+addcdiv | c + value * a / b | it is an expression
+addcmul | c + value * a * b | it is an expression
+addmm | linear(x, W, b) | or c + a @ b
+addmv baddbmm | c + a @ b | it is an expression
+addr | c + npgrad.outer(a, b) | it is an expression
+aminmax | min and max | two calls
+block_diag | block | zeros fill what is beside the diagonal
+broadcast_tensors | broadcast_arrays | NumPy's name
+cartesian_prod | meshgrid | stack(meshgrid(a, b, indexing="ij"), -1).reshape(-1, 2)
+cdist | npgrad.linalg.vector_norm(x[:, None] - y, axis=-1) | it is an expression
+chunk split_with_sizes unsafe_chunk unsafe_split | split | NumPy's name; it takes the places to cut at
 clamp | clip | NumPy's name
+clamp_max | minimum | NumPy's name
+clamp_min | maximum | NumPy's name
+clone | npgrad.copy(x) | gradients go through it; the method copy makes a new leaf
+conj conj_physical conjugate positive real resolve_conj resolve_neg | the tensor itself | tensors are real
+cumulative_trapezoid | npgrad.cumsum((y[..., 1:] + y[..., :-1]) / 2, -1) | it is an expression
 cat concat | concatenate | NumPy's name
+diag_embed | npgrad.where(np.eye(n, dtype=bool), x[..., None], 0) | it is an expression
+dist | npgrad.linalg.norm(x - y) | it is an expression
+fix | trunc | NumPy has both names, npgrad one
+float_power | x.astype(np.float64) ** p | it is an expression
 frac | x % 1 | the part after the point, never negative
 ger | outer | NumPy's name
 index_select | take | NumPy's name; the axis comes last
-gather | take_along_axis | NumPy's name; the index has the dimensions of x
-logcumsumexp mode kthvalue | | it has no rule yet
+gather take_along_dim | take_along_axis | NumPy's name; the index has the dimensions of x
+cummax cummin frexp i0 logcumsumexp mode nanmedian nanquantile renorm unwrap | | it has no rule yet
+digamma erfc erfinv lgamma mvlgamma polygamma | | it has no rule yet
+cholesky_inverse cholesky_solve lu lu_solve matrix_exp pinverse qr svd triangular_solve | | it has no rule yet
+kthvalue | sort | sort(x)[..., k - 1]; argsort(x) gives the places
+ldexp | x * 2.0**n | it is an expression
+logdet | npgrad.linalg.slogdet(x).logabsdet | of a positive determinant
+logit | npgrad.log(x / (1 - x)) | it is an expression
 lerp | a + t*(b - a) | it is an expression
+index_fill masked_fill | npgrad.where(mask, value, x) | a function
 masked_select | x[mask] | indexing by booleans
-mm bmm | matmul | or the operator @
+mm bmm mv | matmul | or the operator @
 movedim | moveaxis | NumPy's name
+msort | npgrad.sort(x, 0) | along the first axis
 multiply | mul | or the operator *
+narrow | x[:, start:stop] | a slice
 negative | neg | or the operator -
-permute | transpose | NumPy's name
+permute permute_dims | transpose | NumPy's name
 power | pow | or the operator **
 rsqrt | x ** -0.5 | it is an expression
+repeat_interleave | repeat | NumPy's name
+rsub | y - x | it is an expression
+index_add index_copy index_put masked_scatter diagonal_scatter | where, or indexing | tensors are not written in place
 scatter scatter_add | where, or indexing | tensors are not written in place; the gradient of indexing scatters
+select_scatter slice_scatter | where, or indexing | tensors are not written in place
+sgn | sign | tensors are real
+std_mean | std and mean | two calls
 subtract | sub | or the operator -
+tensor_split | array_split | NumPy's name
+trapz | trapezoid | NumPy's name
+unflatten | reshape(…) | of the whole shape
 divide true_divide | div | or the operator /
 t | x.T | for matrices
 topk | sort | sort(x)[..., -k:]; argsort(x) gives the places
 unsqueeze | expand_dims | NumPy's name; or x[None]
 var_mean | var and mean | two calls
+xlogy | npgrad.where(x == 0, 0.0, x * npgrad.log(y)) | it is an expression
 """
 _TENSOR = """
 add_ sub_ mul_ div_ zero_ fill_ copy_ clamp_ | t.data … | the array of a leaf; results are not written in place
@@ -92,44 +132,45 @@ long | astype(np.int64) | integers have no gradient
 bool | t != 0 | comparisons are NumPy arrays
 itemsize nbytes strides flags base ctypes tobytes tofile dump dumps | t.numpy() | the array has it
 searchsorted argpartition | t.numpy() | the array has it, indices have no gradient
-byteswap choose compress getfield to_device newbyteorder | t.numpy() | the array has it, without a gradient
+choose | npgrad.choose(t, choices) | a function
+compress | npgrad.compress(condition, t) | a function
+byteswap getfield to_device newbyteorder | t.numpy() | the array has it, without a gradient
 element_size | t.dtype.itemsize | as in NumPy
 flat | ravel() | iterating over it gives numbers
 ptp | t.max() - t.min() | it is an expression
-mT | swapaxes(-1, -2) | of stacks of matrices
+H | T | tensors are real
+mT mH | swapaxes(-1, -2) | of stacks of matrices
 eq ne lt le gt ge | the operators == != < <= > >= | they give arrays
 expand expand_as | npgrad.broadcast_to(t, shape) | NumPy's name
 grad_fn | repr(t) | it names the Function that made t; npgrad.explain.step(t) shows the graph
 is_contiguous | | the layout of memory makes no difference
-masked_fill | npgrad.where(mask, value, t) | a function
 new_zeros new_ones new_full | npgrad.zeros, ones, full | functions of a shape
 nelement numel | size | an attribute, as in NumPy
 normal_ uniform_ | npgrad.nn.init | initial values are drawn from a generator
 norm | npgrad.linalg.norm(t) | as in NumPy
 fill put partition resize setfield setflags itemset | t.data | the array; tensors are not written in place
 pin_memory share_memory_ | | everything is on the CPU
-real conj conjugate | the tensor itself | tensors are real
-imag | | tensors are real
+imag angle | | tensors are real
+select | x[:, i] | indexing
 requires_grad_ | t.requires_grad = True | an attribute
 retains_grad | retain_grad() | asks for it
 storage untyped_storage data_ptr | t.data | the array
 type type_as | astype(dtype) | as in NumPy
 unbind | list(t), or npgrad.split | iterating goes over the first axis
 unfold | npgrad.nn.Conv2d | windows are a matter of convolution and pooling
-view view_as | reshape(…) | it is a view wherever NumPy can make one
+view view_as reshape_as | reshape(…) | it is a view wherever NumPy can make one
 """
 _NPGRAD = """
 FloatTensor LongTensor DoubleTensor from_numpy as_tensor array asarray | tensor(data, dtype=…) | one way in; it copies
 empty | zeros(shape) | there is no reason to leave numbers undefined
-addmm baddbmm | linear(x, W, b) | or c + a @ b
 autograd | Function, grad, jvp, hvp | they are in npgrad itself
 bool int8 uint8 int16 int32 int64 float16 float32 float64 | np.{name} | dtypes are NumPy's
+partition | sort | what is sorted is partitioned too
 half | np.float16 | dtypes are NumPy's
 float | np.float32 | dtypes are NumPy's
 double | np.float64 | dtypes are NumPy's
 int | np.int32 | dtypes are NumPy's
 long | np.int64 | dtypes are NumPy's
-chunk | split | NumPy's name
 cuda device mps set_default_device | | everything is on the CPU
 erf | | it has no rule of its own yet; gelu contains it
 eq ne lt le gt ge | the operators == != < <= > >= | they give arrays
@@ -139,9 +180,9 @@ isnan isinf isfinite allclose any all argmax argmin argsort nonzero | np.{name} 
 equal | np.array_equal | it takes tensors
 is_tensor | isinstance(x, npgrad.Tensor) | a class
 jit | compile | npgrad.compile(step)
+complex polar view_as_complex view_as_real imag angle | | tensors are real
 manual_seed seed random | randn(…, rng=np.random.default_rng(seed)) | there is no global random state
 rand_like randn_like | randn(*x.shape, rng=rng) | there is no global random state
-meshgrid | np.meshgrid | coordinates need no gradient
 multinomial | rng.choice | as NumPy draws
 set_grad_enabled inference_mode | no_grad(), enable_grad() | context managers and decorators
 set_num_threads | OPENBLAS_NUM_THREADS=1 | an environment variable of NumPy's BLAS
@@ -188,12 +229,15 @@ DIFFERENT: dict[str, str] = {
     "Tensor, tensor": "copy the data and keep its dtype: a list of floats is float64, a float32 array float32",
     "data": "is an array, not a tensor; so is grad",
     "grad": "is a NumPy array; zero_grad() makes it None",
+    "gradient": "of one axis gives a tensor, where PyTorch gives a tuple of one",
     "max, min": "give the values alone; argmax and argmin give the places. Ties share the gradient equally",
     "median": "is the mean of the two values in the middle, where PyTorch takes the smaller",
+    "meshgrid": 'has the first two axes exchanged unless told indexing="ij", as NumPy\'s',
     "numpy()": "is read-only, and works on tensors that require a gradient too",
     "randn, rand": "need rng=, a numpy.random.Generator; so do layers that are drawn, and dropout",
     "repeat": "repeats entry by entry, as NumPy's; what PyTorch calls repeat is tile",
     "save": "takes the path first: save(path, state)",
+    "select": "chooses between arrays by conditions, as NumPy's; one entry along an axis is x[:, i]",
     "sort": "gives the values alone; argsort gives the places",
     "split": "takes the number of sections, or the places to cut at; PyTorch takes the size of a section",
     "std, var": "divide by n, as NumPy's; ddof=1 divides by n - 1, as PyTorch does",

@@ -334,6 +334,7 @@ MUTANTS: list[Mutant] = [
     Mutant("Exp", "dy for dy·exp(x)", lambda o, s, dy: dy * 1.0),
     Mutant("Log", "dy·x for dy/x", lambda o, s, dy: dy * s.x),
     Mutant("Sqrt", "1/y for 1/(2y)", lambda o, s, dy: dy / s.y),
+    Mutant("Cbrt", "y for y²", lambda o, s, dy: dy / 3 / s.y),
     Mutant("Cos", "the minus sign forgotten", lambda o, s, dy: dy * np.sin(s.x)),
     Mutant("Tan", "1 + y for 1 + y²", lambda o, s, dy: dy * (1 + s.y)),
     Mutant("ArcCos", "the minus sign forgotten", lambda o, s, dy: -o(s, dy)),

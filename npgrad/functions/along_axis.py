@@ -1,18 +1,20 @@
-"""Along an axis: take, sort, diff. All are put together from other functions."""
+"""Along an axis: take and its kind, sort, differences. All are put together from other functions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import Tensor, TensorLike, raw
-from npgrad.functions.arithmetic import sub
+from npgrad.functions.arithmetic import div, sub
 from npgrad.functions.indexing import getitem, take_along_axis
-from npgrad.functions.shape import broadcast_to, concatenate, ravel
+from npgrad.functions.shape import atleast_1d, broadcast_to, concatenate, ravel, stack
 
-__all__ = ["diff", "sort", "take"]
+__all__ = ["choose", "compress", "delete", "diff", "ediff1d", "extract", "gradient", "sort", "take"]
 
 
 def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
@@ -24,6 +26,41 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
         return getitem(ravel(x), indices)
     axis = normalize_axis_index(axis, np.ndim(raw(x)))
     return getitem(x, (*(slice(None),) * axis, indices))
+
+
+def compress(condition: TensorLike, x: TensorLike, axis: int | None = None) -> Tensor:
+    """The entries along `axis` (None: of all values, flattened) for which the vector `condition` is not 0.
+
+    It may be shorter than the axis: what is beyond it is left out. Raises IndexError if it chooses beyond the axis.
+    """
+    return take(atleast_1d(x), np.flatnonzero(raw(condition)), axis)
+
+
+def extract(condition: TensorLike, x: TensorLike) -> Tensor:
+    """The entries of x, flattened, at the places where `condition`, flattened, is not 0."""
+    return compress(condition, x)
+
+
+def delete(x: TensorLike, obj: int | slice | Sequence[int] | Array, axis: int | None = None) -> Tensor:
+    """x without the entries `obj` along `axis` (None: of all values, flattened): an index, several, a slice, a mask.
+
+    Raises IndexError if an index is out of range.
+    """
+    n = np.size(raw(x)) if axis is None else np.shape(raw(x))[axis]
+    return take(x, np.delete(np.arange(n), obj), axis)
+
+
+def choose(a: TensorLike, choices: Sequence[TensorLike]) -> Tensor:
+    """At every place the entry of choices[a], with a and the choices broadcast against each other.
+
+    Raises ValueError unless the numbers in a count choices, from 0.
+    """
+    a = getitem(a, ...)
+    if a.size and (np.min(raw(a)) < 0 or np.max(raw(a)) >= len(choices)):
+        raise ValueError(f"choose got numbers from {np.min(raw(a))} to {np.max(raw(a))} for {len(choices)} choices.")
+    shape = np.broadcast_shapes(a.shape, *[np.shape(raw(x)) for x in choices])
+    stacked = stack([broadcast_to(x, shape) for x in choices], -1)
+    return take_along_axis(stacked, broadcast_to(a, shape)[..., None], -1)[..., 0]
 
 
 def sort(x: TensorLike, axis: int | None = -1) -> Tensor:
@@ -53,3 +90,48 @@ def diff(
     for _ in range(n):
         y = sub(getitem(y, (*before, slice(1, None))), getitem(y, (*before, slice(None, -1))))
     return y
+
+
+def ediff1d(x: TensorLike, to_end: TensorLike | None = None, to_begin: TensorLike | None = None) -> Tensor:
+    """The differences of neighbours in x, flattened, with `to_begin` before and `to_end` behind them."""
+    parts = (to_begin, diff(ravel(x)), to_end)
+    return concatenate([ravel(part) for part in parts if part is not None])
+
+
+def gradient(
+    x: TensorLike, *spacing: float, axis: int | Sequence[int] | None = None, edge_order: int = 1
+) -> Tensor | tuple[Tensor, ...]:
+    """How steep x is along `axis` (None: every axis), by differences of its entries; a tuple if there are several axes.
+
+    `spacing` is the distance of neighbours, one number for all axes or one for each (default 1). Inside, half the
+    difference of both neighbours; at the two ends that with the one neighbour, or with `edge_order` 2 the slope there
+    of the parabola through three entries. As np.gradient, but for places that are not equally spaced.
+
+    Raises ValueError for other spacings, another edge_order, or an axis with less than edge_order + 1 entries.
+    """
+    shape = np.shape(raw(x))
+    axes = normalize_axis_tuple(range(len(shape)) if axis is None else axis, len(shape))
+    steps = spacing * len(axes) if len(spacing) == 1 else spacing or (1.0,) * len(axes)
+    if len(steps) != len(axes) or any(np.ndim(raw(h)) for h in steps) or edge_order not in (1, 2):
+        raise ValueError(
+            f"gradient takes one number as spacing, or one for each of {len(axes)} axes, and edge_order 1 or 2; "
+            f"got spacing={spacing!r}, edge_order={edge_order!r}. Coordinates are not supported."
+        )
+    if any(shape[a] <= edge_order for a in axes):
+        raise ValueError(f"gradient needs {edge_order + 1} entries along each axis; got shape {shape}.")
+    slopes = tuple([slope(x, a, h, edge_order) for a, h in zip(axes, steps, strict=True)])
+    return slopes[0] if len(slopes) == 1 else slopes
+
+
+def slope(x: TensorLike, axis: int, step: float, edge_order: int) -> Tensor:
+    """`gradient` along one axis."""
+
+    def at(start: int | None, stop: int | None) -> Tensor:
+        return getitem(x, (*(slice(None),) * axis, slice(start, stop)))
+
+    if edge_order == 1:
+        first, last = sub(at(1, 2), at(0, 1)), sub(at(-1, None), at(-2, -1))
+    else:
+        first = 2 * at(1, 2) - 1.5 * at(0, 1) - 0.5 * at(2, 3)
+        last = 1.5 * at(-1, None) - 2 * at(-2, -1) + 0.5 * at(-3, -2)
+    return div(concatenate([first, div(sub(at(2, None), at(None, -2)), 2), last], axis), step)

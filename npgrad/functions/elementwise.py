@@ -1,4 +1,4 @@
-"""Elementary functions of one number: exp and log with their kin, sqrt, abs, and the change of dtype."""
+"""Elementary functions of one number: exp and log with their kin, sqrt, cbrt, abs, the change of dtype, a copy."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
-from npgrad.functions.indexing import operand
+from npgrad.functions.indexing import getitem, operand
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 __all__ = [
-    "Abs", "AsType", "Exp", "Exp2", "Expm1", "Log", "Log10", "Log1p", "Log2", "Sqrt",
-    "abs", "astype", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sqrt",
+    "Abs", "AsType", "Cbrt", "Exp", "Exp2", "Expm1", "Log", "Log10", "Log1p", "Log2", "Sqrt",
+    "abs", "astype", "cbrt", "copy", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sqrt",
 ]  # fmt: skip
 
 
@@ -125,6 +125,28 @@ class Sqrt(Function):
 
     def backward(self, dy: Array) -> Array:
         return dy / 2 / self.y  # (2)
+
+
+class Cbrt(Function):
+    """y = the cube root of x, negative where x is.
+
+    Symbols
+        x[i] != 0    any number
+    Forward
+        (1) y[i] = sign(x[i])*abs(x[i])**(1/3)
+    Backward
+        (2) dx[i] = dy[i]/3/y[i]**2
+                  = dy[i]/3*abs(x[i])**(-2/3)
+    Notes
+        At x = 0 the slope is infinite, and the gradient says so, as that of `Sqrt` does.
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.y = np.cbrt(x)  # (1)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        return dy / 3 / self.y**2  # (2)
 
 
 class Abs(Function):
@@ -254,6 +276,11 @@ def sqrt(x: TensorLike) -> Tensor:
     return Sqrt.apply(x)
 
 
+def cbrt(x: TensorLike) -> Tensor:
+    """The cube root, elementwise, of negative numbers too; its gradient at 0 is infinite."""
+    return Cbrt.apply(x)
+
+
 def abs(x: TensorLike) -> Tensor:
     """The absolute value, elementwise; its gradient at 0 is 0. NumPy's `abs` and `absolute`."""
     return Abs.apply(x)
@@ -279,3 +306,12 @@ def astype(x: TensorLike, dtype: DTypeLike) -> Tensor:
     if np.dtype(dtype).kind in "fc":
         return AsType.apply(operand(x), dtype=np.dtype(dtype))
     return Tensor(raw(operand(x)).astype(dtype))
+
+
+def copy(x: TensorLike) -> Tensor:
+    """The numbers of x in an array of their own, gradient included (the method `Tensor.copy` gives a new leaf).
+
+    NumPy's `copy`, `positive`, `real` and `conj`, tensors being real.
+    """
+    x = getitem(x, ...)
+    return astype(x, x.dtype)

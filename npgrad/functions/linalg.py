@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from math import inf
+from math import inf, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,17 +17,22 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from npgrad.engine.arrays import Array, Axis
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions import matrix_parts
 from npgrad.functions.elementwise import abs
 from npgrad.functions.extreme import max, min
 from npgrad.functions.indexing import getitem
-from npgrad.functions.matmul import matmul
+from npgrad.functions.matmul import matmul, outer, tensordot
+from npgrad.functions.products import cross, vecdot
+from npgrad.functions.rearranging import matrix_transpose
 from npgrad.functions.reduction import floating, sum, without
 from npgrad.functions.selection import where
+from npgrad.functions.shape import moveaxis, ravel, reshape
 from npgrad.functions.steps import sign
 
 __all__ = [
-    "Det", "Inv", "LogAbsDet", "Norm", "Solve", "det", "inv", "matrix_norm", "matrix_power", "multi_dot", "norm",
-    "slogdet", "solve", "vector_norm",
+    "Det", "Inv", "LogAbsDet", "Norm", "Solve", "cross", "det", "diagonal", "inv", "matmul", "matrix_norm",
+    "matrix_power", "matrix_transpose", "multi_dot", "norm", "outer", "slogdet", "solve", "tensordot", "tensorinv",
+    "tensorsolve", "trace", "vecdot", "vector_norm",
 ]  # fmt: skip
 
 
@@ -260,6 +265,42 @@ def matrix_power(x: TensorLike, n: int) -> Tensor:
 def multi_dot(arrays: Sequence[TensorLike]) -> Tensor:
     """The product of matrices, multiplied from the left; the first and the last may be vectors."""
     return reduce(matmul, arrays[1:], getitem(arrays[0], ...))
+
+
+def diagonal(x: TensorLike, *, offset: int = 0) -> Tensor:
+    """The diagonals of matrices x (…, n, m), above the main one by `offset`, as last axis of the result."""
+    return matrix_parts.diagonal(x, offset, -2, -1)
+
+
+def trace(x: TensorLike, *, offset: int = 0) -> Tensor:
+    """The sums of the diagonals of matrices x (…, n, m), above the main one by `offset`: (…)."""
+    return sum(diagonal(x, offset=offset), -1)
+
+
+def tensorsolve(A: TensorLike, b: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
+    """y with tensordot(A, y, y.ndim) = b: A has the axes of b and then those of y, as many entries in both.
+
+    `axes` of A, if there are any, are moved to its end first. Raises numpy.linalg.LinAlgError if there are not as many
+    entries, or A, as a matrix, is singular.
+    """
+    if axes is not None:
+        A = moveaxis(A, axes, range(-len(axes), 0))
+    shape, ndim = np.shape(raw(A)), np.ndim(raw(b))
+    y = solve(reshape(A, (prod(shape[:ndim]), prod(shape[ndim:]))), ravel(b))
+    return reshape(y, shape[ndim:])
+
+
+def tensorinv(x: TensorLike, ind: int = 2) -> Tensor:
+    """The inverse of `tensordot` with x over its last axes: what `tensorsolve` multiplies a b of `ind` axes with.
+
+    The first `ind` axes of x are those of b. Raises ValueError if `ind` is less than 1, numpy.linalg.LinAlgError if the
+    first axes have not as many entries as the others, or x, as a matrix, is singular.
+    """
+    shape = np.shape(raw(x))
+    if ind < 1:
+        raise ValueError(f"tensorinv got ind={ind}: give the number of axes of b, at least 1.")
+    inverse = inv(reshape(x, (prod(shape[:ind]), prod(shape[ind:]))))
+    return reshape(inverse, shape[ind:] + shape[:ind])
 
 
 def solve(A: TensorLike, b: TensorLike) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 __all__: list[str] = []
@@ -22,8 +22,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
 OURS = frozenset(name for ours in ELSEWHERE.values() for name in ours)
 
 
+@cache
 def with_known_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, raising a TypeError that names the right option where PyTorch's was given."""
+    """`function`, raising a TypeError that names the right option where PyTorch's was given; always the same one."""
     code = function.__code__
     own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     if OURS.isdisjoint(own):

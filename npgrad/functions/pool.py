@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from inspect import cleandoc
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from npgrad.engine.arrays import Array, as_array
 from npgrad.engine.function import Function
-from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.extreme import max
 from npgrad.functions.reduction import mean
 from npgrad.functions.shape import expand_dims, reshape, squeeze, stack
@@ -129,7 +132,7 @@ class AvgPool(Function):
         return at.inside(dx)  # (3)
 
 
-def max_pool(axes: int) -> Callable[..., Tensor]:
+def max_pool(axes: int) -> Callable[..., Any]:
     """`max_pool1d` for one axis, and so on."""
 
     def pooling(
@@ -139,9 +142,14 @@ def max_pool(axes: int) -> Callable[..., Tensor]:
         padding: Extent = 0,
         dilation: Extent = 1,
         ceil_mode: bool = False,
-    ) -> Tensor:
+        return_indices: bool = False,
+    ) -> Tensor | tuple[Tensor, Array]:
         options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-        return pool(MaxPool, name, axes, x, kernel_size, **options)
+        y = pool(MaxPool, name, axes, x, kernel_size, **options)
+        if not return_indices:
+            return y
+        stride = kernel_size if stride is None else stride
+        return y, places(axes, raw(x), raw(y), kernel_size, stride, padding, dilation, ceil_mode)
 
     name, shapes = f"max_pool{axes}d", _SHAPES[axes]
     return documented(
@@ -153,7 +161,8 @@ def max_pool(axes: int) -> Callable[..., Tensor]:
         and the kernel; with `ceil_mode` the division rounds up, as long as the last window begins inside. kernel_size,
         stride (by default the kernel size), padding and dilation are one integer or one per axis. Several largest
         entries of a window share its gradient equally (PyTorch: the first takes it). Signature as in PyTorch.
-        {_RAISES}""",
+        {_RAISES}
+        {_INDICES}""",
     )
 
 
@@ -228,14 +237,48 @@ _RAISES = """
         half the kernel; TypeError if `x` holds integers.
         """
 
+_INDICES = """With `return_indices` the result is a pair, the second an integer array of the same shape: where in the
+        flattened spatial axes of `x` the largest value of each window is, the first of several."""
+
 max_pool1d, max_pool2d, max_pool3d = map(max_pool, (1, 2, 3))
 avg_pool1d, avg_pool2d, avg_pool3d = map(avg_pool, (1, 2, 3))
 adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (
     adaptive_pool(mean, "avg", "means", axes) for axes in (1, 2, 3)
 )
-adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = (
-    adaptive_pool(max, "max", "largest values", axes) for axes in (1, 2, 3)
-)
+
+
+def adaptive_max_pool(axes: int) -> Callable[..., Any]:
+    """`adaptive_max_pool1d` for one axis, and so on."""
+    values = adaptive_pool(max, "max", "largest values", axes)
+
+    def pooling(
+        x: TensorLike, output_size: int | Sequence[int | None] | None, return_indices: bool = False
+    ) -> Tensor | tuple[Tensor, Array]:
+        y = values(x, output_size)
+        return (y, adaptive_places(axes, as_array(raw(x)), y.shape)) if return_indices else y
+
+    return documented(pooling, values.__name__, f"{values.__doc__}\n\n{cleandoc(_INDICES)}")
+
+
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(adaptive_max_pool, (1, 2, 3))
+
+
+def adaptive_places(axes: int, x: Array, shape: tuple[int, ...]) -> Array:
+    """As `places`, of windows that cover the last `axes` of x evenly, `shape` being that of the result."""
+    spatial = x.shape[-axes:]
+    numbers = np.arange(math.prod(spatial)).reshape(spatial)
+    along = [[slice(*e) for e in edges(n, count)] for n, count in zip(spatial, shape[-axes:], strict=True)]
+    found = []
+    for window in product(*along):
+        key: Any = (..., *window)
+        first = x[key].reshape(*x.shape[:-axes], -1).argmax(-1)
+        found.append(numbers[key].reshape(-1)[first])
+    return np.stack(found, -1).reshape(shape)
+
+
+def edges(length: int, count: int) -> list[tuple[int, int]]:
+    """Where `count` windows that cover an axis evenly begin and end."""
+    return [(p * length // count, -(-(p + 1) * length // count)) for p in range(count)]
 
 
 def evenly(reduction: Callable[..., Tensor], x: Tensor, axis: int, function: str, count: int) -> Tensor:
@@ -255,8 +298,22 @@ def evenly(reduction: Callable[..., Tensor], x: Tensor, axis: int, function: str
         shape[axis : x.ndim + axis + 1] = [count, length // count]
         return reduction(reshape(x, shape), axis)
     rest = (slice(None),) * (-axis - 1)
-    edges = [(p * length // count, -(-(p + 1) * length // count)) for p in range(count)]
-    return stack([reduction(x[(..., slice(begin, end), *rest)], axis) for begin, end in edges], axis)
+    parts = [x[(..., slice(begin, end), *rest)] for begin, end in edges(length, count)]
+    return stack([reduction(part, axis) for part in parts], axis)
+
+
+def places(axes: int, x: Array, y: Array, *extents: Any) -> Array:
+    """For each entry of y, which `MaxPool` makes of x, the number of its place in the last `axes` of x, flattened."""
+    at = windows("max_pool", (1, math.prod(x.shape[:-axes]), *x.shape[-axes:]), *extents)
+    xp = at.frame(x.reshape(at.shape), -np.inf)
+    numbers = at.frame(np.arange(math.prod(at.shape[2:])).reshape(1, 1, *at.shape[2:]), -1)
+    best = y.reshape(at.shape[:2] + at.counts)
+    found: Any = 0
+    for window in at.slices[::-1]:
+        largest = ((xp[window] == best) | np.isnan(xp[window])) & (numbers[window] >= 0)
+        found = np.where(largest, numbers[window], found)
+    indices: Array = found.reshape(y.shape)
+    return indices
 
 
 def check_input(function: str, axes: int, x: TensorLike) -> Tensor:

@@ -1,4 +1,4 @@
-"""Products of vectors and matrices that are put together from others: cross, kron, vecdot."""
+"""Products of vectors and matrices that are put together from others: cross, kron, matvec, vecdot, vecmat."""
 
 from __future__ import annotations
 
@@ -6,15 +6,26 @@ import numpy as np
 
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.arithmetic import mul, sub
+from npgrad.functions.matmul import matmul
 from npgrad.functions.reduction import sum
-from npgrad.functions.shape import expand_dims, reshape, roll
+from npgrad.functions.shape import expand_dims, reshape, roll, squeeze
 
-__all__ = ["cross", "kron", "vecdot"]
+__all__ = ["cross", "kron", "matvec", "vecdot", "vecmat"]
 
 
 def vecdot(a: TensorLike, b: TensorLike, axis: int = -1) -> Tensor:
     """The products of a and b summed over `axis`, the other axes broadcast."""
     return sum(mul(a, b), axis)
+
+
+def matvec(a: TensorLike, x: TensorLike) -> Tensor:
+    """The products of matrices a (…, n, m) and vectors x (…, m), the axes in front broadcast: (…, n)."""
+    return squeeze(matmul(a, expand_dims(x, -1)), -1)
+
+
+def vecmat(x: TensorLike, a: TensorLike) -> Tensor:
+    """The products of vectors x (…, n) and matrices a (…, n, m), the axes in front broadcast: (…, m)."""
+    return squeeze(matmul(expand_dims(x, -2), a), -2)
 
 
 def cross(a: TensorLike, b: TensorLike, axis: int = -1) -> Tensor:

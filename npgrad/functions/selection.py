@@ -1,10 +1,11 @@
-"""Choosing between arrays, entry by entry: maximum minimum clip where nan_to_num.
+"""Choosing between arrays, entry by entry: maximum minimum clip where select nan_to_num.
 
 The gradient goes to the entry that was chosen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from typing import Any
 
@@ -15,7 +16,8 @@ from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 
 __all__ = [
-    "Clip", "Maximum", "Minimum", "Where", "clip", "fmax", "fmin", "maximum", "minimum", "nan_to_num", "where",
+    "Clip", "Maximum", "Minimum", "Where", "clip", "fmax", "fmin", "maximum", "minimum", "nan_to_num", "select",
+    "where",
 ]  # fmt: skip
 
 
@@ -196,6 +198,20 @@ def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
     the gradient of the other. Raises TypeError if the condition is floating-point.
     """
     return Where.apply(condition, x, y)
+
+
+def select(condlist: Sequence[TensorLike], choicelist: Sequence[TensorLike], default: TensorLike = 0.0) -> TensorLike:
+    """At every place the entry of the first choice whose condition holds there, `default` where none does.
+
+    Conditions are arrays of booleans; all broadcast, as in `where`. Raises ValueError unless there are as many choices
+    as conditions, and some.
+    """
+    if len(condlist) != len(choicelist) or len(condlist) == 0:
+        raise ValueError(f"select got {len(condlist)} conditions for {len(choicelist)} choices: give one for each.")
+    y = default
+    for condition, x in zip(condlist[::-1], choicelist[::-1], strict=True):
+        y = where(condition, x, y)
+    return y
 
 
 def nan_to_num(

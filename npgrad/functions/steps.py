@@ -1,4 +1,6 @@
-"""Steps: sign floor ceil trunc round. Between its jumps a step is constant, so its gradient is 0.
+"""Steps: sign floor ceil trunc round, and put together from them heaviside copysign floor_divide modf.
+
+Between its jumps a step is constant, so its gradient is 0.
 
 At a jump there is no derivative; 0 is the convention there too. A network that is to learn through a rounding needs a
 rule of its own that says what to pass on: write a Function (the "straight-through estimator", Bengio et al. 2013,
@@ -11,10 +13,16 @@ import numpy as np
 
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
-from npgrad.engine.tensor import Tensor, TensorLike
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.arithmetic import add, neg, sub
+from npgrad.functions.elementwise import abs
 from npgrad.functions.indexing import operand
+from npgrad.functions.selection import where
 
-__all__ = ["Ceil", "Floor", "Round", "Sign", "Trunc", "ceil", "floor", "round", "sign", "trunc"]
+__all__ = [
+    "Ceil", "Floor", "Round", "Sign", "Trunc",
+    "ceil", "copysign", "floor", "floor_divide", "heaviside", "modf", "round", "sign", "trunc",
+]  # fmt: skip
 
 
 class Sign(Function):
@@ -132,3 +140,29 @@ def trunc(x: TensorLike) -> Tensor:
 def round(x: TensorLike, decimals: int = 0) -> Tensor:
     """x rounded to `decimals` places, halves to the even neighbour; the gradient is 0. NumPy's `round` and `rint`."""
     return Round.apply(operand(x), decimals=decimals)
+
+
+def heaviside(x: TensorLike, h: TensorLike) -> Tensor:
+    """0 where x is below 0, 1 where it is above, and h at 0, elementwise with broadcasting; the gradient of x is 0."""
+    return where(np.equal(raw(x), 0), h, (sign(x) + 1) / 2)
+
+
+def copysign(a: TensorLike, b: TensorLike) -> Tensor:
+    """|a| with the sign of b, elementwise with broadcasting; -0.0 is negative. b has gradient 0, and so has a at 0."""
+    size = abs(a)
+    # Never chosen, b has the gradient 0 that a step has, and not none.
+    return where(True, where(np.signbit(np.real(raw(b))), neg(size), size), b)
+
+
+def floor_divide(a: TensorLike, b: TensorLike) -> Tensor:
+    """a // b elementwise, with broadcasting: how often b fits into a, rounded down; the gradients are 0."""
+    return where(True, np.floor_divide(np.real(raw(a)), np.real(raw(b))), add(a, b))
+
+
+def modf(x: TensorLike) -> tuple[Tensor, Tensor]:
+    """The part of x after the point and the whole number before it, elementwise, both with the sign of x.
+
+    The whole number has gradient 0.
+    """
+    whole = trunc(x)
+    return where(np.isinf(raw(x)), 0.0, sub(x, whole)), whole

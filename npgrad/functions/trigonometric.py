@@ -1,4 +1,4 @@
-"""Angles: sin cos tan and their inverses arcsin arccos arctan, and the polar coordinates arctan2 and hypot."""
+"""Angles: sin cos tan, their inverses arcsin arccos arctan, the polar coordinates arctan2 and hypot, and sinc."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import numpy as np
 
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
-from npgrad.engine.tensor import Tensor, TensorLike
-from npgrad.functions.arithmetic import mul
+from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions.arithmetic import div, mul, square, sub
+from npgrad.functions.selection import where
 
 __all__ = [
     "ArcCos", "ArcSin", "ArcTan", "ArcTan2", "Cos", "Hypot", "Sin", "Tan",
-    "arccos", "arcsin", "arctan", "arctan2", "cos", "deg2rad", "degrees", "hypot", "rad2deg", "radians", "sin", "tan",
+    "arccos", "arcsin", "arctan", "arctan2", "cos", "deg2rad", "degrees", "hypot", "rad2deg", "radians", "sin", "sinc",
+    "tan",
 ]  # fmt: skip
 
 
@@ -259,3 +261,19 @@ def rad2deg(x: TensorLike) -> Tensor:
 
 
 radians, degrees = deg2rad, rad2deg
+
+
+def sinc(x: TensorLike) -> Tensor:
+    """sin(πx)/(πx), elementwise, and 1 at 0, as np.sinc.
+
+    Where |πx| < 1/4 it is the power series of the quotient: the derivative of the quotient itself is the difference of
+    two numbers near 1/x, of which rounding leaves nothing at small x.
+    """
+    y = mul(x, np.pi)
+    near = np.less(np.abs(raw(y)), 0.25)
+    z = square(where(near, y, 0.0))
+    series = sub(1.0, div(z, 13 * 12))
+    for n in (11, 9, 7, 5, 3):
+        series = sub(1.0, mul(div(z, n * (n - 1)), series))
+    y = where(near, 1.0, y)
+    return where(near, series, div(sin(y), y))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from npgrad import functions as F
 from npgrad.engine.tensor import Tensor
@@ -21,7 +21,7 @@ class _Pool(Module):
     """What windows have in common; `extra_repr` shows the options that are not at their defaults."""
 
     _defaults: ClassVar[dict[str, object]]
-    _function: ClassVar[Callable[..., Tensor]]
+    _function: ClassVar[Callable[..., Any]]
     kernel_size: Extent
 
     def extra_repr(self) -> str:
@@ -31,7 +31,7 @@ class _Pool(Module):
 
 
 class _MaxPool(_Pool):
-    _defaults = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}
+    _defaults = {"stride": None, "padding": 0, "dilation": 1, "return_indices": False, "ceil_mode": False}
 
     def __init__(
         self,
@@ -39,14 +39,15 @@ class _MaxPool(_Pool):
         stride: Extent | None = None,
         padding: Extent = 0,
         dilation: Extent = 1,
-        *,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.dilation, self.ceil_mode = dilation, ceil_mode
+        self.dilation, self.return_indices, self.ceil_mode = dilation, return_indices, ceil_mode
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self._function(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+    def forward(self, x: Tensor) -> Any:
+        options = (self.dilation, self.ceil_mode, self.return_indices)
+        return self._function(x, self.kernel_size, self.stride, self.padding, *options)
 
 
 class MaxPool1d(_MaxPool):
@@ -58,7 +59,8 @@ class MaxPool1d(_MaxPool):
 class MaxPool2d(_MaxPool):
     """The largest value of each window of (N, C, H, W) or (C, H, W); ties share its gradient.
 
-    `stride` None is `kernel_size`; with `ceil_mode` a rest at the end is pooled too.
+    `stride` None is `kernel_size`; with `ceil_mode` a rest at the end is pooled too. With `return_indices` the result
+    is a pair, as that of `npgrad.max_pool2d`.
     """
 
     _function = staticmethod(F.max_pool2d)
@@ -89,7 +91,8 @@ class _AvgPool(_Pool):
 
     def forward(self, x: Tensor) -> Tensor:
         options = (self.ceil_mode, self.count_include_pad, self.divisor_override)
-        return self._function(x, self.kernel_size, self.stride, self.padding, *options)
+        y: Tensor = self._function(x, self.kernel_size, self.stride, self.padding, *options)
+        return y
 
 
 class AvgPool1d(_AvgPool):
@@ -148,19 +151,34 @@ class AdaptiveAvgPool3d(_AdaptivePool):
     _function = staticmethod(F.adaptive_avg_pool3d)
 
 
-class AdaptiveMaxPool1d(_AdaptivePool):
+class _AdaptiveMaxPool(Module):
+    """Windows that cover the input evenly: how many there are along each axis, and whether places are returned too."""
+
+    _function: ClassVar[Callable[..., Any]]
+
+    def __init__(self, output_size: int | tuple[int | None, ...] | None, return_indices: bool = False) -> None:
+        self.output_size, self.return_indices = output_size, return_indices
+
+    def forward(self, x: Tensor) -> Any:
+        return self._function(x, self.output_size, self.return_indices)
+
+    def extra_repr(self) -> str:
+        return f"{self.output_size}" + (", return_indices=True" if self.return_indices else "")
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """The largest values of `output_size` windows that cover (N, C, L) or (C, L) evenly."""
 
     _function = staticmethod(F.adaptive_max_pool1d)
 
 
-class AdaptiveMaxPool2d(_AdaptivePool):
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """As `AdaptiveAvgPool2d`, with the largest value of each window."""
 
     _function = staticmethod(F.adaptive_max_pool2d)
 
 
-class AdaptiveMaxPool3d(_AdaptivePool):
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """As `AdaptiveAvgPool3d`, with the largest value of each window."""
 
     _function = staticmethod(F.adaptive_max_pool3d)

@@ -18,6 +18,7 @@ IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
     "-=": operator.isub,
     "*=": operator.imul,
     "/=": operator.itruediv,
+    "//=": operator.ifloordiv,
     "**=": operator.ipow,
     "@=": operator.imatmul,
 }
@@ -99,7 +100,7 @@ def test_plain_gradient_descent_as_one_writes_it() -> None:
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda x: f"{type(x).__name__}{np.ndim(x)}")
 @pytest.mark.parametrize("shape", [(), (2, 2)])
-@pytest.mark.parametrize("name", ["add", "sub", "mul", "truediv", "pow"])
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "truediv", "floordiv", "pow"])
 def test_numbers_of_every_kind(name: str, shape: tuple[int, ...], number: Any) -> None:
     f, a = getattr(operator, name), np.full(shape, 3.0)
     x = Tensor(a, requires_grad=True)

@@ -44,14 +44,14 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "roll": (A, 1, 0),
     "astype": (A, np.float64),
     "arccosh": (A + 1,),
-    "tensordot": (A, SQUARE, 1),
+    "tensordot": (A, np.stack([B, A], 2)),
     "inner": (A, B),
     "vdot": (A, B),
     "hstack": ([A, B],),
     "vstack": ([A, B],),
     "dstack": ([A, B],),
     "column_stack": ([A, B],),
-    "trace": (A, 1),
+    "trace": (A,),
     "solve": (SQUARE, A.T),
     "inv": (SQUARE,),
     "matrix_power": (SQUARE, 3),
@@ -69,6 +69,21 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "multi_dot": ([A, SQUARE, A.T],),
     "det": (SQUARE,),
     "slogdet": (SQUARE,),
+    "tensorsolve": (SQUARE.reshape(2, 2, 4), B[:2, :2]),
+    "tensorinv": (SQUARE.reshape(4, 2, 2), 1),
+    **({"matvec": (SQUARE, A), "vecmat": (A, SQUARE)} if hasattr(np, "matvec") else {}),
+    "floor_divide": (5 * A, B),
+    "corrcoef": (A, B),
+    "ediff1d": (A, B[0], B[1]),
+    "delete": (A, [0, 2], 1),
+    "compress": (np.array([True, False, True]), A, 0),
+    "extract": (A > 0.5, A),
+    "choose": (np.array([1, 0, 1, 1]), [A, B]),
+    "select": ([A > 0.6, A > 0.3], [A, B]),
+    "block": ([[A, B[:, :2]], [B, A[:, :2]]],),
+    "meshgrid": (A[0], B[0]),
+    "vander": (A[0], 3),
+    "rollaxis": (A, 1),
 }
 """Arguments for the functions that do not simply take one or two arrays."""
 
@@ -185,6 +200,7 @@ def test_numpys_order_of_arguments(function: Any, arguments: Any) -> None:
         (lambda x: np.sum(x, 0, None, np.zeros(4)), "np.sum .*out="),
         (lambda x: np.sum(x, where=A > 0.5), "np.sum .*where="),
         (lambda x: np.max(x, initial=3.0), "np.max .*initial="),
+        (lambda x: np.linalg.trace(x, dtype=np.float32), "np.linalg.trace .*dtype="),
         (lambda x: np.stack([x, x], out=np.zeros((2, 3, 4))), "np.stack .*out="),
         (lambda x: np.exp(x, where=A > 0.5), "np.exp .*where="),
         (lambda x: np.add(x, x, out=np.zeros((3, 4))), "np.add .*out="),
@@ -210,7 +226,7 @@ def test_joining_functions_take_lists_of_both() -> None:
         assert np.array_equal(x.grad, np.ones_like(A))
 
 
-@pytest.mark.parametrize("operation", ["+", "-", "*", "/", "**", "@"])
+@pytest.mark.parametrize("operation", ["+", "-", "*", "/", "//", "**", "@"])
 def test_arrays_on_the_left_make_tensors(operation: str) -> None:
     x = Tensor(SQUARE + 5, requires_grad=True)
     y = eval(f"a {operation} x", {"a": np.abs(SQUARE) + 0.5, "x": x})
@@ -226,7 +242,7 @@ def test_unsupported_functions_name_themselves(name: str) -> None:
         function = getattr(function, part)
     x = Tensor(SQUARE, requires_grad=True)
     arguments = (x, x[0], x[1]) if name == "interp" else (x,)
-    with pytest.raises(TypeError, match=rf"np\.\w*{name.rsplit('.', maxsplit=1)[-1]}.* has no gradient rule"):
+    with pytest.raises(TypeError, match=rf"^np\.{name} has no gradient rule"):
         function(*arguments)
 
 

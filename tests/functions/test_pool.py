@@ -63,6 +63,33 @@ def test_maxima_window_by_window(data: Any, geometry: Any, ties: bool) -> None:
     assert np.allclose(x.grad, crop(dx, options["padding"]), atol=1e-12)
 
 
+@given(st.data(), geometries(), st.sampled_from([1, 2, 3]), st.booleans())
+def test_indices_are_those_of_torch(torch: Any, data: Any, geometry: Any, axes: int, ceil_mode: bool) -> None:
+    """Rounded, so that there are ties, of which the first counts; -inf, which ties with the padding; without N."""
+    shape, options = geometry
+    options = {name: v if v is None else (v * 2)[:axes] for name, v in options.items()} | {"ceil_mode": ceil_mode}
+    shape = (*shape[:2], *(shape[2:] * 2)[:axes])[data.draw(st.integers(0, 1)) :]
+    x = np.round(data.draw(arrays(shape)))
+    x[data.draw(arrays(shape)) > 0.5] = -np.inf
+    y, indices = getattr(npgrad, f"max_pool{axes}d")(Tensor(x, requires_grad=True), return_indices=True, **options)
+    name = f"max_pool{axes}d"
+    best, places = getattr(torch.nn.functional, name)(torch.tensor(x), return_indices=True, **options)
+    assert np.array_equal(y.numpy(), best.numpy()) and indices.dtype == np.int64
+    assert np.array_equal(indices, places.numpy()) and y.requires_grad
+
+
+@given(st.data(), geometries(), st.sampled_from([1, 2, 3]))
+def test_indices_of_adaptive_pooling_are_those_of_torch(torch: Any, data: Any, geometry: Any, axes: int) -> None:
+    shape, options = geometry
+    shape = (*shape[:2], *(shape[2:] * 2)[:axes])[data.draw(st.integers(0, 1)) :]
+    x = np.round(data.draw(arrays(shape)))
+    name, size = f"adaptive_max_pool{axes}d", (options["kernel_size"] * 2)[:axes]
+    y, indices = getattr(npgrad, name)(x, size, return_indices=True)
+    best, places = getattr(torch.nn.functional, name)(torch.tensor(x), size, return_indices=True)
+    assert np.array_equal(y.numpy(), best.numpy()) and indices.dtype == np.int64
+    assert np.array_equal(indices, places.numpy())
+
+
 @given(st.data(), geometries())
 def test_means_window_by_window(data: Any, geometry: Any) -> None:
     shape, options = geometry

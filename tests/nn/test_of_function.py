@@ -35,10 +35,11 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...]]] = {
     "ConstantPad2d": ((2, 0.3), {}, (X[None],)),
     "ConstantPad3d": ((1, 0.3), {}, (VOLUME,)),
     "AdaptiveAvgPool3d": (((2, None, 3),), {}, (VOLUME,)),
-    "AdaptiveMaxPool3d": ((3,), {}, (VOLUME,)),
+    "AdaptiveMaxPool3d": ((3, True), {}, (VOLUME,)),
     "AdaptiveMaxPool2d": (((2, 3),), {}, (VOLUME[0],)),
     "AvgPool3d": ((2,), {"divisor_override": 5, "padding": 1}, (VOLUME,)),
-    "MaxPool3d": (((1, 2, 3),), {"ceil_mode": True}, (VOLUME,)),
+    "MaxPool3d": (((1, 2, 3),), {"return_indices": True, "ceil_mode": True}, (VOLUME,)),
+    "MaxPool1d": ((3, 2, 1, 2, True), {}, (VOLUME[0, 0],)),
 }
 DEFAULTS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...]]] = (
     {name: ((2,), {}, (VOLUME[0, 0],)) for name in pad.__all__ if name.endswith("1d")}
@@ -47,6 +48,11 @@ DEFAULTS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...]]] = (
     | {name: ((2,), {}, (VOLUME[0, 0] if "1d" in name else VOLUME[0],)) for name in pool.__all__ if "3d" not in name}
     | {name: ((), {}, (X,)) for name in of_function.__all__}
 )
+
+
+def several(result: Any) -> tuple[Any, ...]:
+    """What a module returned, as a tuple: pooling can give indices too."""
+    return result if isinstance(result, tuple) else (result,)
 
 
 @pytest.mark.parametrize("name", sorted(DEFAULTS | CALLS))
@@ -60,7 +66,9 @@ def test_computes_what_torchs_module_does(torch: Any, name: str) -> None:
     theirs = getattr(torch.nn, name)(*tensors(values), **options)(*tensors(inputs))
     again = copy.deepcopy(module)
     for m in (module, again):
-        np.testing.assert_allclose(m(*inputs).numpy(), theirs.numpy(), rtol=1e-12, atol=1e-13)
+        for ours, wanted in zip(several(m(*inputs)), several(theirs), strict=True):
+            value = ours if isinstance(ours, np.ndarray) else ours.numpy()
+            np.testing.assert_allclose(value, wanted.numpy(), rtol=1e-12, atol=1e-13)
     assert repr(module).startswith(f"{name}(")
 
 

@@ -43,6 +43,12 @@ def sqrt(rng: np.random.Generator) -> Case:
     return Case((rng.uniform(0.1, 5.0, size=shape_of(rng)),), torch=lambda torch, x: torch.sqrt(x))
 
 
+@case("Cbrt")
+def cbrt(rng: np.random.Generator) -> Case:
+    x = away_from_zero(rng, shape_of(rng), 0.1)
+    return Case((x,), torch=lambda torch, x: torch.sign(x) * torch.abs(x) ** (1 / 3))
+
+
 @case("Abs")
 def abs(rng: np.random.Generator) -> Case:
     return Case((away_from_zero(rng, shape_of(rng), 0.01),), torch=lambda torch, x: torch.abs(x))
