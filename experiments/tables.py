@@ -79,9 +79,29 @@ def numeric(cells: Sequence[str]) -> bool:
 def plain(table: Table) -> str:
     """The table in columns, its note wrapped below."""
     right = [numeric([row[k] for row in table.rows]) for k in range(len(table.columns))]
-    body = [f"  {line}" for line in in_columns([table.columns, *table.rows], right, _width() - 2)]
+    rows, room = [table.columns, *table.rows], _width() - 2
+    blocks = []
+    for part in column_parts(rows, room):
+        lines = in_columns([[row[k] for k in part] for row in rows], [right[k] for k in part], room)
+        blocks.append("\n".join(f"  {line}" for line in lines))
+    body = ["\n\n".join(blocks)]
     note = [textwrap.fill(table.note, _width(), initial_indent="  ", subsequent_indent="  ")] if table.note else []
     return "\n".join([table.title, "", *body, *note])
+
+
+def column_parts(rows: Sequence[Sequence[str]], room: int) -> list[list[int]]:
+    """Which columns are printed below each other where all of them are wider than `room`: the first begins each part.
+
+    A part has two columns at least, however wide they are: a terminal that breaks lines in the middle of cells cannot
+    be read.
+    """
+    widths = [max(map(columns_of, column)) for column in zip(*rows, strict=True)]
+    found = [[0]]
+    for k in range(1, len(widths)):
+        if len(found[-1]) > 1 and sum(widths[j] + 2 for j in found[-1]) + widths[k] > room:
+            found.append([0])
+        found[-1].append(k)
+    return found
 
 
 def in_columns(rows: Sequence[Sequence[str]], right: Sequence[bool], room: int = 0) -> list[str]:

@@ -85,11 +85,11 @@ class Grade:
 
     @property
     def ok(self) -> bool:
-        """Whether every gradient that was asked for is right, by the file's own work."""
+        """Whether every gradient that was asked for is right, by the file's own work, and the file runs to its end."""
         asked = set(self.exercise.wanted)
         bad = any(v.status in (WRONG, FAILS, FOLLOWS) for v in self.verdicts)
         missing = any(v.name in asked and v.status in (BLANK, LEFT_OUT) for v in self.verdicts)
-        return not (bad or missing or self.peeked)
+        return not (bad or missing or self.peeked or self.errors)
 
     def lines(self) -> Iterator[str]:
         """The grade as text of 80 columns."""

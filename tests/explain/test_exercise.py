@@ -157,6 +157,15 @@ def test_lines_may_be_left_out(tmp_path: Path) -> None:
     assert not grade(file).ok
 
 
+def test_a_file_that_does_not_run_to_its_end_does_not_pass(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(SOLUTION.replace("    # Backward\n", "    1 / 0\n"), encoding="utf-8")
+    found = grade(file)
+    assert not found.ok
+    assert {v.status for v in found.verdicts} == {"right"}
+    assert "ZeroDivisionError" in "\n".join(found.lines())
+
+
 @pytest.mark.parametrize(
     "way",
     [
