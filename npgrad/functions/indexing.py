@@ -140,10 +140,13 @@ class Embedding(Function):
         was slower than either.
     """
 
-    def forward(self, E: Array, indices: Array) -> Array:
+    @classmethod
+    def check(cls, E: Array, indices: Array) -> None:
         if E.ndim != 2:
             raise ValueError(f"embedding needs a table of shape (vocabulary, features); got shape {E.shape}.")
         check_indices(indices, len(E))
+
+    def forward(self, E: Array, indices: Array) -> Array:
         self.E_shape, self.indices = E.shape, indices
         # The indices are known to be good; with any other mode than "raise" NumPy can write a result where it is told.
         y: Array = E.take(indices, 0, None, "clip")  # (1)
