@@ -178,13 +178,14 @@ def table(lines: Iterator[Line]) -> Iterator[str]:
     """The certificate as text of 80 columns, line by line, ending with the verdict.
 
     The numbers are the largest errors relative to the size of the gradient, against each oracle; `hvp` compares the
-    second derivative through backward with differences of the gradient.
+    second derivative through backward with differences of the gradient. Without torch there is no column for it.
     """
     torch = torch_module()
     version = f"torch {torch.__version__}" if torch is not None else "torch is not installed"
     yield f"npgrad certificate: numpy {np.__version__}, {version}"
     yield ""
-    yield f"{'function':<20}{'cases':>6}{'complex step':>14}{'differences':>13}{'torch':>14}{'hvp':>8}"
+    third = f"{'torch':>14}" if torch is not None else ""
+    yield f"{'function':<20}{'cases':>6}{'complex step':>14}{'differences':>13}{third}{'hvp':>8}"
     yield "-" * 80
     done: list[Line] = []
     for line in lines:
@@ -204,10 +205,10 @@ def table(lines: Iterator[Line]) -> Iterator[str]:
 
 
 def row(name: str, cases: int, errors: dict[str, float], with_torch: bool) -> str:
-    third = number(errors.get(TORCH)) if with_torch else "not installed"
+    third = f"{number(errors.get(TORCH)):>14}" if with_torch else ""
     return (
         f"{name:<20}{cases:>6}{number(errors.get(COMPLEX)):>14}{number(errors.get(DIFFERENCES)):>13}"
-        f"{third:>14}{number(errors.get(HVP)):>8}"
+        f"{third}{number(errors.get(HVP)):>8}"
     )
 
 
