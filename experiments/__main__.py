@@ -77,7 +77,7 @@ def _parser() -> _Parser:
     budget.add_argument("--quick", action="store_true", help="much shorter, and marked as such in the report")
     budget.add_argument("--full", action="store_true", help="several seeds at the lecture's length")
     command.add_argument("--seeds", type=_positive, metavar="N", help="repeat every run for the seeds 0 to N - 1")
-    command.add_argument("--jobs", type=_positive, metavar="N", help="runs at a time (default: one a core)")
+    command.add_argument("--jobs", type=_positive, metavar="N", help="runs at a time (default: one per core)")
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the lesson"
     )

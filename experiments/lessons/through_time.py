@@ -130,7 +130,7 @@ def text(words: list[str], vocabulary: data.Vocabulary) -> np.ndarray:
 
 
 def stretches(characters: np.ndarray, length: int) -> np.ndarray:
-    """All stretches of `length` + 1 characters, one a row. Raises ValueError if there is none."""
+    """All stretches of `length` + 1 characters, one per row. Raises ValueError if there is none."""
     if len(characters) <= length:
         raise ValueError(f"{len(characters)} characters of text have no stretch of {length + 1}: take more words")
     return np.lib.stride_tricks.sliding_window_view(characters, length + 1)

@@ -1,4 +1,4 @@
-"""All that the engine knows of `npgrad.compile`: whom it asks during a recording, and what then stands for arrays.
+"""What the engine asks of `npgrad.compile` during a recording, and what stands in for arrays then.
 
 Nothing here is needed to understand eager code.
 """
@@ -48,6 +48,5 @@ class StandIn:
     weak: bool
     """Whether it stands for a Python number."""
 
-    def number(self) -> Any:
-        """What stands in for `float()` of it, which Python would insist on getting at once."""
-        raise NotImplementedError
+    number: Callable[[], Any]
+    """Gives what stands in for `float()` of it, which Python would insist on getting at once."""

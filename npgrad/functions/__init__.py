@@ -1,4 +1,4 @@
-"""Every differentiable function, one family a file, the derivation above the code it derives.
+"""Every differentiable function, one family per file, the derivation above the code it derives.
 
 To add a Function, in this order; to remove one, undo the same:
 

@@ -93,7 +93,7 @@ def cov(
 
 
 def variables(x: Tensor, rowvar: bool) -> Tensor:
-    """The variables of `cov`, one a row."""
+    """The variables of `cov`, one per row."""
     if x.ndim > 2:
         raise ValueError(f"cov takes a vector or a matrix; got {x.ndim} axes.")
     y: Tensor = swapaxes(x, 0, 1) if x.ndim == 2 and not rowvar else atleast_2d(x)
