@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from npgrad import functions as F
+from npgrad.bindings.spellings import spelling
 from npgrad.engine.tensor import Tensor, raw
 
 __all__ = ["dispatch_function", "dispatch_ufunc", "supported"]
@@ -31,7 +32,6 @@ _SPELLED_OTHERWISE = {
     np.fabs: "abs",
     np.rint: "round",
     np.around: "round",
-    np.fix: "trunc",
     np.positive: "copy",
     np.real: "copy",
     np.conjugate: "copy",
@@ -119,6 +119,9 @@ def positional(function: Any) -> list[str]:
 
 
 def refuse(name: str) -> NoReturn:
+    row = spelling("npgrad", name)
+    if row is not None and row.ours:
+        raise TypeError(f"np.{name} has no gradient rule in npgrad{row.advice}")
     raise TypeError(
         f"np.{name} has no gradient rule in npgrad. Compose it from supported functions (npgrad.functions), "
         "write an npgrad.Function for it, or leave the graph on purpose: np."

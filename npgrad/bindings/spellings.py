@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 from npgrad import functions as F
 from npgrad.engine.tensor import Tensor
 
-__all__ = ["DIFFERENT", "Spelling", "spellings", "unknown"]
+__all__ = ["DIFFERENT", "Spelling", "spelling", "spellings", "unknown"]
 
 
 class Spelling(NamedTuple):
@@ -27,6 +27,11 @@ class Spelling(NamedTuple):
     ours: str
     """What to write; empty if there is nothing."""
     reason: str
+
+    @property
+    def advice(self) -> str:
+        """The end of a message that says that the name is not there."""
+        return f": use {self.ours} ({self.reason})." if self.ours else f": {self.reason}."
 
 
 def _rows(owner: str, text: str) -> list[Spelling]:
@@ -73,7 +78,7 @@ cumulative_trapezoid | npgrad.cumsum((y[..., 1:] + y[..., :-1]) / 2, -1) | it is
 cat concat | concatenate | NumPy's name
 diag_embed | npgrad.where(np.eye(n, dtype=bool), x[..., None], 0) | it is an expression
 dist | npgrad.linalg.norm(x - y) | it is an expression
-fix | trunc | NumPy has both names, npgrad one
+fix | trunc | NumPy deprecates it
 float_power | x.astype(np.float64) ** p | it is an expression
 frac | x % 1 | the part after the point, never negative
 ger | outer | NumPy's name
@@ -247,6 +252,11 @@ DIFFERENT: dict[str, str] = {
 """What has the same name as in PyTorch and does something else."""
 
 
+def spelling(owner: str, name: str) -> Spelling | None:
+    """The row of the table for what somebody looks for on `owner`, if there is one."""
+    return next((row for row in spellings() if (row.owner, row.name) == (owner, name)), None)
+
+
 class UnknownName(AttributeError):
     """There is no such name on `owner`.
 
@@ -261,9 +271,9 @@ class UnknownName(AttributeError):
     def __str__(self) -> str:
         owner, known, subject = self._asked
         name = self.args[0]
-        row = next((row for row in spellings() if (row.owner, row.name) == (owner, name)), None)
+        row = spelling(owner, name)
         if row is not None:
-            advice = f": use {row.ours} ({row.reason})." if row.ours else f": {row.reason}."
+            advice = row.advice
         elif owner == "Tensor" and name in _FUNCTIONS:
             advice = f": it is a function, npgrad.{name}(t)."
         else:

@@ -14,7 +14,7 @@ from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.arithmetic import add, mul
 from npgrad.functions.dropout import dropout
 from npgrad.functions.matmul import matmul
-from npgrad.functions.matrix_sums import constant, row_sum
+from npgrad.functions.matrix_sums import constant, row_max, row_sum
 from npgrad.functions.selection import where
 from npgrad.functions.shape import broadcast_to, swapaxes
 from npgrad.functions.softmax import softmax
@@ -197,7 +197,7 @@ class ScaledDotProductAttention(Function):
             s = np.where(mask, s, -np.inf)
         if is_causal:
             s = np.where(before(s.shape[-2], s.shape[-1]), s, -np.inf)
-        m = np.maximum.reduce(s, -1, keepdims=True)
+        m = row_max(s.reshape((-1, s.shape[-1]))).reshape((*s.shape[:-1], 1))
         m = m if mask is None else np.where(m == -np.inf, 0, m)  # (2)
         s -= m
         e = np.exp(s)  # (3)

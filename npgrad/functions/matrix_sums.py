@@ -1,4 +1,4 @@
-"""Sums and means along the rows and columns of a matrix, as products with a constant vector.
+"""Sums and means along the rows and columns of a matrix, as products with a constant vector, and maxima of its rows.
 
 For the small matrices of a minibatch this takes a third of the time of `np.add.reduce`, whose loop pays a fixed price
 per row; for large ones it is as fast as memory. A mean costs nothing more than a sum.
@@ -14,7 +14,7 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.mode import MODE
 
-__all__ = ["column_mean", "column_sum", "constant", "constant_array", "row_mean", "row_sum"]
+__all__ = ["column_mean", "column_sum", "constant", "constant_array", "row_max", "row_mean", "row_starts", "row_sum"]
 
 
 @lru_cache(maxsize=256)
@@ -44,6 +44,24 @@ def column_mean(x: Array, m: int | None = None) -> Array:
     """sum(i, x[i,k])/m of a matrix x (rows, columns), m being the number of rows unless given."""
     mean: Array = x.T.dot(constant(1.0 / (x.shape[0] if m is None else m), x.dtype, x.shape[0]))
     return mean
+
+
+def row_max(x: Array) -> Array:
+    """max(k, x[i,k]) of a matrix x (rows, columns), as an array (rows,).
+
+    The maxima are taken by way of their places: on short rows `np.maximum.reduce` takes three times as long. The places
+    are known to be inside; with any other mode than "clip" NumPy checks them again.
+    """
+    largest: Array = x.take(x.argmax(1) + row_starts(*x.shape), None, None, "clip")
+    return largest
+
+
+@lru_cache(maxsize=64)
+def row_starts(n: int, columns: int) -> Array:
+    """Where each of n rows starts in a flattened matrix."""
+    starts = np.arange(0, n * columns, columns)
+    starts.flags.writeable = False
+    return starts
 
 
 def row_sum(x: Array) -> Array:

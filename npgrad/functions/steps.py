@@ -133,7 +133,7 @@ def ceil(x: TensorLike) -> Tensor:
 
 
 def trunc(x: TensorLike) -> Tensor:
-    """x without its fraction, elementwise; the gradient is 0. NumPy's `trunc` and `fix`."""
+    """x without its fraction, elementwise; the gradient is 0. NumPy's `trunc`."""
     return Trunc.apply(x)
 
 

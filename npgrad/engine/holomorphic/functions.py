@@ -157,7 +157,7 @@ OWN: dict[Any, Callable[..., Any]] = {
     np.sum: reduction(np.add), np.prod: reduction(np.multiply), np.mean: mean, np.var: var, np.std: std, np.ptp: ptp,
     np.max: extreme(np.maximum), np.min: extreme(np.minimum), np.amax: extreme(np.maximum),
     np.amin: extreme(np.minimum), np.cumsum: accumulation(np.add), np.cumprod: accumulation(np.multiply),
-    np.round: step(np.round), np.around: step(np.round), np.fix: step(np.fix),
+    np.round: step(np.round), np.around: step(np.round),
     **{f: product(f) for f in (np.dot, np.vdot, np.inner, np.outer, np.tensordot, np.kron, np.convolve, np.correlate,
                                np.cross)},
     np.linalg.norm: norm, np.linalg.solve: solve, np.linalg.inv: inv,
