@@ -22,7 +22,7 @@ nox.options.error_on_external_run = True
 nox.options.stop_on_first_error = False
 
 OLDEST = (3, 11)
-FIRST_NUMPY = {"3.11": "2.0.*", "3.12": "2.0.*", "3.13": "2.1.*", "3.14": "2.3.*"}
+FIRST_NUMPY = {"3.11": "2.0.*", "3.12": "2.0.*", "3.13": "2.1.*", "3.14": "2.3.*", "3.15": "2.5.*"}
 """The first NumPy, from 2.0 on, that has wheels for a Python."""
 CORES = ("Prescott", "Nehalem", "Sandybridge", "Haswell", "SkylakeX")
 """Kernels of OpenBLAS: which one runs is decided by the processor, unless OPENBLAS_CORETYPE does."""
