@@ -43,8 +43,13 @@ _WITHOUT_GRADIENT = frozenset((
     np.argmax, np.argmin, np.argsort, np.shape, np.ndim, np.size, np.array_equal, np.allclose, np.isclose,
     np.any, np.all, np.nonzero, np.flatnonzero, np.argwhere, np.isposinf, np.isneginf, np.array_equiv, np.argpartition,
     np.count_nonzero, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.array_repr, np.array_str,
-    np.iscomplexobj, np.isrealobj, np.may_share_memory, np.shares_memory,
+    np.iscomplexobj, np.isrealobj, np.isreal, np.iscomplex, np.may_share_memory, np.shares_memory,
+    np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.isin, np.searchsorted, np.digitize,
+    np.nanargmax, np.nanargmin, np.lexsort, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from,
+    np.result_type, np.can_cast, np.min_scalar_type, np.common_type, np.array2string, np.linalg.matrix_rank,
+    np.save, np.savetxt, np.savez, np.savez_compressed,
 ))  # fmt: skip
+"""What gives truth values, places, names of dtypes, or nothing at all."""
 
 _REFUSED = ("out", "dtype", "where", "initial", "casting")
 
@@ -88,7 +93,7 @@ def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], option
 def dispatch_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """NEP 18: called by NumPy when one of its functions meets a tensor. Raises TypeError for what has no rule."""
     if function in _WITHOUT_GRADIENT:
-        return function(*[raw(x) for x in args], **{name: raw(x) for name, x in kwargs.items()})
+        return function(*[plain(x) for x in args], **{name: plain(x) for name, x in kwargs.items()})
     rule = _rules.get(function)
     name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
     if rule is None:
@@ -96,9 +101,15 @@ def dispatch_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, An
     if len(args) > 2:
         args, kwargs = by_name(function, args, kwargs)
     for option in _REFUSED:
-        if option in kwargs and kwargs[option] is not None:
-            refuse_options(name, {option: kwargs[option]})
+        value = kwargs.get(option)
+        if value is not None and not (option == "casting" and value == "same_kind"):  # which is what it is anyway
+            refuse_options(name, {option: value})
     return rule(*args, **{option: x for option, x in kwargs.items() if option not in _REFUSED})
+
+
+def plain(x: Any) -> Any:
+    """`x` with the arrays of tensors in their place, also of those in a tuple or list."""
+    return type(x)([plain(item) for item in x]) if type(x) in (tuple, list) else raw(x)
 
 
 def by_name(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -181,6 +181,11 @@ erf | | it has no rule of its own yet; gelu contains it
 eq ne lt le gt ge | the operators == != < <= > >= | they give arrays
 from_dlpack | tensor(np.from_dlpack(x)) | by way of NumPy
 functional | npgrad itself | functions of arrays are in npgrad, those of networks too
+divmod | x // y and x % y | two operators
+insert | npgrad.concatenate([x[:k], values, x[k:]]) | it is an expression
+linspace | a + (b - a) * np.linspace(0, 1, n) | it is an expression
+polyval | npgrad.vander(x, len(p)) @ p | it is an expression
+piecewise | select | chooses between arrays by conditions
 isnan isinf isfinite allclose any all argmax argmin argsort nonzero | np.{name} | it takes tensors and gives arrays
 equal | np.array_equal | it takes tensors
 is_tensor | isinstance(x, npgrad.Tensor) | a class

@@ -1,4 +1,4 @@
-"""Products of vectors and matrices that are put together from others: cross, kron, matvec, vecdot, vecmat."""
+"""Products of vectors and matrices that are put together from others: convolve, cross, kron, vecdot and their kind."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import numpy as np
 
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.arithmetic import mul, sub
+from npgrad.functions.indexing import getitem
 from npgrad.functions.matmul import matmul
 from npgrad.functions.reduction import sum
-from npgrad.functions.shape import expand_dims, reshape, roll, squeeze
+from npgrad.functions.shape import expand_dims, flip, moveaxis, pad, reshape, roll, squeeze
 
-__all__ = ["cross", "kron", "matvec", "vecdot", "vecmat"]
+__all__ = ["convolve", "correlate", "cross", "kron", "matvec", "vecdot", "vecmat"]
 
 
 def vecdot(a: TensorLike, b: TensorLike, axis: int = -1) -> Tensor:
@@ -28,13 +29,49 @@ def vecmat(x: TensorLike, a: TensorLike) -> Tensor:
     return squeeze(matmul(expand_dims(x, -2), a), -2)
 
 
-def cross(a: TensorLike, b: TensorLike, axis: int = -1) -> Tensor:
-    """The vectors perpendicular to those of length 3 along `axis` of a and b; ValueError for another length."""
-    for x in (a, b):
-        if np.shape(raw(x))[axis] != 3:
-            raise ValueError(f"cross takes vectors of length 3; got shape {np.shape(raw(x))}, axis {axis}.")
-    first = mul(roll(a, -1, axis), roll(b, -2, axis))
-    return sub(first, mul(roll(a, -2, axis), roll(b, -1, axis)))
+def cross(
+    a: TensorLike, b: TensorLike, axis: int | None = None, axisa: int = -1, axisb: int = -1, axisc: int = -1
+) -> Tensor:
+    """The vectors perpendicular to those of length 3 along `axisa` of a and `axisb` of b, lying along `axisc`.
+
+    `axis` stands for all three. The other axes broadcast. Raises ValueError for vectors of another length.
+    """
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
+    if not a.shape[-1] == b.shape[-1] == 3:
+        raise ValueError(
+            f"cross takes vectors of length 3; got {a.shape[-1]} and {b.shape[-1]} entries along the axis."
+        )
+    first = mul(roll(a, -1, -1), roll(b, -2, -1))
+    return moveaxis(sub(first, mul(roll(a, -2, -1), roll(b, -1, -1))), -1, axisc)
+
+
+def correlate(a: TensorLike, v: TensorLike, mode: str = "valid") -> Tensor:
+    """The products of the vector v with the stretches of the vector a that it passes on its way along.
+
+    "valid": where the shorter of both lies inside the longer one; "same": as many as the longer one has entries, beyond
+    its ends there are zeros; "full": wherever they overlap. Raises ValueError for another mode, other numbers of axes,
+    or a vector without entries.
+    """
+    n, m = (int(np.prod(np.shape(raw(x)))) for x in (a, v))
+    if mode not in ("valid", "same", "full") or np.ndim(raw(a)) != 1 or np.ndim(raw(v)) != 1 or not min(n, m):
+        raise ValueError(
+            "correlate and convolve take two vectors with entries, and mode 'valid', 'same' or 'full'; got shapes "
+            f"{np.shape(raw(a))} and {np.shape(raw(v))}, mode={mode!r}."
+        )
+    if m > n:
+        return flip(correlate(v, a, mode), 0)
+    before, behind = {"valid": (0, 0), "same": (m // 2, m - 1 - m // 2), "full": (m - 1, m - 1)}[mode]
+    windows = np.arange(before + n + behind - m + 1)[:, None] + np.arange(m)
+    return matmul(getitem(pad(a, [(before, behind)]), windows), v)
+
+
+def convolve(a: TensorLike, v: TensorLike, mode: str = "full") -> Tensor:
+    """`correlate` with the shorter of the two vectors turned round, as in the product of two polynomials."""
+    if np.size(raw(v)) > np.size(raw(a)):
+        a, v = v, a
+    return correlate(a, v if np.ndim(raw(v)) != 1 else flip(v, 0), mode)
 
 
 def kron(a: TensorLike, b: TensorLike) -> Tensor:

@@ -64,6 +64,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "quantile": (A, [0.1, 0.75], 1),
     "percentile": (A, 30),
     "cross": (A[:, :3], B[:, :3]),
+    "convolve": (A[0], B[:, 0]),
+    "correlate": (A[0], B[:, 0]),
     "kron": (A, B),
     "vecdot": (A, B),
     "multi_dot": ([A, SQUARE, A.T],),
@@ -244,6 +246,32 @@ def test_unsupported_functions_name_themselves(name: str) -> None:
     arguments = (x, x[0], x[1]) if name == "interp" else (x,)
     with pytest.raises(TypeError, match=rf"^np\.{name} has no gradient rule"):
         function(*arguments)
+
+
+WITHOUT_GRADIENT: dict[str, tuple[Any, ...]] = {
+    "logical_not": (SQUARE,), "logical_xor": (SQUARE, SQUARE.T), "isin": (SQUARE, [SQUARE[0, 0]]),
+    "searchsorted": (np.sort(SQUARE[0]), SQUARE[1]), "digitize": (SQUARE, [0.0, 0.5]), "nanargmax": (SQUARE, 1),
+    "lexsort": ((SQUARE[0], SQUARE[1]),), "tril_indices_from": (SQUARE,), "result_type": (SQUARE, np.float32),
+    "common_type": (SQUARE, SQUARE), "isreal": (SQUARE,), "can_cast": (SQUARE, np.float32), "array2string": (SQUARE,),
+    "linalg.matrix_rank": (SQUARE,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITHOUT_GRADIENT)
+def test_truth_places_and_names_are_numpys_own(name: str) -> None:
+    def tensors(x: Any) -> Any:
+        return tuple(map(tensors, x)) if isinstance(x, tuple) else Tensor(x) if isinstance(x, np.ndarray) else x
+
+    function = attrgetter(name)(np)
+    ours, theirs = function(*tensors(WITHOUT_GRADIENT[name])), function(*WITHOUT_GRADIENT[name])
+    assert type(ours) is type(theirs) and np.array_equal(ours, theirs)
+
+
+def test_an_option_that_says_what_holds_anyway_is_taken() -> None:
+    x = Tensor(SQUARE, requires_grad=True)
+    assert np.vstack([x, x], casting="same_kind").requires_grad
+    with pytest.raises(TypeError, match="does not take casting="):
+        np.vstack([x, x], casting="unsafe")
 
 
 def test_a_function_with_another_name_says_which() -> None:

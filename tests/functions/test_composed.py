@@ -55,6 +55,16 @@ AS_IN_NUMPY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("trapezoid", (CUBE, np.array([0.0, 0.4, 1.0])), {"axis": 1}),
     ("vecdot", (CUBE, A), {}),
     ("cross", (A.T, B.T), {}),
+    ("cross", (A, B.T), {"axisa": 0, "axisc": 0}),
+    ("cross", (CUBE, A[:3, None]), {"axisa": 1, "axisb": 0, "axisc": 1}),
+    *[
+        (f, pair, {"mode": mode})
+        for f in ("convolve", "correlate")
+        for mode in ("valid", "same", "full")
+        for pair in ((LONG, A[0]), (A[:, 0], LONG), (LONG, A[:, 0]), (A[0], A[:, 0]))
+    ],
+    ("convolve", (LONG, A[0]), {}),
+    ("correlate", (LONG, A[0]), {}),
     ("kron", (A, LONG[:2]), {}),
     ("kron", (LONG[:3], CUBE), {}),
     ("fmod", (5 * A, B), {}),
