@@ -288,7 +288,9 @@ class Experiment:
                 yield picture
 
     def tables(self, records: Records) -> Sequence[Table]:
-        return self.module.tables(records) if hasattr(self.module, "tables") else ()
+        """Those that have rows: not every lesson has been run in all of its parts."""
+        made = self.module.tables(records) if hasattr(self.module, "tables") else ()
+        return [table for table in made if table.rows]
 
     # -- the runs ------------------------------------------------------------------------------------------------------
 

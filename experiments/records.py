@@ -17,7 +17,7 @@ import numpy as np
 from experiments.provenance import ROOT
 from npgrad import data
 
-__all__ = ["Record", "Records", "by_setting", "complete", "hashable", "mean_curve", "paired"]
+__all__ = ["Record", "Records", "by_setting", "complete", "hashable", "mean_curve", "measured", "paired"]
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,33 @@ class Records(Sequence[Record]):
         return bool({record.about.get("data_digest") for record in self} - {None, _names()})
 
     def where(self, **settings: Any) -> Records:
-        """Those whose configuration has these values: `records.where(stage="kaiming", seed=0)`."""
-        return Records([r for r in self if all(getattr(r.config, k) == v for k, v in settings.items())])
+        """Those whose configuration has these values, or passes these tests.
 
-    def by(self, key: str) -> dict[Any, Records]:
-        """Grouped by a field of the configuration, in order of first appearance."""
-        values = dict.fromkeys(hashable(getattr(r.config, key)) for r in self)
-        return {v: Records([r for r in self if hashable(getattr(r.config, key)) == v]) for v in values}
+        `records.where(stage="kaiming", seed=0)`, `records.where(depth=lambda depth: depth > 6)`.
+        """
+
+        def chosen(record: Record) -> bool:
+            own = ((getattr(record.config, key), wanted) for key, wanted in settings.items())
+            return all(wanted(value) if callable(wanted) else value == wanted for value, wanted in own)
+
+        return Records([record for record in self if chosen(record)])
+
+    def by(self, key: str, *more: str) -> dict[Any, Records]:
+        """Grouped by a field of the configuration, in order of first appearance; by several, the keys are tuples."""
+        groups = self._grouped([hashable(getattr(r.config, key)) for r in self])
+        if not more:
+            return groups
+        parts = ((first, own.by(*more)) for first, own in groups.items())
+        return {(first, *(k if more[1:] else (k,))): own for first, part in parts for k, own in part.items()}
 
     def named(self, name: Callable[[SimpleNamespace], str]) -> dict[str, Records]:
         """Grouped by what `name` calls their configurations, in order of first appearance."""
-        names = dict.fromkeys(name(r.config) for r in self)
-        return {one: Records([r for r in self if name(r.config) == one]) for one in names}
+        return self._grouped([name(r.config) for r in self])
+
+    def _grouped(self, names: Sequence[Any]) -> dict[Any, Records]:
+        return {
+            one: Records([r for r, its in zip(self, names, strict=True) if its == one]) for one in dict.fromkeys(names)
+        }
 
     def values(self, name: str, **settings: Any) -> np.ndarray:
         """A number of the summary from every record that has it: one per seed, if `settings` picks one run."""
@@ -101,10 +116,43 @@ class Records(Sequence[Record]):
         values = self.values(name, **settings)
         return float(values.mean()) if values.size else math.nan
 
+    def fill(self, text: str) -> str:
+        """`text` with numbers in the place of their names: settings of the first record, means of summaries.
+
+        `records.fill("{steps:,} steps at rate {lr:g}: loss {val_loss:.3f}")`; of no records nothing is said.
+        """
+        return text.format_map(_Facts(self)) if len(self) else ""
+
+    def numbers(self, *names: str) -> dict[str, np.ndarray]:
+        """The values of these numbers of the summaries, or of all of them, one per seed if all are of one setting."""
+        every = (name for r in self for name, value in r.summary.items() if isinstance(value, (int, float)))
+        return {name: self.values(name) for name in dict.fromkeys(names or every)}
+
+
+class _Facts:
+    """What the names in a text stand for."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def __getitem__(self, name: str) -> Any:
+        if hasattr(self._records[0].config, name):
+            return getattr(self._records[0].config, name)
+        return self._records.mean(name)
+
+
+def measured(groups: Mapping[str, Records], *names: str) -> dict[str, np.ndarray]:
+    """The numbers of the summaries of each group, all or those named: "val_loss/original" and so on."""
+    return {f"{name}/{group}": v for group, own in groups.items() for name, v in own.numbers(*names).items()}
+
 
 def mean_curve(records: Sequence[Record], name: str, *, geometric: bool = False) -> np.ndarray:
-    """The mean of a series or an array over the records, point by point; or the geometric mean, for ratios."""
+    """The mean of a series or an array over the records, point by point; or the geometric mean, for ratios.
+
+    Where a run was ended early, it is as long as the shortest.
+    """
     curves = [r.arrays[name] if name in r.arrays else r.series[name] for r in records]
+    curves = [curve[: min(map(len, curves))] for curve in curves]
     if not geometric:
         return np.asarray(np.mean(curves, axis=0))
     with np.errstate(all="ignore"):

@@ -8,7 +8,7 @@ style.label_ends(axes, [(x[-1], y[-1], "Kaiming", style.colour("kaiming"))])
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -19,18 +19,19 @@ from npgrad.diagnose.style import WIDTH as WIDTH
 from npgrad.diagnose.style import Theme as Theme
 from npgrad.diagnose.style import figure, guide, ink, label_ends, layer, muted, paper, save, theme, title, use
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+if TYPE_CHECKING:  # Matplotlib is imported when something is drawn
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
 
 __all__ = [
-    "DASHED", "capped", "colour", "corner", "figure", "guide", "ink", "label", "label_ends", "layer",
+    "DASHED", "capped", "colour", "corner", "figure", "frame", "guide", "ink", "label", "label_ends", "layer",
     "legend_above", "lines", "logarithmic", "mark_departures", "means", "muted", "note", "over_steps", "paper",
-    "reach", "reach_alike", "rows", "save", "theme", "title", "titled", "use",
+    "reach", "reach_alike", "rows", "save", "theme", "title", "use",
 ]  # fmt: skip
 
 End: TypeAlias = tuple[float, float, str, str]
 """Of a line: x, y, its name and its colour."""
+Marks: TypeAlias = Sequence[float] | Mapping[float, str]
 DASHED = (0, (4, 3))
 """Of lines that were not measured: predictions and limits."""
 
@@ -48,10 +49,20 @@ def colour(name: str) -> str:
     return look.colour(_STAGES.get(name, name))
 
 
-def titled(axes: Axes, text: str, below: str) -> None:
-    """What the picture shows, at its top left, and what its horizontal axis is."""
+def frame(
+    axes: Axes, text: str, below: str = "", *, xlog: Marks | None = None, ylog: Marks | None = None, **options: Any
+) -> None:
+    """What the picture shows, at its top left, and what its horizontal axis is; other options are those of `Axes.set`.
+
+    `xlog` and `ylog` make an axis logarithmic: its marks, or a mapping of marks to what is written there; its usual
+    ones if there are none.
+    """
     title(axes, text)
-    axes.set_xlabel(below)
+    for along, marks in (("x", xlog), ("y", ylog)):
+        if marks is not None:
+            names = list(marks.values()) if isinstance(marks, Mapping) else None
+            logarithmic(axes, list(marks) or None, names, along=along)
+    axes.set(**({"xlabel": below} if below else {}) | options)
 
 
 def lines(axes: Axes, curves: Iterable[tuple[Any, Any, str, str]], **options: Any) -> list[End]:
@@ -204,3 +215,6 @@ def departures(
 def legend_above(made: Figure, lines: Sequence[Any], names: Sequence[str], columns: int) -> None:
     """Names of lines that lie too close for names at their ends."""
     made.legend(lines, names, loc="outside upper left", ncols=columns, fontsize=11, handlelength=1.2, columnspacing=1.2)
+
+
+titled = frame

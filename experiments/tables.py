@@ -6,10 +6,11 @@ import math
 import shutil
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 from unicodedata import east_asian_width
 
 import numpy as np
@@ -20,8 +21,8 @@ from experiments.records import Records
 from experiments.verdict import Judged, Verdict
 
 __all__ = [
-    "COUNTED", "MARKS", "across", "by", "cells", "fraction", "in_columns", "markdown", "number", "numeric", "plain",
-    "sampled", "scoreboard", "spread", "tally", "verdicts",
+    "COUNTED", "MARKS", "across", "by", "column", "fraction", "in_columns", "markdown", "number", "numeric", "plain",
+    "sampled", "scoreboard", "spread", "table", "tally", "verdicts",
 ]  # fmt: skip
 
 MARKS: dict[Verdict, str] = {
@@ -47,15 +48,64 @@ def spread(values: Any, form: int | str = 3) -> str:
     return number(values.mean(), form) + deviation
 
 
+Column: TypeAlias = "tuple[str, str | Callable[[Records], Any], int | str, Mapping[str, Any]]"
+
+
+def table(
+    title: str,
+    head: str | Sequence[str],
+    groups: Mapping[Any, Records],
+    columns: Iterable[Column],
+    note: str = "",
+    names: Mapping[Any, str] = MappingProxyType({}),
+) -> Table:
+    """A row for each group of records that has any, named by its key; of a key of several parts each has its `head`.
+
+    `names` are those of keys that are not to be written as they are. Title, headings and note are texts for
+    `Records.fill`.
+
+        table("Loss by depth", "layers", records.by("depth"),
+              [column("seconds", "seconds", 1), *across("loss", norm={"none": "no norm", "batch": "batch norm"})],
+              "Validation loss after {steps:,} steps.")
+    """
+    columns, heads = list(columns), [head] if isinstance(head, str) else list(head)
+    there = {key if len(heads) > 1 else (key,): own for key, own in groups.items() if len(own)}
+    rows = []
+    for key, own in there.items():
+        named = [names.get(part, fraction(part) if isinstance(part, float) else str(part)) for part in key]
+        rows.append([*named, *(_cell(own.where(**settings), what, form) for _, what, form, settings in columns)])
+    every = Records([record for own in there.values() for record in own])
+    headings = [*heads, *(heading for heading, *_ in columns)]
+    return Table(every.fill(title), list(map(every.fill, headings)), rows, every.fill(note))
+
+
+def column(heading: str, what: str | Callable[[Records], Any], form: int | str = 3, **settings: Any) -> Column:
+    """For `table`: a number of the summaries, as mean ± deviation over seeds, with its digits or format.
+
+    Of each group's records those with these settings. In the place of the number may stand a function of them that
+    gives values or the text of the cell, or a text for `Records.fill`: `column("rate", "{lr:g}")`.
+    """
+    return heading, what, form, settings
+
+
+def across(name: str, form: int | str = 3, first: str = "", **settings: Mapping[Any, str]) -> list[Column]:
+    """For `table`: a number of the summaries in a column for each combination of settings, which map to their names."""
+    made = []
+    for chosen in product(*(values.items() for values in settings.values())):
+        heading = ", ".join(part for part in (first, *(text for _, text in chosen)) if part)
+        made.append(column(heading, name, form, **dict(zip(settings, (value for value, _ in chosen), strict=True))))
+    return made
+
+
+def _cell(own: Records, what: str | Callable[[Records], Any], form: int | str) -> str:
+    if not len(own):
+        return "–"
+    found = what(own) if callable(what) else own.fill(what) if "{" in what else own.values(what)
+    return found if isinstance(found, str) else spread(found, form)
+
+
 def cells(records: Records, **forms: int | str) -> list[str]:
-    """Cells of several quantities, each with its digits or format: `cells(own, train_loss=4, saturated=".0%")`."""
     return [spread(records.values(name), form) for name, form in forms.items()]
-
-
-def across(records: Records, name: str, form: int | str = 3, **settings: Iterable[Any]) -> list[str]:
-    """Cells of one quantity, a cell for each combination of these settings: `across(own, "loss", norm=NORMS)`."""
-    chosen = (dict(zip(settings, values, strict=True)) for values in product(*settings.values()))
-    return [spread(records.values(name, **each), form) for each in chosen]
 
 
 def sampled(names: Sequence[str], network: str) -> Table:

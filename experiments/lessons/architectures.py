@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import models
 from experiments import style
 from experiments.claims.architectures import CLAIMS as CLAIMS
-from experiments.experiment import Drawing, Picture, Result, Table, locate
+from experiments.experiment import Picture, Result, Table, locate
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
@@ -266,7 +266,10 @@ def hue(network: str) -> str:
     return style.colour(HUES[network]) if network in HUES else style.ink()
 
 
-def losses(groups: dict[tuple[str, str], Records]) -> Drawing:
+def losses(groups: dict[tuple[str, str], Records]) -> style.Figure:
+    """Each dot is a network from other first random numbers, at the learning rate that was best on other names. All
+    have about as many parameters as the lecture's{!!larger}.
+    """
     networks = list(dict.fromkeys(network for network, _ in groups))
     figure, axes = style.figure(height=0.8 + 0.4 * len(networks))
     for (network, size), own in groups.items():
@@ -277,13 +280,11 @@ def losses(groups: dict[tuple[str, str], Records]) -> Drawing:
     axes.margins(x=0.06)
     style.title(axes, "Loss on new names")
     larger = ", open ones four times as many" if any(size == "large" for _, size in groups) else ""
-    return figure, (
-        "Each dot is a network from other first random numbers, at the learning rate that was best on other names. All "
-        f"have about as many parameters as the lecture's{larger}."
-    )
+    return figure
 
 
-def progress_of(small: dict[str, Records]) -> Drawing:
+def progress_of(small: dict[str, Records]) -> style.Figure:
+    """The same losses against steps, each of as many characters, and against processor time."""
     figure, panels = style.figure(1, 2, height=4.4, sharey=True)
     for network, own in small.items():
         loss = mean_curve(own, "loss")
@@ -295,7 +296,7 @@ def progress_of(small: dict[str, Records]) -> Drawing:
         axes.set_xlabel(f"{name}, logarithmic")
     style.title(panels[0], "Validation loss")
     style.legend_above(figure, *panels[0].get_legend_handles_labels(), 3)
-    return figure, "The same losses against steps, each of as many characters, and against processor time."
+    return figure
 
 
 NEXT = [

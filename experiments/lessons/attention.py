@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments import style
 from experiments.claims.attention import CLAIMS as CLAIMS
-from experiments.experiment import Drawing, Picture, Result, Table, locate
+from experiments.experiment import Picture, Result, Table, locate
 from experiments.records import Record, Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
@@ -262,7 +262,10 @@ def plot(records: Records) -> Iterator[Picture]:
     yield Picture("losses", *losses(records))
 
 
-def flows(records: Records) -> Drawing:
+def flows(records: Records) -> style.Figure:
+    """Standard deviation of what each of {!!STACK} blocks returns, and of its gradient, before training. What is added
+    to an untouched sum makes it grow, and with it shrinks what one more block changes.
+    """
     figure, panels = style.figure(1, 2, height=3.6)
     groups = records.by("norm")
     for axes, column in zip(panels, ("signal", "gradient"), strict=True):
@@ -277,13 +280,13 @@ def flows(records: Records) -> Drawing:
     style.title(panels[0], "What blocks return")
     style.title(panels[1], "Gradient, last block 1")
     style.legend_above(figure, panels[0].lines, [NORMS[norm] for norm in groups], 3)
-    return figure, (
-        f"Standard deviation of what each of {STACK} blocks returns, and of its gradient, before training. What is "
-        "added to an untouched sum makes it grow, and with it shrinks what one more block changes."
-    )
+    return figure
 
 
-def heads(record: Record) -> Drawing:
+def heads(record: Record) -> style.Figure:
+    """What each character of {!!word} (rows) looks at (columns) in a trained network: dark 0, bright 1. Nothing looks
+    at what comes after it.
+    """
     weights, word = record.arrays["map"], record.summary["word"]
     layers, count = weights.shape[:2]
     figure, panels = style.figure(layers, count, height=0.4 + 2.4 * layers, squeeze=False)
@@ -295,13 +298,11 @@ def heads(record: Record) -> Drawing:
         axes.tick_params(length=0)
         axes.grid(visible=False)
         style.title(axes, f"block {layer + 1}, head {head + 1}")
-    return figure, (
-        f"What each character of {word!r} (rows) looks at (columns) in a trained network: dark 0, bright 1. Nothing "
-        "looks at what comes after it."
-    )
+    return figure
 
 
-def losses(records: Records) -> Drawing:
+def losses(records: Records) -> style.Figure:
+    """Each dot is a network from other first random numbers; arrows, with their mean, lie further right."""
     groups = records.named(name_of)
     figure, axes = style.figure(height=0.8 + 0.36 * len(groups))
     ends = {name: np.nan_to_num(own.values("val_loss"), nan=np.inf) for name, own in groups.items()}
@@ -318,7 +319,7 @@ def losses(records: Records) -> Drawing:
     style.rows(axes, [label(name) for name in groups])
     axes.margins(x=0.06)
     style.title(axes, "Loss on new names")
-    return figure, "Each dot is a network from other first random numbers; arrows, with their mean, lie further right."
+    return figure
 
 
 NEXT = [

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +21,12 @@ from experiments.batch_statistics import calibrate, compared, jitter, outputs, t
 from experiments.claims.batch_norm import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import steps_until
-from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Records, by_setting, mean_curve
+from experiments.experiment import Result, Table
+from experiments.pictures import curves, pictures, trend, where
+from experiments.records import Records, by_setting, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import across, cells, fraction, spread
+from experiments.tables import across, column, fraction, table
 from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
@@ -35,9 +36,6 @@ from npgrad import data, nn, no_grad, optim
 from npgrad.data import Corpus, Indices
 from npgrad.diagnose.undisturbed import undisturbed
 from npgrad.functions import cross_entropy
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 ORDER = 7
 
@@ -319,10 +317,11 @@ ARMS = {
     "rate 0.03 instead": {"norm": "none", "lr": 0.03},
 }
 """Of the study of overfitting; the rate is 0.1 if nothing else is said."""
+HUES = dict(zip(ARMS, ("none", "batch", "sky", "purple"), strict=True))
 
 
 def measure(records: Records) -> dict[str, np.ndarray]:
-    found = {name: records.values(name, study="facts") for name in FACTS}
+    found = records.where(study="facts").numbers()
     for net, norm in product(("deep", "shallow"), NORMS):
         own = records.where(study="scale", net=net, norm=norm)
         losses = by_setting(own, "gain", "loss")
@@ -337,8 +336,8 @@ def measure(records: Records) -> dict[str, np.ndarray]:
         losses, steps = by_setting(own, "lr", "loss"), by_setting(own, "lr", "steps_to")
         if losses:
             rates = np.array(list(losses))
-            table = np.nan_to_num(np.array(list(losses.values())), nan=np.inf)  # (rates, seeds)
-            usable = (table < table.min(axis=0) + 0.1).T
+            every = np.nan_to_num(np.array(list(losses.values())), nan=np.inf)  # (rates, seeds)
+            usable = (every < every.min(axis=0) + 0.1).T
             found[f"highest_rate/{norm}"] = np.array([rates[ok].max() for ok in usable])
             found[f"decades/{norm}"] = np.array([np.log10(rates[ok].max() / rates[ok].min()) for ok in usable])
             found[f"best_loss/{norm}"] = chosen_elsewhere(losses)[0]
@@ -346,22 +345,8 @@ def measure(records: Records) -> dict[str, np.ndarray]:
         wild = by_setting(records.where(study="rate", norm=norm, fan_in=False), "lr", "loss")
         if wild:
             found[f"no_fan_in/{norm}"], found[f"no_fan_in_rate/{norm}"] = chosen_elsewhere(wild)
-    for own in (records.where(study="statistics", momentum=m, batch_size=b) for m, b in pairs(records)):
-        name = f"{own[0].config.momentum:g}/{own[0].config.batch_size}"
-        for quantity in ("mean_error", "running_loss", "calibrated_loss"):
-            found[f"{quantity}/{name}"] = own.values(quantity)
-    return found | overfitted(records)
-
-
-FACTS = (
-    *("start_std", "start_mean", "constant_input", "trained_std", "trained_mean", "gamma_change", "beta_change"),
-    *("linear_out", "linear_dx", "linear_dW", "linear_norm_out", "linear_norm_dx", "linear_norm_dW"),
-    *("bias_gradient", "bias_effect", "jitter", "probability_jitter", "alone", "one_refused"),
-)
-
-
-def pairs(records: Records) -> list[tuple[float, int]]:
-    return list(dict.fromkeys((r.config.momentum, r.config.batch_size) for r in records.where(study="statistics")))
+    statistics = records.where(study="statistics").named(lambda config: f"{config.momentum:g}/{config.batch_size}")
+    return found | measured(statistics, "mean_error", "running_loss", "calibrated_loss") | overfitted(records)
 
 
 def arms(records: Records) -> dict[str, Records]:
@@ -376,12 +361,7 @@ def overfitted(records: Records) -> dict[str, np.ndarray]:
     Compared over the last stretch that all arms pass through: training losses up to 0.2 above what the slowest ends at.
     """
     groups = arms(records)
-    every = [record for own in groups.values() for record in own]
-    if (
-        len(groups) < 2
-        or len({len(own) for own in groups.values()}) > 1
-        or any("train" not in r.summary for r in every)
-    ):
+    if len(groups) < 2 or len({len(own) for own in groups.values()}) > 1:
         return {}
     found: dict[str, np.ndarray] = {}
     for k in range(min(map(len, groups.values()))):
@@ -399,179 +379,139 @@ def overfitted(records: Records) -> dict[str, np.ndarray]:
     return found
 
 
-def tables(records: Records) -> list[Table]:
-    made = []
-    scale = records.where(study="scale")
-    if len(scale):
-        gains = scale.by("gain").items()
-        rows = [[fraction(gain), *across(own, "loss", net=("deep", "shallow"), norm=NORMS)] for gain, own in gains]
-        note = f"Training loss after {scale[0].config.steps:,} steps at rate {scale[0].config.lr:g}."
-        columns = ["gain", "deep, no norm", "deep, batch norm", "shallow, no norm", "shallow, batch norm"]
-        made.append(Table("The first weights", columns, rows, note))
-        ways = ("forward_ratio", "backward_ratio")
-        rows = [
-            [fraction(gain), *(cell for way in ways for cell in across(own.where(net="deep"), way, 2, norm=NORMS))]
-            for gain, own in gains
-        ]
-        columns = ["gain", "activations, no norm", "batch norm", "gradients, no norm", "batch norm"]
-        note = "Largest over smallest standard deviation among the five tanh layers, before the first step."
-        made.append(Table("How alike the layers begin", columns, rows, note))
-    rate = records.where(study="rate")
-    if len(rate):
-        rates = sorted(rate.by("lr").items())
-        rows = [[f"{lr:g}", *across(own, "loss", fan_in=(True, False), norm=NORMS)] for lr, own in rates]
-        columns = ["rate", "no norm", "batch norm", "no norm, no fan-in", "batch norm, no fan-in"]
-        note = f"Deep network, gain 5/3, training loss after {rate[0].config.steps:,} steps."
-        made.append(Table("The learning rate", columns, rows, note))
-    if pairs(records):
-        rows = []
-        for momentum, size in pairs(records):
-            own = records.where(study="statistics", momentum=momentum, batch_size=size)
-            measured = cells(own, mean_error=4, expected=4, running_loss=4, calibrated_loss=4)
-            rows.append([f"{momentum:g}", str(size), *measured])
-        columns = ["momentum", "batch", "mean: distance", "swing, theory", "loss, running", "loss, true"]
-        note = (
-            "Distance of the running means from those of the training set, in standard deviations of the unit, and "
-            "what batches of independent examples lead one to expect: √(m/(2 − m)/batch). The rest of the distance is "
-            "delay: the weights move on, and a small momentum follows slowly."
-        )
-        made.append(Table("Running and true statistics", columns, rows, note))
+def tables(records: Records) -> Iterator[Table]:
+    norms = {"none": "no norm", "batch": "batch norm"}
+    scale = records.where(study="scale").by("gain")
+    columns = across("loss", net={"deep": "deep", "shallow": "shallow"}, norm=norms)
+    yield table("The first weights", "gain", scale, columns, "Training loss after {steps:,} steps at rate {lr:g}.")
+
+    both = (("forward_ratio", "activations"), ("backward_ratio", "gradients"))
+    columns = [each for name, first in both for each in across(name, 2, first, net={"deep": ""}, norm=norms)]
+    note = "Largest over smallest standard deviation among the five tanh layers, before the first step."
+    yield table("How alike the layers begin", "gain", scale, columns, note)
+
+    rate = dict(sorted(records.where(study="rate").by("lr").items()))
+    columns = across("loss", fan_in={True: "", False: "no fan-in"}, norm=norms)
+    note = "Deep network, gain 5/3, training loss after {steps:,} steps."
+    yield table("The learning rate", "rate", rate, columns, note)
+
+    statistics = records.where(study="statistics").by("momentum", "batch_size")
+    columns = [column("mean: distance", "mean_error", 4), column("swing, theory", "expected", 4)]
+    columns += [column("loss, running", "running_loss", 4), column("loss, true", "calibrated_loss", 4)]
+    note = (
+        "Distance of the running means from those of the training set, in standard deviations of the unit, and "
+        "what batches of independent examples lead one to expect: √(m/(2 − m)/batch). The rest of the distance is "
+        "delay: the weights move on, and a small momentum follows slowly."
+    )
+    yield table("Running and true statistics", ("momentum", "batch"), statistics, columns, note)
+
     facts = records.where(study="facts")
-    if len(facts):
-        rows = [
-            [label, *(f"× {facts.mean(f'{name}_{what}'):.3g}" for what in ("out", "dx", "dW"))]
-            for label, name in (("Linear", "linear"), ("Linear, then batch norm", "linear_norm"))
-        ]
-        columns = ["weights × 10", "output", "gradient to the input", "gradient of the weights"]
-        made.append(Table("What the scale of the weights changes", columns, rows, SCALE_NOTE))
-        series = facts[0].series
-        noise = zip(series["batch_size"], series["jitter"], series["probability"], strict=True)
-        rows = [[f"{n:.0f}", f"{a:.3f}", f"{math.sqrt(1.5 / n):.3f}", f"{p:.3f}"] for n, a, p in noise]
-        columns = ["batch", "normalised unit", "theory", "probability of the right character"]
-        note = (
-            "Standard deviation over batches of what one example gets, after training. Theory: √(1.5/batch), for units "
-            "that are Gaussian: 1/batch from the mean, half as much from the variance."
-        )
-        made.append(Table("How much an example jitters with its batch", columns, rows, note))
-    groups = arms(records)
-    if groups:
-        found = overfitted(records)
-        rows = []
-        for label, group in groups.items():
-            equal = spread(found.get(f"overfit/{label}", np.empty(0)))
-            rows.append([label, *cells(group, train_loss=3, val_loss=3), equal, *cells(group, best_val_loss=3)])
-        columns = ["", "train", "validation", "at equal train", "best validation"]
-        config = next(iter(groups.values()))[0].config
-        note = (
-            f"{config.names} names, {config.long:,} steps. Third column: validation loss when training loss was "
-            f"that of the slowest (mean of its last stretch). Quiet: {COMPANY} more examples enter the statistics, but "
-            "not the loss."
-        )
-        made.append(Table("Overfitting on few names", columns, rows, note))
-    return made
+    whats = {"out": "output", "dx": "gradient to the input", "dW": "gradient of the weights"}
+    layers = {"linear": "Linear", "linear_norm": "Linear, then batch norm"}
+    rows = [[text, *(facts.fill(f"× {{{name}_{what}:.3g}}") for what in whats)] for name, text in layers.items()]
+    note = (
+        "Behind a normalisation the scale of the weights is invisible forward and backward, and the larger the "
+        "weights, the smaller their gradient: too large weights learn slowly, which acts like a lower learning rate."
+    )
+    yield Table("What the scale of the weights changes", ["weights × 10", *whats.values()], rows if facts else [], note)
+
+    noise = zip(*facts[0].series.values(), strict=True) if facts else ()
+    rows = [[f"{n:.0f}", f"{moved:.3f}", f"{math.sqrt(1.5 / n):.3f}", f"{p:.3f}"] for n, moved, p in noise]
+    heads = ["batch", "normalised unit", "theory", "probability of the right character"]
+    note = (
+        "Standard deviation over batches of what one example gets, after training. Theory: √(1.5/batch), for units "
+        "that are Gaussian: 1/batch from the mean, half as much from the variance."
+    )
+    yield Table("How much an example jitters with its batch", heads, rows, note)
+
+    equal = overfitted(records)
+    columns = [column("train", "train_loss"), column("validation", "val_loss")]
+    columns += [column("at equal train", lambda own: equal.get(f"overfit/{arm_of(own)}", ()))]
+    columns += [column("best validation", "best_val_loss")]
+    note = (
+        "{names} names, {long:,} steps. Third column: validation loss when training loss was that of the slowest "
+        f"(mean of its last stretch). Quiet: {COMPANY} more examples enter the statistics, but not the loss."
+    )
+    yield table("Overfitting on few names", "", arms(records), columns, note)
 
 
-SCALE_NOTE = (
-    "Behind a normalisation the scale of the weights is invisible forward and backward, and the larger the weights, "
-    "the smaller their gradient: too large weights learn slowly, which acts like a lower learning rate."
-)
+def arm_of(own: Records) -> str:
+    return next(arm for arm, settings in ARMS.items() if own.where(**settings))
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    if len(records.where(study="scale")):
-        yield Picture("scale", *scale_picture(records.where(study="scale")))
-    if len(records.where(study="rate", fan_in=True)):
-        yield Picture("rate", *rate_picture(records.where(study="rate", fan_in=True)))
-    if pairs(records):
-        yield Picture("running", *running_picture(records.where(study="statistics")))
-    if arms(records):
-        yield Picture("overfitting", *overfitting_picture(records))
-
-
-def curve(axes: Axes, records: Records, key: str, hue: str, ceiling: float) -> None:
-    """Mean loss by a setting."""
-    points = sorted(by_setting(records, key, "loss").items())
-    x, y = np.array([p for p, _ in points]), np.array([np.nan_to_num(v, nan=np.inf).mean() for _, v in points])
-    style.capped(axes, x, y, hue, ceiling)
-
-
-def scale_picture(records: Records) -> Drawing:
+@where(study="scale")
+def scale_picture(records: Records) -> style.Figure:
+    """Training loss after {steps:,} steps, by the gain of the first weights. Six layers without normalisation need the
+    right one. With batch norm the wrong ones cost less, large ones more than small ones: they make the steps relatively
+    smaller. Two layers forgive either way.
+    """
     figure, both = style.figure(1, 2, height=3.4, sharey=True)
     for axes, net, title in zip(both, ("deep", "shallow"), ("Six layers: loss", "Two layers: loss"), strict=True):
+        style.frame(axes, title, "gain of the first weights", xlog=(0.2, 0.5, 1, 2, 5))
         for norm in NORMS:
-            curve(axes, records.where(net=net, norm=norm), "gain", style.colour(norm), 3.0)
-        style.logarithmic(axes, [0.2, 0.5, 1, 2, 5])
-        style.titled(axes, title, "gain of the first weights")
+            trend(axes, records.where(net=net, norm=norm), "gain", "loss", style.colour(norm), 3.0)
     style.reach_alike(both, 2.3, 3.0)
     style.label(both[0], 0.16, 0.78, "no normalisation", style.colour("none"))
     style.label(both[0], 0.97, 0.55, "batch norm", style.colour("batch"), ha="right")
-    return figure, (
-        f"Training loss after {records[0].config.steps:,} steps, by the gain of the first weights. Six layers without "
-        "normalisation need the right one. With batch norm the wrong ones cost less, large ones more than small ones: "
-        "they make the steps relatively smaller. Two layers forgive either way."
-    )
+    return figure
 
 
-def rate_picture(records: Records) -> Drawing:
+@where(study="rate", fan_in=True)
+def rate_picture(records: Records) -> style.Figure:
+    """Training loss after {steps:,} steps; ▲ far above the picture. Batch norm moves the useful rates up and stretches
+    their range; the loss at the best of them is no better.
+    """
     figure, axes = style.figure(height=3.5)
+    style.frame(axes, "Six layers: loss by learning rate", "learning rate, logarithmic", xlog=sorted(records.by("lr")))
     for norm in NORMS:
-        curve(axes, records.where(norm=norm), "lr", style.colour(norm), 3.0)
-    style.logarithmic(axes, sorted({r.config.lr for r in records}))
+        trend(axes, records.where(norm=norm), "lr", "loss", style.colour(norm), 3.0)
     style.reach(axes, 2.3, 3.0, capped=True)
-    style.titled(axes, "Six layers: loss by learning rate", "learning rate, logarithmic")
     style.label(axes, 0.42, 0.75, "no normalisation", style.colour("none"), ha="right")
     style.label(axes, 0.8, 0.3, "batch norm", style.colour("batch"), ha="right")
-    return figure, (
-        f"Training loss after {records[0].config.steps:,} steps; ▲ far above the picture. Batch norm moves the useful "
-        "rates up and stretches their range; the loss at the best of them is no better."
-    )
+    return figure
 
 
-def running_picture(records: Records) -> Drawing:
+@where(study="statistics")
+def running_picture(records: Records) -> style.Figure:
+    """Left: the running mean of one unit in the last steps, as its distance from the mean over the training set
+    (dashed). Right: by how much the validation loss with running statistics is above that with true ones. Momentum 0.1
+    (orange) swings and costs next to nothing; 0.001 (blue) is smooth, but for its first thousands of steps it still
+    remembers the zeros it began with. Batches of 32.
+    """
     figure, (left, right) = style.figure(1, 2, height=3.4)
-    hues = {0.1: style.colour("orange"), 0.001: style.colour("blue")}
-    runs = {m: records.where(momentum=m, batch_size=32) for m in hues}
-    own = {m: found[0] for m, found in runs.items() if len(found)}
-    for momentum, record in own.items():
-        path = record.arrays["path"][:, 0]
-        width = 1.4 if momentum == 0.1 else 2.8
-        left.plot(np.arange(len(path)) - len(path), path, color=hues[momentum], linewidth=width)
-        series = record.series
-        right.plot(series["step"], series["running"] - series["calibrated"], "o-", color=hues[momentum], markersize=5)
-    left.set_ylim(-0.16, 0.16)
+    last = 1.0
+    for momentum, hue, width in ((0.1, "orange", 1.4), (0.001, "blue", 2.8)):
+        for record in records.where(momentum=momentum, batch_size=32)[:1]:
+            path, series, hue = record.arrays["path"][:, 0], record.series, style.colour(hue)
+            left.plot(np.arange(len(path)) - len(path), path, color=hue, linewidth=width)
+            right.plot(series["step"], series["running"] - series["calibrated"], "o-", color=hue, markersize=5)
+            last = max(last, series["step"][-1])
+    style.frame(left, "A running mean, in sd", "steps before the end", ylim=(-0.16, 0.16))
     style.guide(left, 0.0)
-    style.titled(left, "A running mean, in sd", "steps before the end")
-    style.over_steps(right, max((record.series["step"][-1] for record in own.values()), default=1), first=10)
+    style.over_steps(right, last, first=10)
     style.title(right, "Loss it adds")
-    style.label(left, 0.05, 0.92, "momentum 0.1", hues[0.1])
-    style.label(right, 0.97, 0.5, "momentum\n0.001", hues[0.001], ha="right")
-    return figure, (
-        "Left: the running mean of one unit in the last steps, as its distance from the mean over the training set "
-        "(dashed). Right: by how much the validation loss with running statistics is above that with true ones. "
-        "Momentum 0.1 (orange) swings and costs next to nothing; 0.001 (blue) is smooth, but for its first thousands "
-        "of steps it still remembers the zeros it began with. Batches of 32."
-    )
+    style.label(left, 0.05, 0.92, "momentum 0.1", style.colour("orange"))
+    style.label(right, 0.97, 0.5, "momentum\n0.001", style.colour("blue"), ha="right")
+    return figure
 
 
-def overfitting_picture(records: Records) -> Drawing:
+@where(study="overfitting")
+def overfitting_picture(records: Records) -> style.Figure:
+    """{names} names learned by heart in {long:,} steps: each point is later than the one before, and the lower a curve,
+    the less is paid for the same training loss. Quiet: the same batches of 32, normalised with the statistics of 256
+    examples. The last one has no normalisation and a smaller rate.
+    """
     figure, axes = style.figure(height=3.7)
-    hues = dict(zip(ARMS, map(style.colour, ("none", "batch", "sky", "purple")), strict=True))
-    groups = arms(records).items()
-    curves = ((mean_curve(own, "train"), mean_curve(own, "val"), label, hues[label]) for label, own in groups)
-    ends = style.lines(axes, curves, marker="o", markersize=4)
-    axes.invert_xaxis()
-    config = next(iter(arms(records).values()))[0].config
-    style.titled(axes, f"{config.names} names: validation loss", "training loss (falls from left to right)")
-    style.label_ends(axes, ends)
-    return figure, (
-        f"{config.names} names learned by heart in {config.long:,} steps: each point is later than the one before, and "
-        "the lower a curve, the less is paid for the same training loss. Quiet: the same batches of 32, normalised "
-        f"with the statistics of {32 + COMPANY} examples. The last one has no normalisation and a smaller rate."
-    )
+    title = records.fill("{names} names: validation loss")
+    style.frame(axes, title, "training loss (falls from left to right)", xinverted=True)
+    style.label_ends(axes, curves(axes, arms(records), "train", "val", hues=HUES, marker="o", markersize=4))
+    return figure
 
+
+plot = pictures(scale=scale_picture, rate=rate_picture, running=running_picture, overfitting=overfitting_picture)
 
 NEXT = [
     "Deeper into the noise: batches of 8 instead of 32: `--set study=overfitting --set batch_size=8`.",

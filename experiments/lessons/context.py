@@ -16,7 +16,7 @@ from experiments import style
 from experiments.claims.context import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import thinned
-from experiments.experiment import Drawing, Picture, Result, Table, locate
+from experiments.experiment import Picture, Result, Table, locate
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
@@ -225,7 +225,10 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("importance", *worth(usual(records).where(context=longest), longest))
 
 
-def loss_by_context(records: Records) -> Drawing:
+def loss_by_context(records: Records) -> style.Figure:
+    """The network of 200 units at every context, and at three characters also one with more units or longer embeddings.
+    Counting, which knows no similarity between characters, needs to have seen the very same context.
+    """
     figure, axes = style.figure(height=3.8)
     contexts = sorted(usual(records).by("context"))
     values = [usual(records).values("val_loss", context=k) for k in contexts]
@@ -248,13 +251,13 @@ def loss_by_context(records: Records) -> Drawing:
     axes.margins(y=0.08)
     style.titled(axes, f"Validation loss after {records[0].config.steps:,} steps", "characters seen")
     style.label_ends(axes, ends)
-    return figure, (
-        "The network of 200 units at every context, and at three characters also one with more units or longer "
-        "embeddings. Counting, which knows no similarity between characters, needs to have seen the very same context."
-    )
+    return figure
 
 
-def worth(own: Records, context: int) -> Drawing:
+def worth(own: Records, context: int) -> style.Figure:
+    """What each character is worth to the network that sees {!!context}: by how much its loss on new names rises when
+    that one is taken from another name.
+    """
     figure, axes = style.figure(height=3.2)
     rises = mean_curve(own, "importance")
     back = np.arange(1, context + 1)
@@ -265,10 +268,7 @@ def worth(own: Records, context: int) -> Drawing:
     axes.annotate("not seen with a context of 3", (3.5, 0.97), xytext=(8, 0), ha="left", **place)
     axes.set_xticks(back)
     style.titled(axes, "Rise in loss when one character is exchanged", "characters back")
-    return figure, (
-        f"What each character is worth to the network that sees {context}: by how much its loss on new names rises "
-        "when that one is taken from another name."
-    )
+    return figure
 
 
 NEXT = [

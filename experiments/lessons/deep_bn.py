@@ -17,7 +17,7 @@ from experiments import style
 from experiments.claims.deep_bn import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import thinned
-from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.experiment import Picture, Result, Table
 from experiments.records import Records, mean_curve, paired
 from experiments.runner import Progress
 from experiments.settings import check
@@ -249,7 +249,11 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("losses", *loss_curves(records))
 
 
-def loss_by_gain(deep: Records, depth: int) -> Drawing:
+def loss_by_gain(deep: Records, depth: int) -> style.Figure:
+    """Normalised, the stack learns from any start. Left alone it learns as well or better at the right gain, and
+    nothing at all below it: every input then looks the same to its last layer. The weights of size 1 with which the
+    lecture begins are a gain of 10 here.
+    """
     figure, axes = style.figure(height=3.6)
     ends = []
     usual = deep.where(stack_lr=0.1)
@@ -265,14 +269,14 @@ def loss_by_gain(deep: Records, depth: int) -> Drawing:
     style.title(axes, f"{depth} layers: validation loss after {deep[0].config.stack_steps:,} steps")
     style.guide(axes, deep.mean("letters_loss"), "knows letter frequencies only", at=0.2)
     style.label_ends(axes, ends)
-    return figure, (
-        "Normalised, the stack learns from any start. Left alone it learns as well or better at the right gain, and "
-        "nothing at all below it: every input then looks the same to its last layer. The weights of size 1 with which "
-        "the lecture begins are a gain of 10 here."
-    )
+    return figure
 
 
-def by_layer(deep: Records, depth: int) -> Drawing:
+def by_layer(deep: Records, depth: int) -> style.Figure:
+    """Before training. Forward: how much two different inputs still differ after each layer. Backward: the size of the
+    gradient on its way from the last hidden layer (right) to the first (left). With gain 0.5 both die out.
+    Normalisation holds the signal, and makes the gradient grow in every layer it passes.
+    """
     figure, both = style.figure(1, 2, height=3.7, sharex=True)
     first = deep.where(seed=deep[0].seed, stack_lr=0.1)
     shown = [("none", 0.5), ("none", 5 / 3), ("batch", 5 / 3)]
@@ -297,14 +301,13 @@ def by_layer(deep: Records, depth: int) -> Drawing:
         for text, norm, gain in styles
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10.5, columnspacing=1.2)
-    return figure, (
-        "Before training. Forward: how much two different inputs still differ after each layer. Backward: the size of "
-        "the gradient on its way from the last hidden layer (right) to the first (left). With gain 0.5 both die out. "
-        "Normalisation holds the signal, and makes the gradient grow in every layer it passes."
-    )
+    return figure
 
 
-def loss_curves(records: Records) -> Drawing:
+def loss_curves(records: Records) -> style.Figure:
+    """Loss of the minibatch, averaged over ever longer stretches: six layers of 100 units with and without batch
+    normalisation, and the shallow network of 200 units.
+    """
     figure, axes = style.figure(height=3.5)
     curves = (
         (mean_curve(own, "step"), mean_curve(own, "loss"), NORMS.get(name, name), style.colour(HUES.get(name, "blue")))
@@ -316,10 +319,7 @@ def loss_curves(records: Records) -> Drawing:
     axes.set_xlim(10, steps)
     style.title(axes, "Six layers and two: training loss")
     style.label_ends(axes, ends)
-    return figure, (
-        "Loss of the minibatch, averaged over ever longer stretches: six layers of 100 units with and without batch "
-        "normalisation, and the shallow network of 200 units."
-    )
+    return figure
 
 
 NEXT = [

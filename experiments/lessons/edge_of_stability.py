@@ -17,7 +17,7 @@ import npgrad
 from experiments import style
 from experiments.claims.edge_of_stability import CLAIMS as CLAIMS
 from experiments.corpus import load
-from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.experiment import Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -190,7 +190,11 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("landscape", *sharpness_by_loss(records))
 
 
-def sharpness_by_rate(records: Records) -> Drawing:
+def sharpness_by_rate(records: Records) -> style.Figure:
+    """The largest eigenvalue of the Hessian along training by gradient descent. It rises until it meets the dashed line
+    of its own learning rate, and goes on along it. A step overshoots the bottom of a valley from 1/λ on; beyond 2/λ it
+    ends farther up the other side than it began.
+    """
     figure, axes = style.figure(height=3.8)
     ends = []
     for (lr, own), hue in zip(records.by("lr").items(), HUES, strict=False):
@@ -203,14 +207,13 @@ def sharpness_by_rate(records: Records) -> Drawing:
     axes.set_xlim(0)
     style.titled(axes, "Sharpness λ, and 2/lr (dashed)", "step")
     style.label_ends(axes, ends)
-    return figure, (
-        "The largest eigenvalue of the Hessian along training by gradient descent. It rises until it meets the dashed "
-        "line of its own learning rate, and goes on along it. A step overshoots the bottom of a valley from 1/λ on; "
-        "beyond 2/λ it ends farther up the other side than it began."
-    )
+    return figure
 
 
-def losses_by_rate(records: Records) -> Drawing:
+def losses_by_rate(records: Records) -> style.Figure:
+    """Loss over all examples. Below the edge it falls in every step; at the edge it rises in many single steps, and
+    falls in the long run all the same, and sooner than below.
+    """
     figure, axes = style.figure(height=3.5)
     ends = []
     for (lr, own), hue in zip(records.by("lr").items(), HUES, strict=False):
@@ -221,13 +224,13 @@ def losses_by_rate(records: Records) -> Drawing:
     axes.set_xlim(0)
     style.titled(axes, "Training loss", "step")
     style.label_ends(axes, ends)
-    return figure, (
-        "Loss over all examples. Below the edge it falls in every step; at the edge it rises in many single steps, and "
-        "falls in the long run all the same, and sooner than below."
-    )
+    return figure
 
 
-def sharpness_by_loss(records: Records) -> Drawing:
+def sharpness_by_loss(records: Records) -> style.Figure:
+    """Three starts at the rate {!!slow:g}: how sharp the valley is by the time a loss is reached. Normalised, the
+    network begins in the flattest one and ends in a sharper one than without; the original begins at the edge.
+    """
     figure, axes = style.figure(height=3.6)
     slow = min(records.by("lr"))
     ends = []
@@ -243,10 +246,7 @@ def sharpness_by_loss(records: Records) -> Drawing:
     axes.invert_xaxis()
     style.titled(axes, "Sharpness λ on the way down, and 2/lr (dashed)", "loss, falling to the right")
     style.label_ends(axes, ends)
-    return figure, (
-        f"Three starts at the rate {slow:g}: how sharp the valley is by the time a loss is reached. Normalised, the "
-        "network begins in the flattest one and ends in a sharper one than without; the original begins at the edge."
-    )
+    return figure
 
 
 NEXT = [

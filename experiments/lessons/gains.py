@@ -8,7 +8,7 @@ It also finds out under which conditions the tables of document 5 hold.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
@@ -19,11 +19,12 @@ from experiments import style
 from experiments.claims.gains import CLAIMS as CLAIMS
 from experiments.claims.gains import DOCUMENT, TABLED
 from experiments.corpus import load
-from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Record, Records, paired
+from experiments.experiment import Picture, Result, Table
+from experiments.pictures import pictures, where
+from experiments.records import Record, Records, mean_curve, measured, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import fraction, number, spread
+from experiments.tables import column, fraction, number, spread, table
 from experiments.training import training
 from models.deep_mlp import NORMS, DeepMLP
 from models.training import TrainConfig, fit, generators
@@ -226,8 +227,7 @@ def ended(own: Records, name: str) -> np.ndarray:
 
 
 def measure(records: Records) -> dict[str, np.ndarray]:
-    groups = records.named(name_of)
-    found = {f"{name}/{group}": own.values(name) for group, own in groups.items() for name in own[0].summary}
+    found = measured(records.named(name_of))
     uneven = [found.get(f"before/uneven/tanh {gain}", np.empty(0)) for gain in ("0.5", "1", "3")]
     if paired(uneven):
         found["uneven/least"] = np.min(uneven, axis=0)
@@ -237,18 +237,40 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 PLAIN = "tanh 5/3"
 
 
-def tables(records: Records) -> list[Table]:
-    return [table for table in (document_table(records), gain_table(records), weight_table(records)) if table.rows]
+def before(own: Records) -> dict[str, np.ndarray]:
+    """What tables speak of, one number for every network before training."""
+    return described({name: stacked(own, name) for name in STATISTICS})
 
 
-def rarity(values: np.ndarray, stated: float) -> str:
-    """The share of networks at least as far from the mean as a stated number."""
-    distance = np.abs(values - values.mean())
-    return f"{100 * np.mean(distance >= abs(stated - values.mean())):.0f} %"
-
-
-def document_table(records: Records) -> Table:
+def tables(records: Records) -> Iterator[Table]:
     groups = records.named(name_of)
+    yield from document_tables(records, groups)
+
+    last = len(records[0].arrays["after_activation_std"])
+    columns = [
+        column("std, first", lambda own: before(own)["activation_std/1"], ".2g"),
+        column("std, last", lambda own: before(own)[f"activation_std/{last}"], ".2g"),
+        column("saturated, last (%)", lambda own: before(own)[f"saturated/{last}"], 1, activation="tanh"),
+        column("gradient, first/last", lambda own: before(own)["gradient_held"], ".2g"),
+        column("loss", "loss"),
+    ]
+    note = "Activations and gradients of hidden layers before training; loss of the last 100 of {steps:,} steps."
+    yield table("What the gain does", "Network", groups, columns, note)
+
+    own = groups.get(PLAIN, Records([]))
+    seen = [take(own, w) for take in (stacked, ended) for w in ("weight_gradient_std", "gradient_to_data") if own]
+    rows = [[name, *(spread(values[:, k], ".2e") for values in seen)] for k, name in enumerate(weight_names(own))]
+    heads = ["Weights", "gradient std", "to data", "after: gradient std", "to data"]
+    note = (
+        "To data: divided by the standard deviation of the weights. After {steps:,} steps the last layer has come down "
+        "and the others have come up."
+    )
+    yield Table("Gradients of the weights, tanh, gain 5/3", heads, rows, own.fill(note))
+
+
+def document_tables(records: Records, groups: Mapping[str, Records]) -> Iterator[Table]:
+    if PLAIN not in groups:
+        return
     listed = [
         (f"{what}, layer {layer}", f"{quantity}/{k + 1}", values[k], form, unit)
         for what, (quantity, values, _, form, unit) in DOCUMENT.items()
@@ -257,63 +279,28 @@ def document_table(records: Records) -> Table:
     ]
     listed += [("gradient std, embedding", "embedding", 1.54e-3, ".2e", "")]
     listed += [("gradient std, last weights", "output", 2.32e-2, ".2e", "")]
-    cases = ((PLAIN, stacked), (f"{PLAIN}, batch norm", stacked), (PLAIN, ended))
-    seen = [described({n: take(groups[g], n) for n in STATISTICS}) if g in groups else {} for g, take in cases]
+    plain, after = groups[PLAIN], described({name: ended(groups[PLAIN], name) for name in STATISTICS})
+    first, batch = (before(groups[name]) if name in groups else {} for name in (PLAIN, f"{PLAIN}, batch norm"))
     rows = []
     for what, quantity, value, form, unit in listed:
-        before, batch, after = (found.get(quantity, np.empty(0)) for found in seen)
-        rows.append([what + (f" ({unit.strip()})" if unit else ""), number(value, form)])
-        rows[-1] += [spread(before, form), rarity(before, value) if len(before) else "–"]
-        rows[-1] += [spread(batch, form), spread(after, form)]
-    own = groups.get(PLAIN, Records([]))
-    count = len(seen[0].get("embedding", []))
-    steps = records[0].config.steps
-    return Table(
-        "Document 5's tables: where they hold",
-        ["Tanh, gain 5/3", "document says", "before training", "as far out", "with batch norm", "after training"],
-        rows if own else [],
-        f"Mean ± sd over {count} networks before training and {len(own)} after {steps:,} steps. The document's numbers "
-        "are those of one network before its first step, without batch normalisation: with it, fewer units are "
-        "saturated; after training, the gradients are several times as large. As far out: how many of the networks lie "
-        "as far from the mean as the document's.",
+        networks = first[quantity]
+        beyond = np.mean(np.abs(networks - networks.mean()) >= abs(value - networks.mean()))
+        measured = [spread(networks, form), f"{100 * beyond:.0f} %", spread(batch.get(quantity, ()), form)]
+        unit = f" ({unit.strip()})" if unit else ""
+        rows.append([what + unit, number(value, form), *measured, spread(after[quantity], form)])
+    heads = ["Tanh, gain 5/3", "document says", "before training", "as far out", "with batch norm", "after training"]
+    note = (
+        f"Mean ± sd over {len(first['embedding'])} networks before training and {len(plain)} after {{steps:,}} steps. "
+        "The document's numbers are those of one network before its first step, without batch normalisation: with it, "
+        "fewer units are saturated; after training, the gradients are several times as large. As far out: how many of "
+        "the networks lie as far from the mean as the document's."
     )
+    yield Table("Document 5's tables: where they hold", heads, rows, plain.fill(note))
 
 
-def gain_table(records: Records) -> Table:
-    rows = []
-    for name, own in records.named(name_of).items():
-        found = described({what: stacked(own, what) for what in STATISTICS})
-        last = len(own[0].arrays["after_activation_std"])
-        cells = [spread(found[w], ".2g") for w in ("activation_std/1", f"activation_std/{last}", "gradient_held")]
-        cells.insert(2, spread(found[f"saturated/{last}"], 1) if "tanh" in name else "–")
-        rows.append([name, *cells, spread(own.values("loss"))])
-    steps = records[0].config.steps
-    return Table(
-        "What the gain does",
-        ["Network", "std, first", "std, last", "saturated, last (%)", "gradient, first/last", "loss"],
-        rows,
-        f"Activations and gradients of hidden layers before training; loss of the last 100 of {steps:,} steps.",
-    )
-
-
-def weight_table(records: Records) -> Table:
-    own = records.named(name_of).get(PLAIN, Records([]))
-    if not own:
-        return Table("", [], [])
-    names = weight_names(len(own[0].arrays["after_weight_gradient_std"]))
-    columns = [take(own, what) for take in (stacked, ended) for what in ("weight_gradient_std", "gradient_to_data")]
-    rows = [[name, *(spread(values[:, k], ".2e") for values in columns)] for k, name in enumerate(names)]
-    return Table(
-        "Gradients of the weights, tanh, gain 5/3",
-        ["Weights", "gradient std", "to data", "after: gradient std", "to data"],
-        rows,
-        f"To data: divided by the standard deviation of the weights. After {own[0].config.steps:,} steps the last "
-        "layer has come down and the others have come up.",
-    )
-
-
-def weight_names(count: int) -> list[str]:
-    return ["embedding", *(f"layer {k}" for k in range(1, count - 1)), "output"]
+def weight_names(own: Sequence[Record]) -> list[str]:
+    count = len(own[0].arrays["after_weight_gradient_std"]) if own else 0
+    return ["embedding", *(f"layer {k}" for k in range(1, count - 1)), "output"] if count else []
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -321,64 +308,67 @@ def weight_names(count: int) -> list[str]:
 HUES = {"0.5": "orange", "1": "purple", "5/3": "blue", "3": "vermillion"}
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    groups = records.named(name_of)
-    tanh = {name: own for name, own in groups.items() if name.startswith("tanh") and "norm" not in name}
-    linear = {name: own for name, own in groups.items() if name.startswith("linear") and "norm" not in name}
-    if tanh:
-        yield Picture("activations", *distributions(tanh, "activation", "activation, −1 to 1"))
-        yield Picture("gradients", *distributions(tanh, "gradient", "gradient, in standard deviations of layer 5"))
-        yield Picture("by_layer", *by_layer(tanh, "tanh"))
-    if linear:
-        yield Picture("linear", *by_layer(linear, "linear"))
-    if PLAIN in groups:
-        yield Picture("document", *document_picture(groups))
-        yield Picture("weights", *weight_picture(groups[PLAIN]))
-
-
-def distributions(groups: dict[str, Records], what: str, label: str) -> Drawing:
-    count = len(groups)
-    rows = math.ceil(count / 2)
-    figure, grid = style.figure(
-        rows, min(count, 2), height=1.1 + 1.9 * rows, sharex=what == "activation", sharey=True, squeeze=False
-    )
-    reach, top = (1.0, 2.6) if what == "activation" else (4.0, 1.0)
+def distributions(
+    groups: dict[str, Records], what: str, reach: float, top: float
+) -> tuple[style.Figure, list[style.Axes]]:
+    """A panel for each gain: how often each value of `what` occurs, in every layer."""
+    rows = math.ceil(len(groups) / 2)
+    options = {"sharex": what == "activation", "sharey": True, "squeeze": False}
+    figure, grid = style.figure(rows, min(len(groups), 2), height=1.1 + 1.9 * rows, **options)
     for axes, (name, own) in zip(grid.flat, groups.items(), strict=False):
-        edges = own[0].arrays[f"{what}_edges"]
-        density = np.mean([r.arrays[f"{what}_density"] for r in own], axis=0)
-        std = stacked(own, f"{what}_std").mean(axis=0)
-        unit = 1.0 if what == "activation" else float(std[-1]) or 1.0
+        edges, density = own[0].arrays[f"{what}_edges"], mean_curve(own, f"{what}_density")
+        unit = 1.0 if what == "activation" else float(stacked(own, f"{what}_std").mean(axis=0)[-1]) or 1.0
         for k, layer in enumerate(density):
             axes.plot((edges[1:] + edges[:-1]) / 2 / unit, unit * layer, color=style.layer(k, len(density)), lw=1.8)
-        style.title(axes, f"gain {name.split(' ')[1]}")
-        ends = f"std {std[0]:.2f} → {std[-1]:.2g}" if what == "activation" else f"first/last {std[0] / std[-1]:.2g}"
-        style.corner(axes, ends)
-        axes.set_yticks([])
+        # The highest peaks leave the picture.
+        style.frame(axes, f"gain {name.split(' ')[1]}", yticks=[], xlim=(-reach, reach), ylim=(0, top))
         axes.grid(visible=False)
-        axes.set_xlim(-reach, reach)
-        axes.set_ylim(0, top)  # the highest peaks leave the picture
-    for axes in grid.flat[count:]:
+    for axes in grid.flat[len(groups) :]:
         axes.set_visible(False)
-    figure.supxlabel(label, color=style.muted(), fontsize=12.5)
     style.legend_above(figure, grid[0, 0].lines[: len(density)], [f"layer {k + 1}" for k in range(len(density))], 5)
-    if what == "activation":
-        return figure, (
-            "What the tanh layers put out before training: how often each value occurs. Small gains fade to a spike at "
-            "0, large ones are thrown against the walls at −1 and 1; with 5/3 the later layers lie on one another."
-        )
-    return figure, (
-        "Gradients that arrive at the tanh layers before training, in units of the last layer's standard deviation. "
-        "Where the curves part, the layers learn at different speeds; first/last compares their deviations."
-    )
+    return figure, list(grid.flat)
 
 
-def by_layer(groups: dict[str, Records], activation: str) -> Drawing:
+@where(activation="tanh", norm="none")
+def activations(records: Records) -> style.Figure:
+    """What the tanh layers put out before training: how often each value occurs. Small gains fade to a spike at 0,
+    large ones are thrown against the walls at −1 and 1; with 5/3 the later layers lie on one another.
+    """
+    groups = records.named(name_of)
+    figure, panels = distributions(groups, "activation", 1.0, 2.6)
+    for axes, own in zip(panels, groups.values(), strict=False):
+        std = stacked(own, "activation_std").mean(axis=0)
+        style.corner(axes, f"std {std[0]:.2f} → {std[-1]:.2g}")
+    figure.supxlabel("activation, −1 to 1", color=style.muted(), fontsize=12.5)
+    return figure
+
+
+@where(activation="tanh", norm="none")
+def gradients(records: Records) -> style.Figure:
+    """Gradients that arrive at the tanh layers before training, in units of the last layer's standard deviation. Where
+    the curves part, the layers learn at different speeds; first/last compares their deviations.
+    """
+    groups = records.named(name_of)
+    figure, panels = distributions(groups, "gradient", 4.0, 1.0)
+    for axes, own in zip(panels, groups.values(), strict=False):
+        std = stacked(own, "gradient_std").mean(axis=0)
+        style.corner(axes, f"first/last {std[0] / std[-1]:.2g}")
+    figure.supxlabel("gradient, in standard deviations of layer 5", color=style.muted(), fontsize=12.5)
+    return figure
+
+
+def by_layer(records: Records) -> style.Figure:
+    """Before training, {activation}: the size of activations on their way forward and of gradients on their way back
+    (●, named by gain), and what theory predicts without running anything (dashed). A level line means that every layer
+    sees a signal of the same size.
+    """
     figure, (left, right) = style.figure(1, 2, height=3.6)
-    for axes, quantity, text in zip(
-        (left, right), ("activation_std", "gradient_std"), ("Activations: std", "Gradients: std"), strict=True
+    for axes, quantity, text in (
+        (left, "activation_std", "Activations: std"),
+        (right, "gradient_std", "Gradients: std"),
     ):
         ends = []
-        for name, own in groups.items():
+        for name, own in records.named(name_of).items():
             mean = stacked(own, quantity).mean(axis=0)
             layers = np.arange(1, len(mean) + 1)
             gain = name.split(" ")[1]
@@ -387,20 +377,14 @@ def by_layer(groups: dict[str, Records], activation: str) -> Drawing:
             axes.plot(layers, theory, color=hue, linewidth=1.4, ls=style.DASHED)
             axes.plot(layers, mean, "o", color=hue, markersize=6)
             # Gradients begin at the same size behind the last layer: their names belong to the other end.
-            if quantity == "gradient_std":
+            if axes is right:
                 style.note(axes, gain, (layers[0], mean[0]), (-9, 0), ha="right", va="center", color=hue, fontsize=12)
             else:
                 ends.append((layers[-1], mean[-1], gain, hue))
-        style.logarithmic(axes, along="y")
-        axes.set_xticks(layers)
-        axes.set_xlim(0.5 if quantity == "activation_std" else -0.2, layers[-1] + 0.4)
-        style.titled(axes, text, "hidden layer")
+        limits = (0.5 if axes is left else -0.2, layers[-1] + 0.4)
+        style.frame(axes, text, "hidden layer", ylog=(), xticks=layers, xlim=limits)
         style.label_ends(axes, ends)
-    return figure, (
-        f"Before training, {activation}: the size of activations on their way forward and of gradients on their way "
-        "back (●, named by gain), and what theory predicts without running anything (dashed). A level line means that "
-        "every layer sees a signal of the same size."
-    )
+    return figure
 
 
 def predicted(config: SimpleNamespace) -> Propagation:
@@ -412,19 +396,27 @@ def predicted(config: SimpleNamespace) -> Propagation:
     return predict(layers, output_gradient=gradient_of_ignorance(classes, config.batch_size))
 
 
-def document_picture(groups: dict[str, Records]) -> Drawing:
+@where(activation="tanh", gain=5 / 3)
+def document_picture(records: Records) -> style.Figure | None:
+    """Document 5's tables (◇) beside what is measured: mean and two standard deviations between networks. They hold
+    before training and without normalisation, and in neither of the other two cases.
+    """
+    groups = records.named(name_of)
+    if PLAIN not in groups:
+        return None
     figure, (left, right) = style.figure(1, 2, height=3.4, sharey=True)
     cases = [(stacked, PLAIN, "blue", "before training")]
     cases += [(stacked, f"{PLAIN}, batch norm", "green", "with batch norm")]
     cases += [(ended, PLAIN, "orange", "after training")]
-    for axes, quantity, factor, stated, text in (
-        (left, "saturated", 100, DOCUMENT["saturated units"][1], "Saturated units (%)"),
-        (right, "gradient_std", 1e4, 1e4 * np.array(DOCUMENT["gradient std"][1]), "Gradient: std × 10⁴"),
+    for axes, quantity, factor, text in (
+        (left, "saturated", 1, "Saturated units (%)"),
+        (right, "gradient_std", 1e4, "Gradient: std × 10⁴"),
     ):
+        stated = factor * np.array(next(row[1] for row in DOCUMENT.values() if row[0] == quantity))
         for shift, (take, name, hue, _) in enumerate(cases):
             if name not in groups:
                 continue
-            values = factor * take(groups[name], quantity)[:, : len(stated)]
+            values = (100 if axes is left else factor) * take(groups[name], quantity)[:, : len(stated)]
             error = 2 * values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
             error = np.array([np.minimum(error, 0.99 * values.mean(axis=0)), error])  # none of them can be negative
             at, hue = np.arange(values.shape[1]) + 0.2 * (shift - 1), style.colour(hue)
@@ -440,35 +432,43 @@ def document_picture(groups: dict[str, Records]) -> Drawing:
         if name in groups:
             marks += left.plot([], [], "o", color=style.colour(hue), label=text)
     figure.legend(handles=marks, loc="outside upper left", ncols=4, fontsize=11, handletextpad=0.2, columnspacing=1.0)
-    return figure, (
-        "Document 5's tables (◇) beside what is measured: mean and two standard deviations between networks. They hold "
-        "before training and without normalisation, and in neither of the other two cases."
-    )
+    return figure
 
 
-def weight_picture(own: Records) -> Drawing:
+@where(activation="tanh", norm="none", gain=5 / 3)
+def weight_picture(records: Records) -> style.Figure:
+    """Tanh, gain 5/3, from before training (●) to after {steps:,} steps (arrowhead). The output layer begins hundreds
+    of times ahead of the others and comes back towards them within the first steps.
+    """
     figure, axes = style.figure(height=3.3)
-    before, after = stacked(own, "gradient_to_data").mean(axis=0), ended(own, "gradient_to_data").mean(axis=0)
-    depth = len(before)
+    first, after = (take(records, "gradient_to_data").mean(axis=0) for take in (stacked, ended))
+    depth = len(first)
     for row in range(depth):
         hue = style.layer(row, depth)
         arrow = {"arrowstyle": "-|>", "color": hue, "linewidth": 2, "shrinkA": 5, "shrinkB": 0}
-        axes.annotate("", (after[row], row), (before[row], row), arrowprops=arrow)
-        axes.plot(before[row], row, "o", color=hue, markersize=9)
+        axes.annotate("", (after[row], row), (first[row], row), arrowprops=arrow)
+        axes.plot(first[row], row, "o", color=hue, markersize=9)
         axes.plot(after[row], row, "o", color=hue, markersize=3)
     axes.set_xscale("log")
-    style.rows(axes, weight_names(depth), room=0.6)
-    style.titled(axes, "Gradient relative to the weights it moves", "gradient std / weight std, logarithmic")
-    return figure, (
-        f"Tanh, gain 5/3, from before training (●) to after {own[0].config.steps:,} steps (arrowhead). The output "
-        "layer begins hundreds of times ahead of the others and comes back towards them within the first steps."
-    )
+    style.rows(axes, weight_names(records), room=0.6)
+    style.frame(axes, "Gradient relative to the weights it moves", "gradient std / weight std, logarithmic")
+    return figure
+
+
+plot = pictures(
+    activations=activations,
+    gradients=gradients,
+    by_layer=where(activation="tanh", norm="none")(by_layer),
+    linear=where(activation="linear", norm="none")(by_layer),
+    document=document_picture,
+    weights=weight_picture,
+)
 
 
 def portrait(record: Record) -> Iterator[Picture]:
     ratios, step = record.arrays["ratio"], record.arrays["ratio_step"]
     figure, axes = style.figure(height=3.6)
-    names = weight_names(ratios.shape[1])
+    names = weight_names([record])
     ends = []
     with np.errstate(divide="ignore", invalid="ignore"):
         logarithm = np.log10(ratios)
@@ -477,7 +477,7 @@ def portrait(record: Record) -> Iterator[Picture]:
         axes.plot(step, logarithm[:, k], color=hue, linewidth=1.6)
         ends.append((step[-1], logarithm[-1, k], name, hue))
     style.guide(axes, -3.0, "−3")
-    style.titled(axes, "log10 of update to data", "step")
+    style.frame(axes, "log10 of update to data", "step")
     style.label_ends(axes, ends)
     which = f"{name_of(record.config)}, seed {record.seed}"
     yield Picture("updates", figure, f"{which}: learning rate times gradient, relative to the weights.")

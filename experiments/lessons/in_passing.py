@@ -19,7 +19,7 @@ from experiments import style
 from experiments.claims.in_passing import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import thinned
-from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.experiment import Picture, Result, Table
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
@@ -215,7 +215,10 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("relu", *relu_picture(records.where(study="relu")))
 
 
-def linear_picture(records: Records) -> Drawing:
+def linear_picture(records: Records) -> style.Figure:
+    """Both networks compute the same function at the start, and both can only become linear ones. What a step of
+    gradient descent does to that function depends on how many matrices it is written with.
+    """
     figure, axes = style.figure(height=3.6)
     ends = []
     for arm, name, hue in ((True, f"{DEPTH} linear layers", "blue"), (False, "their product", "orange")):
@@ -226,20 +229,18 @@ def linear_picture(records: Records) -> Drawing:
     style.over_steps(axes, int(records[0].config.steps))
     style.title(axes, "Training loss, minibatches")
     style.label_ends(axes, ends)
-    return figure, (
-        "Both networks compute the same function at the start, and both can only become linear ones. What a step of "
-        "gradient descent does to that function depends on how many matrices it is written with."
-    )
+    return figure
 
 
-def relu_picture(records: Records) -> Drawing:
+def relu_picture(records: Records) -> style.Figure:
+    """Before training, so nothing but the bias is to blame. A dead unit gets no gradient."""
     figure, axes = style.figure(height=3.4)
     series = records[0].series
     axes.plot(-series["bias"], mean_curve(records, "dead"), "o-", color=style.colour("blue"))
     axes.set_xlabel("negative bias, in standard deviations of the input")
     axes.set_ylim(-0.03, 1.03)
     style.title(axes, "Part of the ReLUs that are 0 for all of 5,000 examples")
-    return figure, "Before training, so nothing but the bias is to blame. A dead unit gets no gradient."
+    return figure
 
 
 NEXT = [

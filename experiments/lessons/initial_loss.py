@@ -21,7 +21,7 @@ from experiments.claims.initial_loss import CLAIMS as CLAIMS
 from experiments.claims.initial_loss import PRINTED
 from experiments.corpus import load
 from experiments.curves import frequency_loss, rms, steps_until, thinned
-from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.experiment import Picture, Result, Table
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
@@ -286,8 +286,10 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("symmetry", *symmetry(records, groups))
 
 
-def sure(groups: dict[str, Records]) -> Drawing:
-    """The same example before training, in the original and in the repaired network."""
+def sure(groups: dict[str, Records]) -> style.Figure:
+    """What the untrained network expects to come next in one example. The original one is sure, and wrong; the repaired
+    one gives every character its chance.
+    """
     pair = [("original", "vermillion", "Original")]
     if "0.01" in groups:
         pair.append(("0.01", "blue", "Last weights × 0.01"))
@@ -311,13 +313,14 @@ def sure(groups: dict[str, Records]) -> Drawing:
     axes[-1, 0].set_xticks(range(len(characters)), characters, fontsize=10)
     axes[-1, 0].set_xlabel(f"next character after “{context}”")
     figure.supylabel("probability", color=style.muted(), fontsize=12.5)
-    return figure, (
-        "What the untrained network expects to come next in one example. The original one is sure, and wrong; the "
-        "repaired one gives every character its chance."
-    )
+    return figure
 
 
-def scale_picture(records: Records, scaled: dict[float, Records]) -> Drawing:
+def scale_picture(records: Records, scaled: dict[float, Records]) -> style.Figure:
+    """Left: the first loss is that of normally distributed logits of the same size (dashed), as small as ln 27 once
+    they are below 0.3. Right: what is left of the difference after {steps:,} steps of training; exactly 0 is as good as
+    0.01.
+    """
     figure, (left, right) = style.figure(1, 2, height=3.6)
     sizes = np.array([own.mean("logit_size") for own in scaled.values()])
     first = np.array([own.mean("initial_loss") for own in scaled.values()])
@@ -336,14 +339,13 @@ def scale_picture(records: Records, scaled: dict[float, Records]) -> Drawing:
     marks = [s for s in (10, 1, 0.1, 0.01, 0) if s in scaled]
     style.logarithmic(right, [mark or 0.003 for mark in marks], [f"{mark:g}" for mark in marks])
     style.titled(right, "Validation loss", "scale of the last weights")
-    return figure, (
-        "Left: the first loss is that of normally distributed logits of the same size (dashed), as small as ln 27 once "
-        "they are below 0.3. Right: what is left of the "
-        f"difference after {records[0].config.steps:,} steps of training; exactly 0 is as good as 0.01."
-    )
+    return figure
 
 
-def squashed(own: Records) -> Drawing:
+def squashed(own: Records) -> style.Figure:
+    """The original network in training. The blade of the hockey stick is the logits coming down; the weights that make
+    them stay nearly as large: they turn, rather than shrink.
+    """
     figure, axes = style.figure(height=3.4)
     step = own[0].arrays["looked"]
     both = (("logit_size", "logits", "vermillion"), ("output_size", "last weights", "blue"))
@@ -353,13 +355,13 @@ def squashed(own: Records) -> Drawing:
     axes.set_ylim(0, 1.2)
     style.title(axes, "Size relative to the beginning")
     style.label_ends(axes, ends)
-    return figure, (
-        "The original network in training. The blade of the hockey stick is the logits coming down; the weights that "
-        "make them stay nearly as large: they turn, rather than shrink."
-    )
+    return figure
 
 
-def symmetry(records: Records, groups: dict[str, Records]) -> Drawing:
+def symmetry(records: Records, groups: dict[str, Records]) -> style.Figure:
+    """One random layer is enough to make 200 hidden units different. If both layers begin equal, all units do the same
+    but for rounding, and if both begin at zero, only the last bias learns.
+    """
     listed = [name for name in STARTS if name in groups]
     if "0.01" in groups:
         groups, listed = groups | {"random": groups["0.01"]}, ["random", *listed]
@@ -377,10 +379,7 @@ def symmetry(records: Records, groups: dict[str, Records]) -> Drawing:
     style.guide(axes, records.mean("unigram_loss"), "letter\nfrequencies", vertical=True)
     style.reach(axes, axes.get_xlim()[0], 3.2, along="x")
     style.titled(axes, "Beginning at zero", f"validation loss after {records[0].config.steps:,} steps")
-    return figure, (
-        "One random layer is enough to make 200 hidden units different. If both layers begin equal, all units do the "
-        "same but for rounding, and if both begin at zero, only the last bias learns."
-    )
+    return figure
 
 
 NEXT = [

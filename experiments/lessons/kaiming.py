@@ -11,14 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments import style
 from experiments.claims.kaiming import CLAIMS as CLAIMS
 from experiments.curves import rms
-from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.experiment import Picture, Result, Table
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
@@ -28,9 +27,6 @@ from models.mlp import MLP
 from npgrad import Tensor, nn
 from npgrad.diagnose.propagation import Layer, predict
 from npgrad.nn import ACTIVATIONS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORDER = 4
 
@@ -301,7 +297,7 @@ def plot(records: Records) -> Iterator[Picture]:
 
 def two_ways(
     groups: dict[str, Records], names: dict[str, tuple[str, str]], limits: Sequence[tuple[float, float]]
-) -> Figure:
+) -> style.Figure:
     """Pre-activations going forward and gradients going backward, measured over predicted."""
     figure, (left, right) = style.figure(1, 2, height=4.0)
     for axes, key, text, limit in (
@@ -324,7 +320,11 @@ def two_ways(
     return figure
 
 
-def depth_picture(named: dict[str, Records]) -> Drawing:
+def depth_picture(named: dict[str, Records]) -> style.Figure:
+    """Root mean square by layer with the recommended gains: measured (solid), predicted from the gain alone (dashed).
+    Forward all hold. Backward, towards layer 1, tanh gains a tenth in every layer; sigmoid's gradients vanish so fast
+    that they leave the picture. Colours are the same on both sides.
+    """
     named = {name: own for name, own in named.items() if name != "leaky_relu"}  # it lies on ReLU
     forward = [mean_curve(own, "preactivation", geometric=True) for own in named.values()]
     first = [mean_curve(own, "gradient", geometric=True)[0] for name, own in named.items() if name != "sigmoid"]
@@ -333,14 +333,13 @@ def depth_picture(named: dict[str, Records]) -> Drawing:
         (min(0.05, *(f / 3 for f in first)), max(1_000.0, *(3 * f for f in first))),
     )
     figure = two_ways(named, {name: (NAMES[name], name) for name in named}, limits)
-    return figure, (
-        "Root mean square by layer with the recommended gains: measured (solid), predicted from the gain alone "
-        "(dashed). Forward all hold. Backward, towards layer 1, tanh gains a tenth in every layer; sigmoid's gradients "
-        "vanish so fast that they leave the picture. Colours are the same on both sides."
-    )
+    return figure
 
 
-def explosion(wrong: dict[str, Records]) -> Drawing:
+def explosion(wrong: dict[str, Records]) -> style.Figure:
+    """Linear layers that multiply the variance by 10, keep it, or divide it by 10. A factor per layer is a power of the
+    depth: it ends where numbers end, at inf or at zero.
+    """
     figure, axes = style.figure(height=3.8)
     ends = []
     for name, hue, text in (
@@ -363,13 +362,14 @@ def explosion(wrong: dict[str, Records]) -> Drawing:
     style.guide(axes, float(np.finfo(np.float32).smallest_subnormal), "smallest float32", at=0.02)
     style.titled(axes, "Size of the activations", "layer")
     style.label_ends(axes, ends)
-    return figure, (
-        "Linear layers that multiply the variance by 10, keep it, or divide it by 10. A factor per layer is a power of "
-        "the depth: it ends where numbers end, at inf or at zero."
-    )
+    return figure
 
 
-def fan_in_picture(groups: dict[str, Records]) -> Drawing:
+def fan_in_picture(groups: dict[str, Records]) -> style.Figure:
+    """Left: sums of fan_in products of standard normal numbers. Right: what becomes of two rules when the network
+    changes: hidden layers behind 30 inputs, how many and how wide. The number found by hand fits where it was found,
+    and any width there; three more layers undo it.
+    """
     brittle_too = "tanh" in groups
     figure, grid = style.figure(1, 2 if brittle_too else 1, height=3.4, squeeze=False)
     left = grid[0, 0]
@@ -391,24 +391,20 @@ def fan_in_picture(groups: dict[str, Records]) -> Drawing:
         style.rows(right, [f"{layers} of {width}" for layers, width in NETS], room=0.8)
         right.set_xlim(-8, 70)
         style.titled(right, "Saturated, last layer", "% of units")
-    return figure, (
-        "Left: sums of fan_in products of standard normal numbers. Right: what becomes of two rules when the network "
-        "changes: hidden layers behind 30 inputs, how many and how wide. The number found by hand fits where it was "
-        "found, and any width there; three more layers undo it."
-    )
+    return figure
 
 
-def fans_picture(odd: dict[str, Records]) -> Drawing:
+def fans_picture(odd: dict[str, Records]) -> style.Figure:
+    """ReLU layers that narrow from {width} to {!!config.width / config.narrowing:.0f} units. Dividing by fan_in keeps
+    activations and lets gradients change by the root of the ratio of widths; dividing by fan_out does it the other way
+    round. Either will do.
+    """
     names = {name: (name.split(" ")[-1], {"fan_in": "blue", "fan_out": "orange"}[name.split(" ")[-1]]) for name in odd}
     figure = two_ways(odd, names, ((0.3, 4.0), (0.3, 4.0)))
     config = next(iter(odd.values()))[0].config
     for axes in figure.axes:
         axes.set_yticks([0.5, 1, 2], ["0.5", "1", "2"])
-    return figure, (
-        f"ReLU layers that narrow from {config.width} to {config.width / config.narrowing:.0f} units. Dividing by "
-        "fan_in keeps activations and lets gradients change by the root of the ratio of widths; dividing by fan_out "
-        "does it the other way round. Either will do."
-    )
+    return figure
 
 
 NEXT = [

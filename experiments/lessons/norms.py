@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from experiments import style
 from experiments.claims.norms import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import frequency_loss
-from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.experiment import Picture, Result, Table
 from experiments.records import Records, paired
 from experiments.runner import Progress
 from experiments.settings import check
@@ -28,9 +28,6 @@ from models.training import TrainConfig, evaluate, fit, generators
 from npgrad import data, no_grad
 from npgrad.data import Corpus
 from npgrad.functions import cross_entropy
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 ORDER = 9
 
@@ -245,7 +242,7 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("gain", *gain_picture(deep.where(depth=20, lr=0.1)))
 
 
-def lines(axes: Axes, points: dict[str, list[tuple[float, float]]], ceiling: float) -> None:
+def lines(axes: style.Axes, points: dict[str, list[tuple[float, float]]], ceiling: float) -> None:
     """One line a norm, named at its end; what lies above the picture or diverged is marked at its upper edge."""
     ends = []
     for norm, found in points.items():
@@ -256,7 +253,10 @@ def lines(axes: Axes, points: dict[str, list[tuple[float, float]]], ceiling: flo
     style.label_ends(axes, ends)
 
 
-def batch_picture(records: Records) -> Drawing:
+def batch_picture(records: Records) -> style.Figure:
+    """After {!!2 * records[0].config.steps:,} steps, each at its best learning rate; ▲ above the picture or diverged.
+    With batches of two, batch norm ends in overflow: a batch of two equal contexts has no variance.
+    """
     figure, axes = style.figure(height=3.6)
     sizes = sorted(dict.fromkeys(r.config.batch_size for r in records))
     style.logarithmic(axes, sizes)
@@ -266,13 +266,13 @@ def batch_picture(records: Records) -> Drawing:
         for norm, own in records.by("norm").items()
     }
     lines(axes, points, 3.0)
-    return figure, (
-        f"After {2 * records[0].config.steps:,} steps, each at its best learning rate; ▲ above the picture or "
-        "diverged. With batches of two, batch norm ends in overflow: a batch of two equal contexts has no variance."
-    )
+    return figure
 
 
-def depth_picture(records: Records) -> Drawing:
+def depth_picture(records: Records) -> style.Figure:
+    """Tanh networks with Kaiming's gain after {steps:,} steps (50 layers: better of two rates). Depth costs all of
+    them; with 50 layers the one without normalisation has learned how frequent characters are, and no more.
+    """
     figure, axes = style.figure(height=3.6)
     depths = sorted(dict.fromkeys(r.config.depth for r in records))
     style.logarithmic(axes, depths)
@@ -284,14 +284,13 @@ def depth_picture(records: Records) -> Drawing:
         for norm, own in records.by("norm").items()
     }
     lines(axes, points, 2.95)
-    return figure, (
-        f"Tanh networks with Kaiming's gain after {records[0].config.steps:,} steps (50 layers: better of two rates). "
-        "Depth costs all of them; with 50 layers the one without normalisation has learned how "
-        "frequent characters are, and no more."
-    )
+    return figure
 
 
-def gain_picture(records: Records) -> Drawing:
+def gain_picture(records: Records) -> style.Figure:
+    """After {steps:,} steps. Without normalisation the gain has to be right within a factor of two. Layer norm forgives
+    large weights and, at this learning rate, not small ones; batch norm forgives both.
+    """
     figure, axes = style.figure(height=3.6)
     gains = sorted(dict.fromkeys(r.config.gain for r in records))
     style.logarithmic(axes, gains, [fraction(gain) for gain in gains])
@@ -302,10 +301,7 @@ def gain_picture(records: Records) -> Drawing:
         norm: [(g, part.mean("loss")) for g, part in own.by("gain").items()] for norm, own in records.by("norm").items()
     }
     lines(axes, points, 2.95)
-    return figure, (
-        f"After {records[0].config.steps:,} steps. Without normalisation the gain has to be right within a factor of "
-        "two. Layer norm forgives large weights and, at this learning rate, not small ones; batch norm forgives both."
-    )
+    return figure
 
 
 NEXT = [

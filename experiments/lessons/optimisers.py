@@ -17,7 +17,7 @@ from experiments import style
 from experiments.claims.optimisers import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import thinned
-from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.experiment import Picture, Result, Table
 from experiments.records import Records, paired
 from experiments.runner import Progress
 from experiments.settings import check
@@ -207,7 +207,10 @@ def plot(records: Records) -> Iterator[Picture]:
         yield Picture("layers", *first_updates(records.where(start="small")))
 
 
-def loss_by_rate(records: Records) -> Drawing:
+def loss_by_rate(records: Records) -> style.Figure:
+    """Six tanh layers after {steps:,} steps. Usual rates: {!!usual}. From good weights the three are as good as one
+    another; from bad ones Adam gets further, but not to where good ones lead. (▲ above 3, or diverged.)
+    """
     starts = [s for s in STARTS if s in records.by("start")]
     figure, panels = style.figure(1, len(starts), height=3.7, sharey=True, squeeze=False)
     rates = sorted(records.by("rate"))
@@ -225,14 +228,13 @@ def loss_by_rate(records: Records) -> Drawing:
     handles = [panels[0][0].plot([], [], "o-", color=style.colour(kind), label=OPTIMISERS[kind])[0] for kind in kinds]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(kinds))
     usual = ", ".join(f"{OPTIMISERS[o]} {lr:g}" for o, lr in BASE.items())
-    return figure, (
-        f"Six tanh layers after {records[0].config.steps:,} steps. Usual rates: {usual}. From good weights the three "
-        "are as good as one another; from bad ones Adam gets further, but not to where good ones lead. "
-        "(▲ above 3, or diverged.)"
-    )
+    return figure
 
 
-def first_updates(records: Records) -> Drawing:
+def first_updates(records: Records) -> style.Figure:
+    """Standard deviation of the change of each weight matrix in the first step, relative to that of the weights.
+    Gradient descent hardly touches the hidden layers; Adam moves them all at once.
+    """
     figure, axes = style.figure(height=3.5)
     ends = []
     for optimizer, own in records.where(rate=1.0).by("optimizer").items():
@@ -249,10 +251,7 @@ def first_updates(records: Records) -> Drawing:
     style.titled(axes, "Too small a start: the first update", "linear layer")
     style.guide(axes, 1e-3, "1/1000 of the weights", at=0.02)
     style.label_ends(axes, ends)
-    return figure, (
-        "Standard deviation of the change of each weight matrix in the first step, relative to that of the weights. "
-        "Gradient descent hardly touches the hidden layers; Adam moves them all at once."
-    )
+    return figure
 
 
 NEXT = [

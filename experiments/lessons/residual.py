@@ -19,7 +19,7 @@ from experiments import style
 from experiments.claims.residual import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import frequency_loss
-from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.experiment import Picture, Result, Table
 from experiments.records import Records, mean_curve, paired
 from experiments.runner import Progress
 from experiments.settings import check
@@ -257,7 +257,11 @@ def plot(records: Records) -> Iterator[Picture]:
 MARKS = {"kaiming": ("o", "green"), "large": ("^", "vermillion"), "small": ("v", "blue")}
 
 
-def table_picture(records: Records) -> Drawing:
+def table_picture(records: Records) -> style.Figure:
+    """Loss after {steps:,} steps with good (●), too small (▼) and too large (▲) first weights; dashed: knowing only how
+    frequent characters are ({!!level:.2f}). Residual connections forgive weights that are too small, batch norm both
+    kinds, Adam hardly either.
+    """
     rows = [(label(*key), own) for key, own in combinations(records)]
     figure, axes = style.figure(height=0.42 * len(rows) + 1.4)
     level = records.mean("frequencies")
@@ -288,14 +292,13 @@ def table_picture(records: Records) -> Drawing:
         axes.plot(x, 0.955, mark, color=style.colour(hue), markersize=9, transform=axes.transAxes)
         options = {"color": style.colour(hue), "transform": axes.transAxes, "va": "center"}
         axes.text(x + 0.03, 0.955, INITS[init], **options).set_in_layout(False)
-    return figure, (
-        f"Loss after {records[0].config.steps:,} steps with good (●), too small (▼) and too large (▲) first weights; "
-        f"dashed: knowing only how frequent characters are ({level:.2f}). Residual connections forgive weights that "
-        "are too small, batch norm both kinds, Adam hardly either."
-    )
+    return figure
 
 
-def gradient_picture(records: Records) -> Drawing:
+def gradient_picture(records: Records) -> style.Figure:
+    """Gradient at each convolution of {!!layers} layers, relative to the last. Plain layers multiply it each time,
+    because batch norm does; with residual sums most of it takes the direct way, and the growth is slow.
+    """
     figure, axes = style.figure(height=3.6)
     deepest = max(r.config.blocks for r in records)
     for residual, hue in ((False, "vermillion"), (True, "blue")):
@@ -309,10 +312,7 @@ def gradient_picture(records: Records) -> Drawing:
     axes.set_ylim(0.5, 5e4)
     style.titled(axes, "Gradients with batch norm, before training", "convolution, from input to output")
     layers = records.where(blocks=deepest)[0].summary["layers"]
-    return figure, (
-        f"Gradient at each convolution of {layers} layers, relative to the last. Plain layers multiply it each time, "
-        "because batch norm does; with residual sums most of it takes the direct way, and the growth is slow."
-    )
+    return figure
 
 
 NEXT = [

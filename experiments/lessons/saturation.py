@@ -17,7 +17,7 @@ from experiments import style
 from experiments.claims.saturation import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import frequency_loss, rms
-from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.experiment import Picture, Result, Table
 from experiments.records import Records
 from experiments.runner import Progress
 from experiments.settings import check
@@ -328,7 +328,10 @@ def shown(scaled: dict[str, Records]) -> dict[str, Records]:
     return {name: scaled[name] for name in wanted} or dict(list(scaled.items())[:2])
 
 
-def histograms(scaled: dict[str, Records]) -> Drawing:
+def histograms(scaled: dict[str, Records]) -> style.Figure:
+    """One batch before training, 32 examples × 200 units. Wide pre-activations end up in the corners; with weights ×
+    0.2 the same tanh uses all of its range.
+    """
     chosen = shown(scaled)
     figure, grid = style.figure(len(chosen), 2, height=0.7 + 1.9 * len(chosen), squeeze=False, sharex="col")
     widest = max(np.abs(own[0].arrays["x"]).max() for own in chosen.values())
@@ -345,13 +348,13 @@ def histograms(scaled: dict[str, Records]) -> Drawing:
         row[0].axvspan(-2, 2, color=style.muted(), alpha=0.15, zorder=0, linewidth=0)
     grid[-1, 0].set_xlabel("x; shaded: −2 to 2")
     grid[-1, 1].set_xlabel("tanh x")
-    return figure, (
-        "One batch before training, 32 examples × 200 units. Wide pre-activations end up in the corners; with weights "
-        "× 0.2 the same tanh uses all of its range."
-    )
+    return figure
 
 
-def maps(scaled: dict[str, Records]) -> Drawing:
+def maps(scaled: dict[str, Records]) -> style.Figure:
+    """White where |tanh x| > 0.99: hardly any gradient gets through there. A unit would be dead if its column were
+    white for every example there is; none is.
+    """
     from matplotlib.colors import ListedColormap
 
     chosen = shown(scaled)
@@ -365,13 +368,13 @@ def maps(scaled: dict[str, Records]) -> Drawing:
         axes.set_ylabel("example")
         style.title(axes, f"weights × {name.split(' ')[-1]}: {100 * flat.mean():.0f} % of the gates shut")
     grid[-1, 0].set_xlabel("hidden unit")
-    return figure, (
-        "White where |tanh x| > 0.99: hardly any gradient gets through there. A unit would be dead if its column were "
-        "white for every example there is; none is."
-    )
+    return figure
 
 
-def gate_picture(scaled: dict[str, Records]) -> Drawing:
+def gate_picture(scaled: dict[str, Records]) -> style.Figure:
+    """Left: single activations in one batch (●), and what the gradient behind tanh is of that before it. Right: the
+    part of the gradient that gets through the layer (root mean square), and the share of saturated activations.
+    """
     figure, (left, right) = style.figure(1, 2, height=3.4)
     t = np.linspace(-1, 1, 201)
     left.plot(t, 1 - t**2, color=style.muted(), linewidth=1.4, ls=style.DASHED)
@@ -394,13 +397,14 @@ def gate_picture(scaled: dict[str, Records]) -> Drawing:
         most = int(np.argmax(scales))
         names = ((through, "passed", "blue"), (shut, "saturated", "vermillion"))
         style.label_ends(right, [(scales[most], v[most], text, style.colour(hue)) for v, text, hue in names])
-    return figure, (
-        "Left: single activations in one batch (●), and what the gradient behind tanh is of that before it. Right: the "
-        "part of the gradient that gets through the layer (root mean square), and the share of saturated activations."
-    )
+    return figure
 
 
-def damage(mishaps: dict[str, Records]) -> Drawing:
+def damage(mishaps: dict[str, Records]) -> style.Figure:
+    """One step at a rate far too high, then ordinary training. Left: units saturated for every example. They do not die
+    in that step, but in the ordinary ones after it. Right, in the same colours: what it costs in validation loss; a
+    line that ends early diverged.
+    """
     rates = sorted({own[0].config.mishap for own in mishaps.values()})
     # The largest step that all of them survived in one piece.
     failed = {own[0].config.mishap for own in mishaps.values() if own.mean("diverged") > 0}
@@ -433,11 +437,7 @@ def damage(mishaps: dict[str, Records]) -> Drawing:
     style.reach(right, 2, max(1.1 * top, 3.3))
     style.titled(right, "Loss in the end", "rate of the one step")
     style.label_ends(left, ends)
-    return figure, (
-        "One step at a rate far too high, then ordinary training. Left: units saturated for every example. They do not "
-        "die in that step, but in the ordinary ones after it. "
-        "Right, in the same colours: what it costs in validation loss; a line that ends early diverged."
-    )
+    return figure
 
 
 NEXT = [

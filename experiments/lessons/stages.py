@@ -17,7 +17,7 @@ from experiments.claims.stages import CLAIMS as CLAIMS
 from experiments.claims.stages import LECTURE
 from experiments.corpus import load
 from experiments.curves import steps_until, thinned
-from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.experiment import Picture, Result, Table
 from experiments.records import Record, Records, mean_curve, paired
 from experiments.runner import Progress
 from experiments.settings import check
@@ -174,7 +174,10 @@ def plot(records: Records) -> Iterator[Picture]:
     yield Picture("final", *final_losses(records))
 
 
-def hockey_stick(records: Records) -> Drawing:
+def hockey_stick(records: Records) -> style.Figure:
+    """Loss of the minibatch (mean of 20 steps). The original network first unlearns what its random last layer was so
+    sure of: the blade of the hockey stick. The others begin where ignorance puts them.
+    """
     figure, axes = style.figure(height=3.5)
     uniform = records.mean("uniform_loss")
     ends = []
@@ -200,13 +203,13 @@ def hockey_stick(records: Records) -> Drawing:
     else:
         names += [(x, y, STAGES[stage], style.colour(stage)) for x, y, stage in repaired]
     style.label_ends(axes, names)
-    return figure, (
-        "Loss of the minibatch (mean of 20 steps). The original network first unlearns what its random last layer was "
-        "so sure of: the blade of the hockey stick. The others begin where ignorance puts them."
-    )
+    return figure
 
 
-def loss_curves(records: Records) -> Drawing:
+def loss_curves(records: Records) -> style.Figure:
+    """Loss of the minibatch, averaged over ever longer stretches. The original network comes close in the end, but
+    never catches up; lowering the learning rate (dashed) helps all of them.
+    """
     figure, axes = style.figure(height=3.8)
     curves = (
         (mean_curve(own, "step"), mean_curve(own, "loss"), STAGES[stage], style.colour(stage))
@@ -223,10 +226,7 @@ def loss_curves(records: Records) -> Drawing:
     place: dict[str, Any] = {"xycoords": axes.get_xaxis_transform(), "ha": "right", "va": "top"}
     style.note(axes, f"rate × {records[0].config.lr_decay:g}", (decay, 0.98), (-6, 0), **place)
     style.label_ends(axes, ends)
-    return figure, (
-        "Loss of the minibatch, averaged over ever longer stretches. The original network comes close in the end, but "
-        "never catches up; lowering the learning rate (dashed) helps all of them."
-    )
+    return figure
 
 
 def final_losses(records: Records) -> Drawing:

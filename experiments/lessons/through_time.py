@@ -19,7 +19,7 @@ import npgrad
 from experiments import style
 from experiments.claims.through_time import CLAIMS as CLAIMS
 from experiments.curves import frequency_loss, rms, thinned
-from experiments.experiment import Drawing, Picture, Result, Table, locate
+from experiments.experiment import Picture, Result, Table, locate
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
@@ -266,7 +266,10 @@ def hue(name: str, names: list[str]) -> Any:
     return style.colour({"gru": "green", "lstm 0": "orange"}.get(name, "vermillion"))
 
 
-def through_time(records: Records) -> Drawing:
+def through_time(records: Records) -> style.Figure:
+    """Size of the gradient of the state on its way back through time, relative to the last step. Dashed, what is
+    predicted of the plain networks: spectral radius times the root mean square of the slopes of tanh, step by step.
+    """
     figure, panels = style.figure(1, 2, height=4.2, sharey=True)
     groups = records.named(name_of)
     for axes, column, name in zip(panels, ("gradient", "after"), ("Before training", "After training"), strict=True):
@@ -279,14 +282,13 @@ def through_time(records: Records) -> Drawing:
         style.logarithmic(axes, along="y")
         style.titled(axes, name, "steps back")
     style.legend_above(figure, *panels[1].get_legend_handles_labels(), 3)
-    return figure, (
-        "Size of the gradient of the state on its way back through time, relative to the last step. Dashed, what is "
-        "predicted of the plain networks: spectral radius times the root mean square of the slopes of tanh, step by "
-        "step."
-    )
+    return figure
 
 
-def learning(records: Records) -> Drawing:
+def learning(records: Records) -> style.Figure:
+    """Each network learns, with Adam, to say the first character of a text after reading all; 1 is the entropy of the
+    letters.
+    """
     figure, axes = style.figure(height=3.6)
     groups = records.named(name_of)
     names = list(groups)
@@ -298,13 +300,13 @@ def learning(records: Records) -> Drawing:
     config = records[0].config
     style.title(axes, f"Loss on the character {config.delay} back, relative")
     style.label_ends(axes, ends)
-    return figure, (
-        "Each network learns, with Adam, to say the first character of a text after reading all; 1 is the entropy "
-        "of the letters."
-    )
+    return figure
 
 
-def clipping(records: Records) -> Drawing:
+def clipping(records: Records) -> style.Figure:
+    """A plain network whose gradients explode (gain 3), trained with SGD: without a limit, and with gradients of norm 1
+    at most.
+    """
     figure, axes = style.figure(height=3.2)
     ends = []
     for (name, own), colour in zip(records.named(name_of).items(), ("vermillion", "blue"), strict=False):
@@ -314,10 +316,7 @@ def clipping(records: Records) -> Drawing:
     style.guide(axes, -3.0, "the lecture's −3", at=0.35)
     style.titled(axes, "Update to data of the recurrent weights, log10", "step")
     style.label_ends(axes, ends)
-    return figure, (
-        "A plain network whose gradients explode (gain 3), trained with SGD: without a limit, and with gradients of "
-        "norm 1 at most."
-    )
+    return figure
 
 
 NEXT = [

@@ -18,7 +18,7 @@ import numpy as np
 from experiments import style
 from experiments.claims.update_ratio import CLAIMS as CLAIMS
 from experiments.corpus import load
-from experiments.experiment import Drawing, Picture, Result, Table
+from experiments.experiment import Picture, Result, Table
 from experiments.records import Record, Records, complete
 from experiments.runner import Progress
 from experiments.settings import check
@@ -267,7 +267,11 @@ def chosen_rates(own: Records) -> list[Record]:
     return [runs[0], near, runs[-1]]
 
 
-def rates_picture(groups: dict[str, Records]) -> Drawing:
+def rates_picture(groups: dict[str, Records]) -> style.Figure:
+    """What each update does to the weights, {!!SHOWN.get(kind_of(own[0].config), '')}. The dashed line is a thousandth.
+    The output layer begins far above the others, since its weights begin small; validation loss at the end in the
+    corner.
+    """
     own = groups.get("sgd") or next(iter(groups.values()))
     runs = chosen_rates(own) or list(own)[:1]
     figure, grid = style.figure(1, len(runs), height=3.8, sharey=True, squeeze=False)
@@ -289,14 +293,13 @@ def rates_picture(groups: dict[str, Records]) -> Drawing:
     figure.supxlabel("step", color=style.muted(), fontsize=12.5)
     names = ["embedding", *(f"layer {k}" for k in range(1, len(weights) - 1)), "output"]
     style.legend_above(figure, grid[0, 0].lines[: len(weights)], names, 4)
-    return figure, (
-        f"What each update does to the weights, {SHOWN.get(kind_of(own[0].config), '')}. The dashed line is a "
-        "thousandth. The output layer begins far above the others, since its weights begin small; validation loss at "
-        "the end in the corner."
-    )
+    return figure
 
 
-def search_picture(records: Records, groups: dict[str, Records]) -> Drawing:
+def search_picture(records: Records, groups: dict[str, Records]) -> style.Figure:
+    """Each dot is a training run at one learning rate, small rates on the left; rings mark the best. The rule of thumb
+    puts them on the dashed line.
+    """
     figure, axes = style.figure(height=4.0)
     lines, top = [], []
     for kind, own in groups.items():
@@ -322,13 +325,13 @@ def search_picture(records: Records, groups: dict[str, Records]) -> Drawing:
     axes.set_xlabel("log10 of update : data, median of the layers")
     style.title(axes, f"Validation loss after {records[0].config.steps:,} steps")
     style.legend_above(figure, lines, [str(line.get_label()) for line in lines], 4)
-    return figure, (
-        "Each dot is a training run at one learning rate, small rates on the left; rings mark the best. The rule of "
-        "thumb puts them on the dashed line."
-    )
+    return figure
 
 
-def formula_picture(groups: dict[str, Records]) -> Drawing:
+def formula_picture(groups: dict[str, Records]) -> style.Figure:
+    """The lecture's formula is the update of plain gradient descent and of nothing else. With momentum it is several
+    times too small, with Adam by the size of the gradients: better to record what the optimiser does.
+    """
     figure, axes = style.figure(height=3.4)
     ends = []
     for kind, lr in (("sgd", 0.1), ("momentum", 0.01), ("adam", 0.001)):
@@ -345,10 +348,7 @@ def formula_picture(groups: dict[str, Records]) -> Drawing:
     style.logarithmic(axes, along="y")
     style.titled(axes, "Update made / (rate × gradient)", "step")
     style.label_ends(axes, ends)
-    return figure, (
-        "The lecture's formula is the update of plain gradient descent and of nothing else. With momentum it is "
-        "several times too small, with Adam by the size of the gradients: better to record what the optimiser does."
-    )
+    return figure
 
 
 NEXT = [

@@ -20,11 +20,12 @@ import npgrad
 from experiments import style
 from experiments.claims.why_batch_norm import CLAIMS as CLAIMS
 from experiments.corpus import load
-from experiments.experiment import Drawing, Picture, Result, Table
-from experiments.records import Records, mean_curve
+from experiments.experiment import Result, Table
+from experiments.pictures import curves, pictures, where
+from experiments.records import Records, measured, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import across, cells
+from experiments.tables import across, column, table
 from experiments.training import training
 from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators
@@ -301,63 +302,42 @@ YANG = math.pi / (math.pi - 1)
 
 
 def measure(records: Records) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
-    names = ("loss", "shift", "drift", "gradient_shift", "variation", "roughness", "stretched")
-    for rate, own in records.where(study="shift").by("lr").items():
-        found |= {f"{name}/{norm}/{rate:g}": own.values(name, norm=norm) for name in names for norm in ARMS}
-        none, batch, noisy = (found[f"loss/{norm}/{rate:g}"] for norm in ARMS)
-        if len(none) == len(batch) == len(noisy):
+    shift = records.where(study="shift")
+    found = measured(shift.named(lambda config: f"{config.norm}/{config.lr:g}"))
+    for rate, own in shift.by("lr").items():
+        none, batch, noisy = (own.values("loss", norm=norm) for norm in ARMS)
+        if paired([none, batch, noisy]):
             found[f"advantage lost/{rate:g}"] = (noisy - batch) / (none - batch)
-    for name, own in records.where(study="depth").named(name_of).items():
-        found |= {f"{quantity}/{name}": own.values(quantity) for quantity in ("growth", "ratio", "forward")}
-    return found
+    return found | measured(records.where(study="depth").named(name_of))
 
 
 def name_of(config: SimpleNamespace) -> str:
     return f"{config.activation}/{config.norm}" + (f"/gain {config.gain:g}" if config.gain else "")
 
 
-def tables(records: Records) -> list[Table]:
-    made = []
-    trained = records.where(study="shift")
-    if len(trained):
-        rows = [
-            [f"{rate:g}", label, *cells(own.where(norm=norm), **dict.fromkeys(COLUMNS, 3))]
-            for rate, own in trained.by("lr").items()
-            for norm, label in ARMS.items()
-        ]
-        made.append(Table("Shift, smoothness and loss", ["rate", "", *COLUMNS.values()], rows, NOTE))
-    deep = records.where(study="depth")
-    if len(deep):
-        rows = []
-        for activation, own in deep.where(gain=None).by("activation").items():
-            theory = {"relu": f"{YANG:.3f}"}.get(activation, "–")
-            ratios = [f"{own.mean('ratio', norm=n):,.3g}" for n in ("none", "batch")]
-            rows.append([activation, *ratios, *across(own, "growth", norm=("none", "batch")), theory])
-        depth = deep[0].config.depth
-        columns = ["", f"{depth} layers, none", "batch norm", "a layer, none", "batch norm", "theory"]
-        note = (
-            f"Before training: gradient at layer 1 over that at layer {depth} (root mean squares), and by what the "
-            "mean square grows in each layer towards the input. Theory: π/(π − 1), Yang et al. 2019, for wide ReLU "
-            "networks with batch norm. Batches of 512, width 100."
-        )
-        made.append(Table("Gradients through many layers", columns, rows, note))
-    return made
+def tables(records: Records) -> Iterator[Table]:
+    columns = [column("loss", "loss"), column("shift a step", "shift"), column("gradient shift", "gradient_shift")]
+    columns += [column("variation", "variation"), column("roughness", "roughness")]
+    note = (
+        "Loss: at the end, over training examples. The rest: means over the run without its first fifth. Shift: change "
+        "of mean and std of each hidden unit in one step. Gradient shift: relative change of a layer's gradient by a "
+        "step of the layers before it. Variation: range of the loss from 0 to 4 steps along the gradient. Roughness: "
+        "change of the gradient there by the length of the stride."
+    )
+    trained = records.where(study="shift").by("lr", "norm")
+    yield table("Shift, smoothness and loss", ("rate", ""), trained, columns, note, ARMS)
 
-
-COLUMNS = {
-    "loss": "loss",
-    "shift": "shift a step",
-    "gradient_shift": "gradient shift",
-    "variation": "variation",
-    "roughness": "roughness",
-}
-NOTE = (
-    "Loss: at the end, over training examples. The rest: means over the run without its first fifth. Shift: change of "
-    "mean and std of each hidden unit in one step. Gradient shift: relative change of a layer's gradient by a step of "
-    "the layers before it. Variation: range of the loss from 0 to 4 steps along the gradient. Roughness: change of the "
-    "gradient there by the length of the stride."
-)
+    columns = [column("{depth} layers, none", "{ratio:,.3g}", norm="none")]
+    columns += [column("batch norm", "{ratio:,.3g}", norm="batch")]
+    columns += across("growth", norm={"none": "a layer, none", "batch": "batch norm"})
+    columns += [column("theory", lambda own: f"{YANG:.3f}", activation="relu")]
+    note = (
+        "Before training: gradient at layer 1 over that at layer {depth} (root mean squares), and by what the mean "
+        "square grows in each layer towards the input. Theory: π/(π − 1), Yang et al. 2019, for wide ReLU networks "
+        "with batch norm. Batches of 512, width 100."
+    )
+    deep = records.where(study="depth", gain=None).by("activation")
+    yield table("Gradients through many layers", "", deep, columns, note)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -365,63 +345,39 @@ NOTE = (
 HUES = {"none": "none", "batch": "batch", "noisy": "purple"}
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    trained = records.where(study="shift")
-    if len(trained):
-        high, low = (trained.where(lr=pick(r.config.lr for r in trained)) for pick in (max, min))
-        yield Picture("shift", *shift_picture(high))
-        yield Picture("smoothness", *smoothness_picture(low))
-    deep = records.where(study="depth", gain=None)
-    if len(deep):
-        yield Picture("depth", *depth_picture(deep))
-
-
-def curves(records: Records, column: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """(norm, steps, mean over seeds) of each arm, as far as all its seeds go."""
-    for norm, own in records.by("norm").items():
-        length = min(len(r.series["step"]) for r in own)
-        yield norm, own[0].series["step"][:length], np.mean([r.series[column][:length] for r in own], axis=0)
-
-
-def shift_picture(records: Records) -> Drawing:
+@where(lambda own: own.where(lr=max(own.by("lr"))), study="shift")
+def shift_picture(records: Records) -> style.Figure:
+    """Learning rate {lr:g}. Left: how far one step moves mean and spread of the hidden units. Right: the loss of
+    the minibatches. The network whose units are shifted and stretched at random in every step (purple, dashed) has by
+    far the least quiet inputs and trains like its quiet twin; the one without normalisation diverges.
+    """
     figure, (left, right) = style.figure(1, 2, height=3.8)
-    for norm, step, shift in curves(records, "shift"):
-        left.plot(step, shift, color=style.colour(HUES[norm]))
-    for norm, step, loss in curves(records, "loss"):
-        right.plot(step, loss, color=style.colour(HUES[norm]), linestyle="--" if norm == "noisy" else "-")
-    style.logarithmic(left, [1e-3, 1e-2, 1e-1, 1], along="y")
-    left.set_ylim(1e-3, 1)
-    style.title(left, "Shift in one step")
-    style.logarithmic(right, [2, 3, 5, 10], along="y")
-    right.set_ylim(2, 16)
-    style.title(right, "Loss")
+    groups = records.by("norm")
+    curves(left, groups, "step", "shift", hues=HUES)
+    for norm, own in groups.items():
+        curves(right, {norm: own}, "step", "loss", hues=HUES, linestyle="--" if norm == "noisy" else "-")
+    style.frame(left, "Shift in one step", "step", ylog=(1e-3, 1e-2, 1e-1, 1), ylim=(1e-3, 1))
+    style.frame(right, "Loss", "step", ylog=(2, 3, 5, 10), ylim=(2, 16))
     for axes in (left, right):
-        axes.set_xlabel("step")
         axes.locator_params(axis="x", nbins=4)
     for x, y, norm in ((0.08, 0.84, "noisy"), (0.4, 0.39, "none"), (0.08, 0.12, "batch")):
         style.label(left, x, y, ARMS[norm], style.colour(HUES[norm]))
     style.label(right, 0.96, 0.82, ARMS["none"], style.colour(HUES["none"]), ha="right")
     style.label(right, 0.96, 0.3, "both with batch norm", style.ink(), ha="right")
-    rate = records[0].config.lr
-    return figure, (
-        f"Learning rate {rate:g}. Left: how far one step moves mean and spread of the hidden units. Right: the loss of "
-        "the minibatches. The network whose units are shifted and stretched at random in every step (purple, dashed) "
-        "has by far the least quiet inputs and trains like its quiet twin; the one without normalisation diverges."
-    )
+    return figure
 
 
-def smoothness_picture(records: Records) -> Drawing:
+@where(lambda own: own.where(lr=min(own.by("lr"))), study="shift")
+def smoothness_picture(records: Records) -> style.Figure:
+    """The largest change of the gradient within four steps along it, divided by their length (an estimate of the
+    smoothness constant β), at rate {lr:g}, where all three train. With normalisation the gradient a step was computed
+    from still holds at its end; the added shift does not take that away.
+    """
     figure, axes = style.figure(height=3.5)
-    arms = curves(records, "roughness")
-    ends = style.lines(axes, ((step, rough, ARMS[norm], style.colour(HUES[norm])) for norm, step, rough in arms))
-    axes.set_ylim(0)
-    style.titled(axes, "Change of the gradient along a step", "step")
+    ends = curves(axes, records.by("norm"), "step", "roughness", ARMS, HUES)
+    style.frame(axes, "Change of the gradient along a step", "step", ylim=(0, None))
     style.label_ends(axes, ends)
-    return figure, (
-        f"The largest change of the gradient within four steps along it, divided by their length (an estimate of the "
-        f"smoothness constant β), at rate {records[0].config.lr:g}, where all three train. With normalisation the "
-        "gradient a step was computed from still holds at its end; the added shift does not take that away."
-    )
+    return figure
 
 
 PLACES = {
@@ -430,23 +386,25 @@ PLACES = {
 }  # fmt: skip
 
 
-def depth_picture(records: Records) -> Drawing:
+@where(study="depth", gain=None)
+def depth_picture(records: Records) -> style.Figure:
+    """Gradient at each layer of an untrained network of {depth} layers, relative to its last hidden layer: it travels
+    from right to left. Kaiming's rule conserves it for ReLU and linear layers, and lets it grow for tanh. Batch norm
+    makes it grow for every nonlinearity: activations are safe, gradients are not.
+    """
     figure, both = style.figure(1, 2, height=3.6, sharey=True)
-    for axes, norm in zip(both, ("none", "batch"), strict=True):
-        for activation, own in records.where(norm=norm).by("activation").items():
-            hue = style.colour(activation)
-            axes.plot(own[0].series["layer"], mean_curve(own, "gradient", geometric=True), color=hue)
-            style.label(axes, *PLACES[norm, activation], activation.replace("relu", "ReLU"), hue)
-        style.logarithmic(axes, [1, 100, 10_000], ["× 1", "× 100", "× 10,000"], along="y")
-        axes.set_ylim(0.1, 2e4)
-        style.titled(axes, {"none": "Kaiming alone", "batch": "With batch norm"}[norm], "layer")
-    depth = records[0].config.depth
-    return figure, (
-        f"Gradient at each layer of an untrained network of {depth} layers, relative to its last hidden "
-        "layer: it travels from right to left. Kaiming's rule conserves it for ReLU and linear layers, and lets it "
-        "grow for tanh. Batch norm makes it grow for every nonlinearity: activations are safe, gradients are not."
-    )
+    for axes, norm, title in zip(both, ("none", "batch"), ("Kaiming alone", "With batch norm"), strict=True):
+        groups = records.where(norm=norm).by("activation")
+        curves(axes, groups, "layer", "gradient", geometric=True)
+        for activation in groups:
+            name, hue = activation.replace("relu", "ReLU"), style.colour(activation)
+            style.label(axes, *PLACES[norm, activation], name, hue)
+        marks = {1: "× 1", 100: "× 100", 10_000: "× 10,000"}
+        style.frame(axes, title, "layer", ylog=marks, ylim=(0.1, 2e4))
+    return figure
 
+
+plot = pictures(shift=shift_picture, smoothness=smoothness_picture, depth=depth_picture)
 
 NEXT = [
     "A shift so large that it does hurt: `--set study=shift --set norm=batch,noisy --set shift=2`.",
