@@ -17,11 +17,12 @@ import numpy as np
 from experiments import style
 from experiments.claims.kaiming import CLAIMS as CLAIMS
 from experiments.curves import rms
-from experiments.experiment import Picture, Result, Table
-from experiments.records import Records, mean_curve
+from experiments.experiment import Result, Table
+from experiments.pictures import pictures, where
+from experiments.records import Records, mean_curve, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import cells, spread
+from experiments.tables import column, spread, table
 from models.deep_mlp import GAINS
 from models.mlp import MLP
 from npgrad import Tensor, nn
@@ -218,194 +219,151 @@ def factor(curve: np.ndarray) -> float:
     return float((curve[-1] / curve[0]) ** (1 / (len(curve) - 1)))
 
 
-MEASURES = (
-    "forward", "backward", "first_std", "last_std", "gradient_ratio", "forward_ratio", "last_saturated", "variance_1",
-    "variance_2", "variance_3", "first_infinite", "first_zero", "off", "gain_needed", "first_weights", "sum_of_100",
-    "root_of_fan_in", "default_linear",
-)  # fmt: skip
-
-
 def measure(records: Records) -> dict[str, np.ndarray]:
-    groups = records.named(name_of)
-    found = {f"{name}/{group}": own.values(name) for group, own in groups.items() for name in MEASURES}
-    tanh = groups.get("tanh", Records([]))
-    return found | {key: tanh.values(key) for r in tanh for key in r.summary if key.startswith("brittle")}
-
-
-def tables(records: Records) -> list[Table]:
-    groups = records.named(name_of)
-    rows = [
-        [
-            NAMES.get(name, name),
-            f"{own[0].summary['gain']:.3f}",
-            *cells(own, gain_needed=3, forward=3),
-            predicted(own, "preactivation"),
-            *cells(own, backward=3),
-            predicted(own, "gradient"),
-            *cells(own, last_std=3),
-        ]
-        for name, own in groups.items()
-        if own[0].config.gain is None and own[0].config.narrowing == 1
-    ]
-    columns = ["Nonlinearity", "gain", "needed", "forward", "predicted", "backward", "predicted", "std in the end"]
-    note = (
-        "Forward and backward: the factor from layer to layer, of pre-activations and of gradients. Needed: the gain "
-        "that keeps pre-activations at variance 1."
-    )
-    made = [Table(f"{records[0].config.depth} layers with the recommended gain", columns, rows, note)]
-    if "tanh" in groups:
-        tanh = groups["tanh"]
-        rows = [
-            [f"{n} of {width}", *(spread(tanh.values(f"brittle {rule} {width} {n}"), 1) for rule in ("0.2", "Kaiming"))]
-            for n, width in NETS
-        ]
-        note = (
-            "Saturated units of the last hidden layer, in per cent, behind 30 inputs. Kaiming's rule saturates more "
-            "units in the first layer than behind it, because the inputs are larger than what tanh puts out."
-        )
-        columns = ["Hidden layers", "× 0.2", "Kaiming"]
-        made.append(Table("Does a rule survive a change of the network?", columns, rows, note))
-    return made
+    tanh = records.named(name_of).get("tanh", Records([]))
+    brittle = {name: values for name, values in tanh.numbers().items() if name.startswith("brittle")}
+    return measured(records.named(name_of)) | brittle
 
 
 NETS = ((1, 200), (1, 500), (4, 200), (4, 500))
 """Hidden layers, how many and how wide, on which a rule is tried that was found on the first."""
 
 
-def predicted(own: Records, what: str) -> str:
-    curve = own[0].arrays[f"predicted_{what}"]
-    return f"{factor(curve) if what == 'preactivation' else 1 / factor(curve):.3f}"
+def tables(records: Records) -> Iterator[Table]:
+    columns = [
+        column("gain", lambda own: f"{own[0].summary['gain']:.3f}"),
+        column("needed", "gain_needed"),
+        column("forward", "forward"),
+        column("predicted", lambda own: f"{factor(own[0].arrays['predicted_preactivation']):.3f}"),
+        column("backward", "backward"),
+        column("predicted", lambda own: f"{1 / factor(own[0].arrays['predicted_gradient']):.3f}"),
+        column("std in the end", "last_std"),
+    ]
+    note = (
+        "Forward and backward: the factor from layer to layer, of pre-activations and of gradients. Needed: the gain "
+        "that keeps pre-activations at variance 1."
+    )
+    usual = records.where(gain=None, narrowing=1.0).by("activation")
+    yield table("{depth} layers with the recommended gain", "Nonlinearity", usual, columns, note, NAMES)
+
+    tanh, rules = records.named(name_of).get("tanh", ()), ("0.2", "Kaiming")
+    rows = [
+        [f"{n} of {width}", *(spread(tanh.values(f"brittle {rule} {width} {n}"), 1) for rule in rules)]
+        for n, width in NETS
+        if tanh
+    ]
+    note = (
+        "Saturated units of the last hidden layer, in per cent, behind 30 inputs. Kaiming's rule saturates more "
+        "units in the first layer than behind it, because the inputs are larger than what tanh puts out."
+    )
+    yield Table("Does a rule survive a change of the network?", ["Hidden layers", "× 0.2", "Kaiming"], rows, note)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    groups = records.named(name_of)
-    named = {n: own for n, own in groups.items() if own[0].config.gain is None and own[0].config.narrowing == 1}
-    if named:
-        yield Picture("depth", *depth_picture(named))
-    wrong = {n: own for n, own in groups.items() if n in ("linear ×10", "linear 1", "linear ×0.1")}
-    if len(wrong) > 1:
-        yield Picture("explosion", *explosion(wrong))
-    if "linear" in groups:
-        yield Picture("fan_in", *fan_in_picture(groups))
-    odd = {n: own for n, own in groups.items() if own[0].config.narrowing != 1}
-    if odd:
-        yield Picture("fans", *fans_picture(odd))
-
-
 def two_ways(
-    groups: dict[str, Records], names: dict[str, tuple[str, str]], limits: Sequence[tuple[float, float]]
+    groups: dict[str, Records],
+    names: dict[str, str],
+    hues: dict[str, str],
+    limits: Sequence[tuple[float, float]],
+    ylog: style.Marks = (),
 ) -> style.Figure:
     """Pre-activations going forward and gradients going backward, measured over predicted."""
-    figure, (left, right) = style.figure(1, 2, height=4.0)
-    for axes, key, text, limit in (
-        (left, "preactivation", "Forward: pre-activation", limits[0]),
-        (right, "gradient", "Backward: gradient", limits[1]),
-    ):
+    figure, both = style.figure(1, 2, height=4.0)
+    titles = ("Forward: pre-activation", "Backward: gradient")
+    for axes, key, text, limit in zip(both, ("preactivation", "gradient"), titles, limits, strict=True):
         ends = []
         for name, own in groups.items():
-            hue = style.colour(names[name][1])
-            curve = mean_curve(own, key, geometric=True)
+            hue, curve = style.colour(hues[name]), mean_curve(own, key, geometric=True)
             layer = np.arange(1, len(curve) + 1)
             axes.plot(layer, own[0].arrays[f"predicted_{key}"], color=hue, linewidth=1.2, ls=style.DASHED, zorder=1)
-            axes.plot(layer, curve, color=hue, linewidth=2.4, alpha=0.85)
-            if key == "preactivation":
-                ends.append((layer[-1], curve[-1], names[name][0], hue))
-        style.logarithmic(axes, along="y")
-        axes.set_ylim(limit)
-        style.titled(axes, text, "layer")
-        style.label_ends(axes, ends)
+            ends += style.lines(axes, [(layer, curve, names[name], hue)], linewidth=2.4, alpha=0.85)
+        style.frame(axes, text, "layer", ylog=ylog, ylim=limit)
+        if key == "preactivation":
+            style.label_ends(axes, ends)
     return figure
 
 
-def depth_picture(named: dict[str, Records]) -> style.Figure:
+@where(gain=None, narrowing=1.0, activation=lambda activation: activation != "leaky_relu")  # it lies on ReLU
+def depth_picture(records: Records) -> style.Figure:
     """Root mean square by layer with the recommended gains: measured (solid), predicted from the gain alone (dashed).
     Forward all hold. Backward, towards layer 1, tanh gains a tenth in every layer; sigmoid's gradients vanish so fast
     that they leave the picture. Colours are the same on both sides.
     """
-    named = {name: own for name, own in named.items() if name != "leaky_relu"}  # it lies on ReLU
-    forward = [mean_curve(own, "preactivation", geometric=True) for own in named.values()]
-    first = [mean_curve(own, "gradient", geometric=True)[0] for name, own in named.items() if name != "sigmoid"]
+    groups = records.by("activation")
+    forward = [mean_curve(own, "preactivation", geometric=True) for own in groups.values()]
+    first = [mean_curve(own, "gradient", geometric=True)[0] for name, own in groups.items() if name != "sigmoid"]
     limits = (
         (min(0.2, *(c.min() / 1.5 for c in forward)), max(5.0, *(1.5 * c.max() for c in forward))),
-        (min(0.05, *(f / 3 for f in first)), max(1_000.0, *(3 * f for f in first))),
+        (min([0.05, *(f / 3 for f in first)]), max([1_000.0, *(3 * f for f in first)])),
     )
-    figure = two_ways(named, {name: (NAMES[name], name) for name in named}, limits)
-    return figure
+    return two_ways(groups, NAMES, dict(zip(groups, groups, strict=True)), limits)
 
 
-def explosion(wrong: dict[str, Records]) -> style.Figure:
+def explosion(records: Records) -> style.Figure | None:
     """Linear layers that multiply the variance by 10, keep it, or divide it by 10. A factor per layer is a power of the
     depth: it ends where numbers end, at inf or at zero.
     """
+    groups = records.named(name_of)
+    factors = {"linear ×10": ("vermillion", "× 10"), "linear 1": ("blue", "kept"), "linear ×0.1": ("orange", "× 0.1")}
+    if len(factors.keys() & groups.keys()) < 2:
+        return None
     figure, axes = style.figure(height=3.8)
     ends = []
-    for name, hue, text in (
-        ("linear ×10", "vermillion", "× 10"),
-        ("linear 1", "blue", "kept"),
-        ("linear ×0.1", "orange", "× 0.1"),
-    ):
-        if name not in wrong:
-            continue
-        curve = mean_curve(wrong[name], "preactivation", geometric=True)
-        layer = np.arange(1, len(curve) + 1)
+    for name in (name for name in factors if name in groups):
+        hue, text = factors[name]
+        curve = mean_curve(groups[name], "preactivation", geometric=True)
         good = np.isfinite(curve) & (curve > 0)
-        axes.plot(layer[good], curve[good], color=style.colour(hue))
-        ends.append((layer[good][-1], curve[good][-1], text, style.colour(hue)))
-    axes.set_yscale("log")
-    axes.set_ylim(1e-50, 1e45)
+        ends += style.lines(axes, [(np.arange(1, len(curve) + 1)[good], curve[good], text, style.colour(hue))])
+    style.frame(axes, "Size of the activations", "layer", ylog=(), ylim=(1e-50, 1e45))
     axes.set_yticks([1e-40, 1e-20, 1, 1e20, 1e40])
-    axes.minorticks_off()
     style.guide(axes, float(np.finfo(np.float32).max), "largest float32", at=0.02)
     style.guide(axes, float(np.finfo(np.float32).smallest_subnormal), "smallest float32", at=0.02)
-    style.titled(axes, "Size of the activations", "layer")
     style.label_ends(axes, ends)
     return figure
 
 
-def fan_in_picture(groups: dict[str, Records]) -> style.Figure:
+@where(activation=lambda activation: activation in ("linear", "tanh"), gain=None, narrowing=1.0)
+def fan_in_picture(records: Records) -> style.Figure | None:
     """Left: sums of fan_in products of standard normal numbers. Right: what becomes of two rules when the network
     changes: hidden layers behind 30 inputs, how many and how wide. The number found by hand fits where it was found,
     and any width there; three more layers undo it.
     """
-    brittle_too = "tanh" in groups
-    figure, grid = style.figure(1, 2 if brittle_too else 1, height=3.4, squeeze=False)
-    left = grid[0, 0]
-    sums = np.mean([r.arrays["sums"] for r in groups["linear"]], axis=0)
+    linear, tanh = (records.where(activation=activation) for activation in ("linear", "tanh"))
+    if not linear:
+        return None
+    figure, grid = style.figure(1, 2 if tanh else 1, height=3.4, squeeze=False)
+    left, right = grid[0, 0], grid[0, -1]
     left.plot(FANS, np.sqrt(FANS), color=style.muted(), linewidth=1.4, ls=style.DASHED)
-    left.plot(FANS, sums, "o", color=style.colour("blue"), markersize=8)
+    left.plot(FANS, mean_curve(linear, "sums"), "o", color=style.colour("blue"), markersize=8)
     style.note(left, "√fan_in", (100, 10), (-8, 10), ha="right")
-    style.logarithmic(left, [10, 100, 1000])
-    style.logarithmic(left, [3, 10, 30], along="y")
-    style.titled(left, "Size of x @ W", "fan_in")
-    if brittle_too:
-        right = grid[0, 1]
-        found = groups["tanh"]
-        for rule, hue in (("0.2", "purple"), ("Kaiming", "blue")):
-            values = [found.mean(f"brittle {rule} {width} {layers}") for layers, width in NETS]
-            right.plot(values, range(4), "o", color=style.colour(hue), markersize=9)
-            text = "× 0.2" if rule == "0.2" else "Kaiming"
-            style.note(right, text, (values[3], 3), (0, 9), ha="center", color=style.colour(hue))
+    style.frame(left, "Size of x @ W", "fan_in", xlog=(10, 100, 1000), ylog=(3, 10, 30))
+    if tanh:
+        for rule, text, hue in (("0.2", "× 0.2", style.colour("purple")), ("Kaiming", "Kaiming", style.colour("blue"))):
+            values = [tanh.mean(f"brittle {rule} {width} {layers}") for layers, width in NETS]
+            right.plot(values, range(4), "o", color=hue, markersize=9)
+            style.note(right, text, (values[3], 3), (0, 9), ha="center", color=hue)
         style.rows(right, [f"{layers} of {width}" for layers, width in NETS], room=0.8)
-        right.set_xlim(-8, 70)
-        style.titled(right, "Saturated, last layer", "% of units")
+        style.frame(right, "Saturated, last layer", "% of units", xlim=(-8, 70))
     return figure
 
 
-def fans_picture(odd: dict[str, Records]) -> style.Figure:
-    """ReLU layers that narrow from {width} to {!!config.width / config.narrowing:.0f} units. Dividing by fan_in keeps
-    activations and lets gradients change by the root of the ratio of widths; dividing by fan_out does it the other way
-    round. Either will do.
-    """
-    names = {name: (name.split(" ")[-1], {"fan_in": "blue", "fan_out": "orange"}[name.split(" ")[-1]]) for name in odd}
-    figure = two_ways(odd, names, ((0.3, 4.0), (0.3, 4.0)))
-    config = next(iter(odd.values()))[0].config
-    for axes in figure.axes:
-        axes.set_yticks([0.5, 1, 2], ["0.5", "1", "2"])
-    return figure
+@where(narrowing=lambda narrowing: narrowing != 1)
+def fans_picture(records: Records) -> tuple[style.Figure, str]:
+    groups = records.by("mode")
+    hues = {"fan_in": "blue", "fan_out": "orange"}
+    marks = {0.5: "0.5", 1: "1", 2: "2"}
+    figure = two_ways(groups, dict(zip(groups, groups, strict=True)), hues, ((0.3, 4.0), (0.3, 4.0)), marks)
+    config = records[0].config
+    return figure, (
+        f"ReLU layers that narrow from {config.width} to {config.width / config.narrowing:.0f} units. Dividing by "
+        "fan_in keeps activations and lets gradients change by the root of the ratio of widths; dividing by fan_out "
+        "does it the other way round. Either will do."
+    )
 
+
+plot = pictures(depth=depth_picture, explosion=explosion, fan_in=fan_in_picture, fans=fans_picture)
 
 NEXT = [
     "A gain between: `--set activation=tanh --set gain=1.2,1.593`.",

@@ -17,11 +17,12 @@ from experiments import style
 from experiments.claims.saturation import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import frequency_loss, rms
-from experiments.experiment import Picture, Result, Table
-from experiments.records import Records
+from experiments.experiment import Result, Table
+from experiments.pictures import pictures, where
+from experiments.records import Records, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import cells
+from experiments.tables import column, table
 from experiments.training import training
 from models.deep_mlp import GAINS
 from models.mlp import MLP
@@ -242,12 +243,6 @@ def gradient_of_dead(model: MLP, dead: np.ndarray, x: np.ndarray, y: np.ndarray)
 
 # -- what it shows -----------------------------------------------------------------------------------------------------
 
-MEASURES = (
-    "preactivation_std", "preactivation_mean", "activation_std", "beyond_097", "saturated", "dead_before", "dead",
-    "dead_at_once", "off", "ever_dead", "revived", "dead_gradient", "passed", "gate_error", "starved", "val_loss",
-    "diverged", "unigram_loss",
-)  # fmt: skip
-
 
 def name_of(config: SimpleNamespace) -> str:
     if config.mishap:
@@ -264,7 +259,7 @@ def gate(t: float) -> np.ndarray:
 
 
 def measure(records: Records) -> dict[str, np.ndarray]:
-    found = {f"{name}/{group}": own.values(name) for group, own in records.named(name_of).items() for name in MEASURES}
+    found = measured(records.named(name_of))
     for t in (0.0, 0.9, 0.99, 1.0):
         found[f"gate/{t:g}"] = gate(t)
     usual = records[0].config
@@ -274,171 +269,146 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     return found
 
 
-def tables(records: Records) -> list[Table]:
-    groups = records.named(name_of)
-    steps = records[0].config.steps
-    scaled = {name: own for name, own in groups.items() if not own[0].config.mishap}
-    mishaps = {name: own for name, own in groups.items() if own[0].config.mishap}
-    found = []
-    if scaled:
-        digits = {"preactivation_std": 2, "saturated": 1, "dead_before": 0, "passed": 2, "val_loss": 4}
-        rows = [[name.replace(" scale", ", weights ×"), *cells(own, **digits)] for name, own in scaled.items()]
-        columns = ["Hidden layer", "pre-activation std", "saturated (%)", "dead", "gradient passed", "validation"]
-        note = (
-            f"Saturated and dead before training, over all training examples; validation loss after "
-            f"{records[0].config.warmup + steps:,} steps. Sigmoid counts as saturated where |2y − 1| > 0.99."
-        )
-        found.append(Table("The scale of the hidden weights", columns, rows, note))
-    if mishaps:
-        rows = []
-        for own in mishaps.values():
-            gone = own.mean("diverged") > 0.5
-            ends = ["diverged"] * 4 if gone else cells(own, dead=0, off=0, revived=0, val_loss=3)
-            ends[2] = ends[2] if own.mean("ever_dead") else "–"
-            config = own[0].config
-            rows.append([NAMES[config.activation], f"{config.mishap:g}", *cells(own, ever_dead=0), *ends])
-        columns = ["Nonlinearity", "its rate", "ever dead"]
-        columns += ["dead in the end", "nearly dead", "revived (%)", "validation"]
-        note = (
-            f"{records[0].config.warmup:,} ordinary steps at rate {records[0].config.lr:g}, one at the rate given, "
-            f"{steps:,} ordinary ones. Dead: saturated for every example (tanh and ELU: less than 2 % of the gradient)."
-        )
-        found.append(Table("One step that goes wrong", columns, rows, note))
-    return found
+def tables(records: Records) -> Iterator[Table]:
+    usual = records[0].config
+    columns = [column("pre-activation std", "preactivation_std", 2), column("saturated (%)", "saturated", 1)]
+    columns += [column("dead", "dead_before", 0), column("gradient passed", "passed", 2)]
+    columns += [column("validation", "val_loss", 4)]
+    note = (
+        "Saturated and dead before training, over all training examples; validation loss after "
+        f"{usual.warmup + usual.steps:,} steps. Sigmoid counts as saturated where |2y − 1| > 0.99."
+    )
+    scaled = records.where(mishap=0.0).named(lambda config: name_of(config).replace(" scale", ", weights ×"))
+    yield table("The scale of the hidden weights", "Hidden layer", scaled, columns, note)
+
+    columns = [column("ever dead", "ever_dead", 0), column("dead in the end", "dead", 0)]
+    columns += [column("nearly dead", "off", 0)]
+    columns += [column("revived (%)", lambda own: own.values("revived") if own.mean("ever_dead") else "–", 0)]
+    columns += [column("validation", "val_loss")]
+    note = (
+        "{warmup:,} ordinary steps at rate {lr:g}, one at the rate given, {steps:,} ordinary ones. Dead: saturated for "
+        "every example (tanh and ELU: less than 2 % of the gradient)."
+    )
+    mishaps = records.where(mishap=happened).by("activation", "mishap")
+    yield table("One step that goes wrong", ("Nonlinearity", "its rate"), mishaps, columns, note, NAMES)
+
+
+def happened(mishap: float) -> bool:
+    return mishap > 0
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    groups = records.named(name_of)
-    scaled = {name: own for name, own in groups.items() if not own[0].config.mishap and name.startswith("tanh")}
-    mishaps = {name: own for name, own in groups.items() if own[0].config.mishap}
-    if scaled:
-        yield Picture("histograms", *histograms(scaled))
-        yield Picture("map", *maps(scaled))
-        yield Picture("gate", *gate_picture(scaled))
-    if mishaps:
-        yield Picture("damage", *damage(mishaps))
-
-
-def shown(scaled: dict[str, Records]) -> dict[str, Records]:
+def shown(records: Records) -> dict[str, Records]:
     """The widest and the lecture's repaired one, or whatever there is."""
+    scaled = records.named(name_of)
     wanted = [name for name in ("tanh scale 1", "tanh scale 0.2") if name in scaled]
-    return {name: scaled[name] for name in wanted} or dict(list(scaled.items())[:2])
+    return {name.split(" ")[-1]: scaled[name] for name in wanted or list(scaled)[:2]}
 
 
-def histograms(scaled: dict[str, Records]) -> style.Figure:
+@where(activation="tanh", mishap=0.0)
+def histograms(records: Records) -> style.Figure:
     """One batch before training, 32 examples × 200 units. Wide pre-activations end up in the corners; with weights ×
     0.2 the same tanh uses all of its range.
     """
-    chosen = shown(scaled)
+    chosen = shown(records)
     figure, grid = style.figure(len(chosen), 2, height=0.7 + 1.9 * len(chosen), squeeze=False, sharex="col")
     widest = max(np.abs(own[0].arrays["x"]).max() for own in chosen.values())
-    for k, (row, (name, own)) in enumerate(zip(grid, chosen.items(), strict=True)):
-        hue = style.colour("vermillion" if k == 0 and len(chosen) > 1 else "blue")
-        for axes, key, reach in ((row[0], "x", widest), (row[1], "t", 1.0)):
-            axes.hist(own[0].arrays[key].ravel(), np.linspace(-reach, reach, 51), color=hue)
-            axes.set_yticks([])
+    for row, (scale, own), hue in zip(grid, chosen.items(), ("vermillion", "blue")[-len(chosen) :], strict=True):
+        for axes, key, reach, text in (
+            (row[0], "x", widest, f"× {scale}: before tanh"),
+            (row[1], "t", 1.0, "after tanh"),
+        ):
+            axes.hist(own[0].arrays[key].ravel(), np.linspace(-reach, reach, 51), color=style.colour(hue))
+            style.frame(axes, text, yticks=[], xlim=(-reach, reach))
             axes.grid(visible=False)
             axes.spines["left"].set_visible(False)
-            axes.set_xlim(-reach, reach)
-        style.title(row[0], f"× {name.split(' ')[-1]}: before tanh")
-        style.title(row[1], "after tanh")
         row[0].axvspan(-2, 2, color=style.muted(), alpha=0.15, zorder=0, linewidth=0)
     grid[-1, 0].set_xlabel("x; shaded: −2 to 2")
     grid[-1, 1].set_xlabel("tanh x")
     return figure
 
 
-def maps(scaled: dict[str, Records]) -> style.Figure:
+@where(activation="tanh", mishap=0.0)
+def gate_map(records: Records) -> style.Figure:
     """White where |tanh x| > 0.99: hardly any gradient gets through there. A unit would be dead if its column were
     white for every example there is; none is.
     """
     from matplotlib.colors import ListedColormap
 
-    chosen = shown(scaled)
+    chosen = shown(records)
     figure, grid = style.figure(len(chosen), 1, height=0.5 + 1.5 * len(chosen), squeeze=False)
-    for axes, (name, own) in zip(grid[:, 0], chosen.items(), strict=True):
+    for axes, (scale, own) in zip(grid[:, 0], chosen.items(), strict=True):
         flat = own[0].arrays["flat"]
         axes.imshow(flat, cmap=ListedColormap(["#1b1f24", "#f4f6f8"]), aspect="auto", interpolation="nearest", vmax=1)
         axes.grid(visible=False)
-        axes.set_yticks([0, len(flat) - 1], ["1", str(len(flat))])
-        axes.set_xticks([0, flat.shape[1] - 1], ["1", str(flat.shape[1])])
-        axes.set_ylabel("example")
-        style.title(axes, f"weights × {name.split(' ')[-1]}: {100 * flat.mean():.0f} % of the gates shut")
+        for mark, count in ((axes.set_yticks, len(flat)), (axes.set_xticks, flat.shape[1])):
+            mark([0, count - 1], ["1", str(count)])
+        style.frame(axes, f"weights × {scale}: {100 * flat.mean():.0f} % of the gates shut", ylabel="example")
     grid[-1, 0].set_xlabel("hidden unit")
     return figure
 
 
-def gate_picture(scaled: dict[str, Records]) -> style.Figure:
+@where(activation="tanh", mishap=0.0)
+def gate_picture(records: Records) -> style.Figure:
     """Left: single activations in one batch (●), and what the gradient behind tanh is of that before it. Right: the
     part of the gradient that gets through the layer (root mean square), and the share of saturated activations.
     """
     figure, (left, right) = style.figure(1, 2, height=3.4)
     t = np.linspace(-1, 1, 201)
     left.plot(t, 1 - t**2, color=style.muted(), linewidth=1.4, ls=style.DASHED)
-    own = scaled.get("tanh scale 0.5") or next(iter(scaled.values()))
-    arrays = own[0].arrays
+    arrays = (records.where(hidden_scale=0.5) or records)[0].arrays
     few = slice(None, None, max(arrays["t"].size // 250, 1))
     left.plot(arrays["t"].ravel()[few], arrays["passed"].ravel()[few], "o", color=style.colour("blue"), ms=4, alpha=0.6)
     style.note(left, "1 − t²", (0.0, 1.0), (0, 5), ha="center")
-    left.set_ylim(0, 1.15)
-    style.titled(left, "Gradient out / in", "activation t")
-    known = [own for own in scaled.values() if own[0].config.hidden_scale]
-    if known:
-        scales = [own[0].config.hidden_scale for own in known]
-        through, shut = [own.mean("passed") for own in known], [own.mean("saturated") / 100 for own in known]
-        right.plot(scales, through, "o-", color=style.colour("blue"))
-        right.plot(scales, shut, "o-", color=style.colour("vermillion"))
-        style.logarithmic(right, scales)
-        right.set_ylim(-0.03, 1.1)
-        style.titled(right, "Layer as a whole", "scale of the hidden weights")
-        most = int(np.argmax(scales))
-        names = ((through, "passed", "blue"), (shut, "saturated", "vermillion"))
-        style.label_ends(right, [(scales[most], v[most], text, style.colour(hue)) for v, text, hue in names])
+    style.frame(left, "Gradient out / in", "activation t", ylim=(0, 1.15))
+    if scaled := records.where(hidden_scale=bool).by("hidden_scale"):
+        most, ends = max(scaled), []
+        for name, share, text, hue in (("passed", 1, "passed", "blue"), ("saturated", 100, "saturated", "vermillion")):
+            values = {scale: own.mean(name) / share for scale, own in scaled.items()}
+            right.plot(list(values), list(values.values()), "o-", color=style.colour(hue))
+            ends.append((most, values[most], text, style.colour(hue)))
+        title, below = "Layer as a whole", "scale of the hidden weights"
+        style.frame(right, title, below, xlog=list(scaled), ylim=(-0.03, 1.1))
+        style.label_ends(right, ends)
     return figure
 
 
-def damage(mishaps: dict[str, Records]) -> style.Figure:
+@where(mishap=happened)
+def damage(records: Records) -> style.Figure:
     """One step at a rate far too high, then ordinary training. Left: units saturated for every example. They do not die
     in that step, but in the ordinary ones after it. Right, in the same colours: what it costs in validation loss; a
     line that ends early diverged.
     """
-    rates = sorted({own[0].config.mishap for own in mishaps.values()})
-    # The largest step that all of them survived in one piece.
-    failed = {own[0].config.mishap for own in mishaps.values() if own.mean("diverged") > 0}
-    worst = max([rate for rate in rates if rate not in failed] or rates)
     figure, (left, right) = style.figure(1, 2, height=3.8, gridspec_kw={"width_ratios": [1.15, 1]})
-    ends: list[tuple[float, float, str, str]] = []
-    kinds: dict[str, list[tuple[float, float]]] = {}
-    for own in mishaps.values():
-        config = own[0].config
-        hue = style.colour(config.activation)
-        kinds.setdefault(config.activation, []).append((config.mishap, own.mean("val_loss")))
-        if config.mishap == worst:
-            long = max((r.arrays["dead"] for r in own), key=len)
-            curve = np.mean([r.arrays["dead"] for r in own if len(r.arrays["dead"]) == len(long)], axis=0)
-            time = max((r.arrays["time"] for r in own), key=len)
-            left.plot(np.maximum(time, 0.7), curve, color=hue)
-            ends.append((max(time[-1], 0.7), curve[-1], NAMES[config.activation], hue))
+    rates = sorted(records.by("mishap"))
+    # The largest step that all of them survived in one piece.
+    whole = [rate for rate in rates if not records.where(mishap=rate).mean("diverged")]
+    worst = max(whole or rates)
+    ends: list[style.End] = []
+    for kind, own in records.where(mishap=worst).by("activation").items():
+        longest = max((r.arrays for r in own), key=lambda arrays: len(arrays["dead"]))
+        time = np.maximum(longest["time"], 0.7)
+        curve = np.mean([r.arrays["dead"] for r in own if len(r.arrays["dead"]) == len(time)], axis=0)
+        ends += style.lines(left, [(time, curve, NAMES[kind], style.colour(kind))])
     style.over_steps(left, max(end[0] for end in ends))
-    most = max((float(max(r.arrays["dead"])) for own in mishaps.values() for r in own), default=1.0)
-    left.set_ylim(-0.03 * max(most, 10), 1.05 * max(most, 10))
-    style.titled(left, "Dead units", f"steps after one at rate {worst:g}")
-    top = 0.0
-    for kind, points in kinds.items():
-        points.sort()
-        rate, loss = np.array(points).T
+    most = max(10.0, *(float(max(r.arrays["dead"])) for r in records))
+    style.frame(left, "Dead units", f"steps after one at rate {worst:g}", ylim=(-0.03 * most, 1.05 * most))
+    top = 3.0
+    for kind, own in records.by("activation").items():
+        rate, loss = np.array([(at, some.mean("val_loss")) for at, some in sorted(own.by("mishap").items())]).T
         right.plot(rate, loss, "o-", color=style.colour(kind))
-        top = max(top, float(np.nanmax(np.where(np.isfinite(loss), loss, np.nan), initial=0.0)))
-    style.logarithmic(right, [rate for rate in (0.1, 1, 10, 100) if rates[0] <= rate <= rates[-1]])
-    style.logarithmic(right, [t for t in (2, 3, 5, 10, 20, 50, 100) if t < 1.5 * max(top, 3)], along="y")
+        top = max([top, *loss[np.isfinite(loss)]])
+    xlog = [rate for rate in (0.1, 1, 10, 100) if rates[0] <= rate <= rates[-1]]
+    ylog = [loss for loss in (2, 3, 5, 10, 20, 50, 100) if loss < 1.5 * top]
+    style.frame(right, "Loss in the end", "rate of the one step", xlog=xlog, ylog=ylog)
     style.reach(right, 2, max(1.1 * top, 3.3))
-    style.titled(right, "Loss in the end", "rate of the one step")
     style.label_ends(left, ends)
     return figure
 
+
+plot = pictures(histograms=histograms, map=gate_map, gate=gate_picture, damage=damage)
 
 NEXT = [
     "Other scales of the hidden weights: `--set hidden_scale=2,0.3`.",
