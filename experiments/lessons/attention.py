@@ -7,7 +7,7 @@ This lesson puts the same instruments to it, and looks at what its heads look at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -15,11 +15,12 @@ import numpy as np
 
 from experiments import style
 from experiments.claims.attention import CLAIMS as CLAIMS
-from experiments.experiment import Picture, Result, Table, locate
-from experiments.records import Record, Records, mean_curve
+from experiments.experiment import Result, Table, locate
+from experiments.pictures import pictures
+from experiments.records import Records, mean_curve, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import cells, spread
+from experiments.tables import column, spread, table
 from experiments.training import training, watch
 from models.training import TrainConfig, evaluate, fit, generators, make_optimizer, mean_loss
 from models.transformer import Transformer
@@ -209,10 +210,7 @@ def name_of(config: SimpleNamespace) -> str:
 
 
 def measure(records: Records) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
-    for name, own in records.named(name_of).items():
-        for quantity in ("initial_loss", "val_loss", "previous"):
-            found[f"{quantity}/{name}"] = own.values(quantity)
+    found = measured(records.named(name_of), "initial_loss", "val_loss", "previous")
     ignorance = found.get("initial_loss/pre 2", np.empty(0))
     for name, values in found.items():
         if name.startswith("val_loss") and values.size == ignorance.size:  # how much worse than nothing says nothing
@@ -231,63 +229,51 @@ def label(name: str) -> str:
     return ", ".join([NORMS[norm], f"{layers} blocks", *(part.replace("lr", "rate") for part in rest)])
 
 
-def tables(records: Records) -> list[Table]:
-    rows = []
-    for name, own in records.named(name_of).items():
-        losses = [spread(v, 3 if v.mean() < 100 else ".0e") for v in map(own.values, ("initial_loss", "val_loss"))]
-        rows.append([label(name), *losses, *cells(own, ratio=1, previous=2, first=2)])
-    config = records[0].config
-    note = (
-        f"{config.steps:,} steps of {config.batch_size} names, Adam at {Config.lr} where nothing else is said. Update: "
-        "log10 of update to data, the median weight matrix. The largest mean weight that a head gives to the character "
-        "before, and to the beginning of the name."
-    )
-    columns = ["Network", "first loss", "last", "update", "previous", "beginning"]
-    back, first = records[0].arrays["back"], records[0].arrays["first"]
-    looks = [
-        [
-            f"block {k + 1}, head {j + 1}",
-            *(f"{w:.0%}" for w in [*back[k, j], first[k, j], 1 - back[k, j].sum() - first[k, j]]),
-        ]
-        for k, j in np.ndindex(first.shape)
+def tables(records: Records) -> Iterator[Table]:
+    def loss(name: str) -> Callable[[Records], str]:
+        return lambda own: spread(own.values(name), 3 if own.mean(name) < 100 else ".0e")
+
+    columns = [
+        column("first loss", loss("initial_loss")),
+        column("last", loss("val_loss")),
+        column("update", "ratio", 1),
     ]
-    where = ["Head", "itself", "1 back", "2", "3", "4", "beginning", "elsewhere"]
-    of = f"Mean weights in a trained network ({label(name_of(config))}), at characters with four or more before them."
-    return [Table("Transformers", columns, rows, note), Table("What heads look at", where, looks, of)]
+    columns += [column("previous", "previous", 2), column("beginning", "first", 2)]
+    note = (
+        f"{{steps:,}} steps of {{batch_size}} names, Adam at {Config.lr} where nothing else is said. Update: log10 of "
+        "update to data, the median weight matrix. The largest mean weight that a head gives to the character before, "
+        "and to the beginning of the name."
+    )
+    yield table("Transformers", "Network", records.named(lambda config: label(name_of(config))), columns, note)
+
+    back, first = records[0].arrays["back"], records[0].arrays["first"]
+    looks = [(k, j, [*back[k, j], first[k, j], 1 - back[k, j].sum() - first[k, j]]) for k, j in np.ndindex(first.shape)]
+    rows = [[f"block {k + 1}, head {j + 1}", *(f"{weight:.0%}" for weight in own)] for k, j, own in looks]
+    heads = ["Head", "itself", "1 back", "2", "3", "4", "beginning", "elsewhere"]
+    network = label(name_of(records[0].config))
+    note = f"Mean weights in a trained network ({network}), at characters with four or more before them."
+    yield Table("What heads look at", heads, rows, note)
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    yield Picture("flow", *flows(records))
-    yield Picture("heads", *heads(records.where(norm=records[0].config.norm, layers=records[0].config.layers)[0]))
-    yield Picture("losses", *losses(records))
-
-
-def flows(records: Records) -> style.Figure:
-    """Standard deviation of what each of {!!STACK} blocks returns, and of its gradient, before training. What is added
-    to an untouched sum makes it grow, and with it shrinks what one more block changes.
-    """
+def flows(records: Records) -> tuple[style.Figure, str]:
     figure, panels = style.figure(1, 2, height=3.6)
     groups = records.by("norm")
-    for axes, column in zip(panels, ("signal", "gradient"), strict=True):
+    titles = ("What blocks return", "Gradient, last block 1")
+    for axes, name, title in zip(panels, ("signal", "gradient"), titles, strict=True):
         for norm, own in groups.items():
-            same = own.where(output=own[0].config.output)
-            value = mean_curve(same, column, geometric=True)
-            value = value / value[-1] if column == "gradient" else value
+            value = mean_curve(own.where(output=own[0].config.output), name, geometric=True)
+            value = value / value[-1] if name == "gradient" else value
             axes.plot(np.arange(1, STACK + 1), value, "o-", markersize=5, color=style.colour(HUES[norm]))
-        style.logarithmic(axes, along="y")
-        axes.set_xticks(range(2, STACK + 1, 2))
-        axes.set_xlabel("block")
-    style.title(panels[0], "What blocks return")
-    style.title(panels[1], "Gradient, last block 1")
+        style.frame(axes, title, "block", ylog=(), xticks=range(2, STACK + 1, 2))
     style.legend_above(figure, panels[0].lines, [NORMS[norm] for norm in groups], 3)
-    return figure
+    return figure, (
+        f"Standard deviation of what each of {STACK} blocks returns, and of its gradient, before training. What is "
+        "added to an untouched sum makes it grow, and with it shrinks what one more block changes."
+    )
 
 
-def heads(record: Record) -> style.Figure:
-    """What each character of {!!word} (rows) looks at (columns) in a trained network: dark 0, bright 1. Nothing looks
-    at what comes after it.
-    """
-    weights, word = record.arrays["map"], record.summary["word"]
+def heads(records: Records) -> tuple[style.Figure, str]:
+    weights, word = records[0].arrays["map"], records[0].summary["word"]
     layers, count = weights.shape[:2]
     figure, panels = style.figure(layers, count, height=0.4 + 2.4 * layers, squeeze=False)
     for layer, head in np.ndindex(layers, count):
@@ -298,7 +284,10 @@ def heads(record: Record) -> style.Figure:
         axes.tick_params(length=0)
         axes.grid(visible=False)
         style.title(axes, f"block {layer + 1}, head {head + 1}")
-    return figure
+    return figure, (
+        f"What each character of {word!r} (rows) looks at (columns) in a trained network: dark 0, bright 1. Nothing "
+        "looks at what comes after it."
+    )
 
 
 def losses(records: Records) -> style.Figure:
@@ -321,6 +310,8 @@ def losses(records: Records) -> style.Figure:
     style.title(axes, "Loss on new names")
     return figure
 
+
+plot = pictures(flow=flows, heads=heads, losses=losses)
 
 NEXT = [
     "Deeper: `--set layers=16 --set norm=pre,post --set steps=300`.",

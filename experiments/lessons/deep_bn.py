@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ from experiments.claims.deep_bn import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import thinned
 from experiments.experiment import Picture, Result, Table
-from experiments.records import Records, mean_curve, paired
+from experiments.pictures import curves, pictures, where
+from experiments.records import Records, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import across, cells, fraction, sampled
+from experiments.tables import across, column, fraction, sampled, table
 from experiments.training import training
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
@@ -169,7 +171,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     for name, own in networks(records).items():
         found[f"val/{name}"] = own.values("val_loss")
         found[f"gap/{name}"] = own.values("val_loss") - own.values("train_loss")
-    for (depth, norm), own in stacks(records).items():
+    for (depth, norm), own in records.where(stack=bool).by("stack", "norm").items():
         usual = own.where(stack_lr=0.1)
         by_gain = {gain: at.values("val_loss") for gain, at in usual.by("stack_gain").items()}
         fast = own.where(stack_lr=HIGH).values("val_loss")
@@ -186,11 +188,6 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     return found
 
 
-def stacks(records: Records) -> dict[tuple[int, str], Records]:
-    deep = Records([r for r in records if r.config.stack])
-    return {(depth, norm): own for depth, some in deep.by("stack").items() for norm, own in some.by("norm").items()}
-
-
 def networks(records: Records) -> dict[str, Records]:
     """The networks trained in full: "batch", "none" (six layers) and "shallow"."""
     full = records.where(stack=0)
@@ -199,57 +196,42 @@ def networks(records: Records) -> dict[str, Records]:
 
 
 NAMES = {"batch": "six layers, batch norm", "none": "six layers, no norm", "shallow": "one hidden layer, batch norm"}
-HUES = {"batch": "batch", "none": "none", "shallow": "grey"}
 
 
-def tables(records: Records) -> list[Table]:
-    made = []
+def tables(records: Records) -> Iterator[Table]:
     trained = networks(records)
-    if trained:
-        rows = [
-            [NAMES.get(name, name), f"{own[0].summary['parameters']:,}", *cells(own, train_loss=4, val_loss=4)]
-            for name, own in trained.items()
-        ]
-        first = next(iter(trained.values()))
-        steps = first[0].config.steps
-        note = f"{steps:,} steps{'' if steps >= 200_000 else '; the documents’ 2.10 is of 200,000'}."
-        made.append(Table("Trained in full: loss", ["Network", "parameters", "training", "validation"], rows, note))
-    for depth, deep in Records([r for r in records if r.config.stack]).by("stack").items():
-        norms = deep.by("norm")
-        rows = [
-            [f"gain {gain:.3g}", *across(own, "val_loss", norm=norms)]
-            for gain, own in deep.where(stack_lr=0.1).by("stack_gain").items()
-        ]
-        rows += [
-            [f"gain 1.67, rate {rate:g}", *across(own, "val_loss", norm=norms)]
-            for rate, own in deep.by("stack_lr").items()
-            if rate != 0.1
-        ]
+    columns = [column("parameters", "{parameters:,.0f}"), column("training", "train_loss", 4)]
+    columns += [column("validation", "val_loss", 4)]
+    short = any(own[0].config.steps < 200_000 for own in trained.values())
+    note = "{steps:,} steps" + ("; the documents’ 2.10 is of 200,000." if short else ".")
+    yield table("Trained in full: loss", "Network", trained, columns, note, NAMES)
+
+    def weights(config: SimpleNamespace) -> str:
+        return f"gain {config.stack_gain:.3g}" + (f", rate {config.stack_lr:g}" if config.stack_lr != 0.1 else "")
+
+    for deep in records.where(stack=bool).by("stack").values():
+        columns = across("val_loss", norm={norm: NORMS.get(norm, norm) for norm in deep.by("norm")})
         note = (
-            f"Validation loss after {deep[0].config.stack_steps:,} steps, rate 0.1 unless another is named. Who knows "
-            f"only how frequent each letter is loses {deep.mean('letters_loss'):.3f}."
+            "Validation loss after {stack_steps:,} steps, rate 0.1 unless another is named. Who knows only how frequent "
+            "each letter is loses {letters_loss:.3f}."
         )
-        made.append(Table(f"A stack of {depth} layers", ["Weights", *(NORMS.get(n, n) for n in norms)], rows, note))
-    deepest = trained.get("batch", trained.get("none"))
-    if deepest:
-        made.append(sampled(deepest[0].summary["names"], NAMES[deepest[0].config.norm]))
-    return made
+        yield table("A stack of {stack} layers", "Weights", deep.named(weights), columns, note)
+    for name in [name for name in ("batch", "none") if name in trained][:1]:
+        yield sampled(trained[name][0].summary["names"], NAMES[name])
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
 def plot(records: Records) -> Iterator[Picture]:
-    stacks = Records([r for r in records if r.config.stack])
-    for depth, deep in stacks.by("stack").items():
-        suffix = "" if depth == next(iter(stacks.by("stack"))) else f"_{depth}"
-        yield Picture(f"gain{suffix}", *loss_by_gain(deep, depth))
-        yield Picture(f"layers{suffix}", *by_layer(deep, depth))
-    if networks(records):
-        yield Picture("losses", *loss_curves(records))
+    stacks = records.where(stack=bool).by("stack")
+    for depth, deep in stacks.items():
+        suffix = "" if len(stacks) == 1 else f"_{depth}"
+        yield from pictures(**{f"gain{suffix}": loss_by_gain, f"layers{suffix}": by_layer})(deep)
+    yield from pictures(losses=loss_curves)(records)
 
 
-def loss_by_gain(deep: Records, depth: int) -> style.Figure:
+def loss_by_gain(deep: Records) -> style.Figure:
     """Normalised, the stack learns from any start. Left alone it learns as well or better at the right gain, and
     nothing at all below it: every input then looks the same to its last layer. The weights of size 1 with which the
     lecture begins are a gain of 10 here.
@@ -257,67 +239,58 @@ def loss_by_gain(deep: Records, depth: int) -> style.Figure:
     figure, axes = style.figure(height=3.6)
     ends = []
     usual = deep.where(stack_lr=0.1)
-    gains = sorted(usual.by("stack_gain"))
     for norm, own in usual.by("norm").items():
-        values = [own.values("val_loss", stack_gain=gain) for gain in gains]
-        known = [(gain, v) for gain, v in zip(gains, values, strict=True) if len(v)]
-        y = style.means(axes, [gain for gain, _ in known], [v for _, v in known], style.colour(norm))
-        ends.append((known[-1][0], y[-1], NORMS.get(norm, norm), style.colour(norm)))
-    style.logarithmic(axes, gains, [fraction(gain) for gain in gains])
-    axes.set_xlabel("gain of the weights, logarithmic")
+        values = sorted((gain, at.values("val_loss")) for gain, at in own.by("stack_gain").items())
+        x, y = [gain for gain, _ in values], [losses for _, losses in values]
+        ends.append((x[-1], style.means(axes, x, y, style.colour(norm))[-1], NORMS.get(norm, norm), style.colour(norm)))
+    xlog = {gain: fraction(gain) for gain in sorted(usual.by("stack_gain"))}
+    title = deep.fill("{stack} layers: validation loss after {stack_steps:,} steps")
+    style.frame(axes, title, "gain of the weights, logarithmic", xlog=xlog)
     axes.margins(y=0.12)
-    style.title(axes, f"{depth} layers: validation loss after {deep[0].config.stack_steps:,} steps")
     style.guide(axes, deep.mean("letters_loss"), "knows letter frequencies only", at=0.2)
     style.label_ends(axes, ends)
     return figure
 
 
-def by_layer(deep: Records, depth: int) -> style.Figure:
+def by_layer(deep: Records) -> style.Figure:
     """Before training. Forward: how much two different inputs still differ after each layer. Backward: the size of the
     gradient on its way from the last hidden layer (right) to the first (left). With gain 0.5 both die out.
     Normalisation holds the signal, and makes the gradient grow in every layer it passes.
     """
     figure, both = style.figure(1, 2, height=3.7, sharex=True)
     first = deep.where(seed=deep[0].seed, stack_lr=0.1)
-    shown = [("none", 0.5), ("none", 5 / 3), ("batch", 5 / 3)]
-    dashes = {0.5: (0, (3, 2)), 5 / 3: "solid"}
-    for axes, name, what in zip(both, ("signal", "gradient"), ("Forward", "Backward"), strict=True):
-        for norm, gain in shown:
+    shown = [("none", 0.5, (0, (3, 2))), ("none", 5 / 3, "-"), ("batch", 5 / 3, "-")]
+    for axes, name, title in zip(both, ("signal", "gradient"), ("Forward", "Backward"), strict=True):
+        for norm, gain, dashes in shown:
             for record in first.where(norm=norm, stack_gain=gain):
                 y = record.arrays[name]
                 y = y / (y[0] if name == "signal" else y[-1])
-                axes.plot(np.arange(1, len(y) + 1), y, color=style.colour(norm), linestyle=dashes[gain])
-        style.logarithmic(axes, along="y")
-        style.titled(axes, what, "hidden layer")
+                axes.plot(np.arange(1, len(y) + 1), y, color=style.colour(norm), linestyle=dashes)
+        style.frame(axes, title, "hidden layer", ylog=())
     both[0].set_ylabel("signal, relative to layer 1")
-    both[1].set_ylabel(f"gradient, relative to layer {depth - 1}")
-    low = min(axes.get_ylim()[0] for axes in both)
-    high = max(axes.get_ylim()[1] for axes in both)
+    both[1].set_ylabel(f"gradient, relative to layer {deep[0].config.stack - 1}")
+    low, high = zip(*(axes.get_ylim() for axes in both), strict=True)
     for axes in both:
-        axes.set_ylim(max(low, 1e-12), high * 3)
-    styles = [(f"{NORMS[norm]}, gain {'5/3' if gain != 0.5 else '0.5'}", norm, gain) for norm, gain in shown]
+        axes.set_ylim(max(min(low), 1e-12), max(high) * 3)
     handles = [
-        both[0].plot([], [], color=style.colour(norm), linestyle=dashes[gain], label=text)[0]
-        for text, norm, gain in styles
+        both[0].plot([], [], color=style.colour(norm), ls=dashes, label=f"{NORMS[norm]}, gain {fraction(gain)}")[0]
+        for norm, gain, dashes in shown
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10.5, columnspacing=1.2)
     return figure
 
 
+@where(stack=0)
 def loss_curves(records: Records) -> style.Figure:
     """Loss of the minibatch, averaged over ever longer stretches: six layers of 100 units with and without batch
     normalisation, and the shallow network of 200 units.
     """
     figure, axes = style.figure(height=3.5)
-    curves = (
-        (mean_curve(own, "step"), mean_curve(own, "loss"), NORMS.get(name, name), style.colour(HUES.get(name, "blue")))
-        for name, own in networks(records).items()
-    )
-    ends = style.lines(axes, curves, linewidth=1.8)
-    steps = int(records.where(stack=0)[0].config.steps)
+    hues = {"shallow": "grey"}
+    ends = curves(axes, networks(records), "step", "loss", NORMS, hues, linewidth=1.8)
+    steps = records[0].config.steps
     style.over_steps(axes, steps, first=10)
-    axes.set_xlim(10, steps)
-    style.title(axes, "Six layers and two: training loss")
+    style.frame(axes, "Six layers and two: training loss", xlim=(10, steps))
     style.label_ends(axes, ends)
     return figure
 

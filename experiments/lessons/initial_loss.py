@@ -21,11 +21,12 @@ from experiments.claims.initial_loss import CLAIMS as CLAIMS
 from experiments.claims.initial_loss import PRINTED
 from experiments.corpus import load
 from experiments.curves import frequency_loss, rms, steps_until, thinned
-from experiments.experiment import Picture, Result, Table
-from experiments.records import Records, mean_curve
+from experiments.experiment import Result, Table
+from experiments.pictures import pictures, where
+from experiments.records import Records, mean_curve, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import cells
+from experiments.tables import column, table
 from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
@@ -210,11 +211,6 @@ def normal_loss(size: float, classes: int) -> float:
 
 # -- what it shows -----------------------------------------------------------------------------------------------------
 
-MEASURES = (
-    "initial_loss", "logit_size", "bias_share", "early_fall", "output_shrinks", "distinct_units", "train_loss",
-    "val_loss", "test_loss", "confidence", "wasted_steps",
-)  # fmt: skip
-
 
 def name_of(config: SimpleNamespace) -> str:
     if config.start != "random":
@@ -224,7 +220,7 @@ def name_of(config: SimpleNamespace) -> str:
 
 def measure(records: Records) -> dict[str, np.ndarray]:
     groups = records.named(name_of)
-    found = {f"{name}/{group}": own.values(name) for group, own in groups.items() for name in MEASURES}
+    found = measured(groups)
     for name in ("uniform_loss", "unigram_loss"):
         found[name] = next(iter(groups.values())).values(name)
     for name, (logits, printed) in PRINTED.items():
@@ -236,63 +232,49 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     return {name: np.atleast_1d(values) for name, values in found.items()}
 
 
-def tables(records: Records) -> list[Table]:
-    groups = records.named(name_of)
-    steps = records[0].config.steps
-    rows = []
-    for name, own in groups.items():
-        if name in STARTS:
-            continue
-        shown = {"original": "1, bias too", "0": "exactly 0"}.get(name, name)
-        measured = cells(own, logit_size=2, initial_loss=4, normal_loss=2, wasted_steps=0, val_loss=4)
-        rows.append([shown, *measured])
-        if own.mean("wasted_steps") >= steps:
-            rows[-1][4] = "all"
-    columns = ["Scale", "logits", "first loss", "if logits were normal", "steps wasted", "validation"]
+def tables(records: Records) -> Iterator[Table]:
+    columns = [column("logits", "logit_size", 2), column("first loss", "initial_loss", 4)]
+    columns += [column("if logits were normal", "normal_loss", 2), column("steps wasted", wasted, 0)]
+    columns += [column("validation", "val_loss", 4)]
     note = (
-        f"Logits: root mean square. Wasted are the steps until the loss is below ln 27 = "
-        f"{records.mean('uniform_loss'):.4f}. Validation loss after {steps:,} steps."
+        "Logits: root mean square. Wasted are the steps until the loss is below ln 27 = {uniform_loss:.4f}. Validation "
+        "loss after {steps:,} steps."
     )
-    found = [Table("The scale of the last weights", columns, rows, note)]
-    starts = {name: own for name, own in groups.items() if name in STARTS}
-    if starts:
-        starts = {"random": groups["0.01"]} | starts if "0.01" in groups else starts
-        rows = [
-            [STARTS[name], *cells(own, distinct_units=0, initial_loss=4, train_loss=4, val_loss=4)]
-            for name, own in starts.items()
-        ]
-        note = (
-            f"After {steps:,} steps. Knowing nothing but how frequent each letter is costs "
-            f"{records.mean('unigram_loss'):.4f} on the training data."
-        )
-        columns = ["Start", "different units", "first loss", "training", "validation"]
-        found.append(Table("Beginning at zero", columns, rows, note))
-    return found
+    names = {"original": "1, bias too", "0": "exactly 0"}
+    scales = records.where(start="random").named(name_of)
+    yield table("The scale of the last weights", "Scale", scales, columns, note, names)
+
+    columns = [column("different units", "distinct_units", 0), column("first loss", "initial_loss", 4)]
+    columns += [column("training", "train_loss", 4), column("validation", "val_loss", 4)]
+    note = (
+        "After {steps:,} steps. Knowing nothing but how frequent each letter is costs {unigram_loss:.4f} on the "
+        "training data."
+    )
+    yield table("Beginning at zero", "Start", starts(records), columns, note, STARTS)
+
+
+def wasted(own: Records) -> np.ndarray | str:
+    return "all" if own.mean("wasted_steps") >= own[0].config.steps else own.values("wasted_steps")
+
+
+def starts(records: Records) -> dict[str, Records]:
+    """The runs that begin at zero, with the repaired network for comparison; empty if there are none."""
+    zero = records.where(start=lambda start: start != "random").by("start")
+    random = records.named(name_of).get("0.01")
+    return {"random": random} | zero if zero and random else zero
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    groups = records.named(name_of)
-    scaled = {float(name): own for name, own in groups.items() if name != "original" and name not in STARTS}
-    if "original" in groups:
-        yield Picture("sure", *sure(groups))
-    if len(scaled) > 1:
-        yield Picture("scale", *scale_picture(records, scaled))
-    if "original" in groups:
-        yield Picture("squashed", *squashed(groups["original"]))
-    if any(name in STARTS for name in groups):
-        yield Picture("symmetry", *symmetry(records, groups))
-
-
-def sure(groups: dict[str, Records]) -> style.Figure:
+def sure(records: Records) -> style.Figure | None:
     """What the untrained network expects to come next in one example. The original one is sure, and wrong; the repaired
     one gives every character its chance.
     """
-    pair = [("original", "vermillion", "Original")]
-    if "0.01" in groups:
-        pair.append(("0.01", "blue", "Last weights × 0.01"))
+    groups = records.named(name_of)
+    if "original" not in groups:
+        return None
+    pair = [("original", "vermillion", "Original"), ("0.01", "blue", "Last weights × 0.01")][: 1 + ("0.01" in groups)]
     figure, axes = style.figure(len(pair), 1, height=0.6 + 1.7 * len(pair), sharex=True, squeeze=False)
     first = groups["original"][0].arrays
     characters = first["characters"]
@@ -305,9 +287,8 @@ def sure(groups: dict[str, Records]) -> style.Figure:
         p = groups[name][0].arrays["first_probabilities"][k]
         one.bar(range(len(p)), p, color=style.colour(hue), width=0.8)
         one.plot(truth, float(p[truth]) + 0.09, "v", color=style.ink(), markersize=9)
-        one.set_ylim(0, 1)
-        one.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-        style.title(one, f"{text}: loss {-math.log(max(float(p[truth]), 1e-300)):.1f}")
+        title = f"{text}: loss {-math.log(max(float(p[truth]), 1e-300)):.1f}"
+        style.frame(one, title, ylim=(0, 1), yticks=[0, 0.5, 1], yticklabels=["0", "0.5", "1"])
         style.corner(one, f"▼ {characters[truth]} is right: p = {p[truth]:.2g}".replace("e-", "e−"), 11.5)
     context = "".join(characters[i] for i in first["first_x"][k])
     axes[-1, 0].set_xticks(range(len(characters)), characters, fontsize=10)
@@ -316,71 +297,74 @@ def sure(groups: dict[str, Records]) -> style.Figure:
     return figure
 
 
-def scale_picture(records: Records, scaled: dict[float, Records]) -> style.Figure:
+@where(start="random", output_bias=0.0)
+def scale_picture(records: Records) -> style.Figure | None:
     """Left: the first loss is that of normally distributed logits of the same size (dashed), as small as ln 27 once
     they are below 0.3. Right: what is left of the difference after {steps:,} steps of training; exactly 0 is as good as
     0.01.
     """
+    scaled = records.by("output_scale")
+    if len(scaled) < 2:
+        return None
     figure, (left, right) = style.figure(1, 2, height=3.6)
-    sizes = np.array([own.mean("logit_size") for own in scaled.values()])
-    first = np.array([own.mean("initial_loss") for own in scaled.values()])
+    sizes, first, val = (
+        np.array([own.mean(name) for own in scaled.values()]) for name in ("logit_size", "initial_loss", "val_loss")
+    )
     at = np.geomspace(0.05, max(float(sizes.max()) * 1.3, 1.0), 60)
     classes = round(math.exp(records.mean("uniform_loss")))
     left.plot(at, [normal_loss(size, classes) for size in at], color=style.muted(), linewidth=1.4, ls=style.DASHED)
     left.plot(np.maximum(sizes, 0.05), first, "o", color=style.colour("orange"), markersize=8)
     style.guide(left, records.mean("uniform_loss"), "ln 27", at=0.02)
     style.note(left, "if logits were\nnormal numbers", (at[45], normal_loss(at[45], classes)), (-12, 12), ha="right")
-    style.logarithmic(left)
-    style.logarithmic(left, [t for t in (3, 10, 30, 100, 300) if t < 2 * first.max()], along="y")
-    style.titled(left, "First loss", "size of the first logits")
-    val = [own.mean("val_loss") for own in scaled.values()]
-    places = [max(scale, 0.003) for scale in scaled]
-    right.plot(places, val, "o-", color=style.colour("orange"), markersize=8)
-    marks = [s for s in (10, 1, 0.1, 0.01, 0) if s in scaled]
-    style.logarithmic(right, [mark or 0.003 for mark in marks], [f"{mark:g}" for mark in marks])
-    style.titled(right, "Validation loss", "scale of the last weights")
+    ylog = [t for t in (3, 10, 30, 100, 300) if t < 2 * first.max()]
+    style.frame(left, "First loss", "size of the first logits", xlog=(), ylog=ylog)
+    right.plot([max(scale, 0.003) for scale in scaled], val, "o-", color=style.colour("orange"), markersize=8)
+    xlog = {scale or 0.003: f"{scale:g}" for scale in (10, 1, 0.1, 0.01, 0) if scale in scaled}
+    style.frame(right, "Validation loss", "scale of the last weights", xlog=xlog)
     return figure
 
 
-def squashed(own: Records) -> style.Figure:
+@where(start="random", output_bias=lambda bias: bias != 0)
+def squashed(records: Records) -> style.Figure:
     """The original network in training. The blade of the hockey stick is the logits coming down; the weights that make
     them stay nearly as large: they turn, rather than shrink.
     """
     figure, axes = style.figure(height=3.4)
-    step = own[0].arrays["looked"]
+    step = records[0].arrays["looked"]
     both = (("logit_size", "logits", "vermillion"), ("output_size", "last weights", "blue"))
-    curves = ((step, mean_curve(own, name) / own.mean(name), text, style.colour(hue)) for name, text, hue in both)
-    ends = style.lines(axes, curves)
+    sizes = (
+        (step, mean_curve(records, name) / records.mean(name), text, style.colour(hue)) for name, text, hue in both
+    )
+    ends = style.lines(axes, sizes)
     style.over_steps(axes, step[-1])
-    axes.set_ylim(0, 1.2)
-    style.title(axes, "Size relative to the beginning")
+    style.frame(axes, "Size relative to the beginning", ylim=(0, 1.2))
     style.label_ends(axes, ends)
     return figure
 
 
-def symmetry(records: Records, groups: dict[str, Records]) -> style.Figure:
+def symmetry(records: Records) -> style.Figure | None:
     """One random layer is enough to make 200 hidden units different. If both layers begin equal, all units do the same
     but for rounding, and if both begin at zero, only the last bias learns.
     """
-    listed = [name for name in STARTS if name in groups]
-    if "0.01" in groups:
-        groups, listed = groups | {"random": groups["0.01"]}, ["random", *listed]
-    figure, axes = style.figure(height=0.5 * len(listed) + 1.5)
-    for row, name in enumerate(listed):
-        values = groups[name].values("val_loss")
-        hue = style.colour("blue" if groups[name].mean("distinct_units") > 1.5 else "vermillion")
-        axes.plot(values.mean(), row, "o", color=hue, markersize=10)
-        units = groups[name].mean("distinct_units")
-        text = f"{units:.0f} different units" if units > 1.5 else "all units the same"
-        left = records.mean("unigram_loss") - 0.3 < values.mean() < records.mean("unigram_loss")
-        shift, side = ((-10, 0), "right") if left else ((10, 0), "left")
-        style.note(axes, text, (values.mean(), row), shift, ha=side, va="center", color=hue)
-    style.rows(axes, [STARTS[name] for name in listed], room=0.9)
-    style.guide(axes, records.mean("unigram_loss"), "letter\nfrequencies", vertical=True)
+    groups = starts(records)
+    if not groups:
+        return None
+    figure, axes = style.figure(height=0.5 * len(groups) + 1.5)
+    letters = records.mean("unigram_loss")
+    for row, own in enumerate(groups.values()):
+        loss, units = own.mean("val_loss"), own.mean("distinct_units")
+        hue, text = ("blue", f"{units:.0f} different units") if units > 1.5 else ("vermillion", "all units the same")
+        axes.plot(loss, row, "o", color=style.colour(hue), markersize=10)
+        shift, side = ((-10, 0), "right") if letters - 0.3 < loss < letters else ((10, 0), "left")
+        style.note(axes, text, (loss, row), shift, ha=side, va="center", color=style.colour(hue))
+    style.rows(axes, [STARTS[start] for start in groups], room=0.9)
+    style.guide(axes, letters, "letter\nfrequencies", vertical=True)
     style.reach(axes, axes.get_xlim()[0], 3.2, along="x")
-    style.titled(axes, "Beginning at zero", f"validation loss after {records[0].config.steps:,} steps")
+    style.frame(axes, "Beginning at zero", records.fill("validation loss after {steps:,} steps"))
     return figure
 
+
+plot = pictures(sure=sure, scale=scale_picture, squashed=squashed, symmetry=symmetry)
 
 NEXT = [
     "Scales of your own: `--set output_scale=0.5,2`.",

@@ -316,8 +316,8 @@ def explosion(records: Records) -> style.Figure | None:
         curve = mean_curve(groups[name], "preactivation", geometric=True)
         good = np.isfinite(curve) & (curve > 0)
         ends += style.lines(axes, [(np.arange(1, len(curve) + 1)[good], curve[good], text, style.colour(hue))])
-    style.frame(axes, "Size of the activations", "layer", ylog=(), ylim=(1e-50, 1e45))
-    axes.set_yticks([1e-40, 1e-20, 1, 1e20, 1e40])
+    marks = [1e-40, 1e-20, 1, 1e20, 1e40]
+    style.frame(axes, "Size of the activations", "layer", ylog=(), ylim=(1e-50, 1e45), yticks=marks)
     style.guide(axes, float(np.finfo(np.float32).max), "largest float32", at=0.02)
     style.guide(axes, float(np.finfo(np.float32).smallest_subnormal), "smallest float32", at=0.02)
     style.label_ends(axes, ends)

@@ -8,9 +8,10 @@ initialisation less important. Here is the table of all combinations, and what d
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,12 @@ from experiments import style
 from experiments.claims.residual import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import frequency_loss
-from experiments.experiment import Picture, Result, Table
-from experiments.records import Records, mean_curve, paired
+from experiments.experiment import Result, Table
+from experiments.pictures import curves, pictures, where
+from experiments.records import Records, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import column, spread, table
 from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
 from models.conv_net import ConvNet
@@ -172,7 +174,7 @@ def facts(model: ConvNet, corpus: Corpus, rng: np.random.Generator) -> dict[str,
 
 def measure(records: Records) -> dict[str, np.ndarray]:
     found = {name: records.values(name, study="facts") for name in ("convolution", "bias_gradient")}
-    for (norm, residual, optimizer), own in combinations(records.where(study="table")):
+    for (norm, residual, optimizer), own in table_of(records).items():
         name = label(norm, residual, optimizer)
         losses = {init: own.values("loss", init=init) for init in INITS}
         found |= {f"loss/{init}/{name}": values for init, values in losses.items()}
@@ -191,12 +193,6 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     return found
 
 
-def combinations(records: Records) -> Iterator[tuple[tuple[str, bool, str], Records]]:
-    keys = dict.fromkeys((r.config.norm, r.config.residual, r.config.optimizer) for r in records)
-    for norm, residual, optimizer in keys:
-        yield (norm, residual, optimizer), records.where(norm=norm, residual=residual, optimizer=optimizer)
-
-
 def label(norm: str, residual: bool, optimizer: str) -> str:
     parts = ["residual" if residual else "plain", *(["batch norm"] if norm == "batch" else [])]
     return " + ".join([*parts, {"sgd": "SGD", "adam": "Adam"}[optimizer]])
@@ -207,68 +203,55 @@ def loss_of(values: np.ndarray) -> str:
     return f"{values.mean():,.0f}" if len(values) and 100 < values.mean() < math.inf else spread(values)
 
 
-def tables(records: Records) -> list[Table]:
-    made = []
-    table = records.where(study="table")
-    if len(table):
-        rows = [
-            [label(*key), *(loss_of(own.values("loss", init=init)) for init in INITS)]
-            for key, own in combinations(table)
-        ]
-        config = table[0].config
-        note = (
-            f"Validation loss after {config.steps:,} steps, {config.blocks} blocks, {table[0].summary['layers']} "
-            f"layers. Knowing only how frequent each character is costs {table.mean('frequencies'):.3f}. Gain 0.3: "
-            "weights almost five times too small for ReLU."
-        )
-        made.append(Table("Who forgives bad first weights", ["", *INITS.values()], rows, note))
-    deep = records.where(study="depth")
-    if len(deep):
-        rows = []
-        for own in deep.by("blocks").values():
-            for norm in NORMS:
-                for rate, part in own.where(norm=norm).by("rate").items():
-                    plain, residual = (part.where(residual=r) for r in (False, True))
-                    name = f"{own[0].summary['layers']} layers, {'batch norm' if norm == 'batch' else 'no norm'}"
-                    name += f", rate {rate:g}" if rate is not None else ""
-                    ratios = [f"{p.mean('gradient_ratio'):,.3g}" if len(p) else "–" for p in (plain, residual)]
-                    rows.append([name, loss_of(plain.values("loss")), loss_of(residual.values("loss")), *ratios])
-        columns = ["", "plain", "residual", "gradients, plain", "gradients, residual"]
-        note = (
-            f"Validation loss after {deep[0].config.steps:,} steps of SGD, rate 0.1 if no other is given; gradient at "
-            "the first convolution over that at the last, before training."
-        )
-        made.append(Table("Plain against residual depth", columns, rows, note))
-    return made
+def table_of(records: Records) -> dict[tuple[str, bool, str], Records]:
+    return records.where(study="table").by("norm", "residual", "optimizer")
+
+
+def tables(records: Records) -> Iterator[Table]:
+    def losses(**settings: Any) -> Callable[[Records], str]:
+        return lambda own: loss_of(own.values("loss", **settings))
+
+    columns = [column(name, losses(init=init)) for init, name in INITS.items()]
+    note = (
+        "Validation loss after {steps:,} steps, {blocks} blocks, {layers:.0f} layers. Knowing only how frequent each "
+        "character is costs {frequencies:.3f}. Gain 0.3: weights almost five times too small for ReLU."
+    )
+    groups = {label(*key): own for key, own in table_of(records).items()}
+    yield table("Who forgives bad first weights", "", groups, columns, note)
+
+    groups = {}
+    for own in records.where(study="depth").by("blocks").values():
+        for norm in NORMS:
+            for rate, part in own.where(norm=norm).by("rate").items():
+                name = f"{own[0].summary['layers']} layers, {'batch norm' if norm == 'batch' else 'no norm'}"
+                groups[name + (f", rate {rate:g}" if rate is not None else "")] = part
+    columns = [column("plain", losses(residual=False)), column("residual", losses(residual=True))]
+    columns += [column("gradients, plain", "{gradient_ratio:,.3g}", residual=False)]
+    columns += [column("gradients, residual", "{gradient_ratio:,.3g}", residual=True)]
+    note = (
+        "Validation loss after {steps:,} steps of SGD, rate 0.1 if no other is given; gradient at the first "
+        "convolution over that at the last, before training."
+    )
+    yield table("Plain against residual depth", "", groups, columns, note)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    table = records.where(study="table")
-    if len(table):
-        yield Picture("table", *table_picture(table))
-    deepest = records.where(study="depth", norm="batch", rate=None)
-    if len(deepest):
-        yield Picture("gradients", *gradient_picture(deepest))
-
-
 MARKS = {"kaiming": ("o", "green"), "large": ("^", "vermillion"), "small": ("v", "blue")}
 
 
+@where(study="table")
 def table_picture(records: Records) -> style.Figure:
     """Loss after {steps:,} steps with good (●), too small (▼) and too large (▲) first weights; dashed: knowing only how
-    frequent characters are ({!!level:.2f}). Residual connections forgive weights that are too small, batch norm both
+    frequent characters are ({frequencies:.2f}). Residual connections forgive weights that are too small, batch norm both
     kinds, Adam hardly either.
     """
-    rows = [(label(*key), own) for key, own in combinations(records)]
+    rows = {label(*key): own for key, own in table_of(records).items()}
     figure, axes = style.figure(height=0.42 * len(rows) + 1.4)
-    level = records.mean("frequencies")
-    ends = [own.mean("loss", init=init) for _, own in rows for init in INITS]
     high = 3.0
-    low = min([2.4, *(value - 0.03 for value in ends if value < high)])
-    for row, (_, own) in enumerate(rows):
+    low = min([2.4, *(own.mean("loss", init=init) - 0.03 for own in rows.values() for init in INITS)])
+    for row, own in enumerate(rows.values()):
         means = {init: own.mean("loss", init=init) for init in INITS}
         shown = [v for v in means.values() if v < high]
         if shown:
@@ -283,37 +266,34 @@ def table_picture(records: Records) -> style.Figure:
                 place = {"ha": "right", "va": "center", "fontsize": 11}
                 style.note(axes, text, (high, row), (-78 * beyond, 0), color=style.colour(hue), **place)
                 beyond += 1
-    style.rows(axes, [name for name, _ in rows], room=1.2)
-    axes.set_xlim(low, high)
-    axes.set_xlabel("validation loss")
-    style.guide(axes, level, vertical=True)
+    style.rows(axes, list(rows), room=1.2)
+    axes.set(xlim=(low, high), xlabel="validation loss")
+    style.guide(axes, records.mean("frequencies"), vertical=True)
     for x, init in ((0.02, "kaiming"), (0.27, "small"), (0.515, "large")):
         mark, hue = MARKS[init]
         axes.plot(x, 0.955, mark, color=style.colour(hue), markersize=9, transform=axes.transAxes)
-        options = {"color": style.colour(hue), "transform": axes.transAxes, "va": "center"}
-        axes.text(x + 0.03, 0.955, INITS[init], **options).set_in_layout(False)
+        style.label(axes, x + 0.03, 0.955, INITS[init], style.colour(hue), va="center")
     return figure
 
 
+@where(lambda own: own.where(blocks=max(own.by("blocks"))), study="depth", norm="batch", rate=None)
 def gradient_picture(records: Records) -> style.Figure:
-    """Gradient at each convolution of {!!layers} layers, relative to the last. Plain layers multiply it each time,
+    """Gradient at each convolution of {layers:.0f} layers, relative to the last. Plain layers multiply it each time,
     because batch norm does; with residual sums most of it takes the direct way, and the growth is slow.
     """
     figure, axes = style.figure(height=3.6)
-    deepest = max(r.config.blocks for r in records)
-    for residual, hue in ((False, "vermillion"), (True, "blue")):
-        own = records.where(residual=residual, blocks=deepest)
-        if len(own):
-            axes.plot(own[0].series["layer"], mean_curve(own, "gradient", geometric=True), color=style.colour(hue))
-            text, place = ("residual", (0.1, 0.12)) if residual else ("plain", (0.5, 0.64))
-            axes.text(*place, text, color=style.colour(hue), transform=axes.transAxes).set_in_layout(False)
-    times = [1, 10, 100, 1_000, 10_000]
-    style.logarithmic(axes, times, [f"× {t:,}" for t in times], along="y")
-    axes.set_ylim(0.5, 5e4)
-    style.titled(axes, "Gradients with batch norm, before training", "convolution, from input to output")
-    layers = records.where(blocks=deepest)[0].summary["layers"]
+    names = {False: ("plain", "vermillion", 0.5, 0.64), True: ("residual", "blue", 0.1, 0.12)}
+    for residual, own in records.by("residual").items():
+        name, hue, *place = names[residual]
+        curves(axes, {residual: own}, "layer", "gradient", hues={residual: hue}, geometric=True)
+        style.label(axes, *place, name, style.colour(hue))
+    ylog = {times: f"× {times:,}" for times in (1, 10, 100, 1_000, 10_000)}
+    title, below = "Gradients with batch norm, before training", "convolution, from input to output"
+    style.frame(axes, title, below, ylog=ylog, ylim=(0.5, 5e4))
     return figure
 
+
+plot = pictures(table=table_picture, gradients=gradient_picture)
 
 NEXT = [
     "ResNet-50's depth with the better rate: `--set study=depth --set blocks=16 --set norm=batch --set rate=0.3`.",

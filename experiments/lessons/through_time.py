@@ -7,7 +7,7 @@ training and after, and trains each network to say which character it read first
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -19,11 +19,12 @@ import npgrad
 from experiments import style
 from experiments.claims.through_time import CLAIMS as CLAIMS
 from experiments.curves import frequency_loss, rms, thinned
-from experiments.experiment import Picture, Result, Table, locate
-from experiments.records import Records, mean_curve
+from experiments.experiment import Result, Table, locate
+from experiments.pictures import pictures, where
+from experiments.records import Records, mean_curve, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import cells, number
+from experiments.tables import column, number, table
 from models.training import generators
 from npgrad import Tensor, data, no_grad, optim
 from npgrad.diagnose import Monitor
@@ -213,10 +214,9 @@ def name_of(config: SimpleNamespace) -> str:
 
 
 def measure(records: Records) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
-    for name, own in records.named(name_of).items():
-        for quantity in ("left", "left_after", "remembered", "largest_update", "loss"):
-            found[f"{quantity}/{name}"] = own.values(quantity)
+    groups = records.named(name_of)
+    found = measured(groups, "left", "left_after", "remembered", "largest_update", "loss")
+    for name, own in groups.items():
         for rule in ("by_mean", "by_mean_square"):
             with np.errstate(divide="ignore"):
                 found[f"{rule}/{name}"] = np.log(own.values("left")) / np.log(own.values(rule))
@@ -230,32 +230,30 @@ def label(name: str) -> str:
     return {"rnn": f"plain, gain {number}", "gru": "GRU", "lstm": f"LSTM, forget bias {number}"}.get(cell, plain)
 
 
-def tables(records: Records) -> list[Table]:
-    rows = []
-    for name, own in records.named(name_of).items():
-        plain = own[0].config.cell == "rnn"
-        rules = [number(own.mean(r), ".1g") if plain else "–" for r in ("by_mean", "by_mean_square")]
-        before, after = (number(np.exp(np.log(own.values(k)).mean()), ".1g") for k in ("left", "left_after"))
-        rows.append([label(name), before, *rules, after, *cells(own, remembered=2, largest_update=1)])
-    config = records[0].config
-    columns = ["Network", "left", "by mean slope", "by its square", "left after training", "remembered", "update"]
+def tables(records: Records) -> Iterator[Table]:
+    def geometric(name: str) -> Callable[[Records], str]:
+        return lambda own: number(np.exp(np.log(own.values(name)).mean()), ".1g")
+
+    columns = [
+        column("left", geometric("left")),
+        column("by mean slope", lambda own: number(own.mean("by_mean"), ".1g"), cell="rnn"),
+        column("by its square", lambda own: number(own.mean("by_mean_square"), ".1g"), cell="rnn"),
+        column("left after training", geometric("left_after")),
+        column("remembered", "remembered", 2),
+        column("update", "largest_update", 1),
+    ]
     note = (
         "Geometric means over seeds. By mean slope: spectral radius times the mean of 1 − h², step by step; by its "
-        f"square: times the root mean square. Remembered: after {config.steps:,} steps, the share of what there is "
-        f"to know of a character {config.delay} back: 1 − loss/entropy of the letters, 0 for one who knows how "
-        "frequent they are. Update: log10 of update to data of the recurrent weights, the largest of those looked at."
+        "square: times the root mean square. Remembered: after {steps:,} steps, the share of what there is to know of "
+        "a character {delay} back: 1 − loss/entropy of the letters, 0 for one who knows how frequent they are. Update: "
+        "log10 of update to data of the recurrent weights, the largest of those looked at."
     )
-    return [Table(f"What is left of a gradient after {config.length} steps back", columns, rows, note)]
+    groups = records.named(lambda config: label(name_of(config)))
+    yield table("What is left of a gradient after {length} steps back", "Network", groups, columns, note)
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    networks = Records([r for r in records if r.config.optimizer != "sgd"])
-    if len(networks):
-        yield Picture("time", *through_time(networks))
-        yield Picture("recall", *learning(networks))
-    clipped = Records([r for r in records if r.config.optimizer == "sgd"])
-    if len(clipped):
-        yield Picture("clipping", *clipping(clipped))
+def adaptive(optimizer: str) -> bool:
+    return optimizer != "sgd"
 
 
 def hue(name: str, names: list[str]) -> Any:
@@ -266,43 +264,44 @@ def hue(name: str, names: list[str]) -> Any:
     return style.colour({"gru": "green", "lstm 0": "orange"}.get(name, "vermillion"))
 
 
+@where(optimizer=adaptive)
 def through_time(records: Records) -> style.Figure:
     """Size of the gradient of the state on its way back through time, relative to the last step. Dashed, what is
     predicted of the plain networks: spectral radius times the root mean square of the slopes of tanh, step by step.
     """
     figure, panels = style.figure(1, 2, height=4.2, sharey=True)
     groups = records.named(name_of)
-    for axes, column, name in zip(panels, ("gradient", "after"), ("Before training", "After training"), strict=True):
+    for axes, name, title in zip(panels, ("gradient", "after"), ("Before training", "After training"), strict=True):
         for one, own in groups.items():
-            back, colour = own[0].series["back"], hue(one, list(groups))
-            axes.plot(back, mean_curve(own, column, geometric=True), color=colour, label=label(one))
-            if column == "gradient" and one.startswith("rnn"):
+            back = own[0].series["back"]
+            axes.plot(back, mean_curve(own, name, geometric=True), color=hue(one, list(groups)), label=label(one))
+            if name == "gradient" and one.startswith("rnn"):
                 predicted = mean_curve(own, "by_mean_square", geometric=True)
                 axes.plot(back, predicted, color=style.paper(), linestyle=style.DASHED, linewidth=1.2)
-        style.logarithmic(axes, along="y")
-        style.titled(axes, name, "steps back")
+        style.frame(axes, title, "steps back", ylog=())
     style.legend_above(figure, *panels[1].get_legend_handles_labels(), 3)
     return figure
 
 
+@where(optimizer=adaptive)
 def learning(records: Records) -> style.Figure:
     """Each network learns, with Adam, to say the first character of a text after reading all; 1 is the entropy of the
     letters.
     """
     figure, axes = style.figure(height=3.6)
     groups = records.named(name_of)
-    names = list(groups)
     step = records[0].arrays["step"]
-    ends = style.lines(axes, ((step, mean_curve(own, "loss"), label(n), hue(n, names)) for n, own in groups.items()))
+    ends = style.lines(
+        axes, ((step, mean_curve(own, "loss"), label(name), hue(name, list(groups))) for name, own in groups.items())
+    )
     style.guide(axes, 1.0, "letter frequencies")
     style.over_steps(axes, step[-1], 10)
-    axes.set_ylim(0, 1.2)
-    config = records[0].config
-    style.title(axes, f"Loss on the character {config.delay} back, relative")
+    style.frame(axes, records.fill("Loss on the character {delay} back, relative"), ylim=(0, 1.2))
     style.label_ends(axes, ends)
     return figure
 
 
+@where(optimizer="sgd")
 def clipping(records: Records) -> style.Figure:
     """A plain network whose gradients explode (gain 3), trained with SGD: without a limit, and with gradients of norm 1
     at most.
@@ -310,14 +309,15 @@ def clipping(records: Records) -> style.Figure:
     figure, axes = style.figure(height=3.2)
     ends = []
     for (name, own), colour in zip(records.named(name_of).items(), ("vermillion", "blue"), strict=False):
-        step, ratio = own[0].arrays["watched"], np.mean([np.log10(r.arrays["ratio"]) for r in own], axis=0)
-        axes.plot(step, ratio, color=style.colour(colour))
-        ends.append((step[-1], ratio[-1], name, style.colour(colour)))
+        ratio = np.mean([np.log10(r.arrays["ratio"]) for r in own], axis=0)
+        ends += style.lines(axes, [(own[0].arrays["watched"], ratio, name, style.colour(colour))])
     style.guide(axes, -3.0, "the lecture's −3", at=0.35)
-    style.titled(axes, "Update to data of the recurrent weights, log10", "step")
+    style.frame(axes, "Update to data of the recurrent weights, log10", "step")
     style.label_ends(axes, ends)
     return figure
 
+
+plot = pictures(time=through_time, recall=learning, clipping=clipping)
 
 NEXT = [
     "Between vanishing and exploding: `--set cell=rnn --set gain=1.8,2.2`.",

@@ -8,7 +8,7 @@ weights, and asks whether the rule would have found the best rate.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +18,12 @@ import numpy as np
 from experiments import style
 from experiments.claims.update_ratio import CLAIMS as CLAIMS
 from experiments.corpus import load
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Result, Table
+from experiments.pictures import pictures
 from experiments.records import Record, Records, complete
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import cells, spread
+from experiments.tables import column, table
 from experiments.training import training
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import NORMS, DeepMLP
@@ -153,11 +154,6 @@ def kind_of(config: SimpleNamespace) -> str:
     return "sgd" if config.norm == "none" else f"{config.norm} norm"
 
 
-def kinds(records: Records) -> dict[str, Records]:
-    names = dict.fromkeys(kind_of(r.config) for r in records)
-    return {name: Records([r for r in records if kind_of(r.config) == name]) for name in names}
-
-
 def sound(r: Record) -> bool:
     return not r.summary["diverged"] and math.isfinite(r.summary["ratio"])
 
@@ -199,63 +195,58 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     names = ("val_loss", "ratio", "ratio_hidden", "ratio_output", "lead_first", "lead_late", "layers_apart",
              "true_to_formula")  # fmt: skip
-    for kind, own in kinds(records).items():
+    for kind, own in records.named(kind_of).items():
         for name in names:
             found |= {f"{name}/{kind} {lr:g}": values for lr, values in table_of(own, name).items()}
         found |= {f"{name}/{kind}": values for name, values in search(own).items()}
     return found
 
 
-ADVICE = {"advised_lr": ".2g", "advised_loss": ".3f", "best_lr": ".2g", "best_loss": ".3f", "best_ratio": ".2f"}
 SHOWN = {"sgd": "SGD", "batch norm": "SGD, batch norm", "momentum": "momentum 0.9", "adam": "Adam"}
 
 
-def tables(records: Records) -> list[Table]:
-    found = measure(records)
-    advice, rows = [], []
-    for kind, own in kinds(records).items():
-        name = SHOWN.get(kind, kind)
-        if f"best_lr/{kind}" in found:
-            advice.append([name, *(spread_or_none(found[f"{what}/{kind}"], form) for what, form in ADVICE.items())])
-        for lr, some in own.by("lr").items():
-            gone = some.mean("diverged") > 0.5
-            measured = [*cells(some, ratio_hidden=2, ratio_output=2), f"{some.mean('true_to_formula'):.3g}"]
-            ends = ["–", "–", "–", "diverged"] if gone else [*measured, *cells(some, val_loss=3)]
-            rows.append([name, f"{lr:g}", *ends])
-    steps = records[0].config.steps
-    return [
-        Table(
-            "The rate that −3 recommends, and the best one",
-            ["Training", "rate at −3", "loss there", "best rate", "loss there", "ratio there"],
-            advice,
-            f"Validation loss after {steps:,} steps at a constant rate; the rate at −3 and its loss are interpolated "
-            "between the rates tried.",
-        ),
-        Table(
-            "Update to data, log10",
-            ["Training", "rate", "hidden layers", "last layer", "true over formula", "validation"],
-            rows,
-            "Median over the second half of the run. True over formula: the update that was made over learning rate "
-            "times gradient.",
-        ),
-    ]
+def tables(records: Records) -> Iterator[Table]:
+    kinds = records.named(kind_of)
+    columns = [column("rate at −3", advice("advised_lr"), ".2g"), column("loss there", advice("advised_loss"))]
+    columns += [column("best rate", advice("best_lr"), ".2g"), column("loss there", advice("best_loss"))]
+    columns += [column("ratio there", advice("best_ratio"), 2)]
+    note = (
+        "Validation loss after {steps:,} steps at a constant rate; the rate at −3 and its loss are interpolated between "
+        "the rates tried."
+    )
+    yield table("The rate that −3 recommends, and the best one", "Training", kinds, columns, note, SHOWN)
+
+    columns = [column("hidden layers", late("ratio_hidden"), 2)]
+    columns += [column("last layer", late("ratio_output"), 2)]
+    columns += [column("true over formula", lambda own: "–" if gone(own) else own.fill("{true_to_formula:.3g}"))]
+    columns += [column("validation", lambda own: "diverged" if gone(own) else own.values("val_loss"))]
+    note = (
+        "Median over the second half of the run. True over formula: the update that was made over learning rate times "
+        "gradient."
+    )
+    runs = {(kind, lr): some for kind, own in kinds.items() for lr, some in own.by("lr").items()}
+    yield table("Update to data, log10", ("Training", "rate"), runs, columns, note, SHOWN)
 
 
-def spread_or_none(values: np.ndarray, form: str) -> str:
-    return spread(values, form) if np.isfinite(values).any() else "none"
+def advice(what: str) -> Callable[[Records], np.ndarray | str]:
+    def found(own: Records) -> np.ndarray | str:
+        values = search(own)[what]
+        return values if np.isfinite(values).any() else "none"
+
+    return found
+
+
+def late(what: str) -> Callable[[Records], np.ndarray | str]:
+    return lambda own: "–" if gone(own) else own.values(what)
+
+
+def gone(own: Records) -> bool:
+    return own.mean("diverged") > 0.5
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 HUES = {"sgd": "sgd", "batch norm": "purple", "momentum": "momentum", "adam": "adam"}
-
-
-def plot(records: Records) -> Iterator[Picture]:
-    groups = kinds(records)
-    yield Picture("rates", *rates_picture(groups))
-    yield Picture("search", *search_picture(records, groups))
-    if any(kind in groups for kind in ("momentum", "adam")):
-        yield Picture("formula", *formula_picture(groups))
 
 
 def chosen_rates(own: Records) -> list[Record]:
@@ -267,13 +258,10 @@ def chosen_rates(own: Records) -> list[Record]:
     return [runs[0], near, runs[-1]]
 
 
-def rates_picture(groups: dict[str, Records]) -> style.Figure:
-    """What each update does to the weights, {!!SHOWN.get(kind_of(own[0].config), '')}. The dashed line is a thousandth.
-    The output layer begins far above the others, since its weights begin small; validation loss at the end in the
-    corner.
-    """
-    own = groups.get("sgd") or next(iter(groups.values()))
-    runs = chosen_rates(own) or list(own)[:1]
+def rates_picture(records: Records) -> tuple[style.Figure, str]:
+    groups = records.named(kind_of)
+    kind = "sgd" if "sgd" in groups else next(iter(groups))
+    runs = chosen_rates(groups[kind]) or groups[kind][:1]
     figure, grid = style.figure(1, len(runs), height=3.8, sharey=True, squeeze=False)
     for axes, r in zip(grid[0], runs, strict=True):
         seen = diagnose.Record.from_arrays(r.arrays, "record_")
@@ -283,33 +271,30 @@ def rates_picture(groups: dict[str, Records]) -> style.Figure:
         for k in range(len(weights)):
             axes.plot(seen.step, true[:, k], color=style.layer(k, len(weights)), linewidth=1.6)
         style.guide(axes, -3.0)
-        style.title(axes, f"rate {r.config.lr:g}")
-        axes.set_ylim(-7, 0)
-        axes.set_xlim(0, max(float(seen.step[-1]), 1.0))
-        axes.set_xticks([0, int(seen.step[-1])], ["0", f"{int(seen.step[-1]):,}"])
+        last = int(seen.step[-1])
+        marks = {"xticks": [0, last], "xticklabels": ["0", f"{last:,}"]}
+        style.frame(axes, f"rate {r.config.lr:g}", ylim=(-7, 0), xlim=(0, max(last, 1)), **marks)
         place: dict[str, Any] = {"xycoords": "axes fraction", "ha": "right", "fontsize": 12}
         style.note(axes, f"loss {r.summary['val_loss']:.2f}", (0.96, 0.03), **place)
     grid[0, 0].set_ylabel("log10 of update : data")
     figure.supxlabel("step", color=style.muted(), fontsize=12.5)
     names = ["embedding", *(f"layer {k}" for k in range(1, len(weights) - 1)), "output"]
     style.legend_above(figure, grid[0, 0].lines[: len(weights)], names, 4)
-    return figure
+    return figure, (
+        f"What each update does to the weights, {SHOWN.get(kind, '')}. The dashed line is a thousandth. The output "
+        "layer begins far above the others, since its weights begin small; validation loss at the end in the corner."
+    )
 
 
-def search_picture(records: Records, groups: dict[str, Records]) -> style.Figure:
+def search_picture(records: Records) -> style.Figure:
     """Each dot is a training run at one learning rate, small rates on the left; rings mark the best. The rule of thumb
     puts them on the dashed line.
     """
     figure, axes = style.figure(height=4.0)
     lines, top = [], []
-    for kind, own in groups.items():
-        points = []
-        for some in own.by("lr").values():
-            good = [r for r in some if sound(r)]
-            if good:
-                points.append(
-                    (np.mean([r.summary["ratio"] for r in good]), np.mean([r.summary["val_loss"] for r in good]))
-                )
+    for kind, own in records.named(kind_of).items():
+        some = [Records([r for r in same if sound(r)]) for same in own.by("lr").values()]
+        points = [(good.mean("ratio"), good.mean("val_loss")) for good in some if good]
         if not points:
             continue
         x, y = np.array(points).T
@@ -322,34 +307,35 @@ def search_picture(records: Records, groups: dict[str, Records]) -> style.Figure
         low, high = min(y.min() for y in top), max(y.max() for y in top)
         style.reach(axes, low - 0.06, min(high, low + 1.1) + 0.06)
     style.guide(axes, -3.0, "a thousandth", vertical=True, at=1.0)
-    axes.set_xlabel("log10 of update : data, median of the layers")
-    style.title(axes, f"Validation loss after {records[0].config.steps:,} steps")
+    title = records.fill("Validation loss after {steps:,} steps")
+    style.frame(axes, title, "log10 of update : data, median of the layers")
     style.legend_above(figure, lines, [str(line.get_label()) for line in lines], 4)
     return figure
 
 
-def formula_picture(groups: dict[str, Records]) -> style.Figure:
+def formula_picture(records: Records) -> style.Figure | None:
     """The lecture's formula is the update of plain gradient descent and of nothing else. With momentum it is several
     times too small, with Adam by the size of the gradients: better to record what the optimiser does.
     """
+    groups = records.named(kind_of)
+    if not groups.keys() & {"momentum", "adam"}:
+        return None
     figure, axes = style.figure(height=3.4)
     ends = []
     for kind, lr in (("sgd", 0.1), ("momentum", 0.01), ("adam", 0.001)):
-        some = [r for r in groups.get(kind, []) if r.config.lr == lr and sound(r)]
-        if not some:
-            continue
-        seen = diagnose.Record.from_arrays(some[0].arrays, "record_")
-        weights = seen.matrices()[1:]
-        with np.errstate(all="ignore"):
-            over = np.nanmedian(seen.update_to_data[:, weights] / seen.lecture_ratio[:, weights], axis=1)
-        hue = style.colour(HUES[kind])
-        axes.plot(seen.step, over, color=hue)
-        ends.append((seen.step[-1], over[-1], f"{OPTIMIZERS[kind]}, {lr:g}", hue))
-    style.logarithmic(axes, along="y")
-    style.titled(axes, "Update made / (rate × gradient)", "step")
+        for r in [r for r in groups.get(kind, []) if r.config.lr == lr and sound(r)][:1]:
+            seen = diagnose.Record.from_arrays(r.arrays, "record_")
+            weights = seen.matrices()[1:]
+            with np.errstate(all="ignore"):
+                over = np.nanmedian(seen.update_to_data[:, weights] / seen.lecture_ratio[:, weights], axis=1)
+            name = f"{OPTIMIZERS[kind]}, {lr:g}"
+            ends += style.lines(axes, [(seen.step, over, name, style.colour(HUES[kind]))])
+    style.frame(axes, "Update made / (rate × gradient)", "step", ylog=())
     style.label_ends(axes, ends)
     return figure
 
+
+plot = pictures(rates=rates_picture, search=search_picture, formula=formula_picture)
 
 NEXT = [
     "A finer search: `--set lr=0.05,0.2,0.5`.",
