@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 import models
 from experiments import style
 from experiments.claims.architectures import CLAIMS as CLAIMS
-from experiments.experiment import Picture, Result, Table, locate
+from experiments.experiment import Result, Table, locate
+from experiments.pictures import pictures, where
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import cells
+from experiments.tables import column, table
 from experiments.training import training
 from models import CharacterModel
 from models.training import TrainConfig, evaluate, fit, generators, make_optimizer, sample, targets
@@ -223,53 +224,44 @@ def trained(
 
 def tuned(records: Records) -> dict[tuple[str, str], Records]:
     """The runs of each network and size at the learning rate with the lowest mean loss on the names for choosing."""
-    found = {}
-    for network, own in records.by("network").items():
-        for size, some in own.by("size").items():
-            rates = some.by("lr")
-            losses = [np.nan_to_num(same.mean("val_loss"), nan=np.inf) for same in rates.values()]
-            found[network, size] = list(rates.values())[int(np.argmin(losses))]
-    return found
+
+    def loss(own: Records) -> float:
+        return float(np.nan_to_num(own.mean("val_loss"), nan=np.inf))
+
+    return {key: min(own.by("lr").values(), key=loss) for key, own in records.by("network", "size").items()}
 
 
 def measure(records: Records) -> dict[str, np.ndarray]:
     return {f"{network}/{size}": own.values("test_loss") for (network, size), own in tuned(records).items()}
 
 
-def tables(records: Records) -> list[Table]:
-    rows, names = [], []
-    for (network, size), own in tuned(records).items():
-        if size == "small":
-            names.append([NAMES[network], ", ".join(own[0].summary["names"])])
-        rate = "–" if network == "bigram" else f"{own[0].config.lr:g}"
-        measured = cells(own, ratio=1, seconds=1, val_loss=3, test_loss=3)
-        rows.append([NAMES[network], f"{own[0].summary['parameters']:,}", rate, *measured])
-    config = records[-1].config
+def tables(records: Records) -> Iterator[Table]:
+    groups = tuned(records)
+    columns = [
+        column("parameters", "{parameters:,.0f}"),
+        column("rate", "{lr:g}", network=lambda network: network != "bigram"),
+        column("update", "ratio", 1),
+        column("seconds", "seconds", 1),
+        column("chosen by", "val_loss"),
+        column("loss", "test_loss"),
+    ]
     note = (
-        f"{config.steps:,} steps of {config.batch_size} names, Adam; the learning rate of each was chosen on some "
-        "names (chosen by) and scored on others. Update: log10 of update to data, the median weight matrix. Seconds of "
+        "{steps:,} steps of {batch_size} names, Adam; the learning rate of each was chosen on some names (chosen by) "
+        "and scored on others. Update: log10 of update to data, the median weight matrix. Seconds of "
         "one core."
     )
-    columns = ["Network", "parameters", "rate", "update", "seconds", "chosen by", "loss"]
-    return [Table("Loss by architecture", columns, rows, note), Table("Names they draw", ["Network", ""], names)]
-
-
-def plot(records: Records) -> Iterator[Picture]:
-    groups = tuned(records)
-    yield Picture("losses", *losses(groups))
-    small = {network: own for (network, size), own in groups.items() if size == "small" and network != "bigram"}
-    if small:
-        yield Picture("progress", *progress_of(small))
+    yield table("Loss by architecture", ("Network", "size"), groups, columns, note, NAMES)
+    small = {network: own for (network, size), own in groups.items() if size == "small"}
+    drawn = column("", lambda own: ", ".join(own[0].summary["names"]))
+    yield table("Names they draw", "Network", small, [drawn], names=NAMES)
 
 
 def hue(network: str) -> str:
     return style.colour(HUES[network]) if network in HUES else style.ink()
 
 
-def losses(groups: dict[tuple[str, str], Records]) -> style.Figure:
-    """Each dot is a network from other first random numbers, at the learning rate that was best on other names. All
-    have about as many parameters as the lecture's{!!larger}.
-    """
+def losses(records: Records) -> tuple[style.Figure, str]:
+    groups = tuned(records)
     networks = list(dict.fromkeys(network for network, _ in groups))
     figure, axes = style.figure(height=0.8 + 0.4 * len(networks))
     for (network, size), own in groups.items():
@@ -280,24 +272,27 @@ def losses(groups: dict[tuple[str, str], Records]) -> style.Figure:
     axes.margins(x=0.06)
     style.title(axes, "Loss on new names")
     larger = ", open ones four times as many" if any(size == "large" for _, size in groups) else ""
-    return figure
+    return figure, (
+        "Each dot is a network from other first random numbers, at the learning rate that was best on other names. All "
+        f"have about as many parameters as the lecture's{larger}."
+    )
 
 
-def progress_of(small: dict[str, Records]) -> style.Figure:
+@where(size="small", network=lambda network: network != "bigram")
+def progress_of(records: Records) -> style.Figure:
     """The same losses against steps, each of as many characters, and against processor time."""
     figure, panels = style.figure(1, 2, height=4.4, sharey=True)
-    for network, own in small.items():
-        loss = mean_curve(own, "loss")
-        for axes, column in zip(panels, ("step", "seconds"), strict=True):
-            x = np.mean([r.arrays[column] for r in own], axis=0)
+    groups = {network: own for (network, _), own in tuned(records).items()}
+    for axes, name, below in zip(panels, ("step", "seconds"), ("steps", "seconds of one core"), strict=True):
+        for network, own in groups.items():
+            x, loss = mean_curve(own, name), mean_curve(own, "loss")
             axes.plot(x, loss, color=hue(network), marker="o", markersize=4, label=NAMES[network])
-    for axes, name in zip(panels, ("steps", "seconds of one core"), strict=True):
-        style.logarithmic(axes)
-        axes.set_xlabel(f"{name}, logarithmic")
-    style.title(panels[0], "Validation loss")
+        style.frame(axes, "Validation loss" if name == "step" else "", f"{below}, logarithmic", xlog=())
     style.legend_above(figure, *panels[0].get_legend_handles_labels(), 3)
     return figure
 
+
+plot = pictures(losses=losses, progress=progress_of)
 
 NEXT = [
     "A longer run of two of them: `--set network=gru,transformer --set steps=5000`.",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,11 +17,12 @@ from experiments import style
 from experiments.claims.context import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import thinned
-from experiments.experiment import Picture, Result, Table, locate
+from experiments.experiment import Result, Table, locate
+from experiments.pictures import pictures, where
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import cells
+from experiments.tables import column, table
 from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
@@ -185,44 +187,29 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 def usual(records: Records) -> Records:
     """The runs that differ in context alone."""
-    return Records([r for r in records if r.config.hidden != WIDE and r.config.embedding != LONG])
+    return records.where(hidden=lambda hidden: hidden != WIDE, embedding=lambda embedding: embedding != LONG)
 
 
-def tables(records: Records) -> list[Table]:
-    rows = []
-    for context, own in records.by("context").items():
-        for (hidden, embedding), same in groups(own).items():
-            name = f"{context} character{'s' * (context > 1)}"
-            name += (
-                f", {hidden} units" if hidden == WIDE else f", embeddings of {embedding}" if embedding == LONG else ""
-            )
-            network = cells(same, train_loss=4, val_loss=4, new_loss=4)
-            count = [f"{same.mean(name):.4f}" for name in ("counted_loss", "counted_new_loss")]
-            rows.append([name, *network, *(count if (hidden, embedding) == (200, 10) else ("", ""))])
-    steps = records[0].config.steps
-    known = records.mean("known")
+def tables(records: Records) -> Iterator[Table]:
+    def name(config: SimpleNamespace) -> str:
+        extra = f", {WIDE} units" if config.hidden == WIDE else ""
+        extra = f", embeddings of {LONG}" if config.embedding == LONG and not extra else extra
+        return f"{config.context} character{'s' * (config.context > 1)}{extra}"
+
+    columns = [column("training", "train_loss", 4), column("validation", "val_loss", 4), column("new", "new_loss", 4)]
+    # Counting knows neither units nor embeddings.
+    columns += [column("validation, counted", "{counted_loss:.4f}", hidden=200, embedding=10)]
+    columns += [column("new, counted", "{counted_new_loss:.4f}", hidden=200, embedding=10)]
     note = (
-        f"{steps:,} steps. New: validation names that are not training names too ({known:.0%} of the examples belong "
-        "to names that are). Counted: how often each character followed the same ones in the training names, "
-        "mixed with the counts of shorter contexts; no network."
+        "{steps:,} steps. New: validation names that are not training names too ({known:.0%} of the examples belong to "
+        "names that are). Counted: how often each character followed the same ones in the training names, mixed with "
+        "the counts of shorter contexts; no network."
     )
-    columns = ["Context", "training", "validation", "new", "validation, counted", "new, counted"]
-    return [Table("Loss by context", columns, rows, note)]
-
-
-def groups(records: Records) -> dict[tuple[int, int], Records]:
-    shapes = dict.fromkeys((r.config.hidden, r.config.embedding) for r in records)
-    return {(h, e): records.where(hidden=h, embedding=e) for h, e in shapes}
+    groups = {label: own for same in records.by("context").values() for label, own in same.named(name).items()}
+    yield table("Loss by context", "Context", groups, columns, note)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
-
-
-def plot(records: Records) -> Iterator[Picture]:
-    yield Picture("context", *loss_by_context(records))
-    longest = max(usual(records).by("context"), default=0)
-    if longest > 1:
-        yield Picture("importance", *worth(usual(records).where(context=longest), longest))
 
 
 def loss_by_context(records: Records) -> style.Figure:
@@ -231,45 +218,47 @@ def loss_by_context(records: Records) -> style.Figure:
     """
     figure, axes = style.figure(height=3.8)
     contexts = sorted(usual(records).by("context"))
+    blue, grey, orange = map(style.colour, ("blue", "grey", "orange"))
     values = [usual(records).values("val_loss", context=k) for k in contexts]
-    ends: list[tuple[float, float, str, str]] = []
-    hue: Any = style.colour("blue")
-    ends.append((contexts[-1], style.means(axes, contexts, values, hue)[-1], "network", hue))
+    ends = [(contexts[-1], style.means(axes, contexts, values, blue)[-1], "network", blue)]
     counts = [usual(records).mean("counted_loss", context=k) for k in contexts]
-    hue = style.colour("grey")
-    axes.plot(contexts, counts, color=hue, marker="s", markersize=6, linestyle=(0, (4, 2)))
-    ends.append((contexts[-1], counts[-1], "counting", hue))
-    for field, marker, name in (("hidden", "^", f"{WIDE} units"), ("embedding", "v", f"embeddings of {LONG}")):
-        other = records.values("val_loss", context=3, **{field: WIDE if field == "hidden" else LONG})
-        if len(other):
-            hue = style.colour("orange")
-            place = 3 + (0.12 if marker == "^" else -0.12), other.mean()
-            axes.plot(*place, marker, markersize=9, color=hue, label=name, linestyle="none")
+    dashes = {"marker": "s", "markersize": 6, "linestyle": (0, (4, 2))}
+    ends += style.lines(axes, [(contexts, counts, "counting", grey)], **dashes)
+    for other, marker, place, name in (
+        (records.where(context=3, hidden=WIDE), "^", 3.12, f"{WIDE} units"),
+        (records.where(context=3, embedding=LONG), "v", 2.88, f"embeddings of {LONG}"),
+    ):
+        if other:
+            options = {"markersize": 9, "color": orange, "label": name, "linestyle": "none"}
+            axes.plot(place, other.mean("val_loss"), marker, **options)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper right", fontsize=11.5, labelcolor=style.ink(), handletextpad=0.2)
-    axes.set_xticks(contexts)
     axes.margins(y=0.08)
-    style.titled(axes, f"Validation loss after {records[0].config.steps:,} steps", "characters seen")
+    title = records.fill("Validation loss after {steps:,} steps")
+    style.frame(axes, title, "characters seen", xticks=contexts)
     style.label_ends(axes, ends)
     return figure
 
 
-def worth(own: Records, context: int) -> style.Figure:
-    """What each character is worth to the network that sees {!!context}: by how much its loss on new names rises when
+@where(lambda own: usual(own).where(context=max(usual(own).by("context"), default=0)))
+def worth(own: Records) -> style.Figure | None:
+    """What each character is worth to the network that sees {context}: by how much its loss on new names rises when
     that one is taken from another name.
     """
-    figure, axes = style.figure(height=3.2)
     rises = mean_curve(own, "importance")
-    back = np.arange(1, context + 1)
-    hues = [style.colour("blue" if k <= 3 else "orange") for k in back]
-    axes.bar(back, rises, width=0.7, color=hues)
+    if len(rises) < 2:
+        return None
+    figure, axes = style.figure(height=3.2)
+    back = np.arange(1, len(rises) + 1)
+    axes.bar(back, rises, width=0.7, color=[style.colour("blue" if k <= 3 else "orange") for k in back])
     axes.axvline(3.5, color=style.muted(), linewidth=1.2, linestyle=style.DASHED)
-    place = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "va": "top", "color": style.muted()}
-    axes.annotate("not seen with a context of 3", (3.5, 0.97), xytext=(8, 0), ha="left", **place)
-    axes.set_xticks(back)
-    style.titled(axes, "Rise in loss when one character is exchanged", "characters back")
+    place = {"xycoords": axes.get_xaxis_transform(), "va": "top"}
+    style.note(axes, "not seen with a context of 3", (3.5, 0.97), (8, 0), ha="left", **place)
+    style.frame(axes, "Rise in loss when one character is exchanged", "characters back", xticks=back)
     return figure
 
+
+plot = pictures(context=loss_by_context, importance=worth)
 
 NEXT = [
     "At the lecture's length, where a longer context has more to learn: `--set steps=200000 --set context=3,8`.",

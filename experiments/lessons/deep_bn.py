@@ -212,8 +212,8 @@ def tables(records: Records) -> Iterator[Table]:
     for deep in records.where(stack=bool).by("stack").values():
         columns = across("val_loss", norm={norm: NORMS.get(norm, norm) for norm in deep.by("norm")})
         note = (
-            "Validation loss after {stack_steps:,} steps, rate 0.1 unless another is named. Who knows only how frequent "
-            "each letter is loses {letters_loss:.3f}."
+            "Validation loss after {stack_steps:,} steps, rate 0.1 unless another is named. Who knows only how "
+            "frequent each letter is loses {letters_loss:.3f}."
         )
         yield table("A stack of {stack} layers", "Weights", deep.named(weights), columns, note)
     for name in [name for name in ("batch", "none") if name in trained][:1]:

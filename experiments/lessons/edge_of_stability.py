@@ -17,11 +17,12 @@ import npgrad
 from experiments import style
 from experiments.claims.edge_of_stability import CLAIMS as CLAIMS
 from experiments.corpus import load
-from experiments.experiment import Picture, Result, Table
-from experiments.records import Records
+from experiments.experiment import Result, Table
+from experiments.pictures import curves, pictures, where
+from experiments.records import Records, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import cells, spread
+from experiments.tables import column, table
 from models.mlp import MLP
 from models.mlp import STAGES as SCALES
 from models.training import generators
@@ -149,32 +150,29 @@ def at_loss(loss: np.ndarray, sharpness: np.ndarray, level: float) -> float:
 
 
 def measure(records: Records) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+    found = measured(records.named(lambda config: f"{config.stage}/{config.lr:g}"))
     for stage, own in records.by("stage").items():
         found[f"first/{stage}"] = own.where(lr=own[0].config.lr).values("first_sharpness")
         found[f"stable/{stage}"] = 2 / found[f"first/{stage}"]  # the highest rate at which a step does not diverge
-        for lr, same in own.by("lr").items():
-            for name in ("hovering", "highest", "rising", "ratio", "loss", "at_late"):
-                found[f"{name}/{stage}/{lr:g}"] = same.values(name)
     return found
 
 
-def tables(records: Records) -> list[Table]:
-    rows = []
-    for stage, own in records.by("stage").items():
-        for lr, same in own.by("lr").items():
-            name = f"{STAGES.get(stage, stage)}, rate {lr:g}"
-            late = [f"{2 / lr:.2f}", spread(same.values("hovering") * 2 / lr, 2), f"{same.mean('rising'):.0%}"]
-            rows.append([name, *cells(same, first_sharpness=2), *late, *cells(same, ratio=2, loss=3)])
-    first = records[0].config
+def tables(records: Records) -> Iterator[Table]:
+    columns = [
+        column("λ at first", "first_sharpness", 2),
+        column("2/lr", lambda own: f"{2 / own[0].config.lr:.2f}"),
+        column("λ late", lambda own: own.values("hovering") * 2 / own[0].config.lr, 2),
+        column("steps uphill", "{rising:.0%}"),
+        column("log₁₀ update ratio", "ratio", 2),
+        column("loss", "loss"),
+    ]
     note = (
-        f"Gradient descent on {first.examples:,} examples at once, {first.steps:,} steps, {first.hidden} units. λ is "
-        "the largest eigenvalue of the Hessian; late: over the second half of training, as are the next two columns; "
-        "uphill: steps that raise the loss. Cohen et al. say that λ comes to stay at 2/lr, with cross-entropy a "
-        "little above."
+        "Gradient descent on {examples:,} examples at once, {steps:,} steps, {hidden} units. λ is the largest "
+        "eigenvalue of the Hessian; late: over the second half of training, as are the next two columns; uphill: steps "
+        "that raise the loss. Cohen et al. say that λ comes to stay at 2/lr, with cross-entropy a little above."
     )
-    columns = ["Network", "λ at first", "2/lr", "λ late", "steps uphill", "log₁₀ update ratio", "loss"]
-    return [Table("Sharpness and learning rate", columns, rows, note)]
+    groups = {f"{STAGES.get(stage, stage)}, rate {lr:g}": own for (stage, lr), own in records.by("stage", "lr").items()}
+    yield table("Sharpness and learning rate", "Network", groups, columns, note)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -182,34 +180,28 @@ def tables(records: Records) -> list[Table]:
 HUES = ("blue", "green", "orange", "vermillion")
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    if len(plain := records.where(stage="kaiming", seed=records[0].seed)):
-        yield Picture("sharpness", *sharpness_by_rate(plain))
-        yield Picture("losses", *losses_by_rate(plain))
-    if len(records.by("stage")) > 1:
-        yield Picture("landscape", *sharpness_by_loss(records))
+def first_seed(records: Records) -> Records:
+    return records.where(seed=records[0].seed)
 
 
+@where(first_seed, stage="kaiming")
 def sharpness_by_rate(records: Records) -> style.Figure:
     """The largest eigenvalue of the Hessian along training by gradient descent. It rises until it meets the dashed line
     of its own learning rate, and goes on along it. A step overshoots the bottom of a valley from 1/λ on; beyond 2/λ it
     ends farther up the other side than it began.
     """
     figure, axes = style.figure(height=3.8)
-    ends = []
-    for (lr, own), hue in zip(records.by("lr").items(), HUES, strict=False):
-        series = own[0].series
-        axes.plot(series["step"], series["sharpness"], color=style.colour(hue))
-        axes.axhline(2 / lr, color=style.colour(hue), linewidth=1.4, linestyle=style.DASHED)
-        ends.append((series["step"][-1], series["sharpness"][-1], f"rate {lr:g}", style.colour(hue)))
-    style.logarithmic(axes, (0.5, 1, 2, 4), along="y")
-    axes.set_ylim(0.3, 8)
-    axes.set_xlim(0)
-    style.titled(axes, "Sharpness λ, and 2/lr (dashed)", "step")
+    rates = records.by("lr")
+    names, hues = {lr: f"rate {lr:g}" for lr in rates}, dict(zip(rates, HUES, strict=False))
+    ends = curves(axes, rates, "step", "sharpness", names, hues)
+    for lr in rates:
+        axes.axhline(2 / lr, color=style.colour(hues[lr]), linewidth=1.4, linestyle=style.DASHED)
+    style.frame(axes, "Sharpness λ, and 2/lr (dashed)", "step", ylog=(0.5, 1, 2, 4), ylim=(0.3, 8), xlim=(0, None))
     style.label_ends(axes, ends)
     return figure
 
 
+@where(first_seed, stage="kaiming")
 def losses_by_rate(records: Records) -> style.Figure:
     """Loss over all examples. Below the edge it falls in every step; at the edge it rises in many single steps, and
     falls in the long run all the same, and sooner than below.
@@ -220,34 +212,36 @@ def losses_by_rate(records: Records) -> style.Figure:
         loss = own[0].arrays["losses"]
         axes.plot(loss, color=style.colour(hue), linewidth=1.3)
         ends.append((len(loss), loss[-1], f"rate {lr:g}", style.colour(hue)))
-    axes.set_ylim(0.7, 3.4)
-    axes.set_xlim(0)
-    style.titled(axes, "Training loss", "step")
+    style.frame(axes, "Training loss", "step", ylim=(0.7, 3.4), xlim=(0, None))
     style.label_ends(axes, ends)
     return figure
 
 
-def sharpness_by_loss(records: Records) -> style.Figure:
-    """Three starts at the rate {!!slow:g}: how sharp the valley is by the time a loss is reached. Normalised, the
+@where(lambda own: first_seed(own.where(lr=min(own.by("lr")))))
+def sharpness_by_loss(records: Records) -> style.Figure | None:
+    """Three starts at the rate {lr:g}: how sharp the valley is by the time a loss is reached. Normalised, the
     network begins in the flattest one and ends in a sharper one than without; the original begins at the edge.
     """
+    if len(records) < 2:
+        return None
     figure, axes = style.figure(height=3.6)
-    slow = min(records.by("lr"))
     ends = []
-    for stage, own in records.where(lr=slow, seed=records[0].seed).by("stage").items():
-        series = own[0].series
-        loss = own[0].arrays["losses"][series["step"].astype(int)]
-        axes.plot(loss, series["sharpness"], color=style.colour(stage), marker="o", markersize=5)
-        ends.append((loss[-1], series["sharpness"][-1], STAGES.get(stage, stage), style.colour(stage)))
-    axes.axhline(2 / slow, color=style.muted(), linewidth=1.2, linestyle=style.DASHED)
-    style.logarithmic(axes, (0.3, 1, 3, 10), along="y")
+    for record in records:
+        series, stage = record.series, record.config.stage
+        loss = record.arrays["losses"][series["step"].astype(int)]
+        line = (loss, series["sharpness"], STAGES.get(stage, stage), style.colour(stage))
+        ends += style.lines(axes, [line], marker="o", markersize=5)
+    axes.axhline(2 / records[0].config.lr, color=style.muted(), linewidth=1.2, linestyle=style.DASHED)
+    title = "Sharpness λ on the way down, and 2/lr (dashed)"
+    style.frame(axes, title, "loss, falling to the right", ylog=(0.3, 1, 3, 10))
     style.reach(axes, 0.2, 12)
     style.reach(axes, min(end[0] for end in ends) - 0.05, 4, along="x")
     axes.invert_xaxis()
-    style.titled(axes, "Sharpness λ on the way down, and 2/lr (dashed)", "loss, falling to the right")
     style.label_ends(axes, ends)
     return figure
 
+
+plot = pictures(sharpness=sharpness_by_rate, losses=losses_by_rate, landscape=sharpness_by_loss)
 
 NEXT = [
     "Narrower and wider: `--set hidden=10`, `--set hidden=200`; more data: `--set examples=4000`.",

@@ -19,11 +19,12 @@ from experiments import style
 from experiments.claims.in_passing import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import thinned
-from experiments.experiment import Picture, Result, Table
+from experiments.experiment import Result, Table
+from experiments.pictures import curves, pictures, where
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import cells
+from experiments.tables import column, table
 from experiments.training import training, watch
 from models.mlp import MLP
 from models.training import Generators, TrainConfig, evaluate, fit, generators
@@ -180,68 +181,52 @@ def measure(records: Records) -> dict[str, np.ndarray]:
         for arm, name in ((True, "with"), (False, "without")):
             for quantity in ("train_loss", "val_loss"):
                 found[f"{study}/{quantity}/{name}"] = records.values(quantity, study=study, arm=arm)
-    found["gradients"] = records.values("gradients", study="affine", arm=True)
-    found["trained_buffers"] = records.values("trained_buffers", study="affine", arm=True)
-    found["difference"] = records.values("difference", study="linear", arm=True)
+    found |= records.where(study="affine", arm=True).numbers("gradients", "trained_buffers")
+    found |= records.where(study="linear", arm=True).numbers("difference")
     stack, single = (found[f"linear/train_loss/{name}"] for name in ("with", "without"))
     found["apart"] = np.abs(stack - single) if len(stack) == len(single) else stack[:0]
-    found["dead"] = records.values("dead", study="relu")
+    found |= records.where(study="relu").numbers("dead")
     for name in ARMS:
         found[f"seconds/{name}"] = records.values(f"seconds_{name}", study="time")
     return found
 
 
-def tables(records: Records) -> list[Table]:
-    arms = {"affine": ("γ and β", "none"), "bias": ("random × 0.01", "zeros"), "linear": (f"{DEPTH} layers", "one")}
-    rows = []
-    for study, names in arms.items():
-        for arm, name in zip((True, False), names, strict=True):
-            own = records.where(study=study, arm=arm)
-            if len(own):
-                rows.append([study, name, *cells(own, train_loss=4, val_loss=4)])
-    if not rows:
-        return []
-    note = f"{max(r.config.steps for r in records):,} steps."
-    return [Table("With and without", ["study", "arm", "training", "validation"], rows, note)]
+def tables(records: Records) -> Iterator[Table]:
+    arms = {"affine": ("none", "γ and β"), "bias": ("zeros", "random × 0.01"), "linear": ("one", f"{DEPTH} layers")}
+    groups = records.where(study=lambda study: study in arms).by("study", "arm")
+    named = {(study, arms[study][arm]): own for (study, arm), own in groups.items()}
+    columns = [column("training", "train_loss", 4), column("validation", "val_loss", 4)]
+    yield table("With and without", ("study", "arm"), named, columns, "{steps:,} steps.")
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    if len(records.where(study="linear")):
-        yield Picture("linear", *linear_picture(records.where(study="linear")))
-    if len(records.where(study="relu")):
-        yield Picture("relu", *relu_picture(records.where(study="relu")))
-
-
+@where(study="linear")
 def linear_picture(records: Records) -> style.Figure:
     """Both networks compute the same function at the start, and both can only become linear ones. What a step of
     gradient descent does to that function depends on how many matrices it is written with.
     """
     figure, axes = style.figure(height=3.6)
-    ends = []
-    for arm, name, hue in ((True, f"{DEPTH} linear layers", "blue"), (False, "their product", "orange")):
-        own = records.where(arm=arm)
-        if len(own):
-            curve = (own[0].series["step"], mean_curve(own, "loss"), name, style.colour(hue))
-            ends += style.lines(axes, [curve])
-    style.over_steps(axes, int(records[0].config.steps))
+    names, hues = {True: f"{DEPTH} linear layers", False: "their product"}, {True: "blue", False: "orange"}
+    ends = curves(axes, records.by("arm"), "step", "loss", names, hues)
+    style.over_steps(axes, records[0].config.steps)
     style.title(axes, "Training loss, minibatches")
     style.label_ends(axes, ends)
     return figure
 
 
+@where(study="relu")
 def relu_picture(records: Records) -> style.Figure:
     """Before training, so nothing but the bias is to blame. A dead unit gets no gradient."""
     figure, axes = style.figure(height=3.4)
-    series = records[0].series
-    axes.plot(-series["bias"], mean_curve(records, "dead"), "o-", color=style.colour("blue"))
-    axes.set_xlabel("negative bias, in standard deviations of the input")
-    axes.set_ylim(-0.03, 1.03)
-    style.title(axes, "Part of the ReLUs that are 0 for all of 5,000 examples")
+    axes.plot(-records[0].series["bias"], mean_curve(records, "dead"), "o-", color=style.colour("blue"))
+    title, below = "Part of the ReLUs that are 0 for all of 5,000 examples", "negative bias, in standard deviations"
+    style.frame(axes, title, f"{below} of the input", ylim=(-0.03, 1.03))
     return figure
 
+
+plot = pictures(linear=linear_picture, relu=relu_picture)
 
 NEXT = [
     "Deeper linear stacks at a smaller rate: `--set study=linear --set lr=0.03`.",

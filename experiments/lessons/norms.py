@@ -16,11 +16,12 @@ from experiments import style
 from experiments.claims.norms import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import frequency_loss
-from experiments.experiment import Picture, Result, Table
-from experiments.records import Records, paired
+from experiments.experiment import Result, Table
+from experiments.pictures import pictures, where
+from experiments.records import Records, measured, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import across, fraction, spread
+from experiments.tables import across, column, fraction, spread, table
 from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
@@ -147,13 +148,10 @@ def twins(config: Config, corpus: Corpus) -> dict[str, float]:
 
 
 def measure(records: Records) -> dict[str, np.ndarray]:
-    found = {}
     small = records.where(study="company", dtype="float32")
-    usual = small.where(batch_size=32, lr=0.1)
+    found = measured(small.where(batch_size=32, lr=0.1).by("norm"), "coupling", "forgotten")
     deep = records.where(study="depth")
     for norm in NORMS:
-        for quantity in ("coupling", "forgotten"):
-            found[f"{quantity}/{norm}"] = usual.values(quantity, norm=norm)
         for size in small.by("batch_size"):
             found[f"best/{norm}/{size}"] = best(small.where(norm=norm, batch_size=size))
         for depth, own in deep.where(norm=norm).by("depth").items():
@@ -174,72 +172,54 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 def best(records: Records, *keys: str) -> np.ndarray:
     """The loss at the best learning rate (or whatever else `keys` names), one per seed, chosen on the other seeds."""
-    groups = dict.fromkeys(tuple(getattr(r.config, key) for key in keys or ("lr",)) for r in records)
-    losses = [records.where(**dict(zip(keys or ("lr",), group, strict=True))).values("loss") for group in groups]
+    losses = [own.values("loss") for own in records.by(*(keys or ("lr",))).values()]
     return chosen_elsewhere(dict(enumerate(losses)))[0] if paired(losses) else np.empty(0)
 
 
-def tables(records: Records) -> list[Table]:
-    made = []
-    every = records.where(study="company")
-    columns = [f"{norm} norm" if norm != "none" else "none" for norm in NORMS]
-    if len(every):
-        small = every.where(dtype="float32")
-        rows = [
-            [str(size), *(spread(best(own.where(norm=norm))) for norm in NORMS)]
-            for size, own in sorted(small.by("batch_size").items())
-        ]
-        for size, own in every.where(dtype="float64").by("batch_size").items():
-            rows.append([f"{size}, float64", *(spread(best(own.where(norm=norm))) for norm in NORMS)])
-        rates = ", ".join(f"{rate:g}" for rate in small.where(batch_size=32).by("lr"))
-        note = (
-            f"Validation loss of six layers after {2 * every[0].config.steps:,} steps at the best of the rates {rates} "
-        )
-        note += "(batches of 2: 0.03 only). "
-        note += f"Knowing only how frequent each character is costs {every.mean('frequencies'):.3f}."
-        made.append(Table("By batch size", ["batch", *columns], rows, note))
-        own = small.where(lr=0.1, batch_size=32)
-        rows = [
-            [label, *across(own, name, norm=NORMS)]
-            for name, label in (("coupling", "logits move with company"), ("forgotten", "loss added without eval()"))
-        ]
-        for name, label in (("twins_float32", "twins, float32"), ("twins_float64", "twins, float64")):
-            rows.append([label, *(f"{own.mean(name, norm=norm):.1e}" for norm in NORMS)])
-        made.append(Table("What it means to ask the batch", ["", *columns], rows, TWINS))
-    deep = records.where(study="depth")
-    if len(deep):
-        rows = []
-        for depth, own in deep.by("depth").items():
-            for gain, part in sorted(own.by("gain").items()):
-                for rate, few in part.by("lr").items():
-                    label = f"{depth} layers, gain {fraction(gain)}" + (f", rate {rate:g}" if rate != 0.1 else "")
-                    rows.append([label, *across(few, "loss", norm=DEEP)])
-        note = f"Validation loss after {deep[0].config.steps:,} steps at rate 0.1 if no other is given."
-        made.append(Table("By depth and gain", ["", *columns[: len(DEEP)]], rows, note))
-    return made
+def tables(records: Records) -> Iterator[Table]:
+    names = {norm: "none" if norm == "none" else f"{norm} norm" for norm in NORMS}
+    small = records.where(study="company", dtype="float32")
+    columns = [column(name, best, 3, norm=norm) for norm, name in names.items()]
+    rates = ", ".join(f"{rate:g}" for rate in small.where(batch_size=32).by("lr"))
+    note = (
+        f"Validation loss of six layers after {2 * records[0].config.steps:,} steps at the best of the rates {rates} "
+        "(batches of 2: 0.03 only). Knowing only how frequent each character is costs {frequencies:.3f}."
+    )
+    sizes = {str(size): own for size, own in sorted(small.by("batch_size").items())}
+    double = records.where(study="company", dtype="float64").by("batch_size")
+    sizes |= {f"{size}, float64": own for size, own in double.items()}
+    yield table("By batch size", "batch", sizes, columns, note)
 
+    usual = small.where(lr=0.1, batch_size=32)
+    whats = {
+        "coupling": "logits move with company",
+        "forgotten": "loss added without eval()",
+        "twins_float32": "twins, float32",
+        "twins_float64": "twins, float64",
+    }
+    rows = []
+    for what, text in whats.items():
+        own = (usual.where(norm=norm) for norm in NORMS)
+        rows.append([text, *(f"{o.mean(what):.1e}" if "twins" in what else spread(o.values(what)) for o in own)])
+    note = (
+        "Logits: standard deviation with changing company in batches of 4, in training mode. Twins: the largest "
+        "gradient of the embedding, before training, for a batch of two equal contexts. With batch norm their variance "
+        "is 0, each layer multiplies the gradients by 1/√ε = 316, and the two cancel except for rounding: what is left "
+        "in float32 destroys the network. In float64 it survives batches of two and learns little: of two numbers, "
+        "normalisation leaves only which is larger."
+    )
+    yield Table("What it means to ask the batch", ["", *names.values()], rows if usual else [], note)
 
-TWINS = (
-    "Logits: standard deviation with changing company in batches of 4, in training mode. Twins: the largest gradient "
-    "of the embedding, before training, for a batch of two equal contexts. With batch norm their variance is 0, each "
-    "layer multiplies the gradients by 1/√ε = 316, and the two cancel except for rounding: what is left in float32 "
-    "destroys the network. In float64 it survives batches of two and learns little: of two numbers, normalisation "
-    "leaves only which is larger."
-)
+    groups: dict[str, Records] = {}
+    for (depth, gain), own in sorted(records.where(study="depth").by("depth", "gain").items()):
+        name = f"{depth} layers, gain {fraction(gain)}"
+        groups |= {name + (f", rate {rate:g}" if rate != 0.1 else ""): few for rate, few in own.by("lr").items()}
+    columns = across("loss", norm={norm: names[norm] for norm in DEEP})
+    note = "Validation loss after {steps:,} steps at rate 0.1 if no other is given."
+    yield table("By depth and gain", "", groups, columns, note)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
-
-
-def plot(records: Records) -> Iterator[Picture]:
-    small = records.where(study="company", dtype="float32")
-    if len(small):
-        yield Picture("batch_size", *batch_picture(small))
-    deep = records.where(study="depth")
-    if len(deep.where(gain=5 / 3)):
-        yield Picture("depth", *depth_picture(deep.where(gain=5 / 3)))
-    if len(deep.where(depth=20, lr=0.1)):
-        yield Picture("gain", *gain_picture(deep.where(depth=20, lr=0.1)))
 
 
 def lines(axes: style.Axes, points: dict[str, list[tuple[float, float]]], ceiling: float) -> None:
@@ -253,56 +233,56 @@ def lines(axes: style.Axes, points: dict[str, list[tuple[float, float]]], ceilin
     style.label_ends(axes, ends)
 
 
-def batch_picture(records: Records) -> style.Figure:
-    """After {!!2 * records[0].config.steps:,} steps, each at its best learning rate; ▲ above the picture or diverged.
-    With batches of two, batch norm ends in overflow: a batch of two equal contexts has no variance.
-    """
+@where(study="company", dtype="float32")
+def batch_picture(records: Records) -> tuple[style.Figure, str]:
     figure, axes = style.figure(height=3.6)
-    sizes = sorted(dict.fromkeys(r.config.batch_size for r in records))
-    style.logarithmic(axes, sizes)
-    style.titled(axes, "Validation loss by batch size", "batch size, logarithmic")
+    sizes = sorted(records.by("batch_size"))
+    style.frame(axes, "Validation loss by batch size", "batch size, logarithmic", xlog=sizes)
     points = {
         norm: [(size, best(own.where(norm=norm, batch_size=size)).mean()) for size in sizes]
         for norm, own in records.by("norm").items()
     }
     lines(axes, points, 3.0)
-    return figure
+    return figure, (
+        f"After {2 * records[0].config.steps:,} steps, each at its best learning rate; ▲ above the picture or "
+        "diverged. With batches of two, batch norm ends in overflow: a batch of two equal contexts has no variance."
+    )
 
 
+@where(study="depth", gain=5 / 3)
 def depth_picture(records: Records) -> style.Figure:
     """Tanh networks with Kaiming's gain after {steps:,} steps (50 layers: better of two rates). Depth costs all of
     them; with 50 layers the one without normalisation has learned how frequent characters are, and no more.
     """
     figure, axes = style.figure(height=3.6)
-    depths = sorted(dict.fromkeys(r.config.depth for r in records))
-    style.logarithmic(axes, depths)
-    style.titled(axes, "Validation loss by depth", "layers, logarithmic")
-    level = records.mean("frequencies")
-    style.guide(axes, level, f"frequencies alone: {level:.2f}", at=0.02)
+    style.frame(axes, "Validation loss by depth", "layers, logarithmic", xlog=sorted(records.by("depth")))
+    style.guide(axes, records.mean("frequencies"), records.fill("frequencies alone: {frequencies:.2f}"), at=0.02)
     points = {
-        norm: [(d, best(part).mean()) for d, part in own.by("depth").items()]
+        norm: [(depth, best(part).mean()) for depth, part in own.by("depth").items()]
         for norm, own in records.by("norm").items()
     }
     lines(axes, points, 2.95)
     return figure
 
 
+@where(study="depth", depth=20, lr=0.1)
 def gain_picture(records: Records) -> style.Figure:
     """After {steps:,} steps. Without normalisation the gain has to be right within a factor of two. Layer norm forgives
     large weights and, at this learning rate, not small ones; batch norm forgives both.
     """
     figure, axes = style.figure(height=3.6)
-    gains = sorted(dict.fromkeys(r.config.gain for r in records))
-    style.logarithmic(axes, gains, [fraction(gain) for gain in gains])
-    style.titled(axes, "Twenty layers: validation loss by gain", "gain of the first weights, logarithmic")
-    level = records.mean("frequencies")
-    style.guide(axes, level, f"frequencies alone: {level:.2f}", at=0.5)
+    xlog = {gain: fraction(gain) for gain in sorted(records.by("gain"))}
+    style.frame(axes, "Twenty layers: validation loss by gain", "gain of the first weights, logarithmic", xlog=xlog)
+    style.guide(axes, records.mean("frequencies"), records.fill("frequencies alone: {frequencies:.2f}"), at=0.5)
     points = {
-        norm: [(g, part.mean("loss")) for g, part in own.by("gain").items()] for norm, own in records.by("norm").items()
+        norm: [(gain, part.mean("loss")) for gain, part in own.by("gain").items()]
+        for norm, own in records.by("norm").items()
     }
     lines(axes, points, 2.95)
     return figure
 
+
+plot = pictures(batch_size=batch_picture, depth=depth_picture, gain=gain_picture)
 
 NEXT = [
     "Batches of three: `--set study=company --set batch_size=3`.",

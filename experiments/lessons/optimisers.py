@@ -17,11 +17,12 @@ from experiments import style
 from experiments.claims.optimisers import CLAIMS as CLAIMS
 from experiments.corpus import load
 from experiments.curves import thinned
-from experiments.experiment import Picture, Result, Table
-from experiments.records import Records, paired
+from experiments.experiment import Result, Table
+from experiments.pictures import pictures, trend, where
+from experiments.records import Records, mean_curve, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import spread
+from experiments.tables import column, spread, table
 from experiments.training import training
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
@@ -166,93 +167,76 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     return found
 
 
-def tables(records: Records) -> list[Table]:
-    made = []
-    starts = [s for s in STARTS if s in records.by("start")]
-    rows = []
-    for optimizer in (o for o in BASE if o in records.by("optimizer")):
-        cells = []
-        for start in starts:
-            own = records.where(optimizer=optimizer, start=start)
-            if not own:
-                cells.append("–")
-                continue
-            means = {rate: float(same.values("val_loss").mean()) for rate, same in own.by("rate").items()}
-            rate = min(means, key=lambda k: means[k] if np.isfinite(means[k]) else np.inf)
-            values = own.values("val_loss", rate=rate)
-            cells.append(f"{spread(values)} at {rate * BASE[optimizer]:g}")
-        rows.append([OPTIMISERS[optimizer], *cells])
+def tables(records: Records) -> Iterator[Table]:
+    def at_best(own: Records) -> str:
+        rates = own.by("rate")
+        rate = min(rates, key=lambda rate: np.nan_to_num(rates[rate].mean("val_loss"), nan=np.inf))
+        return f"{spread(rates[rate].values('val_loss'))} at {rate * BASE[own[0].config.optimizer]:g}"
+
+    optimisers, starts = records.by("optimizer"), [start for start in STARTS if start in records.by("start")]
+    columns = [column(START_NAMES[start], at_best, start=start) for start in starts]
     note = (
-        f"Validation loss after {records[0].config.steps:,} steps, at the best of the learning rates tried. Momentum "
-        "is 0.9; Adam has its usual constants."
+        "Validation loss after {steps:,} steps, at the best of the learning rates tried. Momentum is 0.9; Adam has its "
+        "usual constants."
     )
-    made.append(Table("How far each gets", ["Optimiser", *(START_NAMES[s] for s in starts)], rows, note))
+    groups = {name: optimisers[key] for key, name in OPTIMISERS.items() if key in optimisers}
+    yield table("How far each gets", "Optimiser", groups, columns, note)
+
     found = measure(records)
-    kinds = (("no norm", "none"), ("batch norm", "batch"))
     rows = [
         [f"{what}, {kind}", *(spread(found[f"{name}_{norm}/{start}"], 1) for start in starts)]
         for what, name in (("largest hidden over smallest", "hidden"), ("last over hidden", "last"))
-        for kind, norm in kinds
+        for kind, norm in (("no norm", "none"), ("batch norm", "batch"))
     ]
-    made.append(Table("The gradient of the weights before training", ["", *(START_NAMES[s] for s in starts)], rows))
-    return made
+    heads = ["", *(START_NAMES[start] for start in starts)]
+    yield Table("The gradient of the weights before training", heads, rows)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def plot(records: Records) -> Iterator[Picture]:
-    yield Picture("rates", *loss_by_rate(records))
-    if "small" in records.by("start"):
-        yield Picture("layers", *first_updates(records.where(start="small")))
-
-
-def loss_by_rate(records: Records) -> style.Figure:
-    """Six tanh layers after {steps:,} steps. Usual rates: {!!usual}. From good weights the three are as good as one
-    another; from bad ones Adam gets further, but not to where good ones lead. (▲ above 3, or diverged.)
-    """
+def loss_by_rate(records: Records) -> tuple[style.Figure, str]:
     starts = [s for s in STARTS if s in records.by("start")]
+    kinds, rates = list(records.by("optimizer")), sorted(records.by("rate"))
     figure, panels = style.figure(1, len(starts), height=3.7, sharey=True, squeeze=False)
-    rates = sorted(records.by("rate"))
     for axes, start in zip(panels[0], starts, strict=True):
-        for optimizer, own in records.where(start=start).by("optimizer").items():
-            y = [own.mean("val_loss", rate=rate) for rate in rates]
-            style.capped(axes, np.array(rates), np.array(y), style.colour(optimizer), 3.0)
-        style.logarithmic(axes, rates)
+        for kind in kinds:
+            trend(axes, records.where(start=start, optimizer=kind), "rate", "val_loss", style.colour(kind), 3.0)
+        style.frame(axes, START_NAMES[start].split(" (")[0].capitalize(), xlog=rates)
         axes.margins(x=0.1)
-        style.title(axes, START_NAMES[start].split(" (")[0].capitalize())
     panels[0][len(starts) // 2].set_xlabel("learning rate, relative to the usual one")
     panels[0][0].set_ylabel("validation loss")
     style.reach_alike(panels[0], 2.2, 3.0)
-    kinds = list(records.by("optimizer"))
     handles = [panels[0][0].plot([], [], "o-", color=style.colour(kind), label=OPTIMISERS[kind])[0] for kind in kinds]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(kinds))
     usual = ", ".join(f"{OPTIMISERS[o]} {lr:g}" for o, lr in BASE.items())
-    return figure
+    return figure, (
+        f"Six tanh layers after {records[0].config.steps:,} steps. Usual rates: {usual}. From good weights the three "
+        "are as good as one another; from bad ones Adam gets further, but not to where good ones lead. "
+        "(▲ above 3, or diverged.)"
+    )
 
 
+@where(start="small", rate=1.0, optimizer=lambda kind: kind != "momentum")  # its first step is that of gradient descent
 def first_updates(records: Records) -> style.Figure:
     """Standard deviation of the change of each weight matrix in the first step, relative to that of the weights.
     Gradient descent hardly touches the hidden layers; Adam moves them all at once.
     """
     figure, axes = style.figure(height=3.5)
-    ends = []
-    for optimizer, own in records.where(rate=1.0).by("optimizer").items():
-        if optimizer == "momentum":  # its first step is that of gradient descent
-            continue
-        y = np.mean([r.arrays["first"][1:] for r in own], axis=0)
-        hue = style.colour(optimizer)
-        axes.plot(range(1, len(y) + 1), y, color=hue, marker="o", markersize=8)
-        ends.append((len(y), y[-1], OPTIMISERS[optimizer], hue))
-    count = len(records[0].arrays["first"]) - 1
-    style.logarithmic(axes, along="y")
-    axes.set_xticks(range(1, count + 1), [*(str(k) for k in range(1, count)), "output"])
-    axes.set_ylabel("change ÷ weights")
-    style.titled(axes, "Too small a start: the first update", "linear layer")
+    layers = range(1, len(records[0].arrays["first"]))
+    firsts = (
+        (layers, mean_curve(own, "first")[1:], OPTIMISERS[kind], style.colour(kind))
+        for kind, own in records.by("optimizer").items()
+    )
+    ends = style.lines(axes, firsts, marker="o", markersize=8)
+    title, names = "Too small a start: the first update", [*map(str, layers[:-1]), "output"]
+    style.frame(axes, title, "linear layer", ylog=(), xticks=layers, xticklabels=names, ylabel="change ÷ weights")
     style.guide(axes, 1e-3, "1/1000 of the weights", at=0.02)
     style.label_ends(axes, ends)
     return figure
 
+
+plot = pictures(rates=loss_by_rate, layers=first_updates)
 
 NEXT = [
     "With batch normalisation there is nothing left to forgive: `--set norm=batch`.",

@@ -244,8 +244,8 @@ MARKS = {"kaiming": ("o", "green"), "large": ("^", "vermillion"), "small": ("v",
 @where(study="table")
 def table_picture(records: Records) -> style.Figure:
     """Loss after {steps:,} steps with good (●), too small (▼) and too large (▲) first weights; dashed: knowing only how
-    frequent characters are ({frequencies:.2f}). Residual connections forgive weights that are too small, batch norm both
-    kinds, Adam hardly either.
+    frequent characters are ({frequencies:.2f}). Residual connections forgive weights that are too small, batch norm
+    both kinds, Adam hardly either.
     """
     rows = {label(*key): own for key, own in table_of(records).items()}
     figure, axes = style.figure(height=0.42 * len(rows) + 1.4)

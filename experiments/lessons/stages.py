@@ -6,7 +6,7 @@ keeps a record of the losses. This lesson trains it five times the same way and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,11 @@ from experiments.claims.stages import LECTURE
 from experiments.corpus import load
 from experiments.curves import steps_until, thinned
 from experiments.experiment import Picture, Result, Table
-from experiments.records import Record, Records, mean_curve, paired
+from experiments.pictures import curves, pictures
+from experiments.records import Record, Records, mean_curve, measured, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import cells, sampled
+from experiments.tables import column, sampled, table
 from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators, sample
@@ -119,11 +120,8 @@ def run(config: Config, progress: Progress) -> Result:
 # -- what it shows -----------------------------------------------------------------------------------------------------
 
 
-MEASURES = ("initial_loss", "train_loss", "val_loss", "wasted_steps")
-
-
 def measure(records: Records) -> dict[str, np.ndarray]:
-    found = {f"{name}/{stage}": own.values(name) for stage, own in records.by("stage").items() for name in MEASURES}
+    found = measured(records.by("stage"))
     found["uniform_loss"] = records.values("uniform_loss")[:1]  # of the data alone, the same in every run
     ends = [found.get(f"val_loss/{stage}", np.empty(0)) for stage in ("hidden", "kaiming", "batchnorm")]
     if paired(ends):
@@ -131,47 +129,32 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     return found
 
 
-def tables(records: Records) -> list[Table]:
+def tables(records: Records) -> Iterator[Table]:
+    def stated(part: int) -> Callable[[Records], str]:
+        """What the lecture measured, with its digits: nothing of other words than its names."""
+        return lambda own: "–" if own.own_corpus else f"{LECTURE[own[0].config.stage][part]:.4f}".removesuffix("00")
+
     stages = records.by("stage")
-    ends, begins = [], []
-    for stage, own in stages.items():
-        train, val = (f"{value:.4f}" if stage != "output" else f"{value:.2f}" for value in LECTURE[stage])
-        name = STAGES[stage]
-        measured = cells(own, train_loss=4, val_loss=4)
-        ends.append([name, train, measured[0], val, measured[1]])
-        first = {"original": "27", "output": "3.3"}.get(stage, "–")
-        if records.own_corpus:  # what the lecture measured on its names says nothing of other words
-            ends[-1][1] = ends[-1][3] = first = "–"
-        begins.append([name, first, *cells(own, initial_loss=2, wasted_steps=0)])
-    steps = records[0].config.steps
-    count = max(map(len, stages.values()))
+    columns = [column("train: lecture", stated(0)), column("measured", "train_loss", 4)]
+    columns += [column("validation: lecture", stated(1)), column("measured", "val_loss", 4)]
+    steps, count = records[0].config.steps, max(map(len, stages.values()))
     note = f"{steps:,} steps; mean{' ± sd' if count > 1 else ''} over {count} seed{'s' * (count > 1)}."
     if steps < 200_000:
         note += f" The lecture trains for 200,000 steps: after {steps:,} the losses are not yet comparable with it."
-    uniform = records.mean("uniform_loss")
-    last = records[-1]
-    return [
-        Table(
-            "Loss at the end", ["Stage", "train: lecture", "measured", "validation: lecture", "measured"], ends, note
-        ),
-        Table(
-            "Loss at the beginning",
-            ["Stage", "lecture", "measured", "steps wasted"],
-            begins,
-            f"Before the first step, over 5,000 examples. Equal probabilities for every character cost {uniform:.4f}; "
-            "wasted are the steps until the loss (mean of 100) is below that.",
-        ),
-        sampled(last.summary["names"], STAGES[last.config.stage]),
-    ]
+    yield table("Loss at the end", "Stage", stages, columns, note, STAGES)
+
+    first = {} if records.own_corpus else {"original": "27", "output": "3.3"}
+    columns = [column("lecture", lambda own: first.get(own[0].config.stage, "–"))]
+    columns += [column("measured", "initial_loss", 2), column("steps wasted", "wasted_steps", 0)]
+    note = (
+        "Before the first step, over 5,000 examples. Equal probabilities for every character cost {uniform_loss:.4f}; "
+        "wasted are the steps until the loss (mean of 100) is below that."
+    )
+    yield table("Loss at the beginning", "Stage", stages, columns, note, STAGES)
+    yield sampled(records[-1].summary["names"], STAGES[records[-1].config.stage])
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
-
-
-def plot(records: Records) -> Iterator[Picture]:
-    yield Picture("hockey_stick", *hockey_stick(records))
-    yield Picture("losses", *loss_curves(records))
-    yield Picture("final", *final_losses(records))
 
 
 def hockey_stick(records: Records) -> style.Figure:
@@ -179,30 +162,21 @@ def hockey_stick(records: Records) -> style.Figure:
     sure of: the blade of the hockey stick. The others begin where ignorance puts them.
     """
     figure, axes = style.figure(height=3.5)
-    uniform = records.mean("uniform_loss")
-    ends = []
+    ends, width = {}, 20
     for stage, own in records.by("stage").items():
         first = mean_curve(own, "first_losses")
-        width = 20
-        if len(first) < width:
-            continue
-        loss = np.append(own.mean("initial_loss"), np.convolve(first, np.ones(width) / width, "valid"))
-        step = np.append(0, np.arange(len(loss) - 1) + width / 2)
-        axes.plot(step, loss, color=style.colour(stage))
-        ends.append((step[-1], loss[-1], stage))
-    style.logarithmic(axes, (2, 3, 5, 10, 20), along="y")
-    axes.set_ylim(2, 32)
-    axes.set_xlim(0)
-    axes.set_xticks(range(0, 1_001, 250))
-    style.titled(axes, "The first thousand steps: loss", "step")
+        if len(first) >= width:
+            loss = np.append(own.mean("initial_loss"), np.convolve(first, np.ones(width) / width, "valid"))
+            step = np.append(0, np.arange(len(loss) - 1) + width / 2)
+            (ends[stage],) = style.lines(axes, [(step, loss, STAGES[stage], style.colour(stage))])
+    style.frame(axes, "The first thousand steps: loss", "step", ylog=(2, 3, 5, 10, 20), ylim=(2, 32))
+    axes.set(xlim=(0, None), xticks=range(0, 1_001, 250))
+    uniform = records.mean("uniform_loss")
     style.guide(axes, uniform, f"equal probabilities: {uniform:.2f}", at=0.02)
-    repaired = [end for end in ends if end[2] != "original"]
-    names = [(x, y, STAGES[stage], style.colour(stage)) for x, y, stage in ends if stage == "original"]
-    if len(repaired) > 1:  # they lie on one another: one name for all
-        names.append((repaired[0][0], np.mean([y for _, y, _ in repaired]), "all others", style.ink()))
-    else:
-        names += [(x, y, STAGES[stage], style.colour(stage)) for x, y, stage in repaired]
-    style.label_ends(axes, names)
+    names = [ends.pop("original")] if "original" in ends else []
+    if len(ends) > 1:  # they lie on one another: one name for all
+        names.append((step[-1], float(np.mean([end[1] for end in ends.values()])), "all others", style.ink()))
+    style.label_ends(axes, names if len(ends) > 1 else [*names, *ends.values()])
     return figure
 
 
@@ -211,25 +185,19 @@ def loss_curves(records: Records) -> style.Figure:
     never catches up; lowering the learning rate (dashed) helps all of them.
     """
     figure, axes = style.figure(height=3.8)
-    curves = (
-        (mean_curve(own, "step"), mean_curve(own, "loss"), STAGES[stage], style.colour(stage))
-        for stage, own in records.by("stage").items()
-    )
-    ends = style.lines(axes, curves, linewidth=1.8)
-    steps = records[0].config.steps
-    style.over_steps(axes, steps, first=10)
-    axes.set_xlim(10, steps)
-    axes.set_ylim(1.98, 3.5)
-    style.title(axes, "The whole training: loss")
-    decay = records[0].config.lr_decay_at * steps
+    ends = curves(axes, records.by("stage"), "step", "loss", STAGES, linewidth=1.8)
+    config = records[0].config
+    style.over_steps(axes, config.steps, first=10)
+    style.frame(axes, "The whole training: loss", xlim=(10, config.steps), ylim=(1.98, 3.5))
+    decay = config.lr_decay_at * config.steps
     style.guide(axes, decay, vertical=True)
     place: dict[str, Any] = {"xycoords": axes.get_xaxis_transform(), "ha": "right", "va": "top"}
-    style.note(axes, f"rate × {records[0].config.lr_decay:g}", (decay, 0.98), (-6, 0), **place)
+    style.note(axes, f"rate × {config.lr_decay:g}", (decay, 0.98), (-6, 0), **place)
     style.label_ends(axes, ends)
     return figure
 
 
-def final_losses(records: Records) -> Drawing:
+def final_losses(records: Records) -> tuple[style.Figure, str]:
     stages = list(records.by("stage"))
     figure, both = style.figure(1, 2, height=0.55 * len(stages) + 1.5, sharey=True)
     for axes, name, kind, k in zip(both, ("train_loss", "val_loss"), ("Training", "Validation"), (0, 1), strict=True):
@@ -253,6 +221,9 @@ def final_losses(records: Records) -> Drawing:
         f"Loss at the end over all training and all validation names: {lecture}● measured here"
         + (", with its standard deviation over seeds." if len(records) > len(stages) else ".")
     )
+
+
+plot = pictures(hockey_stick=hockey_stick, losses=loss_curves, final=final_losses)
 
 
 def portrait(record: Record) -> Iterator[Picture]:
