@@ -215,6 +215,3 @@ def departures(
 def legend_above(made: Figure, lines: Sequence[Any], names: Sequence[str], columns: int) -> None:
     """Names of lines that lie too close for names at their ends."""
     made.legend(lines, names, loc="outside upper left", ncols=columns, fontsize=11, handlelength=1.2, columnspacing=1.2)
-
-
-titled = frame

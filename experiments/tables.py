@@ -104,10 +104,6 @@ def _cell(own: Records, what: str | Callable[[Records], Any], form: int | str) -
     return found if isinstance(found, str) else spread(found, form)
 
 
-def cells(records: Records, **forms: int | str) -> list[str]:
-    return [spread(records.values(name), form) for name, form in forms.items()]
-
-
 def sampled(names: Sequence[str], network: str) -> Table:
     """Names that a network has drawn, four in a row."""
     title = f"{len(names)} names, sampled from the network with {network}"

@@ -2,6 +2,23 @@
 
 from experiments.claim import Claim
 
+PRINTED = """
+class BatchNorm1d:
+    def __init__(self, dim, eps=1e-5, momentum=0.1):
+        self.eps = eps
+        self.momentum = momentum
+        self.gamma = torch.ones(dim)  # Scale parameter
+        self.beta = torch.zeros(dim)  # Shift parameter
+        self.running_mean = torch.zeros(dim)
+        self.running_var = torch.ones(dim)
+
+    def __call__(self, x):
+        if self.training:
+            xmean = x.mean(0, keepdim=True)
+            xvar = x.var(0, keepdim=True)
+"""
+"""The class of document 5, as printed there, up to the statistics of a batch."""
+
 CLAIMS = [
     Claim("affine", "Normalising without γ and β limits what the network can express: its training loss without them.",
           source=1, quantity="affine/train_loss/without", than="affine/train_loss/with", low=0.01, format=".4f",
@@ -30,4 +47,8 @@ CLAIMS = [
     Claim("time", "Without a graph a forward pass needs less time: 100 minibatches.",
           source=(3, 4), quantity="seconds/no_graph", than="seconds/graph", ratio=True, high=0.9, format=".4f",
           unit=" s", says="more computationally efficient", why="What is worth saying saves a tenth."),
+    Claim("printed-class", "The class BatchNorm1d, as printed, normalises a batch: whether it can be called.",
+          source=5, quantity="printed_runs", low=1, kind="fact", format=".0f", says="class BatchNorm1d",
+          why="It runs or it does not.",
+          note="It raises AttributeError: __call__ asks for `self.training`, which nothing sets."),
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Said in passing: small statements of the documents, each with an experiment as small.
 
-Five of them: what γ and β are for, whether a little randomness in the first bias helps, whether linear layers in a row
-are one linear layer, ReLUs with a large negative bias, and what `no_grad` saves.
+Six of them: what γ and β are for, whether a little randomness in the first bias helps, whether linear layers in a row
+are one linear layer, ReLUs with a large negative bias, what `no_grad` saves, and a class that a document prints.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from experiments import style
 from experiments.claims.in_passing import CLAIMS as CLAIMS
+from experiments.claims.in_passing import PRINTED
 from experiments.corpus import load
 from experiments.curves import thinned
 from experiments.experiment import Result, Table
@@ -43,7 +45,7 @@ EXPECTATION = (
 
 # -- configuration -----------------------------------------------------------------------------------------------------
 
-STUDIES = ("affine", "bias", "linear", "relu", "time")
+STUDIES = ("affine", "bias", "linear", "relu", "time", "printed")
 DEPTH = 6
 """Layers of the linear stack."""
 ARMS: dict[str, Callable[[], AbstractContextManager[Any]]] = {"graph": nullcontext, "no_graph": no_grad}
@@ -71,7 +73,7 @@ class Config:
 
 SWEEP = [
     {"study": ("affine", "bias", "linear"), "arm": (True, False)},
-    {"study": ("relu", "time")},
+    {"study": ("relu", "time", "printed")},
 ]
 QUICK = {"steps": 100}
 FULL = {"steps": 60_000}
@@ -86,9 +88,8 @@ def cost(config: Config) -> float:
 
 def run(config: Config, progress: Progress) -> Result:
     corpus, rngs = load(config.data), generators(config.seed)
-    return {"linear": linear, "relu": relu, "time": without_graph}.get(config.study, trained)(
-        config, corpus, rngs, progress
-    )
+    study = {"linear": linear, "relu": relu, "time": without_graph, "printed": printed}.get(config.study, trained)
+    return study(config, corpus, rngs, progress)
 
 
 def network(corpus: Corpus, rngs: Generators, stage: str) -> MLP:
@@ -172,6 +173,22 @@ def timed(model: MLP, windows: Windows) -> float:
     return time.process_time() - start
 
 
+def printed(config: Config, corpus: Corpus, rngs: Generators, progress: Progress) -> Result:
+    """Whether document 5's class, executed as printed, gets as far as the statistics of a batch."""
+    rows = rngs.sampling.normal(size=(32, 200))
+    x = SimpleNamespace(  # a batch with PyTorch's names
+        mean=lambda axis, keepdim: rows.mean(axis, keepdims=keepdim),
+        var=lambda axis, keepdim: rows.var(axis, ddof=1, keepdims=keepdim),
+    )
+    names: dict[str, Any] = {"torch": SimpleNamespace(ones=np.ones, zeros=np.zeros)}
+    exec(PRINTED, names)
+    try:
+        names["BatchNorm1d"](200)(x)
+    except AttributeError as error:
+        return Result({"printed_runs": 0, "missing": error.name})
+    return Result({"printed_runs": 1})
+
+
 # -- what it shows -----------------------------------------------------------------------------------------------------
 
 
@@ -185,7 +202,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     found |= records.where(study="linear", arm=True).numbers("difference")
     stack, single = (found[f"linear/train_loss/{name}"] for name in ("with", "without"))
     found["apart"] = np.abs(stack - single) if len(stack) == len(single) else stack[:0]
-    found |= records.where(study="relu").numbers("dead")
+    found |= records.where(study="relu").numbers("dead") | records.where(study="printed").numbers("printed_runs")
     for name in ARMS:
         found[f"seconds/{name}"] = records.values(f"seconds_{name}", study="time")
     return found

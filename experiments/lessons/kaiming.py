@@ -2,6 +2,11 @@
 
 A sum of n independent terms is √n as large as one of them. This lesson measures that, measures what nonlinearities
 take away, and sends signals forward and gradients backward through many layers, beside what theory predicts.
+
+Whose rule it is: weights of standard deviation 1/√fan_in are those of LeCun et al. 1998 ("Efficient BackProp", section
+4.6); Glorot & Bengio 2010 take the mean of fan_in and fan_out in its place, for the gradients' sake; He et al. 2015
+(arXiv:1502.01852) add the factor √2 for ReLU and apply it to fan_in or fan_out alone. Documents 1 and 2 credit He et
+al. with gain/√fan_in; document 3 credits Glorot & Bengio with √(1/fan_in) and He et al. with having justified it.
 """
 
 from __future__ import annotations

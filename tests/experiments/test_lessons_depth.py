@@ -13,13 +13,23 @@ from hypothesis import strategies as st
 
 from experiments import report, style
 from experiments.experiment import LESSONS, load
-from experiments.lessons import architectures, attention, context, deep_bn, edge_of_stability, optimisers, through_time
+from experiments.lessons import (
+    architectures,
+    attention,
+    context,
+    deep_bn,
+    edge_of_stability,
+    in_passing,
+    optimisers,
+    through_time,
+)
 from experiments.provenance import ROOT
 from experiments.records import Record, Records
 from experiments.runner import execute
 from experiments.store import Store
 from models.deep_mlp import DeepMLP
 from models.mlp import MLP
+from models.training import generators
 from npgrad import data
 from tests.experiments.conftest import cut_off, on_one_another, threads
 
@@ -110,6 +120,20 @@ def test_a_part_of_the_sweep_is_enough_to_draw(name: str, words: Path, tmp_path:
 def test_settings_that_make_no_sense_are_refused(config, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         config()
+
+
+def test_the_printed_class_lacks_what_it_asks_for() -> None:
+    rngs = generators(0)
+    found = in_passing.printed(in_passing.Config(study="printed"), None, rngs, lambda *_: None)
+    assert found.summary == {"printed_runs": 0, "missing": "training"}
+    torch = pytest.importorskip("torch")
+    names = {"torch": torch}
+    exec(in_passing.PRINTED, names)
+    layer, x = names["BatchNorm1d"](3), torch.ones(4, 3)
+    with pytest.raises(AttributeError, match="training"):
+        layer(x)
+    layer.training = True
+    assert layer(x) is None
 
 
 # -- counting ----------------------------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ ALL = {"tanh", "relu", "stages"}
         ),
         ("models/mlp.py", "\nfrom __future__", "\n# A remark.\nfrom __future__", set()),
         ("models/mlp.py", "hidden: int", "hidden: object", set()),
-        ("experiments/lessons/stages.py", "def plot(", "def plot_again(): pass\n\n\ndef plot(", set()),
+        ("experiments/lessons/stages.py", "plot = pictures(", "again = 1\nplot = pictures(", set()),
         ("experiments/lessons/stages.py", "QUESTION = (", "QUESTION = ('Or: '", set()),
         ("experiments/style.py", "def colour(name", "def colour(other", set()),
         ("models/conv_net.py", "class ConvNet(", "class ConvNet(object, ", set()),

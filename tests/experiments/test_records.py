@@ -1,4 +1,4 @@
-"""What lessons take from several records at once: means over seeds, and values that can be compared seed by seed."""
+"""What lessons take from several records at once: groups, means over seeds, texts and tables filled from them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.records import Record, Records, by_setting, mean_curve, paired
-from experiments.tables import across, cells, sampled
+from experiments.records import Record, Records, by_setting, mean_curve, measured, paired
+from experiments.tables import across, column, sampled, table
 
 RUNS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 3), st.floats(0.5, 2)), min_size=1, max_size=12)
 
@@ -43,10 +43,64 @@ def test_curves_are_averaged_over_records(runs: list[tuple[str, int, float]]) ->
     assert mean_curve(own, "kept", geometric=True) == pytest.approx([1, middle, 3])
 
 
-def test_cells_of_several_quantities_and_of_one_across_settings() -> None:
+@given(RUNS)
+def test_groups_by_several_settings_are_nested_and_miss_no_record(runs: list[tuple[str, int, float]]) -> None:
+    own = records(runs)
+    nested = {(n, d): some for n, part in own.by("norm").items() for d, some in part.by("depth").items()}
+    groups = own.by("norm", "depth")
+    assert list(groups) == list(nested)
+    for (norm, depth), group in groups.items():
+        assert list(group) == list(nested[norm, depth]) == list(own.where(norm=norm, depth=lambda d, k=depth: d == k))
+    assert sum(map(len, groups.values())) == len(own)
+    assert all(k == (*pair, seed) for k, pair, seed in ((k, k[:2], k[2]) for k in own.by("norm", "depth", "depth")))
+
+
+@given(RUNS)
+def test_texts_are_filled_with_settings_and_means(runs: list[tuple[str, int, float]]) -> None:
+    own = records(runs)
+    mean = np.mean([loss for _, _, loss in runs])
+    assert own.fill("{norm}, {depth} layers: {loss:.6f}") == f"{runs[0][0]}, {runs[0][1]} layers: {mean:.6f}"
+    assert own[:0].fill("{norm}") == ""
+
+
+def test_every_number_of_the_summaries_is_measured_and_nothing_else() -> None:
+    own = records([("a", 1, 1.0), ("b", 1, 0.5), ("a", 2, 3.0)])
+    vars(own[0])["summary"]["word"] = "emma"
+    found = measured(own.by("norm"))
+    assert {name: values.tolist() for name, values in found.items()} == {"loss/a": [1.0, 3.0], "loss/b": [0.5]}
+    assert measured(own.by("norm"), "other")["other/a"].size == 0
+
+
+def test_a_mean_curve_is_as_long_as_the_shortest() -> None:
+    own = records([("a", 1, 1.0), ("a", 1, 3.0)])
+    vars(own[0])["series"] = {"curve": np.array([1.0])}
+    assert mean_curve(own, "curve").tolist() == [2.0]
+
+
+def test_tables_are_filled_column_by_column() -> None:
     own = records([("a", 1, 1.0), ("a", 2, 3.0), ("b", 1, 0.5)])
-    assert cells(own, loss=1, other=2) == ["1.5 ± 1.3", "–"] and cells(own.where(norm="b"), loss=".0%") == ["50%"]
-    assert across(own, "loss", 1, norm="ab") == ["2.0 ± 1.4", "0.5"]
-    assert across(own, "loss", 0, norm="ab", depth=(1, 2)) == ["1", "3", "0", "–"]
-    table = sampled(["eva", "ada", "ida", "ole", "per"], "batch norm")
-    assert table.rows == [["eva", "ada", "ida", "ole"], ["per"]] and "batch norm" in table.title
+    columns = [
+        column("loss", "loss", 1),
+        column("deep", "loss", 0, depth=2),
+        column("share", lambda group: group.values("loss") / 2, 2),
+        column("depths", "from {depth}"),
+    ]
+    made = table("{norm}: loss", "norm", own.by("norm") | {"c": own[:0]}, columns, "Mean {loss:.1f}.", {"a": "none"})
+    assert (made.title, made.columns, made.note) == (
+        "a: loss",
+        ["norm", "loss", "deep", "share", "depths"],
+        "Mean 1.5.",
+    )
+    assert made.rows == [["none", "2.0 ± 1.4", "3", "1.00 ± 0.71", "from 1"], ["b", "0.5", "–", "0.25", "from 1"]]
+    assert not table("", "norm", {}, columns, "{steps}").rows
+
+    crossed = across("loss", 1, "loss", norm={"a": "none", "b": "batch"}, depth={1: "", 2: "deep"})
+    made = table("", ("norm", "depth"), own.by("norm", "depth"), crossed)
+    assert made.columns[2:] == ["loss, none", "loss, none, deep", "loss, batch", "loss, batch, deep"]
+    assert made.rows == [
+        ["a", "1", "1.0", "–", "–", "–"],
+        ["a", "2", "–", "3.0", "–", "–"],
+        ["b", "1", "–", "–", "0.5", "–"],
+    ]
+    names = sampled(["eva", "ada", "ida", "ole", "per"], "batch norm")
+    assert names.rows == [["eva", "ada", "ida", "ole"], ["per"]] and "batch norm" in names.title

@@ -55,5 +55,13 @@ def test_lines_return_the_ends_that_are_to_be_named_and_means_the_means() -> Non
         assert [(line.get_color(), line.get_marker()) for line in axes.lines] == [("blue", "o"), ("red", "o")]
         assert style.means(axes, [1, 2], [np.array([1.0, 3.0]), np.array([5.0])], "blue").tolist() == [2.0, 5.0]
         assert np.allclose(axes.collections[0].get_segments()[0][:, 1], [2 - 2**0.5, 2 + 2**0.5])  # one deviation
-        style.titled(axes, "Loss", "step")
-        assert (axes.get_title(loc="left"), axes.get_xlabel()) == ("Loss", "step")
+
+
+def test_a_frame_says_what_is_shown_and_how_it_is_scaled() -> None:
+    with style.theme("light"):
+        _, axes = style.figure()
+        style.frame(axes, "Loss", "step", xlog=(1, 10), ylog={2: "two"}, ylim=(1, 3), ylabel="nats")
+    assert (axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel()) == ("Loss", "step", "nats")
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_ylim()) == ("log", "log", (1, 3))
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "10"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["two"]

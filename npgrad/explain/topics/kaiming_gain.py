@@ -56,7 +56,8 @@ Forward
 Notes
     Source: He et al. 2015, arXiv:1502.01852, section 2.2 (forward: equation 10; backward: equation 14).
     Backward averages over the signs of the arriving gradients as well, which stands for their assumption that
-    gradients are independent of the weights and have mean 0.
+    gradients are independent of the weights and have mean 0. The gain is theirs, 1/sqrt(fan_in) is older: LeCun et al.
+    1998, "Efficient BackProp", section 4.6. Glorot & Bengio 2010, equation 12, take the mean of fan_in and fan_out.
 
     tanh is nearly linear at 0, so with a gain of 1 each layer shrinks what it gets a little, and the less the smaller
     it is: after many layers the root mean square is about 1/sqrt(2*depth), 0.1 after fifty. With 5/3 there is a size
