@@ -19,11 +19,13 @@
     SEEDS = {"full": 10}                           seeds a budget; otherwise quick 1, default 3, full 5
 
     def run(config, progress) -> Result: ...       one run, in a process of its own; progress(step, of) now and then
-    def measure(records) -> dict: ...              quantity → its values, one per seed
+    def measure(records) -> dict: ...              quantity → its values, one per seed (`experiments/records.py`)
     CLAIMS = [Claim(…), …]                         what the documents say about those quantities; written here, or
                                                    imported from `experiments/claims/`, as the lessons do
-    def tables(records) -> list[Table]: ...        (optional) tables for the terminal and the report
-    def plot(records): ...                         yields Pictures
+    def tables(records): ...                       (optional) yields Tables, for the terminal and the report: of
+                                                   columns, `experiments/tables.py`; those without rows are left out
+    plot = pictures(…)                             from records to Pictures: of functions that draw, with their captions,
+                                                   `experiments/pictures.py`
     def portrait(record): ...                      (optional) yields Pictures of one run alone
     NEXT = ["…"]                                   what to try next
 
@@ -46,7 +48,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import numpy as np
 
@@ -62,7 +64,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Budget",
-    "Drawing",
     "Experiment",
     "Mistake",
     "Picture",
@@ -89,10 +90,6 @@ class Result:
     """Columns of equal length, the first usually `step` → metrics.csv"""
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     """Anything else → arrays.npz"""
-
-
-Drawing: TypeAlias = "tuple[Figure, str]"
-"""What a picture is made of: a figure and its caption."""
 
 
 @dataclass
@@ -288,7 +285,7 @@ class Experiment:
                 yield picture
 
     def tables(self, records: Records) -> Sequence[Table]:
-        """Those that have rows: not every lesson has been run in all of its parts."""
+        """Those that have rows: a lesson may have been run in part."""
         made = self.module.tables(records) if hasattr(self.module, "tables") else ()
         return [table for table in made if table.rows]
 

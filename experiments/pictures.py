@@ -1,4 +1,4 @@
-"""Pictures of a lesson, from functions that draw, and lines through the means of runs.
+"""Pictures of a lesson: from functions that draw what the runs have stored.
 
     @where(study="rate")
     def rates(records):
@@ -6,7 +6,7 @@
         figure, axes = style.figure(height=3.5)
         style.frame(axes, "Loss by learning rate", "learning rate, logarithmic", xlog=(0.1, 1, 10))
         for norm, own in records.by("norm").items():
-            by_setting(axes, own, "lr", "loss", style.colour(norm), ceiling=3.0)
+            trend(axes, own, "lr", "loss", style.colour(norm), ceiling=3.0)
         return figure
 
     plot = pictures(rates=rates)
@@ -93,7 +93,7 @@ def curves(
     return style.lines(axes, ((*xy, name, style.colour(hue)) for *xy, name, hue in drawn), **options)
 
 
-def trend(axes: Axes, records: Records, setting: str, name: str, hue: str, ceiling: float) -> None:
+def trend(axes: Axes, records: Records, setting: str, name: str, hue: str, ceiling: float = np.inf) -> None:
     """The means of a number of the summaries by a setting; what diverged or lies above the ceiling is marked there."""
     points = sorted(by_setting(records, setting, name).items())
     x, y = np.array([at for at, _ in points]), np.array([np.nan_to_num(v, nan=np.inf).mean() for _, v in points])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 from unicodedata import east_asian_width
 
 import numpy as np
@@ -21,7 +21,7 @@ from experiments.records import Records
 from experiments.verdict import Judged, Verdict
 
 __all__ = [
-    "COUNTED", "MARKS", "across", "by", "column", "fraction", "in_columns", "markdown", "number", "numeric", "plain",
+    "COUNTED", "MARKS", "Column", "across", "by", "fraction", "in_columns", "markdown", "number", "numeric", "plain",
     "sampled", "scoreboard", "spread", "table", "tally", "verdicts",
 ]  # fmt: skip
 
@@ -48,7 +48,24 @@ def spread(values: Any, form: int | str = 3) -> str:
     return number(values.mean(), form) + deviation
 
 
-Column: TypeAlias = "tuple[str, str | Callable[[Records], Any], int | str, Mapping[str, Any]]"
+class Column:
+    """Of `table`: a number of the summaries, as mean ± deviation over seeds, with its digits or format.
+
+    Of each group's records those with these settings. In the place of the number may stand a function of them that
+    gives values or the text of the cell, or a text for `Records.fill`: `Column("rate", "{lr:g}")`.
+    """
+
+    def __init__(
+        self, heading: str, what: str | Callable[[Records], Any], form: int | str = 3, **settings: Any
+    ) -> None:
+        self.heading, self.what, self.form, self.settings = heading, what, form, settings
+
+    def cell(self, records: Records) -> str:
+        own, what = records.where(**self.settings), self.what
+        if not len(own):
+            return "–"
+        found = what(own) if callable(what) else own.fill(what) if "{" in what else own.values(what)
+        return found if isinstance(found, str) else spread(found, self.form)
 
 
 def table(
@@ -65,7 +82,7 @@ def table(
     `Records.fill`.
 
         table("Loss by depth", "layers", records.by("depth"),
-              [column("seconds", "seconds", 1), *across("loss", norm={"none": "no norm", "batch": "batch norm"})],
+              [Column("seconds", "seconds", 1), *across("loss", norm={"none": "no norm", "batch": "batch norm"})],
               "Validation loss after {steps:,} steps.")
     """
     columns, heads = list(columns), [head] if isinstance(head, str) else list(head)
@@ -73,19 +90,10 @@ def table(
     rows = []
     for key, own in there.items():
         named = [names.get(part, fraction(part) if isinstance(part, float) else str(part)) for part in key]
-        rows.append([*named, *(_cell(own.where(**settings), what, form) for _, what, form, settings in columns)])
+        rows.append([*named, *(column.cell(own) for column in columns)])
     every = Records([record for own in there.values() for record in own])
-    headings = [*heads, *(heading for heading, *_ in columns)]
+    headings = [*heads, *(column.heading for column in columns)]
     return Table(every.fill(title), list(map(every.fill, headings)), rows, every.fill(note))
-
-
-def column(heading: str, what: str | Callable[[Records], Any], form: int | str = 3, **settings: Any) -> Column:
-    """For `table`: a number of the summaries, as mean ± deviation over seeds, with its digits or format.
-
-    Of each group's records those with these settings. In the place of the number may stand a function of them that
-    gives values or the text of the cell, or a text for `Records.fill`: `column("rate", "{lr:g}")`.
-    """
-    return heading, what, form, settings
 
 
 def across(name: str, form: int | str = 3, first: str = "", **settings: Mapping[Any, str]) -> list[Column]:
@@ -93,15 +101,8 @@ def across(name: str, form: int | str = 3, first: str = "", **settings: Mapping[
     made = []
     for chosen in product(*(values.items() for values in settings.values())):
         heading = ", ".join(part for part in (first, *(text for _, text in chosen)) if part)
-        made.append(column(heading, name, form, **dict(zip(settings, (value for value, _ in chosen), strict=True))))
+        made.append(Column(heading, name, form, **dict(zip(settings, (value for value, _ in chosen), strict=True))))
     return made
-
-
-def _cell(own: Records, what: str | Callable[[Records], Any], form: int | str) -> str:
-    if not len(own):
-        return "–"
-    found = what(own) if callable(what) else own.fill(what) if "{" in what else own.values(what)
-    return found if isinstance(found, str) else spread(found, form)
 
 
 def sampled(names: Sequence[str], network: str) -> Table:

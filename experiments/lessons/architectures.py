@@ -23,7 +23,7 @@ from experiments.pictures import pictures, where
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, table
+from experiments.tables import Column, table
 from experiments.training import training
 from models import CharacterModel
 from models.training import TrainConfig, evaluate, fit, generators, make_optimizer, sample, targets
@@ -238,12 +238,12 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 def tables(records: Records) -> Iterator[Table]:
     groups = tuned(records)
     columns = [
-        column("parameters", "{parameters:,.0f}"),
-        column("rate", "{lr:g}", network=lambda network: network != "bigram"),
-        column("update", "ratio", 1),
-        column("seconds", "seconds", 1),
-        column("chosen by", "val_loss"),
-        column("loss", "test_loss"),
+        Column("parameters", "{parameters:,.0f}"),
+        Column("rate", "{lr:g}", network=lambda network: network != "bigram"),
+        Column("update", "ratio", 1),
+        Column("seconds", "seconds", 1),
+        Column("chosen by", "val_loss"),
+        Column("loss", "test_loss"),
     ]
     note = (
         "{steps:,} steps of {batch_size} names, Adam; the learning rate of each was chosen on some names (chosen by) "
@@ -252,7 +252,7 @@ def tables(records: Records) -> Iterator[Table]:
     )
     yield table("Loss by architecture", ("Network", "size"), groups, columns, note, NAMES)
     small = {network: own for (network, size), own in groups.items() if size == "small"}
-    drawn = column("", lambda own: ", ".join(own[0].summary["names"]))
+    drawn = Column("", lambda own: ", ".join(own[0].summary["names"]))
     yield table("Names they draw", "Network", small, [drawn], names=NAMES)
 
 

@@ -17,10 +17,10 @@ from experiments import style
 from experiments.claims.attention import CLAIMS as CLAIMS
 from experiments.experiment import Result, Table, locate
 from experiments.pictures import pictures
-from experiments.records import Records, mean_curve, measured
+from experiments.records import Record, Records, mean_curve, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, spread, table
+from experiments.tables import Column, spread, table
 from experiments.training import training, watch
 from models.training import TrainConfig, evaluate, fit, generators, make_optimizer, mean_loss
 from models.transformer import Transformer
@@ -234,11 +234,11 @@ def tables(records: Records) -> Iterator[Table]:
         return lambda own: spread(own.values(name), 3 if own.mean(name) < 100 else ".0e")
 
     columns = [
-        column("first loss", loss("initial_loss")),
-        column("last", loss("val_loss")),
-        column("update", "ratio", 1),
+        Column("first loss", loss("initial_loss")),
+        Column("last", loss("val_loss")),
+        Column("update", "ratio", 1),
     ]
-    columns += [column("previous", "previous", 2), column("beginning", "first", 2)]
+    columns += [Column("previous", "previous", 2), Column("beginning", "first", 2)]
     note = (
         f"{{steps:,}} steps of {{batch_size}} names, Adam at {Config.lr} where nothing else is said. Update: log10 of "
         "update to data, the median weight matrix. The largest mean weight that a head gives to the character before, "
@@ -272,8 +272,8 @@ def flows(records: Records) -> tuple[style.Figure, str]:
     )
 
 
-def heads(records: Records) -> tuple[style.Figure, str]:
-    weights, word = records[0].arrays["map"], records[0].summary["word"]
+def heads(record: Record) -> tuple[style.Figure, str]:
+    weights, word = record.arrays["map"], record.summary["word"]
     layers, count = weights.shape[:2]
     figure, panels = style.figure(layers, count, height=0.4 + 2.4 * layers, squeeze=False)
     for layer, head in np.ndindex(layers, count):
@@ -290,8 +290,7 @@ def heads(records: Records) -> tuple[style.Figure, str]:
     )
 
 
-def losses(records: Records) -> style.Figure:
-    """Each dot is a network from other first random numbers; arrows, with their mean, lie further right."""
+def losses(records: Records) -> tuple[style.Figure, str]:
     groups = records.named(name_of)
     figure, axes = style.figure(height=0.8 + 0.36 * len(groups))
     ends = {name: np.nan_to_num(own.values("val_loss"), nan=np.inf) for name, own in groups.items()}
@@ -308,10 +307,10 @@ def losses(records: Records) -> style.Figure:
     style.rows(axes, [label(name) for name in groups])
     axes.margins(x=0.06)
     style.title(axes, "Loss on new names")
-    return figure
+    return figure, "Each dot is a network from other first random numbers; arrows, with their mean, lie further right."
 
 
-plot = pictures(flow=flows, heads=heads, losses=losses)
+plot = pictures(flow=flows, heads=lambda records: heads(records[0]), losses=losses)
 
 NEXT = [
     "Deeper: `--set layers=16 --set norm=pre,post --set steps=300`.",

@@ -26,7 +26,7 @@ from experiments.pictures import curves, pictures, trend, where
 from experiments.records import Records, by_setting, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import across, column, fraction, table
+from experiments.tables import Column, across, fraction, table
 from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
@@ -396,8 +396,8 @@ def tables(records: Records) -> Iterator[Table]:
     yield table("The learning rate", "rate", rate, columns, note)
 
     statistics = records.where(study="statistics").by("momentum", "batch_size")
-    columns = [column("mean: distance", "mean_error", 4), column("swing, theory", "expected", 4)]
-    columns += [column("loss, running", "running_loss", 4), column("loss, true", "calibrated_loss", 4)]
+    columns = [Column("mean: distance", "mean_error", 4), Column("swing, theory", "expected", 4)]
+    columns += [Column("loss, running", "running_loss", 4), Column("loss, true", "calibrated_loss", 4)]
     note = (
         "Distance of the running means from those of the training set, in standard deviations of the unit, and "
         "what batches of independent examples lead one to expect: √(m/(2 − m)/batch). The rest of the distance is "
@@ -425,9 +425,9 @@ def tables(records: Records) -> Iterator[Table]:
     yield Table("How much an example jitters with its batch", heads, rows, note)
 
     equal = overfitted(records)
-    columns = [column("train", "train_loss"), column("validation", "val_loss")]
-    columns += [column("at equal train", lambda own: equal.get(f"overfit/{arm_of(own)}", ()))]
-    columns += [column("best validation", "best_val_loss")]
+    columns = [Column("train", "train_loss"), Column("validation", "val_loss")]
+    columns += [Column("at equal train", lambda own: equal.get(f"overfit/{arm_of(own)}", ()))]
+    columns += [Column("best validation", "best_val_loss")]
     note = (
         "{names} names, {long:,} steps. Third column: validation loss when training loss was that of the slowest "
         f"(mean of its last stretch). Quiet: {COMPANY} more examples enter the statistics, but not the loss."

@@ -22,7 +22,7 @@ from experiments.pictures import pictures, where
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, table
+from experiments.tables import Column, table
 from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
@@ -176,7 +176,7 @@ def looked_up(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 def measure(records: Records) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
-    for context, own in usual(records).by("context").items():
+    for context, own in alike(records).by("context").items():
         found[f"val/{context}"] = own.values("val_loss")
         found[f"counted/{context}"] = own.values("counted_loss")[:1]  # of the data alone, as are the last two
         found[f"beyond/{context}"] = own.values("beyond_three")
@@ -185,7 +185,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     return found
 
 
-def usual(records: Records) -> Records:
+def alike(records: Records) -> Records:
     """The runs that differ in context alone."""
     return records.where(hidden=lambda hidden: hidden != WIDE, embedding=lambda embedding: embedding != LONG)
 
@@ -196,10 +196,10 @@ def tables(records: Records) -> Iterator[Table]:
         extra = f", embeddings of {LONG}" if config.embedding == LONG and not extra else extra
         return f"{config.context} character{'s' * (config.context > 1)}{extra}"
 
-    columns = [column("training", "train_loss", 4), column("validation", "val_loss", 4), column("new", "new_loss", 4)]
+    columns = [Column("training", "train_loss", 4), Column("validation", "val_loss", 4), Column("new", "new_loss", 4)]
     # Counting knows neither units nor embeddings.
-    columns += [column("validation, counted", "{counted_loss:.4f}", hidden=200, embedding=10)]
-    columns += [column("new, counted", "{counted_new_loss:.4f}", hidden=200, embedding=10)]
+    columns += [Column("validation, counted", "{counted_loss:.4f}", hidden=200, embedding=10)]
+    columns += [Column("new, counted", "{counted_new_loss:.4f}", hidden=200, embedding=10)]
     note = (
         "{steps:,} steps. New: validation names that are not training names too ({known:.0%} of the examples belong to "
         "names that are). Counted: how often each character followed the same ones in the training names, mixed with "
@@ -217,11 +217,11 @@ def loss_by_context(records: Records) -> style.Figure:
     Counting, which knows no similarity between characters, needs to have seen the very same context.
     """
     figure, axes = style.figure(height=3.8)
-    contexts = sorted(usual(records).by("context"))
+    contexts = sorted(alike(records).by("context"))
     blue, grey, orange = map(style.colour, ("blue", "grey", "orange"))
-    values = [usual(records).values("val_loss", context=k) for k in contexts]
+    values = [alike(records).values("val_loss", context=k) for k in contexts]
     ends = [(contexts[-1], style.means(axes, contexts, values, blue)[-1], "network", blue)]
-    counts = [usual(records).mean("counted_loss", context=k) for k in contexts]
+    counts = [alike(records).mean("counted_loss", context=k) for k in contexts]
     dashes = {"marker": "s", "markersize": 6, "linestyle": (0, (4, 2))}
     ends += style.lines(axes, [(contexts, counts, "counting", grey)], **dashes)
     for other, marker, place, name in (
@@ -240,7 +240,7 @@ def loss_by_context(records: Records) -> style.Figure:
     return figure
 
 
-@where(lambda own: usual(own).where(context=max(usual(own).by("context"), default=0)))
+@where(lambda own: alike(own).where(context=max(alike(own).by("context"), default=0)))
 def worth(own: Records) -> style.Figure | None:
     """What each character is worth to the network that sees {context}: by how much its loss on new names rises when
     that one is taken from another name.

@@ -23,7 +23,7 @@ from experiments.pictures import curves, pictures, where
 from experiments.records import Records, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import across, column, fraction, sampled, table
+from experiments.tables import Column, across, fraction, sampled, table
 from experiments.training import training
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
@@ -200,8 +200,8 @@ NAMES = {"batch": "six layers, batch norm", "none": "six layers, no norm", "shal
 
 def tables(records: Records) -> Iterator[Table]:
     trained = networks(records)
-    columns = [column("parameters", "{parameters:,.0f}"), column("training", "train_loss", 4)]
-    columns += [column("validation", "val_loss", 4)]
+    columns = [Column("parameters", "{parameters:,.0f}"), Column("training", "train_loss", 4)]
+    columns += [Column("validation", "val_loss", 4)]
     short = any(own[0].config.steps < 200_000 for own in trained.values())
     note = "{steps:,} steps" + ("; the documents’ 2.10 is of 200,000." if short else ".")
     yield table("Trained in full: loss", "Network", trained, columns, note, NAMES)

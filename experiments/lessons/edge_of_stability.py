@@ -22,7 +22,7 @@ from experiments.pictures import curves, pictures, where
 from experiments.records import Records, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, table
+from experiments.tables import Column, table
 from models.mlp import MLP
 from models.mlp import STAGES as SCALES
 from models.training import generators
@@ -159,12 +159,12 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 def tables(records: Records) -> Iterator[Table]:
     columns = [
-        column("λ at first", "first_sharpness", 2),
-        column("2/lr", lambda own: f"{2 / own[0].config.lr:.2f}"),
-        column("λ late", lambda own: own.values("hovering") * 2 / own[0].config.lr, 2),
-        column("steps uphill", "{rising:.0%}"),
-        column("log₁₀ update ratio", "ratio", 2),
-        column("loss", "loss"),
+        Column("λ at first", "first_sharpness", 2),
+        Column("2/lr", lambda own: f"{2 / own[0].config.lr:.2f}"),
+        Column("λ late", lambda own: own.values("hovering") * 2 / own[0].config.lr, 2),
+        Column("steps uphill", "{rising:.0%}"),
+        Column("log₁₀ update ratio", "ratio", 2),
+        Column("loss", "loss"),
     ]
     note = (
         "Gradient descent on {examples:,} examples at once, {steps:,} steps, {hidden} units. λ is the largest "

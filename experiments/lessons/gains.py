@@ -24,7 +24,7 @@ from experiments.pictures import pictures, where
 from experiments.records import Record, Records, mean_curve, measured, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, fraction, number, spread, table
+from experiments.tables import Column, fraction, number, spread, table
 from experiments.training import training
 from models.deep_mlp import NORMS, DeepMLP
 from models.training import TrainConfig, fit, generators
@@ -237,7 +237,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 PLAIN = "tanh 5/3"
 
 
-def before(own: Records) -> dict[str, np.ndarray]:
+def untrained(own: Records) -> dict[str, np.ndarray]:
     """What tables speak of, one number for every network before training."""
     return described({name: stacked(own, name) for name in STATISTICS})
 
@@ -248,11 +248,11 @@ def tables(records: Records) -> Iterator[Table]:
 
     last = len(records[0].arrays["after_activation_std"])
     columns = [
-        column("std, first", lambda own: before(own)["activation_std/1"], ".2g"),
-        column("std, last", lambda own: before(own)[f"activation_std/{last}"], ".2g"),
-        column("saturated, last (%)", lambda own: before(own)[f"saturated/{last}"], 1, activation="tanh"),
-        column("gradient, first/last", lambda own: before(own)["gradient_held"], ".2g"),
-        column("loss", "loss"),
+        Column("std, first", lambda own: untrained(own)["activation_std/1"], ".2g"),
+        Column("std, last", lambda own: untrained(own)[f"activation_std/{last}"], ".2g"),
+        Column("saturated, last (%)", lambda own: untrained(own)[f"saturated/{last}"], 1, activation="tanh"),
+        Column("gradient, first/last", lambda own: untrained(own)["gradient_held"], ".2g"),
+        Column("loss", "loss"),
     ]
     note = "Activations and gradients of hidden layers before training; loss of the last 100 of {steps:,} steps."
     yield table("What the gain does", "Network", groups, columns, note)
@@ -280,7 +280,7 @@ def document_tables(records: Records, groups: Mapping[str, Records]) -> Iterator
     listed += [("gradient std, embedding", "embedding", 1.54e-3, ".2e", "")]
     listed += [("gradient std, last weights", "output", 2.32e-2, ".2e", "")]
     plain, after = groups[PLAIN], described({name: ended(groups[PLAIN], name) for name in STATISTICS})
-    first, batch = (before(groups[name]) if name in groups else {} for name in (PLAIN, f"{PLAIN}, batch norm"))
+    first, batch = (untrained(groups[name]) if name in groups else {} for name in (PLAIN, f"{PLAIN}, batch norm"))
     rows = []
     for what, quantity, value, form, unit in listed:
         networks = first[quantity]

@@ -26,7 +26,7 @@ from experiments.pictures import curves, pictures, where
 from experiments.records import Records, mean_curve
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, table
+from experiments.tables import Column, table
 from experiments.training import training, watch
 from models.mlp import MLP
 from models.training import Generators, TrainConfig, evaluate, fit, generators
@@ -212,7 +212,7 @@ def tables(records: Records) -> Iterator[Table]:
     arms = {"affine": ("none", "γ and β"), "bias": ("zeros", "random × 0.01"), "linear": ("one", f"{DEPTH} layers")}
     groups = records.where(study=lambda study: study in arms).by("study", "arm")
     named = {(study, arms[study][arm]): own for (study, arm), own in groups.items()}
-    columns = [column("training", "train_loss", 4), column("validation", "val_loss", 4)]
+    columns = [Column("training", "train_loss", 4), Column("validation", "val_loss", 4)]
     yield table("With and without", ("study", "arm"), named, columns, "{steps:,} steps.")
 
 

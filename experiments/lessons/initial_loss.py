@@ -26,7 +26,7 @@ from experiments.pictures import pictures, where
 from experiments.records import Records, mean_curve, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, table
+from experiments.tables import Column, table
 from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators
@@ -233,9 +233,9 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 
 def tables(records: Records) -> Iterator[Table]:
-    columns = [column("logits", "logit_size", 2), column("first loss", "initial_loss", 4)]
-    columns += [column("if logits were normal", "normal_loss", 2), column("steps wasted", wasted, 0)]
-    columns += [column("validation", "val_loss", 4)]
+    columns = [Column("logits", "logit_size", 2), Column("first loss", "initial_loss", 4)]
+    columns += [Column("if logits were normal", "normal_loss", 2), Column("steps wasted", all_wasted, 0)]
+    columns += [Column("validation", "val_loss", 4)]
     note = (
         "Logits: root mean square. Wasted are the steps until the loss is below ln 27 = {uniform_loss:.4f}. Validation "
         "loss after {steps:,} steps."
@@ -244,8 +244,8 @@ def tables(records: Records) -> Iterator[Table]:
     scales = records.where(start="random").named(name_of)
     yield table("The scale of the last weights", "Scale", scales, columns, note, names)
 
-    columns = [column("different units", "distinct_units", 0), column("first loss", "initial_loss", 4)]
-    columns += [column("training", "train_loss", 4), column("validation", "val_loss", 4)]
+    columns = [Column("different units", "distinct_units", 0), Column("first loss", "initial_loss", 4)]
+    columns += [Column("training", "train_loss", 4), Column("validation", "val_loss", 4)]
     note = (
         "After {steps:,} steps. Knowing nothing but how frequent each letter is costs {unigram_loss:.4f} on the "
         "training data."
@@ -253,7 +253,7 @@ def tables(records: Records) -> Iterator[Table]:
     yield table("Beginning at zero", "Start", starts(records), columns, note, STARTS)
 
 
-def wasted(own: Records) -> np.ndarray | str:
+def all_wasted(own: Records) -> np.ndarray | str:
     return "all" if own.mean("wasted_steps") >= own[0].config.steps else own.values("wasted_steps")
 
 

@@ -27,7 +27,7 @@ from experiments.pictures import pictures, where
 from experiments.records import Records, mean_curve, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, spread, table
+from experiments.tables import Column, spread, table
 from models.deep_mlp import GAINS
 from models.mlp import MLP
 from npgrad import Tensor, nn
@@ -236,13 +236,13 @@ NETS = ((1, 200), (1, 500), (4, 200), (4, 500))
 
 def tables(records: Records) -> Iterator[Table]:
     columns = [
-        column("gain", lambda own: f"{own[0].summary['gain']:.3f}"),
-        column("needed", "gain_needed"),
-        column("forward", "forward"),
-        column("predicted", lambda own: f"{factor(own[0].arrays['predicted_preactivation']):.3f}"),
-        column("backward", "backward"),
-        column("predicted", lambda own: f"{1 / factor(own[0].arrays['predicted_gradient']):.3f}"),
-        column("std in the end", "last_std"),
+        Column("gain", lambda own: f"{own[0].summary['gain']:.3f}"),
+        Column("needed", "gain_needed"),
+        Column("forward", "forward"),
+        Column("predicted", lambda own: f"{factor(own[0].arrays['predicted_preactivation']):.3f}"),
+        Column("backward", "backward"),
+        Column("predicted", lambda own: f"{1 / factor(own[0].arrays['predicted_gradient']):.3f}"),
+        Column("std in the end", "last_std"),
     ]
     note = (
         "Forward and backward: the factor from layer to layer, of pre-activations and of gradients. Needed: the gain "

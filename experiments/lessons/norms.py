@@ -21,7 +21,7 @@ from experiments.pictures import pictures, where
 from experiments.records import Records, measured, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import across, column, fraction, spread, table
+from experiments.tables import Column, across, fraction, spread, table
 from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
@@ -179,7 +179,7 @@ def best(records: Records, *keys: str) -> np.ndarray:
 def tables(records: Records) -> Iterator[Table]:
     names = {norm: "none" if norm == "none" else f"{norm} norm" for norm in NORMS}
     small = records.where(study="company", dtype="float32")
-    columns = [column(name, best, 3, norm=norm) for norm, name in names.items()]
+    columns = [Column(name, best, 3, norm=norm) for norm, name in names.items()]
     rates = ", ".join(f"{rate:g}" for rate in small.where(batch_size=32).by("lr"))
     note = (
         f"Validation loss of six layers after {2 * records[0].config.steps:,} steps at the best of the rates {rates} "

@@ -22,7 +22,7 @@ from experiments.pictures import pictures, trend, where
 from experiments.records import Records, mean_curve, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, spread, table
+from experiments.tables import Column, spread, table
 from experiments.training import training
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import DeepMLP
@@ -174,7 +174,7 @@ def tables(records: Records) -> Iterator[Table]:
         return f"{spread(rates[rate].values('val_loss'))} at {rate * BASE[own[0].config.optimizer]:g}"
 
     optimisers, starts = records.by("optimizer"), [start for start in STARTS if start in records.by("start")]
-    columns = [column(START_NAMES[start], at_best, start=start) for start in starts]
+    columns = [Column(START_NAMES[start], at_best, start=start) for start in starts]
     note = (
         "Validation loss after {steps:,} steps, at the best of the learning rates tried. Momentum is 0.9; Adam has its "
         "usual constants."

@@ -25,7 +25,7 @@ from experiments.pictures import curves, pictures, where
 from experiments.records import Records, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, spread, table
+from experiments.tables import Column, spread, table
 from experiments.training import training, watch
 from experiments.verdict import chosen_elsewhere
 from models.conv_net import ConvNet
@@ -211,7 +211,7 @@ def tables(records: Records) -> Iterator[Table]:
     def losses(**settings: Any) -> Callable[[Records], str]:
         return lambda own: loss_of(own.values("loss", **settings))
 
-    columns = [column(name, losses(init=init)) for init, name in INITS.items()]
+    columns = [Column(name, losses(init=init)) for init, name in INITS.items()]
     note = (
         "Validation loss after {steps:,} steps, {blocks} blocks, {layers:.0f} layers. Knowing only how frequent each "
         "character is costs {frequencies:.3f}. Gain 0.3: weights almost five times too small for ReLU."
@@ -225,9 +225,9 @@ def tables(records: Records) -> Iterator[Table]:
             for rate, part in own.where(norm=norm).by("rate").items():
                 name = f"{own[0].summary['layers']} layers, {'batch norm' if norm == 'batch' else 'no norm'}"
                 groups[name + (f", rate {rate:g}" if rate is not None else "")] = part
-    columns = [column("plain", losses(residual=False)), column("residual", losses(residual=True))]
-    columns += [column("gradients, plain", "{gradient_ratio:,.3g}", residual=False)]
-    columns += [column("gradients, residual", "{gradient_ratio:,.3g}", residual=True)]
+    columns = [Column("plain", losses(residual=False)), Column("residual", losses(residual=True))]
+    columns += [Column("gradients, plain", "{gradient_ratio:,.3g}", residual=False)]
+    columns += [Column("gradients, residual", "{gradient_ratio:,.3g}", residual=True)]
     note = (
         "Validation loss after {steps:,} steps of SGD, rate 0.1 if no other is given; gradient at the first "
         "convolution over that at the last, before training."

@@ -22,7 +22,7 @@ from experiments.pictures import pictures, where
 from experiments.records import Records, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, table
+from experiments.tables import Column, table
 from experiments.training import training
 from models.deep_mlp import GAINS
 from models.mlp import MLP
@@ -271,9 +271,9 @@ def measure(records: Records) -> dict[str, np.ndarray]:
 
 def tables(records: Records) -> Iterator[Table]:
     usual = records[0].config
-    columns = [column("pre-activation std", "preactivation_std", 2), column("saturated (%)", "saturated", 1)]
-    columns += [column("dead", "dead_before", 0), column("gradient passed", "passed", 2)]
-    columns += [column("validation", "val_loss", 4)]
+    columns = [Column("pre-activation std", "preactivation_std", 2), Column("saturated (%)", "saturated", 1)]
+    columns += [Column("dead", "dead_before", 0), Column("gradient passed", "passed", 2)]
+    columns += [Column("validation", "val_loss", 4)]
     note = (
         "Saturated and dead before training, over all training examples; validation loss after "
         f"{usual.warmup + usual.steps:,} steps. Sigmoid counts as saturated where |2y − 1| > 0.99."
@@ -281,10 +281,10 @@ def tables(records: Records) -> Iterator[Table]:
     scaled = records.where(mishap=0.0).named(lambda config: name_of(config).replace(" scale", ", weights ×"))
     yield table("The scale of the hidden weights", "Hidden layer", scaled, columns, note)
 
-    columns = [column("ever dead", "ever_dead", 0), column("dead in the end", "dead", 0)]
-    columns += [column("nearly dead", "off", 0)]
-    columns += [column("revived (%)", lambda own: own.values("revived") if own.mean("ever_dead") else "–", 0)]
-    columns += [column("validation", "val_loss")]
+    columns = [Column("ever dead", "ever_dead", 0), Column("dead in the end", "dead", 0)]
+    columns += [Column("nearly dead", "off", 0)]
+    columns += [Column("revived (%)", lambda own: own.values("revived") if own.mean("ever_dead") else "–", 0)]
+    columns += [Column("validation", "val_loss")]
     note = (
         "{warmup:,} ordinary steps at rate {lr:g}, one at the rate given, {steps:,} ordinary ones. Dead: saturated for "
         "every example (tanh and ELU: less than 2 % of the gradient)."

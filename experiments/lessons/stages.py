@@ -22,7 +22,7 @@ from experiments.pictures import curves, pictures
 from experiments.records import Record, Records, mean_curve, measured, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, sampled, table
+from experiments.tables import Column, sampled, table
 from experiments.training import training
 from models.mlp import MLP
 from models.training import TrainConfig, evaluate, fit, generators, sample
@@ -135,8 +135,8 @@ def tables(records: Records) -> Iterator[Table]:
         return lambda own: "–" if own.own_corpus else f"{LECTURE[own[0].config.stage][part]:.4f}".removesuffix("00")
 
     stages = records.by("stage")
-    columns = [column("train: lecture", stated(0)), column("measured", "train_loss", 4)]
-    columns += [column("validation: lecture", stated(1)), column("measured", "val_loss", 4)]
+    columns = [Column("train: lecture", stated(0)), Column("measured", "train_loss", 4)]
+    columns += [Column("validation: lecture", stated(1)), Column("measured", "val_loss", 4)]
     steps, count = records[0].config.steps, max(map(len, stages.values()))
     note = f"{steps:,} steps; mean{' ± sd' if count > 1 else ''} over {count} seed{'s' * (count > 1)}."
     if steps < 200_000:
@@ -144,8 +144,8 @@ def tables(records: Records) -> Iterator[Table]:
     yield table("Loss at the end", "Stage", stages, columns, note, STAGES)
 
     first = {} if records.own_corpus else {"original": "27", "output": "3.3"}
-    columns = [column("lecture", lambda own: first.get(own[0].config.stage, "–"))]
-    columns += [column("measured", "initial_loss", 2), column("steps wasted", "wasted_steps", 0)]
+    columns = [Column("lecture", lambda own: first.get(own[0].config.stage, "–"))]
+    columns += [Column("measured", "initial_loss", 2), Column("steps wasted", "wasted_steps", 0)]
     note = (
         "Before the first step, over 5,000 examples. Equal probabilities for every character cost {uniform_loss:.4f}; "
         "wasted are the steps until the loss (mean of 100) is below that."

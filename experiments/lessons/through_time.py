@@ -24,7 +24,7 @@ from experiments.pictures import pictures, where
 from experiments.records import Records, mean_curve, measured
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, number, table
+from experiments.tables import Column, number, table
 from models.training import generators
 from npgrad import Tensor, data, no_grad, optim
 from npgrad.diagnose import Monitor
@@ -235,12 +235,12 @@ def tables(records: Records) -> Iterator[Table]:
         return lambda own: number(np.exp(np.log(own.values(name)).mean()), ".1g")
 
     columns = [
-        column("left", geometric("left")),
-        column("by mean slope", lambda own: number(own.mean("by_mean"), ".1g"), cell="rnn"),
-        column("by its square", lambda own: number(own.mean("by_mean_square"), ".1g"), cell="rnn"),
-        column("left after training", geometric("left_after")),
-        column("remembered", "remembered", 2),
-        column("update", "largest_update", 1),
+        Column("left", geometric("left")),
+        Column("by mean slope", lambda own: number(own.mean("by_mean"), ".1g"), cell="rnn"),
+        Column("by its square", lambda own: number(own.mean("by_mean_square"), ".1g"), cell="rnn"),
+        Column("left after training", geometric("left_after")),
+        Column("remembered", "remembered", 2),
+        Column("update", "largest_update", 1),
     ]
     note = (
         "Geometric means over seeds. By mean slope: spectral radius times the mean of 1 − h², step by step; by its "

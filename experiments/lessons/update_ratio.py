@@ -23,7 +23,7 @@ from experiments.pictures import pictures
 from experiments.records import Record, Records, complete
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import column, table
+from experiments.tables import Column, table
 from experiments.training import training
 from experiments.verdict import chosen_elsewhere
 from models.deep_mlp import NORMS, DeepMLP
@@ -207,19 +207,19 @@ SHOWN = {"sgd": "SGD", "batch norm": "SGD, batch norm", "momentum": "momentum 0.
 
 def tables(records: Records) -> Iterator[Table]:
     kinds = records.named(kind_of)
-    columns = [column("rate at −3", advice("advised_lr"), ".2g"), column("loss there", advice("advised_loss"))]
-    columns += [column("best rate", advice("best_lr"), ".2g"), column("loss there", advice("best_loss"))]
-    columns += [column("ratio there", advice("best_ratio"), 2)]
+    columns = [Column("rate at −3", advice("advised_lr"), ".2g"), Column("loss there", advice("advised_loss"))]
+    columns += [Column("best rate", advice("best_lr"), ".2g"), Column("loss there", advice("best_loss"))]
+    columns += [Column("ratio there", advice("best_ratio"), 2)]
     note = (
-        "Validation loss after {steps:,} steps at a constant rate; the rate at −3 and its loss are interpolated between "
-        "the rates tried."
+        "Validation loss after {steps:,} steps at a constant rate; the rate at −3 and its loss are interpolated "
+        "between the rates tried."
     )
     yield table("The rate that −3 recommends, and the best one", "Training", kinds, columns, note, SHOWN)
 
-    columns = [column("hidden layers", late("ratio_hidden"), 2)]
-    columns += [column("last layer", late("ratio_output"), 2)]
-    columns += [column("true over formula", lambda own: "–" if gone(own) else own.fill("{true_to_formula:.3g}"))]
-    columns += [column("validation", lambda own: "diverged" if gone(own) else own.values("val_loss"))]
+    columns = [Column("hidden layers", if_trained("ratio_hidden"), 2)]
+    columns += [Column("last layer", if_trained("ratio_output"), 2)]
+    columns += [Column("true over formula", lambda own: "–" if failed(own) else own.fill("{true_to_formula:.3g}"))]
+    columns += [Column("validation", lambda own: "diverged" if failed(own) else own.values("val_loss"))]
     note = (
         "Median over the second half of the run. True over formula: the update that was made over learning rate times "
         "gradient."
@@ -236,11 +236,11 @@ def advice(what: str) -> Callable[[Records], np.ndarray | str]:
     return found
 
 
-def late(what: str) -> Callable[[Records], np.ndarray | str]:
-    return lambda own: "–" if gone(own) else own.values(what)
+def if_trained(what: str) -> Callable[[Records], np.ndarray | str]:
+    return lambda own: "–" if failed(own) else own.values(what)
 
 
-def gone(own: Records) -> bool:
+def failed(own: Records) -> bool:
     return own.mean("diverged") > 0.5
 
 

@@ -25,7 +25,7 @@ from experiments.pictures import curves, pictures, where
 from experiments.records import Records, measured, paired
 from experiments.runner import Progress
 from experiments.settings import check
-from experiments.tables import across, column, table
+from experiments.tables import Column, across, table
 from experiments.training import training
 from models.deep_mlp import DeepMLP
 from models.training import TrainConfig, evaluate, fit, generators
@@ -316,8 +316,8 @@ def name_of(config: SimpleNamespace) -> str:
 
 
 def tables(records: Records) -> Iterator[Table]:
-    columns = [column("loss", "loss"), column("shift a step", "shift"), column("gradient shift", "gradient_shift")]
-    columns += [column("variation", "variation"), column("roughness", "roughness")]
+    columns = [Column("loss", "loss"), Column("shift a step", "shift"), Column("gradient shift", "gradient_shift")]
+    columns += [Column("variation", "variation"), Column("roughness", "roughness")]
     note = (
         "Loss: at the end, over training examples. The rest: means over the run without its first fifth. Shift: change "
         "of mean and std of each hidden unit in one step. Gradient shift: relative change of a layer's gradient by a "
@@ -327,10 +327,10 @@ def tables(records: Records) -> Iterator[Table]:
     trained = records.where(study="shift").by("lr", "norm")
     yield table("Shift, smoothness and loss", ("rate", ""), trained, columns, note, ARMS)
 
-    columns = [column("{depth} layers, none", "{ratio:,.3g}", norm="none")]
-    columns += [column("batch norm", "{ratio:,.3g}", norm="batch")]
+    columns = [Column("{depth} layers, none", "{ratio:,.3g}", norm="none")]
+    columns += [Column("batch norm", "{ratio:,.3g}", norm="batch")]
     columns += across("growth", norm={"none": "a layer, none", "batch": "batch norm"})
-    columns += [column("theory", lambda own: f"{YANG:.3f}", activation="relu")]
+    columns += [Column("theory", lambda own: f"{YANG:.3f}", activation="relu")]
     note = (
         "Before training: gradient at layer 1 over that at layer {depth} (root mean squares), and by what the mean "
         "square grows in each layer towards the input. Theory: π/(π − 1), Yang et al. 2019, for wide ReLU networks "

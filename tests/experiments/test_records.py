@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.records import Record, Records, by_setting, mean_curve, measured, paired
-from experiments.tables import across, column, sampled, table
+from experiments.tables import Column, across, sampled, table
 
 RUNS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 3), st.floats(0.5, 2)), min_size=1, max_size=12)
 
@@ -80,10 +80,10 @@ def test_a_mean_curve_is_as_long_as_the_shortest() -> None:
 def test_tables_are_filled_column_by_column() -> None:
     own = records([("a", 1, 1.0), ("a", 2, 3.0), ("b", 1, 0.5)])
     columns = [
-        column("loss", "loss", 1),
-        column("deep", "loss", 0, depth=2),
-        column("share", lambda group: group.values("loss") / 2, 2),
-        column("depths", "from {depth}"),
+        Column("loss", "loss", 1),
+        Column("deep", "loss", 0, depth=2),
+        Column("share", lambda group: group.values("loss") / 2, 2),
+        Column("depths", "from {depth}"),
     ]
     made = table("{norm}: loss", "norm", own.by("norm") | {"c": own[:0]}, columns, "Mean {loss:.1f}.", {"a": "none"})
     assert (made.title, made.columns, made.note) == (
