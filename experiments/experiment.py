@@ -24,8 +24,8 @@
                                                    imported from `experiments/claims/`, as the lessons do
     def tables(records): ...                       (optional) yields Tables, for the terminal and the report: of
                                                    columns, `experiments/tables.py`; those without rows are left out
-    plot = pictures(…)                             from records to Pictures: of functions that draw, with their captions,
-                                                   `experiments/pictures.py`
+    plot = pictures(…)                             from records to Pictures: of functions that draw, whose docstrings
+                                                   are the captions, `experiments/pictures.py`
     def portrait(record): ...                      (optional) yields Pictures of one run alone
     NEXT = ["…"]                                   what to try next
 

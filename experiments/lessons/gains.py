@@ -8,7 +8,7 @@ It also finds out under which conditions the tables of document 5 hold.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
@@ -234,43 +234,36 @@ def measure(records: Records) -> dict[str, np.ndarray]:
     return found
 
 
-PLAIN = "tanh 5/3"
-
-
-def untrained(own: Records) -> dict[str, np.ndarray]:
-    """What tables speak of, one number for every network before training."""
-    return described({name: stacked(own, name) for name in STATISTICS})
-
-
 def tables(records: Records) -> Iterator[Table]:
-    groups = records.named(name_of)
-    yield from document_tables(records, groups)
+    plain, batch = (records.where(activation="tanh", gain=5 / 3, norm=norm) for norm in ("none", "batch"))
+    if plain:
+        yield document_table(plain, batch)
+
+    def untrained(quantity: str) -> Callable[[Records], np.ndarray]:
+        return lambda own: described({name: stacked(own, name) for name in STATISTICS})[quantity]
 
     last = len(records[0].arrays["after_activation_std"])
     columns = [
-        Column("std, first", lambda own: untrained(own)["activation_std/1"], ".2g"),
-        Column("std, last", lambda own: untrained(own)[f"activation_std/{last}"], ".2g"),
-        Column("saturated, last (%)", lambda own: untrained(own)[f"saturated/{last}"], 1, activation="tanh"),
-        Column("gradient, first/last", lambda own: untrained(own)["gradient_held"], ".2g"),
+        Column("std, first", untrained("activation_std/1"), ".2g"),
+        Column("std, last", untrained(f"activation_std/{last}"), ".2g"),
+        Column("saturated, last (%)", untrained(f"saturated/{last}"), 1, activation="tanh"),
+        Column("gradient, first/last", untrained("gradient_held"), ".2g"),
         Column("loss", "loss"),
     ]
     note = "Activations and gradients of hidden layers before training; loss of the last 100 of {steps:,} steps."
-    yield table("What the gain does", "Network", groups, columns, note)
+    yield table("What the gain does", "Network", records.named(name_of), columns, note)
 
-    own = groups.get(PLAIN, Records([]))
-    seen = [take(own, w) for take in (stacked, ended) for w in ("weight_gradient_std", "gradient_to_data") if own]
-    rows = [[name, *(spread(values[:, k], ".2e") for values in seen)] for k, name in enumerate(weight_names(own))]
+    seen = [take(plain, w) for take in (stacked, ended) for w in ("weight_gradient_std", "gradient_to_data") if plain]
+    rows = [[name, *(spread(values[:, k], ".2e") for values in seen)] for k, name in enumerate(weight_names(plain))]
     heads = ["Weights", "gradient std", "to data", "after: gradient std", "to data"]
     note = (
         "To data: divided by the standard deviation of the weights. After {steps:,} steps the last layer has come down "
         "and the others have come up."
     )
-    yield Table("Gradients of the weights, tanh, gain 5/3", heads, rows, own.fill(note))
+    yield Table("Gradients of the weights, tanh, gain 5/3", heads, rows, plain.fill(note))
 
 
-def document_tables(records: Records, groups: Mapping[str, Records]) -> Iterator[Table]:
-    if PLAIN not in groups:
-        return
+def document_table(plain: Records, batch: Records) -> Table:
     listed = [
         (f"{what}, layer {layer}", f"{quantity}/{k + 1}", values[k], form, unit)
         for what, (quantity, values, _, form, unit) in DOCUMENT.items()
@@ -279,23 +272,23 @@ def document_tables(records: Records, groups: Mapping[str, Records]) -> Iterator
     ]
     listed += [("gradient std, embedding", "embedding", 1.54e-3, ".2e", "")]
     listed += [("gradient std, last weights", "output", 2.32e-2, ".2e", "")]
-    plain, after = groups[PLAIN], described({name: ended(groups[PLAIN], name) for name in STATISTICS})
-    first, batch = (untrained(groups[name]) if name in groups else {} for name in (PLAIN, f"{PLAIN}, batch norm"))
+    cases = ((stacked, plain), (stacked, batch), (ended, plain))
+    seen = [described({name: take(own, name) for name in STATISTICS}) if own else {} for take, own in cases]
     rows = []
     for what, quantity, value, form, unit in listed:
-        networks = first[quantity]
-        beyond = np.mean(np.abs(networks - networks.mean()) >= abs(value - networks.mean()))
-        measured = [spread(networks, form), f"{100 * beyond:.0f} %", spread(batch.get(quantity, ()), form)]
-        unit = f" ({unit.strip()})" if unit else ""
-        rows.append([what + unit, number(value, form), *measured, spread(after[quantity], form)])
+        first, normalised, after = (found.get(quantity, np.empty(0)) for found in seen)
+        beyond = np.mean(np.abs(first - first.mean()) >= abs(value - first.mean()))
+        said = [what + (f" ({unit.strip()})" if unit else ""), number(value, form)]
+        shares = [spread(first, form), f"{100 * beyond:.0f} %", spread(normalised, form), spread(after, form)]
+        rows.append(said + shares)
     heads = ["Tanh, gain 5/3", "document says", "before training", "as far out", "with batch norm", "after training"]
     note = (
-        f"Mean ± sd over {len(first['embedding'])} networks before training and {len(plain)} after {{steps:,}} steps. "
-        "The document's numbers are those of one network before its first step, without batch normalisation: with it, "
+        f"Mean ± sd over {len(first)} networks before training and {len(after)} after {{steps:,}} steps. The "
+        "document's numbers are those of one network before its first step, without batch normalisation: with it, "
         "fewer units are saturated; after training, the gradients are several times as large. As far out: how many of "
         "the networks lie as far from the mean as the document's."
     )
-    yield Table("Document 5's tables: where they hold", heads, rows, plain.fill(note))
+    return Table("Document 5's tables: where they hold", heads, rows, plain.fill(note))
 
 
 def weight_names(own: Sequence[Record]) -> list[str]:
@@ -305,28 +298,30 @@ def weight_names(own: Sequence[Record]) -> list[str]:
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
-HUES = {"0.5": "orange", "1": "purple", "5/3": "blue", "3": "vermillion"}
+HUES = {0.5: "orange", 1.0: "purple", 5 / 3: "blue", 3.0: "vermillion"}
 
 
-def distributions(
-    groups: dict[str, Records], what: str, reach: float, top: float
-) -> tuple[style.Figure, list[style.Axes]]:
+def distributions(records: Records, what: str, reach: float, top: float) -> style.Figure:
     """A panel for each gain: how often each value of `what` occurs, in every layer."""
-    rows = math.ceil(len(groups) / 2)
+    gains = records.by("gain")
+    rows = math.ceil(len(gains) / 2)
     options = {"sharex": what == "activation", "sharey": True, "squeeze": False}
-    figure, grid = style.figure(rows, min(len(groups), 2), height=1.1 + 1.9 * rows, **options)
-    for axes, (name, own) in zip(grid.flat, groups.items(), strict=False):
+    figure, grid = style.figure(rows, min(len(gains), 2), height=1.1 + 1.9 * rows, **options)
+    for axes, (gain, own) in zip(grid.flat, gains.items(), strict=False):
         edges, density = own[0].arrays[f"{what}_edges"], mean_curve(own, f"{what}_density")
-        unit = 1.0 if what == "activation" else float(stacked(own, f"{what}_std").mean(axis=0)[-1]) or 1.0
+        std = stacked(own, f"{what}_std").mean(axis=0)
+        unit = 1.0 if what == "activation" else float(std[-1]) or 1.0
         for k, layer in enumerate(density):
             axes.plot((edges[1:] + edges[:-1]) / 2 / unit, unit * layer, color=style.layer(k, len(density)), lw=1.8)
         # The highest peaks leave the picture.
-        style.frame(axes, f"gain {name.split(' ')[1]}", yticks=[], xlim=(-reach, reach), ylim=(0, top))
+        style.frame(axes, f"gain {fraction(gain)}", yticks=[], xlim=(-reach, reach), ylim=(0, top))
+        first, last = std[0], std[-1]
+        style.corner(axes, f"std {first:.2f} → {last:.2g}" if unit == 1.0 else f"first/last {first / last:.2g}")
         axes.grid(visible=False)
-    for axes in grid.flat[len(groups) :]:
+    for axes in grid.flat[len(gains) :]:
         axes.set_visible(False)
     style.legend_above(figure, grid[0, 0].lines[: len(density)], [f"layer {k + 1}" for k in range(len(density))], 5)
-    return figure, list(grid.flat)
+    return figure
 
 
 @where(activation="tanh", norm="none")
@@ -334,11 +329,7 @@ def activations(records: Records) -> style.Figure:
     """What the tanh layers put out before training: how often each value occurs. Small gains fade to a spike at 0,
     large ones are thrown against the walls at −1 and 1; with 5/3 the later layers lie on one another.
     """
-    groups = records.named(name_of)
-    figure, panels = distributions(groups, "activation", 1.0, 2.6)
-    for axes, own in zip(panels, groups.values(), strict=False):
-        std = stacked(own, "activation_std").mean(axis=0)
-        style.corner(axes, f"std {std[0]:.2f} → {std[-1]:.2g}")
+    figure = distributions(records, "activation", 1.0, 2.6)
     figure.supxlabel("activation, −1 to 1", color=style.muted(), fontsize=12.5)
     return figure
 
@@ -348,11 +339,7 @@ def gradients(records: Records) -> style.Figure:
     """Gradients that arrive at the tanh layers before training, in units of the last layer's standard deviation. Where
     the curves part, the layers learn at different speeds; first/last compares their deviations.
     """
-    groups = records.named(name_of)
-    figure, panels = distributions(groups, "gradient", 4.0, 1.0)
-    for axes, own in zip(panels, groups.values(), strict=False):
-        std = stacked(own, "gradient_std").mean(axis=0)
-        style.corner(axes, f"first/last {std[0] / std[-1]:.2g}")
+    figure = distributions(records, "gradient", 4.0, 1.0)
     figure.supxlabel("gradient, in standard deviations of layer 5", color=style.muted(), fontsize=12.5)
     return figure
 
@@ -363,27 +350,23 @@ def by_layer(records: Records) -> style.Figure:
     sees a signal of the same size.
     """
     figure, (left, right) = style.figure(1, 2, height=3.6)
-    for axes, quantity, text in (
-        (left, "activation_std", "Activations: std"),
-        (right, "gradient_std", "Gradients: std"),
-    ):
+    names = ("Activations: std", "Gradients: std")
+    for axes, quantity, title in zip((left, right), ("activation_std", "gradient_std"), names, strict=True):
         ends = []
-        for name, own in records.named(name_of).items():
-            mean = stacked(own, quantity).mean(axis=0)
+        for gain, own in records.by("gain").items():
+            mean, hue = stacked(own, quantity).mean(axis=0), style.colour(HUES.get(gain, "grey"))
             layers = np.arange(1, len(mean) + 1)
-            gain = name.split(" ")[1]
-            hue = style.colour(HUES.get(gain, "grey"))
             theory = getattr(predicted(own[0].config), quantity)[:-1]
             axes.plot(layers, theory, color=hue, linewidth=1.4, ls=style.DASHED)
-            axes.plot(layers, mean, "o", color=hue, markersize=6)
-            # Gradients begin at the same size behind the last layer: their names belong to the other end.
-            if axes is right:
-                style.note(axes, gain, (layers[0], mean[0]), (-9, 0), ha="right", va="center", color=hue, fontsize=12)
-            else:
-                ends.append((layers[-1], mean[-1], gain, hue))
+            ends += style.lines(axes, [(layers, mean, fraction(gain), hue)], marker="o", linestyle="none", markersize=6)
+            if (
+                axes is right
+            ):  # gradients begin at the same size behind the last layer: the names belong to the other end
+                place = {"ha": "right", "va": "center", "color": hue, "fontsize": 12}
+                style.note(axes, fraction(gain), (layers[0], mean[0]), (-9, 0), **place)
         limits = (0.5 if axes is left else -0.2, layers[-1] + 0.4)
-        style.frame(axes, text, "hidden layer", ylog=(), xticks=layers, xlim=limits)
-        style.label_ends(axes, ends)
+        style.frame(axes, title, "hidden layer", ylog=(), xticks=layers, xlim=limits)
+        style.label_ends(axes, ends if axes is left else [])
     return figure
 
 
@@ -401,36 +384,39 @@ def document_picture(records: Records) -> style.Figure | None:
     """Document 5's tables (◇) beside what is measured: mean and two standard deviations between networks. They hold
     before training and without normalisation, and in neither of the other two cases.
     """
-    groups = records.named(name_of)
-    if PLAIN not in groups:
+    plain, batch = (records.where(norm=norm) for norm in ("none", "batch"))
+    if not plain:
         return None
     figure, (left, right) = style.figure(1, 2, height=3.4, sharey=True)
-    cases = [(stacked, PLAIN, "blue", "before training")]
-    cases += [(stacked, f"{PLAIN}, batch norm", "green", "with batch norm")]
-    cases += [(ended, PLAIN, "orange", "after training")]
-    for axes, quantity, factor, text in (
-        (left, "saturated", 1, "Saturated units (%)"),
-        (right, "gradient_std", 1e4, "Gradient: std × 10⁴"),
+    marks = left.plot([], [], "D", mfc="none", color=style.ink(), mew=1.6, label="document 5")
+    for shift, hue, text, take, own in (
+        (-0.2, "blue", "before training", stacked, plain),
+        (0.0, "green", "with batch norm", stacked, batch),
+        (0.2, "orange", "after training", ended, plain),
     ):
-        stated = factor * np.array(next(row[1] for row in DOCUMENT.values() if row[0] == quantity))
-        for shift, (take, name, hue, _) in enumerate(cases):
-            if name not in groups:
-                continue
-            values = (100 if axes is left else factor) * take(groups[name], quantity)[:, : len(stated)]
-            error = 2 * values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
-            error = np.array([np.minimum(error, 0.99 * values.mean(axis=0)), error])  # none of them can be negative
-            at, hue = np.arange(values.shape[1]) + 0.2 * (shift - 1), style.colour(hue)
-            axes.errorbar(values.mean(axis=0), at, xerr=error, fmt="o", color=hue, markersize=7, capsize=3)
+        if not own:
+            continue
+        hue = style.colour(hue)
+        marks += left.plot([], [], "o", color=hue, label=text)
+        for axes, quantity, factor in ((left, "saturated", 100), (right, "gradient_std", 1e4)):
+            values = factor * take(own, quantity)[:, : len(TABLED)]
+            mean, error = values.mean(axis=0), np.zeros(len(TABLED))
+            if len(values) > 1:
+                error = 2 * values.std(axis=0, ddof=1)
+            below = np.minimum(error, 0.99 * mean)  # none of them can be negative
+            at = np.arange(len(TABLED)) + shift
+            axes.errorbar(mean, at, xerr=[below, error], fmt="o", color=hue, markersize=7, capsize=3)
+    for axes, what, factor, title in (
+        (left, "saturated units", 1, "Saturated units (%)"),
+        (right, "gradient std", 1e4, "Gradient: std × 10⁴"),
+    ):
+        stated = factor * np.array(DOCUMENT[what][1])
         axes.plot(stated, np.arange(3) - 0.2, "D", markersize=8, mfc="none", color=style.ink(), mew=1.6, zorder=5)
-        style.title(axes, text)
+        style.title(axes, title)
         style.rows(axes)
     style.rows(left, [f"layer {k}" for k in TABLED])
     left.set_xlim(0)
     style.logarithmic(right, [3, 10, 30])
-    marks = left.plot([], [], "D", mfc="none", color=style.ink(), mew=1.6, label="document 5")
-    for _, name, hue, text in cases:
-        if name in groups:
-            marks += left.plot([], [], "o", color=style.colour(hue), label=text)
     figure.legend(handles=marks, loc="outside upper left", ncols=4, fontsize=11, handletextpad=0.2, columnspacing=1.0)
     return figure
 
@@ -466,16 +452,14 @@ plot = pictures(
 
 
 def portrait(record: Record) -> Iterator[Picture]:
-    ratios, step = record.arrays["ratio"], record.arrays["ratio_step"]
     figure, axes = style.figure(height=3.6)
-    names = weight_names([record])
-    ends = []
+    names, step = weight_names([record]), record.arrays["ratio_step"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        logarithm = np.log10(ratios)
-    for k, name in enumerate(names):
-        hue = style.layer(k, len(names))
-        axes.plot(step, logarithm[:, k], color=hue, linewidth=1.6)
-        ends.append((step[-1], logarithm[-1, k], name, hue))
+        ratios = np.log10(record.arrays["ratio"]).T
+    each = (
+        (step, own, name, style.layer(k, len(names))) for k, (own, name) in enumerate(zip(ratios, names, strict=True))
+    )
+    ends = style.lines(axes, each, linewidth=1.6)
     style.guide(axes, -3.0, "−3")
     style.frame(axes, "log10 of update to data", "step")
     style.label_ends(axes, ends)
