@@ -86,11 +86,11 @@ def curves(
     `names` and `hues` are those of the groups where their keys are not; other options are those of `Axes.plot`.
     """
     names, hues = names or {}, hues or {}
-    drawn = (
-        (mean_curve(own, x), mean_curve(own, y, geometric=geometric), names.get(key, str(key)), hues.get(key, key))
-        for key, own in groups.items()
-    )
-    return style.lines(axes, ((*xy, name, style.colour(hue)) for *xy, name, hue in drawn), **options)
+    ends = []
+    for key, own in groups.items():
+        name, hue = names.get(key, str(key)), style.colour(hues.get(key, key))
+        ends += style.lines(axes, [(mean_curve(own, x), mean_curve(own, y, geometric=geometric), name, hue)], **options)
+    return ends
 
 
 def trend(axes: Axes, records: Records, setting: str, name: str, hue: str, ceiling: float = np.inf) -> None:

@@ -31,7 +31,7 @@ __all__ = [
 
 End: TypeAlias = tuple[float, float, str, str]
 """Of a line: x, y, its name and its colour."""
-Marks: TypeAlias = Sequence[float] | Mapping[float, str]
+Marks: TypeAlias = Sequence[float] | Mapping[Any, str]
 DASHED = (0, (4, 3))
 """Of lines that were not measured: predictions and limits."""
 

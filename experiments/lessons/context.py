@@ -212,12 +212,14 @@ def tables(records: Records) -> Iterator[Table]:
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
-def loss_by_context(records: Records) -> style.Figure:
+def loss_by_context(records: Records) -> style.Figure | None:
     """The network of 200 units at every context, and at three characters also one with more units or longer embeddings.
     Counting, which knows no similarity between characters, needs to have seen the very same context.
     """
-    figure, axes = style.figure(height=3.8)
     contexts = sorted(alike(records).by("context"))
+    if not contexts:
+        return None
+    figure, axes = style.figure(height=3.8)
     blue, grey, orange = map(style.colour, ("blue", "grey", "orange"))
     values = [alike(records).values("val_loss", context=k) for k in contexts]
     ends = [(contexts[-1], style.means(axes, contexts, values, blue)[-1], "network", blue)]

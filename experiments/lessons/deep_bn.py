@@ -178,7 +178,7 @@ def measure(records: Records) -> dict[str, np.ndarray]:
         found |= {f"{depth}/{norm}/gain {fraction(gain)}": v for gain, v in by_gain.items()}
         found |= {f"{depth}/{norm}/letters": usual.where(stack_gain=0.5).values("letters_loss")}
         every = [*by_gain.values(), *([fast] if len(fast) else [])]
-        if not paired(every):
+        if not (by_gain and paired(every)):
             continue
         found[f"{depth}/{norm}/range"] = np.ptp(list(by_gain.values()), axis=0)
         found[f"{depth}/{norm}/best"] = chosen_elsewhere(dict(enumerate(every)))[0]

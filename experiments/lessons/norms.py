@@ -199,8 +199,8 @@ def tables(records: Records) -> Iterator[Table]:
     }
     rows = []
     for what, text in whats.items():
-        own = (usual.where(norm=norm) for norm in NORMS)
-        rows.append([text, *(f"{o.mean(what):.1e}" if "twins" in what else spread(o.values(what)) for o in own)])
+        each = [usual.where(norm=norm) for norm in NORMS]
+        rows.append([text, *(f"{e.mean(what):.1e}" if "twins" in what else spread(e.values(what)) for e in each)])
     note = (
         "Logits: standard deviation with changing company in batches of 4, in training mode. Twins: the largest "
         "gradient of the embedding, before training, for a batch of two equal contexts. With batch norm their variance "

@@ -282,11 +282,10 @@ def gradient_picture(records: Records) -> style.Figure:
     because batch norm does; with residual sums most of it takes the direct way, and the growth is slow.
     """
     figure, axes = style.figure(height=3.6)
-    names = {False: ("plain", "vermillion", 0.5, 0.64), True: ("residual", "blue", 0.1, 0.12)}
-    for residual, own in records.by("residual").items():
-        name, hue, *place = names[residual]
-        curves(axes, {residual: own}, "layer", "gradient", hues={residual: hue}, geometric=True)
-        style.label(axes, *place, name, style.colour(hue))
+    curves(axes, records.by("residual"), "layer", "gradient", hues={False: "vermillion", True: "blue"}, geometric=True)
+    for residual, name, x, y, hue in ((False, "plain", 0.5, 0.64, "vermillion"), (True, "residual", 0.1, 0.12, "blue")):
+        if residual in records.by("residual"):
+            style.label(axes, x, y, name, style.colour(hue))
     ylog = {times: f"× {times:,}" for times in (1, 10, 100, 1_000, 10_000)}
     title, below = "Gradients with batch norm, before training", "convolution, from input to output"
     style.frame(axes, title, below, ylog=ylog, ylim=(0.5, 5e4))

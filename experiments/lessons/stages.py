@@ -214,7 +214,7 @@ def final_losses(records: Records) -> tuple[style.Figure, str]:
         style.rows(axes)
         axes.locator_params(axis="x", nbins=4)
         axes.margins(x=0.15)
-        style.titled(axes, kind, "loss")
+        style.frame(axes, kind, "loss")
     style.rows(both[0], [STAGES[stage] for stage in stages])
     lecture = "" if records.own_corpus else "◇ the lecture's, "
     return figure, (
@@ -230,7 +230,7 @@ def portrait(record: Record) -> Iterator[Picture]:
     figure, axes = style.figure(height=3.2)
     axes.plot(record.series["step"], record.series["loss"], color=style.colour(record.config.stage), linewidth=1.6)
     axes.set_xscale("log")
-    style.titled(axes, f"{STAGES[record.config.stage]}, seed {record.seed}: loss", "step, logarithmic")
+    style.frame(axes, f"{STAGES[record.config.stage]}, seed {record.seed}: loss", "step, logarithmic")
     yield Picture("loss", figure, "Loss of the minibatch, averaged over ever longer stretches.")
 
 

@@ -232,7 +232,7 @@ def label(name: str) -> str:
 
 def tables(records: Records) -> Iterator[Table]:
     def geometric(name: str) -> Callable[[Records], str]:
-        return lambda own: number(np.exp(np.log(own.values(name)).mean()), ".1g")
+        return lambda own: number(float(np.exp(np.log(own.values(name)).mean())), ".1g")
 
     columns = [
         Column("left", geometric("left")),

@@ -272,8 +272,8 @@ def rates_picture(records: Records) -> tuple[style.Figure, str]:
             axes.plot(seen.step, true[:, k], color=style.layer(k, len(weights)), linewidth=1.6)
         style.guide(axes, -3.0)
         last = int(seen.step[-1])
-        marks = {"xticks": [0, last], "xticklabels": ["0", f"{last:,}"]}
-        style.frame(axes, f"rate {r.config.lr:g}", ylim=(-7, 0), xlim=(0, max(last, 1)), **marks)
+        style.frame(axes, f"rate {r.config.lr:g}", ylim=(-7, 0), xlim=(0, max(last, 1)))
+        axes.set_xticks([0, last], ["0", f"{last:,}"])
         place: dict[str, Any] = {"xycoords": "axes fraction", "ha": "right", "fontsize": 12}
         style.note(axes, f"loss {r.summary['val_loss']:.2f}", (0.96, 0.03), **place)
     grid[0, 0].set_ylabel("log10 of update : data")
