@@ -8,10 +8,9 @@ initialisation less important. Here is the table of all combinations, and what d
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -198,9 +197,9 @@ def label(norm: str, residual: bool, optimizer: str) -> str:
     return " + ".join([*parts, {"sgd": "SGD", "adam": "Adam"}[optimizer]])
 
 
-def loss_of(values: np.ndarray) -> str:
+def loss_of(own: Records) -> str:
     """As in other tables, but for losses that only just did not overflow."""
-    return f"{values.mean():,.0f}" if len(values) and 100 < values.mean() < math.inf else spread(values)
+    return own.fill("{loss:,.0f}") if 100 < own.mean("loss") < math.inf else spread(own.values("loss"))
 
 
 def table_of(records: Records) -> dict[tuple[str, bool, str], Records]:
@@ -208,10 +207,7 @@ def table_of(records: Records) -> dict[tuple[str, bool, str], Records]:
 
 
 def tables(records: Records) -> Iterator[Table]:
-    def losses(**settings: Any) -> Callable[[Records], str]:
-        return lambda own: loss_of(own.values("loss", **settings))
-
-    columns = [Column(name, losses(init=init)) for init, name in INITS.items()]
+    columns = [Column(name, loss_of, init=init) for init, name in INITS.items()]
     note = (
         "Validation loss after {steps:,} steps, {blocks} blocks, {layers:.0f} layers. Knowing only how frequent each "
         "character is costs {frequencies:.3f}. Gain 0.3: weights almost five times too small for ReLU."
@@ -225,7 +221,7 @@ def tables(records: Records) -> Iterator[Table]:
             for rate, part in own.where(norm=norm).by("rate").items():
                 name = f"{own[0].summary['layers']} layers, {'batch norm' if norm == 'batch' else 'no norm'}"
                 groups[name + (f", rate {rate:g}" if rate is not None else "")] = part
-    columns = [Column("plain", losses(residual=False)), Column("residual", losses(residual=True))]
+    columns = [Column("plain", loss_of, residual=False), Column("residual", loss_of, residual=True)]
     columns += [Column("gradients, plain", "{gradient_ratio:,.3g}", residual=False)]
     columns += [Column("gradients, residual", "{gradient_ratio:,.3g}", residual=True)]
     note = (
@@ -236,7 +232,6 @@ def tables(records: Records) -> Iterator[Table]:
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
-
 
 MARKS = {"kaiming": ("o", "green"), "large": ("^", "vermillion"), "small": ("v", "blue")}
 
