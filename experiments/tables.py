@@ -76,7 +76,7 @@ def table(
     note: str = "",
     names: Mapping[Any, str] = MappingProxyType({}),
 ) -> Table:
-    """A row for each group of records that has any, named by its key; of a key of several parts each has its `head`.
+    """A row for each group of records that has any, named by its key: by as many parts of it as there are heads.
 
     `names` are those of keys that are not to be written as they are. Title, headings and note are texts for
     `Records.fill`.
@@ -86,10 +86,11 @@ def table(
               "Validation loss after {steps:,} steps.")
     """
     columns, heads = list(columns), [head] if isinstance(head, str) else list(head)
-    there = {key if len(heads) > 1 else (key,): own for key, own in groups.items() if len(own)}
+    there = {key if isinstance(key, tuple) else (key,): own for key, own in groups.items() if len(own)}
     rows = []
     for key, own in there.items():
-        named = [names.get(part, fraction(part) if isinstance(part, float) else str(part)) for part in key]
+        parts = key[: len(heads)]
+        named = [names.get(part, fraction(part) if isinstance(part, float) else str(part)) for part in parts]
         rows.append([*named, *(column.cell(own) for column in columns)])
     every = Records([record for own in there.values() for record in own])
     headings = [*heads, *(column.heading for column in columns)]

@@ -250,7 +250,7 @@ def tables(records: Records) -> Iterator[Table]:
         "and scored on others. Update: log10 of update to data, the median weight matrix. Seconds of "
         "one core."
     )
-    yield table("Loss by architecture", ("Network", "size"), groups, columns, note, NAMES)
+    yield table("Loss by architecture", "Network", groups, columns, note, NAMES)
     small = {network: own for (network, size), own in groups.items() if size == "small"}
     drawn = Column("", lambda own: ", ".join(own[0].summary["names"]))
     yield table("Names they draw", "Network", small, [drawn], names=NAMES)

@@ -385,9 +385,12 @@ def tables(records: Records) -> Iterator[Table]:
     columns = across("loss", net={"deep": "deep", "shallow": "shallow"}, norm=norms)
     yield table("The first weights", "gain", scale, columns, "Training loss after {steps:,} steps at rate {lr:g}.")
 
-    both = (("forward_ratio", "activations"), ("backward_ratio", "gradients"))
-    columns = [each for name, first in both for each in across(name, 2, first, net={"deep": ""}, norm=norms)]
-    note = "Largest over smallest standard deviation among the five tanh layers, before the first step."
+    columns = across("forward_ratio", 2, "forward", net={"deep": ""}, norm=norms)
+    columns += across("backward_ratio", 2, "backward", net={"deep": ""}, norm=norms)
+    note = (
+        "Largest over smallest standard deviation among the five tanh layers, before the first step: of activations "
+        "(forward) and of gradients (backward)."
+    )
     yield table("How alike the layers begin", "gain", scale, columns, note)
 
     rate = dict(sorted(records.where(study="rate").by("lr").items()))

@@ -102,5 +102,6 @@ def test_tables_are_filled_column_by_column() -> None:
         ["a", "2", "–", "3.0", "–", "–"],
         ["b", "1", "–", "–", "0.5", "–"],
     ]
+    assert table("", "norm", own.by("norm", "depth"), []).rows == [["a"], ["a"], ["b"]]
     names = sampled(["eva", "ada", "ida", "ole", "per"], "batch norm")
     assert names.rows == [["eva", "ada", "ida", "ole"], ["per"]] and "batch norm" in names.title
