@@ -12,10 +12,10 @@ al. with gain/√fan_in; document 3 credits Glorot & Bengio with √(1/fan_in) a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 
@@ -269,9 +269,9 @@ def tables(records: Records) -> Iterator[Table]:
 
 def two_ways(
     groups: dict[str, Records],
-    names: dict[str, str],
-    hues: dict[str, str],
     limits: Sequence[tuple[float, float]],
+    names: Mapping[str, str] = MappingProxyType({}),
+    hues: Mapping[str, str] = MappingProxyType({}),
     ylog: style.Marks = (),
 ) -> style.Figure:
     """Pre-activations going forward and gradients going backward, measured over predicted."""
@@ -280,10 +280,10 @@ def two_ways(
     for axes, key, text, limit in zip(both, ("preactivation", "gradient"), titles, limits, strict=True):
         ends = []
         for name, own in groups.items():
-            hue, curve = style.colour(hues[name]), mean_curve(own, key, geometric=True)
+            hue, curve = style.colour(hues.get(name, name)), mean_curve(own, key, geometric=True)
             layer = np.arange(1, len(curve) + 1)
             axes.plot(layer, own[0].arrays[f"predicted_{key}"], color=hue, linewidth=1.2, ls=style.DASHED, zorder=1)
-            ends += style.lines(axes, [(layer, curve, names[name], hue)], linewidth=2.4, alpha=0.85)
+            ends += style.lines(axes, [(layer, curve, names.get(name, name), hue)], linewidth=2.4, alpha=0.85)
         style.frame(axes, text, "layer", ylog=ylog, ylim=limit)
         if key == "preactivation":
             style.label_ends(axes, ends)
@@ -303,7 +303,7 @@ def depth_picture(records: Records) -> style.Figure:
         (min(0.2, *(c.min() / 1.5 for c in forward)), max(5.0, *(1.5 * c.max() for c in forward))),
         (min([0.05, *(f / 3 for f in first)]), max([1_000.0, *(3 * f for f in first)])),
     )
-    return two_ways(groups, NAMES, dict(zip(groups, groups, strict=True)), limits)
+    return two_ways(groups, limits, NAMES)
 
 
 def explosion(records: Records) -> style.Figure | None:
@@ -356,10 +356,8 @@ def fan_in_picture(records: Records) -> style.Figure | None:
 
 @where(narrowing=lambda narrowing: narrowing != 1)
 def fans_picture(records: Records) -> tuple[style.Figure, str]:
-    groups = records.by("mode")
     hues = {"fan_in": "blue", "fan_out": "orange"}
-    marks = {0.5: "0.5", 1: "1", 2: "2"}
-    figure = two_ways(groups, dict(zip(groups, groups, strict=True)), hues, ((0.3, 4.0), (0.3, 4.0)), marks)
+    figure = two_ways(records.by("mode"), ((0.3, 4.0), (0.3, 4.0)), hues=hues, ylog=(0.5, 1, 2))
     config = records[0].config
     return figure, (
         f"ReLU layers that narrow from {config.width} to {config.width / config.narrowing:.0f} units. Dividing by "
