@@ -200,6 +200,7 @@ def draw(seed: int) -> Script:
     for _ in range(int(rng.integers(1, 5))):
         chosen = str(rng.choice([*sorted(CASES), "Scale", "Branch", "model", "generator", "numpy"]))
         target = f"t{len(pool)}"
+        scratch.pop(target, None)  # of an operation that was drawn before and left out again
         try:
             with np.errstate(all="ignore"):
                 if chosen == "Scale":
