@@ -2,9 +2,10 @@
 
 The set-ups are those of `tests/ward/`, three seeds each. Thresholds were chosen on the `first` part. The `second`, the
 `third` and the `fourth` part, with other networks, were used to correct the diagnoses and so are no independent tests
-any more. The `held-out` part, with data, networks and doses of its own, was written before the doctor was run on any of
-it, and is what is reported in `benchmarks/ward.md`, which --write writes. Where an illness is a matter of degree, its
-dose there does harm, which --harm measures without the doctor (`tests/ward/harm.py`). Intervals are Wilson's, 95 %.
+any more. The `held-out` part and, later, the one about `capacity`, with data, networks and doses of their own, were
+written before the doctor was run on any of them; they are reported in `benchmarks/ward.md`, which --write writes.
+Where an illness is a matter of degree, its dose there does harm, which --harm measures without the doctor
+(`tests/ward/harm.py`). Intervals are Wilson's, 95 %.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 from benchmarks.tables import Rows, as_markdown, as_text
 from npgrad.diagnose import doctor
 from tests.ward.case import Case, Part, Setup
-from tests.ward.harm import MARGIN, doses, harm
+from tests.ward.harm import GAP, MARGIN, SPARE, doses, harm, spare, spares
 from tests.ward.setups import PARTS, dosed, setups
 
 __all__ = ["Outcome", "examined", "interval", "table"]
@@ -239,7 +240,19 @@ def harms(part: Part, seeds: int, jobs: int, only: str) -> int:
     print(as_text([["illness", "network", "optimiser", *(f"seed {k}" for k in range(seeds))], *rows]))
     small = sum(any(float(value) < MARGIN for value in row[3:]) for row in rows)
     print(f"\n{small} of {len(rows)} doses do less harm than {MARGIN:.0%} of the ignorant loss")
-    return min(small, 1)
+    beds = [bed for bed in spares(part) if only in ", ".join([dosed(*bed[:2]), *bed[2:]])]
+    large = 0
+    for name, change, arch, kind in beds:
+        pairs = [spare(change, arch, kind, seed) for seed in range(seeds)]
+        large += any(gain > SPARE or gap > GAP for gain, gap in pairs)
+        print(
+            dosed(name, change), arch, kind, *(f"{gain:+.3f} {gap:+.3f}" for gain, gap in pairs), sep="  ", flush=True
+        )
+    if beds:
+        print(
+            f"\n{large} of {len(beds)} healthy ones would gain {SPARE:.0%} by more units, or lose {GAP:.0%} elsewhere"
+        )
+    return min(small + large, 1)
 
 
 def page(head: str, options: str, outcomes: list[Outcome]) -> str:

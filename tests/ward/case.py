@@ -73,6 +73,14 @@ def rebatch(case: Case, x: Array, y: Array, size: int | None = None) -> None:
     case.batches = Batches(x, y, size or case.batches.size, case.batches.rng)
 
 
+def hold_back(case: Case) -> None:
+    """The last fifth of the examples becomes validation data."""
+    x, y = case.batches.x, case.batches.y
+    cut = 4 * len(x) // 5
+    rebatch(case, x[:cut], y[:cut])
+    case.options["validation"] = (x[cut:], y[cut:])
+
+
 def train(case: Case, steps: int) -> list[float]:
     """Steps of the usual kind, by the schedule if there is one, and their losses."""
     losses = []

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from npgrad import Tensor, nn, optim
-from tests.ward.case import STEPS, Array, Case, multiply, rebatch, train, weighted
-from tests.ward.networks import Net, dense
+from tests.ward.case import STEPS, Array, Case, hold_back, multiply, rebatch, train, weighted
+from tests.ward.networks import Net, conv, dense
 
 
 def overconfident(case: Case, rng: np.random.Generator, factor: float = 100) -> None:
@@ -251,6 +251,73 @@ def narrow(case: Case, rng: np.random.Generator, times: int = 1) -> None:
     train(case, 1500)
     case.options["validation"] = (x[cut:], y[cut:])
     case.layers["underfitting"] = {"layers.0"}
+
+
+def fitted(
+    case: Case,
+    rng: np.random.Generator,
+    widths: tuple[int, ...] = (2,),
+    act: str = "Tanh",
+    norm: str | None = None,
+    times: int = 1,
+) -> None:
+    """Hidden layers of these widths, trained until they learn no more; `times` as many units for comparison.
+
+    Whether it is ill depends on what the data ask for.
+    """
+    embedding = case.model.embedding
+    first = case.batches.x.shape[1] * (embedding.weight.shape[1] if embedding is not None else 1)
+    outputs = weighted(case)[-1][1].weight.shape[1]
+    hidden = dense(
+        rng,
+        [first, *[times * width for width in widths], outputs],
+        getattr(nn, act),
+        1.5,
+        getattr(nn, norm) if norm is not None else None,
+    )
+    case.model = Net(embedding, *hidden)
+    train_out(case)
+    least = np.argmin(widths)
+    case.layers["underfitting"] = {weighted(case)[least][0]}
+
+
+def channels(case: Case, rng: np.random.Generator, count: int = 1, times: int = 1) -> None:
+    """As `fitted`: a convolution with so many channels."""
+    outputs = weighted(case)[-1][1].weight.shape[1]
+    kernels = conv(rng, case.batches.x.shape[1], times * count, nn.ReLU, 1.4)
+    left = times * count * (case.batches.x.shape[2] // 4) ** 2
+    last = nn.Linear(left, outputs, rng=rng, gain=0.1)
+    case.model = Net(None, *kernels, nn.MaxPool2d(4), nn.Flatten(), last)
+    train_out(case)
+    case.layers["underfitting"] = {"layers.0"}
+
+
+def train_out(case: Case) -> None:
+    """Train until nothing is gained any more, by Adam; then the case's own optimiser, from its beginning."""
+    hold_back(case)
+    own = case.optimizer
+    for rate, steps in ((0.01, 1200), (0.002, 400)):
+        case.optimizer = optim.Adam(case.model.parameters(), lr=rate)
+        train(case, steps)
+    case.optimizer = type(own)(case.model.parameters(), **own.defaults)
+
+
+def slowed(case: Case, rng: np.random.Generator, steps: int = 40, factor: float = 300) -> None:
+    """A learning rate that is too low from some step on."""
+    hold_back(case)
+    train(case, steps)
+    too_low(case, rng, factor)
+
+
+def trained_shuffled(case: Case, rng: np.random.Generator, steps: int = 200) -> None:
+    shuffled(case, rng)
+    hold_back(case)
+    train(case, steps)
+
+
+def trained_unsettled(case: Case, rng: np.random.Generator, momentum: float = 1e-4) -> None:
+    hold_back(case)
+    unsettled(case, rng, momentum)
 
 
 def short(case: Case, rng: np.random.Generator, context: int = 1) -> None:

@@ -2,7 +2,8 @@
 
 A set-up is a recipe: `build(seed)` makes the patient. Each illness meets every architecture that it makes sense for,
 alone and in pairs. Thresholds were chosen on the `first` part, and diagnoses repaired with the `second`, the `third`
-and the `fourth`; the `held-out` one was written, and committed, before the doctor had been run on any of it.
+and the `fourth`; the `held-out` one and the one about `capacity` were written, and committed, before the doctor had
+been run on any of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from npgrad import functions as F
 from npgrad import nn, optim
 from npgrad.data import Batches
 from tests.ward import (
+    capacity,
+    capacity_networks,
     examples,
     first,
     fourth,
@@ -36,9 +39,11 @@ PARTS = {
     "third": third.PART,
     "fourth": fourth.PART,
     "held-out": held_out.PART,
+    "capacity": capacity.PART,
 }
-DATA = examples.DATA | third_networks.DATA | fourth_networks.DATA | held_out_networks.DATA
+DATA = examples.DATA | third_networks.DATA | fourth_networks.DATA | held_out_networks.DATA | capacity_networks.DATA
 LOSSES = {"numbers": mse, "friedman": mse, "arm": huber, "noisy": mse, "springs": huber, "tides": mse, "lenses": huber}
+LOSSES |= {"orbits": mse, "pulse": huber, "market": mse}
 """Where it is not cross-entropy."""
 NETWORKS = {name: made for part in PARTS.values() for name, made in part.networks.items()}
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.ward import examined, interval, overall, page, table, wrong
 from tests.ward import illnesses
 from tests.ward.case import Setup
-from tests.ward.harm import CRITERIA, MARGIN, doses, harm
+from tests.ward.harm import CRITERIA, GAP, MARGIN, SPARE, doses, harm, spare, spares
 from tests.ward.setups import NETWORKS, PARTS, setups
 
 BEDS = {name: setups(part) for name, part in PARTS.items()}
@@ -45,10 +45,12 @@ def test_the_ward_is_as_large_as_it_should_be_and_its_parts_are_apart() -> None:
     assert len({s.name for s in everyone}) == len(everyone)
     assert sum(len(part.networks) for part in PARTS.values()) == len(NETWORKS)
     assert {arch for arch in NETWORKS for s in everyone if s.illnesses and f", {arch}, " in s.name} == set(NETWORKS)
-    single = [{s.illnesses for s in beds if len(s.illnesses) == 1} for beds in BEDS.values()]
-    assert all(names == single[0] for names in single)
-    held_out, *others = [{what for what, _ in part.networks.values()} for part in reversed(PARTS.values())]
-    assert not held_out & set().union(*others)
+    single = {name: {s.illnesses for s in beds if len(s.illnesses) == 1} for name, beds in BEDS.items()}
+    assert single.pop("capacity") < single["first"]
+    assert all(names == single["first"] for names in single.values())
+    data = {name: {what for what, _ in part.networks.values()} for name, part in PARTS.items()}
+    for name in ("held-out", "capacity"):
+        assert not data[name] & set().union(*(of for other, of in data.items() if other != name))
 
 
 @pytest.mark.parametrize("name", CRITERIA)
@@ -56,6 +58,15 @@ def test_what_is_called_sick_does_harm_that_is_measured_without_the_doctor(name:
     """One set-up of the held-out part an illness; `python -m benchmarks.ward --harm` measures all of them."""
     dose = next(dose for dose in doses(PARTS["held-out"]) if dose[0] == name)
     assert harm(*dose, seed=0) > MARGIN
+
+
+def test_what_is_called_large_enough_is_measured_too() -> None:
+    """A set-up of the part about capacity; with sixteen times as many units it is no better."""
+    _, change, arch, kind = next(bed for bed in spares(PARTS["capacity"]) if bed[2] == "survey-relu")
+    gain, gap = spare(change, arch, kind, seed=0)
+    assert gain < SPARE and gap < GAP
+    narrow = partial(illnesses.fitted, widths=(2,), act="ReLU")
+    assert spare(narrow, "orbits-gelu", "adam", seed=0)[0] > MARGIN
 
 
 def test_a_dose_that_a_network_bears_is_not_called_harm() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from npgrad import Tensor, optim
-from tests.ward.case import STEPS, Array, Case, multiply, rebatch, train, weighted
+from tests.ward.case import STEPS, Array, Case, hold_back, multiply, rebatch, train, weighted
 
 
 def imbalanced(case: Case, rng: np.random.Generator) -> None:
@@ -57,13 +57,10 @@ def good_evaluation(case: Case, rng: np.random.Generator) -> None:
     case.options["validation"] = (x[-500:], y[-500:])
 
 
-def trained(case: Case, rng: np.random.Generator) -> None:
+def trained(case: Case, rng: np.random.Generator, steps: int = 200) -> None:
     """Healthy, and already trained."""
-    x, y = case.batches.x, case.batches.y
-    cut = 4 * len(x) // 5
-    rebatch(case, x[:cut], y[:cut])
-    train(case, 200)
-    case.options["validation"] = (x[cut:], y[cut:])
+    hold_back(case)
+    train(case, steps)
 
 
 def wrong_labels(case: Case, rng: np.random.Generator) -> None:
