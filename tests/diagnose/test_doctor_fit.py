@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from npgrad import data, nn, optim
 from npgrad.data import Batches
 from npgrad.diagnose import doctor
+from npgrad.diagnose.doctor.capacity import Widened
 from npgrad.diagnose.doctor.data import lengthened
 from npgrad.functions import cross_entropy
-from tests.ward.case import Case, train
+from tests.ward.case import Array, Case, train
 from tests.ward.networks import Net, dense
 from tests.ward.setups import PARTS, setups
 
@@ -38,7 +39,7 @@ def test_rows_in_no_order_are_no_text() -> None:
 
 
 def test_what_is_missing_is_named_with_the_number_that_shows_it() -> None:
-    """Data: half of them do worse. Context: counting with longer windows does better. Capacity: so does counting."""
+    """Data: half of them do worse. Context: counting with longer windows does better. Capacity: so do more units."""
     said = {}
     for name in ("overfitting", "underfitting", "context too short"):
         case = next(s for s in setups(PARTS["first"]) if s.name.startswith(name)).build(1)
@@ -51,6 +52,71 @@ def test_what_is_missing_is_named_with_the_number_that_shows_it() -> None:
     assert "capacity, not data or context" in narrow.what
     assert "context, not capacity or data" in short.what
     assert short.evidence["counting, context 1"] > short.evidence["context 2"]
+
+
+@given(st.integers(0, 9), st.booleans())
+def test_units_beside_a_network_change_nothing_before_they_are_trained(seed: int, symbols: bool) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 7, (20, 3)) if symbols else rng.normal(size=(20, 3, 2)).astype(np.float32)
+    network = Net(nn.Embedding(9, 2, rng=rng) if symbols else nn.Flatten(), *dense(rng, [6, 4, 5], nn.Tanh, 1.5))
+    if not symbols:
+        network.embedding, network.layers = None, nn.Sequential(nn.Flatten(), *network.layers)
+    wide = Widened(network, x, 5, rng)
+    unseen = np.full((2, 3), 8) if symbols else 9 * x[:2]
+    for rows in (x, unseen):
+        assert np.array_equal(wide(rows).data, network(rows).data)
+    before = [p.data.copy() for p in wide.parameters()]
+    optimizer = optim.Adam(wide.parameters(), lr=0.01)
+    for _ in range(2):
+        optimizer.zero_grad()
+        cross_entropy(wide(x), rng.integers(0, 5, 20)).backward()
+        optimizer.step()
+    assert not any(np.array_equal(a, p.data) for a, p in zip(before, wide.parameters(), strict=True))
+
+
+def waves(rng: np.random.Generator, n: int = 2400) -> tuple[Array, Array]:
+    """Three classes on a plane, in waves."""
+    x = rng.uniform(-2, 2, (n, 2)).astype(np.float32)
+    return x, np.digitize(np.sin(2.5 * x[:, 0]) + x[:, 1], [-0.6, 0.6])
+
+
+def examined(model: nn.Module, optimizer: optim.Optimizer, x: Array, y: Array) -> doctor.Report:
+    batches = Batches(x[:2000], y[:2000], 32, np.random.default_rng(1))
+    return doctor.examine(model, cross_entropy, batches, optimizer, 80, validation=(x[2000:], y[2000:]))
+
+
+def test_a_network_without_a_hidden_layer_is_told_to_have_one() -> None:
+    rng = np.random.default_rng(0)
+    x, y = waves(rng)
+    model = Net(None, nn.Linear(2, 3, rng=rng))
+    case = Case(model, cross_entropy, Batches(x[:2000], y[:2000], 32, rng), optim.Adam(model.parameters(), lr=0.01))
+    train(case, 600)
+    report = examined(model, case.optimizer, x, y)
+    assert report.names == ["underfitting"]
+    assert "no hidden layer" in report[0].what and report[0].remedy == "a hidden layer"
+    before = [p.data.copy() for p in model.parameters()]
+    assert doctor.treat(report[0]).helps
+    assert all(np.array_equal(a, p.data) for a, p in zip(before, model.parameters(), strict=True))
+
+
+def test_a_network_that_is_stuck_is_not_called_too_small() -> None:
+    """Units that are off for every example learn no more, and units beside them would help; so would other weights."""
+    rng = np.random.default_rng(0)
+    x, y = waves(rng)
+    model = Net(None, *dense(rng, [2, 40, 40, 3], nn.ReLU, 1.4))
+    case = Case(model, cross_entropy, Batches(x[:2000], y[:2000], 32, rng), optim.Adam(model.parameters(), lr=0.003))
+    train(case, 100)
+    model.layers[0].bias.data = model.layers[0].bias.data - np.where(np.arange(40) < 39, 30, 0).astype(np.float32)
+    train(case, 400)
+    report = examined(model, case.optimizer, x, y)
+    assert report.names == ["dead units"]
+
+
+def test_a_gap_within_chance_is_not_called_overfitting() -> None:
+    """Large errors are rare among these examples: a network of one unit is a sixth worse on validation data by luck."""
+    case = next(s for s in setups(PARTS["held-out"]) if s.name.startswith("underfitting (narrow), lenses")).build(0)
+    report = doctor.examine(case.model, case.loss, case.batches, case.optimizer, case.steps, **case.options)
+    assert report.names == ["underfitting"]
 
 
 def test_examples_that_are_as_good_by_half_are_not_called_too_few() -> None:

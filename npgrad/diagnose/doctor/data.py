@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from npgrad.engine.arrays import Array
 
-__all__ = ["association", "baseline", "duplicates", "leaking_column", "lengthened", "shift"]
+__all__ = ["association", "counted", "duplicates", "leaking_column", "lengthened", "shift"]
 
 Floats = NDArray[np.float64]
 LIMIT = 2000
@@ -83,35 +83,21 @@ def association(x: Array, y: Array, rng: np.random.Generator) -> float:
     return max(_z(list(found[:, 0])), _z(list(found[:, 1])))
 
 
-def baseline(x: Array, y: Array, asked: Array, width: int) -> Floats:
-    """What a method without weights answers to `asked`: log-probabilities of `width` classes, or numbers [rows, width].
+def counted(x: Array, y: Array, asked: Array, width: int) -> Floats:
+    """Log-probabilities of `width` classes for each row of `asked`, from what followed its last columns in (x, y).
 
-    For whole-number inputs it counts what followed the last columns, the more of them the more there is to count
-    (interpolated as by Jelinek & Mercer 1980); for others it asks the 15 nearest of up to 5000 examples.
+    The more of them the more there is to count, interpolated as by Jelinek & Mercer 1980.
     """
-    rows, asked = x.reshape(len(x), -1), asked.reshape(len(asked), -1)
-    classes = y.dtype.kind in "iu" and y.ndim == 1
-    targets = np.eye(width)[y] if classes else y.reshape(len(y), -1).astype(np.float64)
-    prior = targets.mean(0)
-    if rows.dtype.kind in "iu":
-        p = np.broadcast_to((prior + 1e-4) / (prior + 1e-4).sum() if classes else prior, (len(asked), width)).copy()
-        for k in range(1, min(rows.shape[1], COLUMNS) + 1):
-            both, index = np.unique(np.concatenate([rows[:, -k:], asked[:, -k:]]), axis=0, return_inverse=True)
-            index = index.reshape(-1)
-            sums, counts = np.zeros((len(both), width)), np.zeros((len(both), 1))
-            np.add.at(sums, index[: len(rows)], targets)
-            np.add.at(counts, index[: len(rows)], 1)
-            here = index[len(rows) :]
-            p = (sums[here] + 8 * p) / (counts[here] + 8)
-        return np.asarray(np.log(p) if classes else p)
-    keep = np.random.default_rng(0).permutation(len(rows))[:5000]
-    rows, targets = rows[keep].astype(np.float64), targets[keep]
-    mean, std = rows.mean(0), rows.std(0) + 1e-12
-    rows, asked = (rows - mean) / std, (asked.astype(np.float64) - mean) / std
-    distance = (rows * rows).sum(1)[None] - 2 * asked @ rows.T
-    near = np.argpartition(distance, min(15, len(rows) - 1), axis=1)[:, :15]
-    found = targets[near].mean(1)
-    return np.asarray(np.log((15 * found + prior + 1e-4) / (16 + 1e-4 * width)) if classes else found)
+    prior = np.bincount(y, minlength=width) + 1e-4 * len(y)
+    p = np.broadcast_to(prior / prior.sum(), (len(asked), width))
+    for k in range(1, min(x.shape[1], COLUMNS) + 1):
+        both, index = np.unique(np.concatenate([x[:, -k:], asked[:, -k:]]), axis=0, return_inverse=True)
+        index = index.reshape(-1)
+        counts = np.zeros((len(both), width))
+        np.add.at(counts, (index[: len(x)], y), 1)
+        here = counts[index[len(x) :]]
+        p = (here + 8 * p) / (here.sum(1, keepdims=True) + 8)
+    return np.asarray(np.log(p))
 
 
 def lengthened(x: Array, y: Array) -> Array | None:

@@ -50,6 +50,7 @@ DIAGNOSES: list[Callable[[Exam], Found]] = [
 _UNITS = {"saturated units", "dead units", "units knocked out"}
 _RATE = {"learning rate too high", "units knocked out", "uneven updates"}
 CAUSES: list[tuple[str, set[str]]] = [
+    ("running statistics not settled", {"underfitting"}),
     ("underfitting", {"saturated units", "dead units", "does not learn", "context too short"}),
     (
         "unscaled input",

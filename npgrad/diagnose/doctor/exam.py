@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,10 +19,12 @@ from npgrad.diagnose.doctor.snapshot import examples
 from npgrad.diagnose.doctor.thresholds import CERTAINTY, THRESHOLDS, limit
 from npgrad.diagnose.doctor.vitals import Course, Patient, Place, Vitals, ignorance, is_classes
 from npgrad.engine.arrays import Array
+from npgrad.engine.tensor import Tensor
 from npgrad.nn import BatchNorm1d, BatchNorm2d
 
 __all__ = ["Exam", "Found", "attribute", "parameter", "scale_rate", "scaled", "spreads"]
 
+Floats = NDArray[np.float64]
 Found = Iterator[Finding]
 """What a diagnosis gives: findings, mostly none or one."""
 
@@ -33,8 +36,8 @@ class Exam:
         self.patient = patient
         self.late: Vitals | None = None
         self.late_flat: list[FlatUnits] = []
-        self.validated = float("nan")
-        self.trained = float("nan")
+        self.training = self.validation = np.array([np.nan])
+        """Losses on pieces of the data, in evaluation mode, at the end of the course."""
 
     @functools.cached_property
     def early(self) -> Vitals:
@@ -69,11 +72,43 @@ class Exam:
             self.late = self.patient.vitals()
             self.late_flat = flat_units(self.patient, self.late)
             if self.patient.validation is not None:
-                self.validated = self.patient.evaluated(*self.patient.validation)
-                batches = self.patient.probe_batches()
-                self.trained = float(np.mean([self.patient.evaluated(x, y) for x, y in batches]))
+                self.training, self.validation = self.pieces()
 
         return self.patient.train(self.patient.steps, look=look)
+
+    def pieces(self) -> tuple[Floats, Floats]:
+        """Losses on minibatches of the training and of the validation data, evenly drawn, with the present weights."""
+        validation = self.patient.validation
+        assert validation is not None
+        example = self.patient.probe_batches()[0]
+        size = max(len(self.early.targets[0]), 1)
+        found = []
+        for pair in (self.whole, validation):
+            rows = np.linspace(0, len(pair[1]) - 1, min(len(pair[1]), data.LIMIT)).round().astype(int)
+            losses = []
+            for part in np.array_split(rows, max(len(rows) // size, 1)):
+                x, y = (np.asarray(a)[part] for a in pair)
+                x, y = (Tensor(a) if isinstance(e, Tensor) else a for a, e in zip((x, y), example, strict=True))
+                losses.append(self.patient.evaluated(x, y))
+            found.append(np.array(losses))
+        return found[0], found[1]
+
+    @property
+    def trained(self) -> float:
+        """The loss on training data at the end of the course."""
+        return float(self.training.mean())
+
+    @property
+    def validated(self) -> float:
+        """The loss on validation data at the end of the course."""
+        return float(self.validation.mean())
+
+    @property
+    def overfits(self) -> bool:
+        """Whether the loss is higher on validation data than on training data, by what counts and beyond chance."""
+        gap = self.validated - self.trained
+        chance = math.hypot(*(float(a.std()) / math.sqrt(len(a)) for a in (self.training, self.validation)))
+        return gap > limit("gap") * self.scale and gap > limit("errors") * chance
 
     def other(self, change: Callable[[Patient], None]) -> Course:
         """The same steps on the same minibatches after `change`."""
@@ -259,5 +294,5 @@ def scaled(names: dict[str, float]) -> Callable[[Patient], None]:
     return apply
 
 
-def spreads(values: list[Place]) -> NDArray[np.float64]:
+def spreads(values: list[Place]) -> Floats:
     return np.array([p.spread for p in values])

@@ -8,6 +8,7 @@ import numpy as np
 
 from npgrad.data import Batches
 from npgrad.diagnose.doctor import data
+from npgrad.diagnose.doctor.capacity import UNITS, anew, as_it_is, trained_on, with_more_units
 from npgrad.diagnose.doctor.exam import Exam, Found
 from npgrad.diagnose.doctor.thresholds import limit
 from npgrad.diagnose.doctor.vitals import Patient
@@ -23,8 +24,7 @@ def overfitting(exam: Exam) -> Found:
     validation, course = exam.patient.validation, exam.course  # the course measures what is read below
     if validation is None or not np.isfinite(course.settled) or not np.isfinite(exam.validated):
         return
-    gap = exam.validated - exam.trained
-    if not (gap > limit("gap") * exam.scale and exam.trained < 0.9 * exam.scale):
+    if not exam.overfits or not exam.trained < 0.9 * exam.scale:
         return
     evidence = {"training": exam.trained, "validation": exam.validated, "ignorant loss": exam.ignorance}
     n = len(exam.whole[0])
@@ -75,44 +75,54 @@ def settled(exam: Exam) -> bool:
         and np.isfinite(course.settled)
         and exam.early.outputs[0].ndim == 2
         and exam.early.loss - course.after <= limit("learns") * exam.scale
-        and exam.validated - exam.trained <= limit("gap") * exam.scale
+        and not exam.overfits
     )
 
 
 def underfitting(exam: Exam) -> Found:
-    """A network that has stopped learning, while a method without weights knows more from the same inputs."""
-    validation = exam.patient.validation
-    if validation is None or not exam.trained_already() or not settled(exam):
+    """A network that gains by units beside it what it does not gain by itself, by more steps or other weights."""
+    output, course = exam.early.outputs[0], exam.course
+    if exam.patient.validation is None or not exam.trained_already() or not np.isfinite(course.settled):
         return
-    output = exam.early.outputs[0]
+    if exam.overfits or output.shape[:-1] != exam.early.inputs[0].shape[:1] or exam.inputs.dtype.kind not in "fiu":
+        return
+    here, more = (exam.training, exam.validation), with_more_units(exam)
+    wider = trained_on(exam, more)[1]
+    gap = exam.validation - wider
+    gain = float(gap.mean())
+    if not gain > max(limit("better") * exam.scale, limit("errors") * float(gap.std()) / len(gap) ** 0.5):
+        return
+    # What can still fall on the training data is not at the end of what so many units can learn.
+    same = [trained_on(exam, change) for change in (as_it_is, anew(exam))]
+    exam.patient.train(4 * exam.patient.steps, look=lambda: same.append(exam.pieces()))
+    gains = [(before - after).mean() for ends in same for before, after in zip(here, ends, strict=True)]
+    itself = max((float(value) for value in gains if np.isfinite(value)), default=0.0)
+    if itself > limit("itself") * gain:
+        return
+    reached = exam.validated - gain
     hidden = exam.hidden()
     narrow = min(hidden, key=lambda p: len(p.mean)) if hidden else None
     width = len(narrow.mean) if narrow is not None else 0
-    # Wide networks are slow to get where counting is, too, and for them capacity would be a guess. The outputs of a
-    # narrow one have no more directions than it has units (Yang et al. 2018, arXiv:1711.03953).
-    if narrow is None or width > max(2, output.shape[1] // 4):
-        return
-    xv, yv = np.asarray(validation[0])[: data.LIMIT], np.asarray(validation[1])[: data.LIMIT]
-    simple = lost(exam, *exam.whole, xv, yv)
-    if not exam.validated - simple > limit("better") * exam.scale:
-        return
-    # Four times the steps: one that is still on its way has closed a good part of the gap by then.
-    ends: list[float] = [exam.patient.evaluated(*validation)]
-    exam.patient.train(4 * exam.patient.steps, look=lambda: ends.append(exam.patient.evaluated(*validation)))
-    if len(ends) < 2 or not ends[0] - ends[1] < 0.25 * (ends[1] - simple):
-        return
-    method = "counting" if exam.inputs.dtype.kind in "iu" else "asking the nearest examples"
+    place = narrow or exam.output
     yield exam.found(
         "underfitting",
         "serious",
-        f"the network no longer learns and is at {exam.validated:.3g} on validation data, where {method} gets to "
-        f"{simple:.3g} from the same inputs: what is missing is capacity, not data or context. The narrowest layer has "
-        f"{width} units.",
-        "better",
-        where=(narrow.layer, *narrow.parameters),
-        evidence={"training": exam.trained, "validation": exam.validated, method: simple, "narrowest": width},
-        remedy=f"more units in {narrow.layer}",
-        effect=f"a loss of {simple:.3g} or less",
+        f"the network is at {exam.trained:.3g} on its own data and {exam.validated:.3g} on validation data, and more "
+        f"steps do not help. With {UNITS} units beside it, trained as long, it gets to {reached:.3g}: what is missing "
+        "is capacity, not data or context. "
+        + (f"The narrowest layer has {width} units." if narrow is not None else "There is no hidden layer."),
+        "itself",
+        where=(place.layer, *place.parameters) if place is not None else (),
+        evidence={
+            "training": exam.trained,
+            "validation": exam.validated,
+            f"with {UNITS} more units": reached,
+            "best without": exam.validated - itself,
+            "narrowest": width,
+        },
+        remedy=f"more units in {narrow.layer}" if narrow is not None else "a hidden layer",
+        effect=f"a loss of {reached:.3g} or less",
+        prescription=more,
     )
 
 
@@ -156,8 +166,8 @@ def short_context(exam: Exam) -> Found:
 
 
 def lost(exam: Exam, x: Array, y: Array, asked: Array, answers: Array) -> float:
-    """The loss of a method without weights that knows (x, y) and is asked for `answers`."""
+    """The loss of counting in (x, y), asked for `answers`."""
     output = exam.early.outputs[0]
-    given = data.baseline(x, y, asked, output.shape[1]).astype(output.dtype)
+    given = data.counted(x, y, asked, output.shape[1]).astype(output.dtype)
     with no_grad():
         return float(exam.patient.loss(Tensor(given), answers)._array.mean())

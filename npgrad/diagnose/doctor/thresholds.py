@@ -115,6 +115,11 @@ THRESHOLDS = {
         4.0, "inputs tell less of the labels than 4 standard deviations of chance", "permutation test"
     ),
     "gap": Threshold(0.15, "validation loss 15 % of the ignorant loss above training loss", "chosen"),
+    "itself": Threshold(
+        0.5,
+        "more units gain 4 % of the ignorant loss, and the network gains less than half of that without them",
+        "chosen; networks that are too small gain at most 15 % of it, others 77 % or more",
+    ),
     "learns": Threshold(0.02, "loss falls by less than 2 % of the ignorant one", "chosen"),
 }
 
