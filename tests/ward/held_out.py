@@ -1,9 +1,9 @@
 """The part of the ward that the doctor is judged by: data and networks that no other part has.
 
-Written, and committed, before the doctor had been run on any of it; nothing was changed after it was read: the table in
-`benchmarks/ward.md` is of that reading. Where an illness is a matter of degree, each network has the smallest dose of a
-short ladder, such as 30, 100 and 300 times the learning rate, that does harm with each of three seeds. What harm is,
-and the margin, is written in `harm.py`, and `python -m benchmarks.ward --harm` measures it.
+Written, and committed, before the doctor had been run on any of it; after its first reading what tells networks that
+are too small was changed, and `benchmarks/ward.md` has the second. Where an illness is a matter of degree, each network
+has the smallest dose of a short ladder, such as 30, 100 and 300 times the learning rate, that does harm with each of
+three seeds. What harm is, and the margin, is written in `harm.py`, and `python -m benchmarks.ward --harm` measures it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A set-up is a recipe: `build(seed)` makes the patient. Each illness meets every architecture that it makes sense for,
 alone and in pairs. Thresholds were chosen on the `first` part, and diagnoses repaired with the `second`, the `third`
-and the `fourth`; the `held-out` one and the one about `capacity` were written, and committed, before the doctor had
-been run on any of them.
+and the `fourth`; the `held-out` part and the one about `capacity` were committed before the doctor had been run on any
+of their set-ups.
 """
 
 from __future__ import annotations

@@ -102,9 +102,10 @@ def test_the_table_counts_hits_misses_and_false_alarms() -> None:
     summary = {row[0]: row[1:] for row in overall(outcomes)}
     assert summary["false alarms on the healthy"][0].startswith("0.50")
     assert [line.partition(": ")[2] for line in wrong(ill)] == ["missed b; false c"]
-    text = page("Head", " --seeds 1", outcomes)
+    text = page(" --seeds 1", [("The one part: 3", outcomes), ("The other part: 1", [replace(outcome, found=())])])
+    assert text.count("## The o") == 2 and text.endswith("None.\n")
     assert "| a |" in text and "missed b; false c" in text and "`steps`" not in text
-    assert "`steps`" in page("Head", "", [replace(ill, timed=True)])
+    assert "`steps`" in page("", [("The part: 1", [replace(ill, timed=True)])])
     assert interval(0, 0) == (0.0, 1.0)
     low, high = interval(9, 10)
     assert 0.59 < low < 0.6 and 0.98 < high < 0.99  # Wilson's interval for 9 of 10 is (0.596, 0.982)

@@ -22,10 +22,12 @@ from npgrad.functions import relu
 from npgrad.nn import Embedding, Linear, Module, Parameter
 from npgrad.optim import Adam
 
-__all__ = ["UNITS", "Widened", "anew", "as_it_is", "trained_on", "with_more_units"]
+__all__ = ["LARGEST", "UNITS", "Widened", "anew", "as_it_is", "trained_on", "with_more_units"]
 
 Floats = NDArray[np.float64]
 UNITS = 128
+LARGEST = 4096
+"""Numbers in an input, at most."""
 STEPS = 640
 RATE = 0.01
 """Of Adam at the first step; it falls to 0 in a line, so that the end is settled."""

@@ -25,6 +25,8 @@ from npgrad.nn import BatchNorm1d, BatchNorm2d
 __all__ = ["Exam", "Found", "attribute", "parameter", "scale_rate", "scaled", "spreads"]
 
 Floats = NDArray[np.float64]
+PIECES = 8
+"""At least, of data that a loss is measured on, so that its error can be told."""
 Found = Iterator[Finding]
 """What a diagnosis gives: findings, mostly none or one."""
 
@@ -86,7 +88,7 @@ class Exam:
         for pair in (self.whole, validation):
             rows = np.linspace(0, len(pair[1]) - 1, min(len(pair[1]), data.LIMIT)).round().astype(int)
             losses = []
-            for part in np.array_split(rows, max(len(rows) // size, 1)):
+            for part in np.array_split(rows, max(len(rows) // size, min(PIECES, len(rows)))):
                 x, y = (np.asarray(a)[part] for a in pair)
                 x, y = (Tensor(a) if isinstance(e, Tensor) else a for a, e in zip((x, y), example, strict=True))
                 losses.append(self.patient.evaluated(x, y))

@@ -8,7 +8,7 @@ import numpy as np
 
 from npgrad.data import Batches
 from npgrad.diagnose.doctor import data
-from npgrad.diagnose.doctor.capacity import UNITS, anew, as_it_is, trained_on, with_more_units
+from npgrad.diagnose.doctor.capacity import LARGEST, UNITS, anew, as_it_is, trained_on, with_more_units
 from npgrad.diagnose.doctor.exam import Exam, Found
 from npgrad.diagnose.doctor.thresholds import limit
 from npgrad.diagnose.doctor.vitals import Patient
@@ -84,7 +84,10 @@ def underfitting(exam: Exam) -> Found:
     output, course = exam.early.outputs[0], exam.course
     if exam.patient.validation is None or not exam.trained_already() or not np.isfinite(course.settled):
         return
-    if exam.overfits or output.shape[:-1] != exam.early.inputs[0].shape[:1] or exam.inputs.dtype.kind not in "fiu":
+    inputs = exam.early.inputs[0]
+    if output.shape[:-1] != inputs.shape[:1] or inputs.dtype.kind not in "fiu" or inputs[0].size > LARGEST:
+        return
+    if exam.overfits:
         return
     here, more = (exam.training, exam.validation), with_more_units(exam)
     wider = trained_on(exam, more)[1]

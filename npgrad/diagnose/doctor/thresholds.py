@@ -1,8 +1,8 @@
 """Where the doctor draws its lines, and why there.
 
 "chosen" means: chosen on the first part of the ward, in the middle of the gap between its sick and its healthy set-ups,
-or corrected on the next three; rates are reported on the held-out part (`python -m benchmarks.ward`). Claims are those
-of `python -m experiments`.
+or corrected on the next three, and for capacity on the held-out one too; rates are reported on parts that were written
+before (`python -m benchmarks.ward`). Claims are those of `python -m experiments`.
 """
 
 from __future__ import annotations
