@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from benchmarks.ward import examined, interval, overall, page, table, wrong
+from benchmarks.ward import examined, interval, overall, page, section, table, wrong
 from tests.ward import illnesses
 from tests.ward.case import Setup
 from tests.ward.harm import CRITERIA, GAP, MARGIN, SPARE, doses, harm, spare, spares
@@ -102,10 +102,16 @@ def test_the_table_counts_hits_misses_and_false_alarms() -> None:
     summary = {row[0]: row[1:] for row in overall(outcomes)}
     assert summary["false alarms on the healthy"][0].startswith("0.50")
     assert [line.partition(": ")[2] for line in wrong(ill)] == ["missed b; false c"]
-    text = page(" --seeds 1", [("The one part: 3", outcomes), ("The other part: 1", [replace(outcome, found=())])])
-    assert text.count("## The o") == 2 and text.endswith("None.\n")
-    assert "| a |" in text and "missed b; false c" in text and "`steps`" not in text
-    assert "`steps`" in page("", [("The part: 1", [replace(ill, timed=True)])])
+    text = section("--seeds 1", "1 sick", outcomes)
+    assert "--seeds 1 --write`: 1 sick." in text and "| a |" in text and "missed b; false c\n" in text
+    assert section("", "", [replace(outcome, found=())]).endswith("None.")
     assert interval(0, 0) == (0.0, 1.0)
     low, high = interval(9, 10)
     assert 0.59 < low < 0.6 and 0.98 < high < 0.99  # Wilson's interval for 9 of 10 is (0.596, 0.982)
+
+
+def test_a_section_of_the_page_is_replaced_and_the_others_stay() -> None:
+    once = page("", "One", "a\n\n### b\n\nc")
+    both = page(once, "Two", "d")
+    assert page(both, "One", "e").split("\n## ")[1:] == ["One\n\ne\n", "Two\n\nd\n"]
+    assert page(both, "Two", "d") == both and both.startswith(once)
