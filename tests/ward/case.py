@@ -50,15 +50,21 @@ Varied = list[tuple[str, Illness, str, str]]
 """What a healthy network has about it, and the (network, optimiser) that have it."""
 
 
+Data = Callable[[np.random.Generator], tuple[Array, Array]]
+
+
 @dataclass(frozen=True)
 class Part:
     """A part of the ward."""
 
-    networks: Mapping[str, tuple[str, Callable[[np.random.Generator], nn.Module]]]
+    networks: Mapping[str, tuple[Data, Callable[[np.random.Generator], nn.Module]]]
     sick: Sick
     pairs: Pairs
     varied: Varied
     optimisers: tuple[str, ...] = (S, M, A)
+    """Of the healthy."""
+    losses: Mapping[Data, Callable[[Any, Any], Tensor]] = field(default_factory=dict)
+    """Where it is not cross-entropy."""
 
 
 def weighted(case: Case) -> list[tuple[str, Any]]:

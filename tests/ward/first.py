@@ -2,10 +2,94 @@
 
 from __future__ import annotations
 
-from tests.ward import illnesses, variations
-from tests.ward.case import A, M, Pairs, Part, S, Sick, Varied
-from tests.ward.networks import FIRST
+import numpy as np
 
+from npgrad import data, nn
+from tests.ward import illnesses, variations
+from tests.ward.case import A, Array, M, Pairs, Part, S, Sick, Varied
+from tests.ward.examples import fixed, mse
+from tests.ward.networks import NORM, ROOT2, Architectures, Block, Net, conv, dense
+
+
+@fixed
+def names() -> tuple[Array, Array]:
+    corpus = data.load("data/names.txt", 3)
+    return corpus.train.x[:20_000], corpus.train.y[:20_000]
+
+
+def table(rng: np.random.Generator, n: int = 3000) -> tuple[Array, Array]:
+    """Twelve numbers, five classes, a boundary that is not linear."""
+    x = rng.standard_normal((n, 12)).astype(np.float32)
+    h = np.tanh(x @ rng.standard_normal((12, 16)) * 0.6)
+    return x, (h @ rng.standard_normal((16, 5)) + 0.2 * rng.standard_normal((n, 5))).argmax(1)
+
+
+def images(rng: np.random.Generator, n: int = 2000) -> tuple[Array, Array]:
+    """Four patterns of 8 × 8 under noise, moved about."""
+    patterns = rng.standard_normal((4, 8, 8))
+    y = rng.integers(4, size=n)
+    x = np.stack([np.roll(patterns[k], tuple(rng.integers(-1, 2, 2)), (0, 1)) for k in y])
+    x = x + 0.7 * rng.standard_normal(x.shape)
+    return (x / x.std())[:, None].astype(np.float32), y
+
+
+def numbers(rng: np.random.Generator, n: int = 3000) -> tuple[Array, Array]:
+    """Regression: ten numbers to one."""
+    x = rng.standard_normal((n, 10)).astype(np.float32)
+    y = np.sin(x[:, 0] * 1.5) + x[:, 1] * x[:, 2] + 0.7 * x[:, 3] + 0.1 * rng.standard_normal(n)
+    return x, (y / y.std()).astype(np.float32)[:, None]
+
+
+FIRST: Architectures = {
+    "names-tanh": (names, lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 64, 27], nn.Tanh, 5 / 3))),
+    "names-bn": (
+        names,
+        lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 64, 27], nn.Tanh, 5 / 3, NORM)),
+    ),
+    "deep-tanh": (table, lambda r: Net(None, *dense(r, [12, 48, 48, 48, 48, 5], nn.Tanh, 5 / 3))),
+    "deep-relu": (table, lambda r: Net(None, *dense(r, [12, 48, 48, 48, 48, 5], nn.ReLU, ROOT2))),
+    "deep-tanh-bn": (
+        names,
+        lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 48, 48, 48, 48, 27], nn.Tanh, 5 / 3, NORM)),
+    ),
+    "deep-relu-ln": (table, lambda r: Net(None, *dense(r, [12, 48, 48, 48, 48, 5], nn.ReLU, ROOT2, nn.LayerNorm))),
+    "sigmoid": (table, lambda r: Net(None, *dense(r, [12, 48, 5], nn.Sigmoid, 1.5))),
+    "regression": (numbers, lambda r: Net(None, *dense(r, [10, 48, 48, 1], nn.ReLU, ROOT2))),
+    "regression-tanh": (numbers, lambda r: Net(None, *dense(r, [10, 48, 1], nn.Tanh, 5 / 3))),
+    "conv": (
+        images,
+        lambda r: Net(
+            None,
+            *conv(r, 1, 8, nn.ReLU, ROOT2),
+            nn.MaxPool2d(2),
+            *conv(r, 8, 12, nn.ReLU, ROOT2),
+            nn.Flatten(),
+            nn.Linear(192, 32, rng=r, gain=ROOT2),
+            nn.ReLU(),
+            nn.Linear(32, 4, rng=r, gain=0.1),
+        ),
+    ),
+    "conv-bn": (
+        images,
+        lambda r: Net(
+            None,
+            *conv(r, 1, 8, nn.ReLU, ROOT2, norm=True),
+            nn.MaxPool2d(2),
+            *conv(r, 8, 12, nn.ReLU, ROOT2, norm=True),
+            nn.Flatten(),
+            nn.Linear(192, 4, rng=r, gain=0.1),
+        ),
+    ),
+    "residual": (
+        table,
+        lambda r: Net(
+            None,
+            nn.Linear(12, 48, rng=r),
+            *[Block(*dense(r, [48, 24, 48], nn.ReLU, ROOT2, nn.BatchNorm1d, last=0.5)) for _ in range(4)],
+            nn.Linear(48, 5, rng=r, gain=0.1),
+        ),
+    ),
+}
 SICK: Sick = [
     (
         "overconfident output",
@@ -112,4 +196,4 @@ VARIED: Varied = [
     ("training behind it", variations.trained, "names-bn", S),
     ("training behind it", variations.trained, "deep-tanh", S),
 ]
-PART = Part(FIRST, SICK, PAIRS, VARIED)
+PART = Part(FIRST, SICK, PAIRS, VARIED, losses={numbers: mse})

@@ -239,17 +239,14 @@ def few(case: Case, rng: np.random.Generator, examples: int = 48) -> None:
 
 def narrow(case: Case, rng: np.random.Generator, times: int = 1) -> None:
     """A hidden layer of one or two units, trained until it learns no more; `times` as many for comparison."""
-    x, y = case.batches.x, case.batches.y
-    cut = 4 * len(x) // 5
     embedding = case.model.embedding
-    width = x.shape[1] * (embedding.weight.shape[1] if embedding is not None else 1)
+    width = case.batches.x.shape[1] * (embedding.weight.shape[1] if embedding is not None else 1)
     outputs = weighted(case)[-1][1].weight.shape[1]
     layers = [nn.Linear(width, times * (2 if embedding is not None else 1), rng=rng), nn.Tanh()]
     case.model = Net(embedding, *layers, nn.Linear(layers[0].weight.shape[1], outputs, rng=rng, gain=0.1))
     case.optimizer = optim.Adam(case.model.parameters(), lr=0.01)
-    rebatch(case, x[:cut], y[:cut])
+    hold_back(case)
     train(case, 1500)
-    case.options["validation"] = (x[cut:], y[cut:])
     case.layers["underfitting"] = {"layers.0"}
 
 
@@ -322,17 +319,15 @@ def trained_unsettled(case: Case, rng: np.random.Generator, momentum: float = 1e
 
 def short(case: Case, rng: np.random.Generator, context: int = 1) -> None:
     """Windows of one character, and a network that has learnt what they tell."""
-    x, y = case.batches.x[:, -context:], case.batches.y
-    cut = 4 * len(x) // 5
+    rebatch(case, case.batches.x[:, -context:], case.batches.y)
+    hold_back(case)
     embedding = case.model.embedding
-    columns = x.shape[1] * embedding.weight.shape[1]
+    columns = case.batches.x.shape[1] * embedding.weight.shape[1]
     case.model = Net(embedding, *dense(rng, [columns, 48, embedding.weight.shape[0]], nn.Tanh, 5 / 3))
     case.optimizer = optim.Adam(case.model.parameters(), lr=0.01)
-    rebatch(case, x[:cut], y[:cut])
     train(case, 600)
     case.optimizer = optim.Adam(case.model.parameters(), lr=0.002)
     train(case, 300)
-    case.options["validation"] = (x[cut:], y[cut:])
     case.layers["context too short"] = {"input"}
 
 

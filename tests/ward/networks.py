@@ -1,4 +1,4 @@
-"""Networks of the first two parts of the ward, healthy."""
+"""What the networks of the ward are made of."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from npgrad import Tensor, nn
+from tests.ward.case import Data
 
-Architectures = dict[str, tuple[str, Callable[[np.random.Generator], nn.Module]]]
+Architectures = dict[str, tuple[Data, Callable[[np.random.Generator], nn.Module]]]
 """By name, the data and what makes the network."""
 
 
@@ -63,102 +64,4 @@ def conv(
 
 
 ROOT2 = 2**0.5
-FIRST: Architectures = {
-    "names-tanh": ("names", lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 64, 27], nn.Tanh, 5 / 3))),
-    "names-bn": (
-        "names",
-        lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 64, 27], nn.Tanh, 5 / 3, nn.BatchNorm1d)),
-    ),
-    "deep-tanh": ("table", lambda r: Net(None, *dense(r, [12, 48, 48, 48, 48, 5], nn.Tanh, 5 / 3))),
-    "deep-relu": ("table", lambda r: Net(None, *dense(r, [12, 48, 48, 48, 48, 5], nn.ReLU, ROOT2))),
-    "deep-tanh-bn": (
-        "names",
-        lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 48, 48, 48, 48, 27], nn.Tanh, 5 / 3, nn.BatchNorm1d)),
-    ),
-    "deep-relu-ln": ("table", lambda r: Net(None, *dense(r, [12, 48, 48, 48, 48, 5], nn.ReLU, ROOT2, nn.LayerNorm))),
-    "sigmoid": ("table", lambda r: Net(None, *dense(r, [12, 48, 5], nn.Sigmoid, 1.5))),
-    "regression": ("numbers", lambda r: Net(None, *dense(r, [10, 48, 48, 1], nn.ReLU, ROOT2))),
-    "regression-tanh": ("numbers", lambda r: Net(None, *dense(r, [10, 48, 1], nn.Tanh, 5 / 3))),
-    "conv": (
-        "images",
-        lambda r: Net(
-            None,
-            *conv(r, 1, 8, nn.ReLU, ROOT2),
-            nn.MaxPool2d(2),
-            *conv(r, 8, 12, nn.ReLU, ROOT2),
-            nn.Flatten(),
-            nn.Linear(192, 32, rng=r, gain=ROOT2),
-            nn.ReLU(),
-            nn.Linear(32, 4, rng=r, gain=0.1),
-        ),
-    ),
-    "conv-bn": (
-        "images",
-        lambda r: Net(
-            None,
-            *conv(r, 1, 8, nn.ReLU, ROOT2, norm=True),
-            nn.MaxPool2d(2),
-            *conv(r, 8, 12, nn.ReLU, ROOT2, norm=True),
-            nn.Flatten(),
-            nn.Linear(192, 4, rng=r, gain=0.1),
-        ),
-    ),
-    "residual": (
-        "table",
-        lambda r: Net(
-            None,
-            nn.Linear(12, 48, rng=r),
-            *[Block(*dense(r, [48, 24, 48], nn.ReLU, ROOT2, nn.BatchNorm1d, last=0.5)) for _ in range(4)],
-            nn.Linear(48, 5, rng=r, gain=0.1),
-        ),
-    ),
-}
-"""Networks of the first part, which thresholds were chosen with."""
-SECOND: Architectures = {
-    "names-relu": ("names", lambda r: Net(nn.Embedding(27, 6, rng=r), *dense(r, [18, 96, 64, 27], nn.ReLU, ROOT2))),
-    "names-wide-bn": (
-        "names",
-        lambda r: Net(nn.Embedding(27, 10, rng=r), *dense(r, [30, 128, 27], nn.ReLU, ROOT2, nn.BatchNorm1d)),
-    ),
-    "six-tanh": ("table", lambda r: Net(None, *dense(r, [12, *[32] * 6, 5], nn.Tanh, 1.4))),
-    "six-relu": ("table", lambda r: Net(None, *dense(r, [12, *[32] * 6, 5], nn.ReLU, ROOT2))),
-    "gelu": ("table", lambda r: Net(None, *dense(r, [12, 64, 64, 5], nn.GELU, ROOT2))),
-    "leaky-bn": ("table", lambda r: Net(None, *dense(r, [12, 40, 40, 40, 5], nn.LeakyReLU, ROOT2, nn.BatchNorm1d))),
-    "tanh-ln": (
-        "names",
-        lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 64, 64, 27], nn.Tanh, 5 / 3, nn.LayerNorm)),
-    ),
-    "two-sigmoid": ("table", lambda r: Net(None, *dense(r, [12, 64, 5], nn.Sigmoid, 2.0))),
-    "regression-wide": ("numbers", lambda r: Net(None, *dense(r, [10, 96, 1], nn.ReLU, ROOT2))),
-    "regression-bn": ("numbers", lambda r: Net(None, *dense(r, [10, 48, 48, 1], nn.Tanh, 5 / 3, nn.BatchNorm1d))),
-    "conv-tanh": (
-        "images",
-        lambda r: Net(
-            None,
-            *conv(r, 1, 10, nn.Tanh, 5 / 3),
-            nn.AvgPool2d(2),
-            *conv(r, 10, 10, nn.Tanh, 5 / 3),
-            nn.Flatten(),
-            nn.Linear(160, 4, rng=r, gain=0.1),
-        ),
-    ),
-    "conv-deep-bn": (
-        "images",
-        lambda r: Net(
-            None,
-            *[m for a in (1, 8, 8) for m in conv(r, a, 8, nn.ReLU, ROOT2, norm=True)],
-            nn.Flatten(),
-            nn.Linear(512, 4, rng=r, gain=0.1),
-        ),
-    ),
-    "residual-ln": (
-        "table",
-        lambda r: Net(
-            None,
-            nn.Linear(12, 40, rng=r),
-            *[Block(nn.LayerNorm(40), *dense(r, [40, 40, 40], nn.ReLU, ROOT2, last=0.4)) for _ in range(3)],
-            nn.Linear(40, 5, rng=r, gain=0.1),
-        ),
-    ),
-}
-"""Networks of the second part, which no threshold was chosen with; diagnoses were repaired after its first reading."""
+NORM: Any = nn.BatchNorm1d

@@ -2,10 +2,59 @@
 
 from __future__ import annotations
 
+from npgrad import nn
 from tests.ward import illnesses, variations
 from tests.ward.case import A, M, Pairs, Part, S, Sick, Varied
-from tests.ward.networks import SECOND
+from tests.ward.first import images, names, numbers, table
+from tests.ward.networks import NORM, ROOT2, Architectures, Block, Net, conv, dense
 
+SECOND: Architectures = {
+    "names-relu": (names, lambda r: Net(nn.Embedding(27, 6, rng=r), *dense(r, [18, 96, 64, 27], nn.ReLU, ROOT2))),
+    "names-wide-bn": (
+        names,
+        lambda r: Net(nn.Embedding(27, 10, rng=r), *dense(r, [30, 128, 27], nn.ReLU, ROOT2, NORM)),
+    ),
+    "six-tanh": (table, lambda r: Net(None, *dense(r, [12, *[32] * 6, 5], nn.Tanh, 1.4))),
+    "six-relu": (table, lambda r: Net(None, *dense(r, [12, *[32] * 6, 5], nn.ReLU, ROOT2))),
+    "gelu": (table, lambda r: Net(None, *dense(r, [12, 64, 64, 5], nn.GELU, ROOT2))),
+    "leaky-bn": (table, lambda r: Net(None, *dense(r, [12, 40, 40, 40, 5], nn.LeakyReLU, ROOT2, NORM))),
+    "tanh-ln": (
+        names,
+        lambda r: Net(nn.Embedding(27, 8, rng=r), *dense(r, [24, 64, 64, 27], nn.Tanh, 5 / 3, nn.LayerNorm)),
+    ),
+    "two-sigmoid": (table, lambda r: Net(None, *dense(r, [12, 64, 5], nn.Sigmoid, 2.0))),
+    "regression-wide": (numbers, lambda r: Net(None, *dense(r, [10, 96, 1], nn.ReLU, ROOT2))),
+    "regression-bn": (numbers, lambda r: Net(None, *dense(r, [10, 48, 48, 1], nn.Tanh, 5 / 3, NORM))),
+    "conv-tanh": (
+        images,
+        lambda r: Net(
+            None,
+            *conv(r, 1, 10, nn.Tanh, 5 / 3),
+            nn.AvgPool2d(2),
+            *conv(r, 10, 10, nn.Tanh, 5 / 3),
+            nn.Flatten(),
+            nn.Linear(160, 4, rng=r, gain=0.1),
+        ),
+    ),
+    "conv-deep-bn": (
+        images,
+        lambda r: Net(
+            None,
+            *[m for a in (1, 8, 8) for m in conv(r, a, 8, nn.ReLU, ROOT2, norm=True)],
+            nn.Flatten(),
+            nn.Linear(512, 4, rng=r, gain=0.1),
+        ),
+    ),
+    "residual-ln": (
+        table,
+        lambda r: Net(
+            None,
+            nn.Linear(12, 40, rng=r),
+            *[Block(nn.LayerNorm(40), *dense(r, [40, 40, 40], nn.ReLU, ROOT2, last=0.4)) for _ in range(3)],
+            nn.Linear(40, 5, rng=r, gain=0.1),
+        ),
+    ),
+}
 SICK: Sick = [
     (
         "overconfident output",

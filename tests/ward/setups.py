@@ -15,22 +15,8 @@ import numpy as np
 from npgrad import functions as F
 from npgrad import nn, optim
 from npgrad.data import Batches
-from tests.ward import (
-    capacity,
-    capacity_networks,
-    examples,
-    first,
-    fourth,
-    fourth_networks,
-    held_out,
-    held_out_networks,
-    second,
-    third,
-    third_networks,
-)
+from tests.ward import capacity, first, fourth, held_out, second, third
 from tests.ward.case import BATCH, Case, Illness, Part, Setup
-from tests.ward.examples import mse
-from tests.ward.third_networks import huber
 
 RATES = {"sgd": 0.1, "momentum": 0.02, "adam": 0.003, "nesterov": 0.015, "adamw": 0.002}
 PARTS = {
@@ -41,10 +27,7 @@ PARTS = {
     "held-out": held_out.PART,
     "capacity": capacity.PART,
 }
-DATA = examples.DATA | third_networks.DATA | fourth_networks.DATA | held_out_networks.DATA | capacity_networks.DATA
-LOSSES = {"numbers": mse, "friedman": mse, "arm": huber, "noisy": mse, "springs": huber, "tides": mse, "lenses": huber}
-LOSSES |= {"orbits": mse, "pulse": huber, "market": mse}
-"""Where it is not cross-entropy."""
+LOSSES = {make: loss for part in PARTS.values() for make, loss in part.losses.items()}
 NETWORKS = {name: made for part in PARTS.values() for name, made in part.networks.items()}
 
 
@@ -57,12 +40,12 @@ def optimiser(model: nn.Module, kind: str, lr: float) -> optim.Optimizer:
 
 def healthy(arch: str, kind: str, seed: int) -> Case:
     rng = np.random.default_rng([seed, sum(map(ord, arch + kind))])
-    what, build = NETWORKS[arch]
-    x, y = DATA[what](rng)
+    draw, build = NETWORKS[arch]
+    x, y = draw(rng)
     model = build(rng)
     # A squared error is steeper than a cross-entropy: what is healthy for one oscillates for the other.
-    lr = RATES[kind] * (0.3 if what in LOSSES and "adam" not in kind else 1.0)
-    return Case(model, LOSSES.get(what, F.cross_entropy), Batches(x, y, BATCH, rng), optimiser(model, kind, lr))
+    lr = RATES[kind] * (0.3 if draw in LOSSES and "adam" not in kind else 1.0)
+    return Case(model, LOSSES.get(draw, F.cross_entropy), Batches(x, y, BATCH, rng), optimiser(model, kind, lr))
 
 
 def spoilt(arch: str, kind: str, illnesses: tuple[Illness, ...], seed: int) -> Case:
