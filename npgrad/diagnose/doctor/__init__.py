@@ -4,9 +4,10 @@
     print(report)
     print(doctor.treat(report[0]))
 
-`vitals` and `exam` measure, `data` looks at the data alone, `diagnoses` judge, with the lines drawn in `thresholds`;
-`finding` is what they say and `treatment` tries a remedy. Model, optimiser, batches and generators are left as they
-were (`snapshot`). How often it is right is measured by `python -m benchmarks.ward`.
+`vitals` and `exam` measure, `data` looks at the data alone, `capacity` adds units or draws weights again, `diagnoses`
+judge, with the lines drawn in `thresholds`; `finding` is what they say, `treatment` tries a remedy. Model, optimiser,
+batches and generators are left as they were (`snapshot`). How often it is right is measured by
+`python -m benchmarks.ward`.
 """
 
 from npgrad.diagnose.doctor.examination import examine

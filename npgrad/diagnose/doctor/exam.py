@@ -22,7 +22,7 @@ from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import Tensor
 from npgrad.nn import BatchNorm1d, BatchNorm2d
 
-__all__ = ["Exam", "Found", "attribute", "parameter", "scale_rate", "scaled", "spreads"]
+__all__ = ["Exam", "Floats", "Found", "attribute", "parameter", "scale_rate", "scaled", "spreads"]
 
 Floats = NDArray[np.float64]
 PIECES = 8

@@ -9,7 +9,7 @@ import numpy as np
 from npgrad.data import Batches
 from npgrad.diagnose.doctor import data
 from npgrad.diagnose.doctor.capacity import LARGEST, UNITS, anew, as_it_is, trained_on, with_more_units
-from npgrad.diagnose.doctor.exam import Exam, Found
+from npgrad.diagnose.doctor.exam import Exam, Floats, Found
 from npgrad.diagnose.doctor.thresholds import limit
 from npgrad.diagnose.doctor.vitals import Patient
 from npgrad.engine.arrays import Array
@@ -89,16 +89,22 @@ def underfitting(exam: Exam) -> Found:
         return
     if exam.overfits:
         return
+    ends: list[tuple[Floats, Floats]] = []  # on training and validation data
+
+    def look() -> None:
+        ends.append(exam.pieces())
+
     here, more = (exam.training, exam.validation), with_more_units(exam)
-    wider = trained_on(exam, more)[1]
-    gap = exam.validation - wider
+    trained_on(exam, more, look)
+    gap = exam.validation - ends.pop()[1]
     gain = float(gap.mean())
     if not gain > max(limit("better") * exam.scale, limit("errors") * float(gap.std()) / len(gap) ** 0.5):
         return
     # What can still fall on the training data is not at the end of what so many units can learn.
-    same = [trained_on(exam, change) for change in (as_it_is, anew(exam))]
-    exam.patient.train(4 * exam.patient.steps, look=lambda: same.append(exam.pieces()))
-    gains = [(before - after).mean() for ends in same for before, after in zip(here, ends, strict=True)]
+    trained_on(exam, as_it_is, look)
+    trained_on(exam, anew(exam), look)
+    exam.patient.train(4 * exam.patient.steps, look=look)
+    gains = [(before - after).mean() for pair in ends for before, after in zip(here, pair, strict=True)]
     itself = max((float(value) for value in gains if np.isfinite(value)), default=0.0)
     if itself > limit("itself") * gain:
         return

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from npgrad.diagnose.doctor.capacity import anew, as_it_is, trained_on
 from npgrad.diagnose.doctor.exam import Exam, Found, attribute, parameter, scale_rate, scaled, spreads
 from npgrad.diagnose.doctor.finding import picture
 from npgrad.diagnose.doctor.fresh import GAINS, fan_in, layers_before, redraw
@@ -19,6 +20,9 @@ __all__ = ["saturated_units", "dead_units", "depth", "identical_units"]
 def saturated_units(exam: Exam) -> Found:
     ill = [p for p in exam.early.activations if p.kind in ("Tanh", "Sigmoid") and p.saturated > limit("saturated")]
     if not ill:
+        return
+    # Few units that have learnt something may well be on or off: they are ill if fresh ones come further.
+    if exam.trained_already() and not exam.better(trained_on(exam, anew(exam)), trained_on(exam, as_it_is)):
         return
     place = ill[0]
     feeding = exam.feeding(place)
