@@ -112,6 +112,23 @@ def test_a_network_that_is_stuck_is_not_called_too_small() -> None:
     assert report.names == ["dead units"]
 
 
+@pytest.mark.parametrize("gain", [1, 20])
+def test_units_that_are_on_or_off_are_ill_where_others_would_come_further(gain: int) -> None:
+    """Which side of a line a point is on is what a tanh of large weights says; a wave it cannot."""
+    rng = np.random.default_rng(0)
+    x, y = waves(rng)
+    if gain == 1:
+        y = (x.sum(1) > 0.2).astype(np.int64)
+    model = Net(None, *dense(rng, [2, 48 if gain > 1 else 1, 3], nn.Tanh, 5 / 3))
+    model.layers[0].weight.data = model.layers[0].weight.data * np.float32(gain)
+    case = Case(model, cross_entropy, Batches(x[:2000], y[:2000], 32, rng), optim.Adam(model.parameters(), lr=0.02))
+    train(case, 300)
+    flat = np.mean(np.abs(np.tanh(model.layers[0](x).data)) > 0.97)
+    assert flat > 0.4
+    report = examined(model, case.optimizer, x, y)
+    assert ("saturated units" in report.names) == (gain > 1)
+
+
 def test_a_gap_within_chance_is_not_called_overfitting() -> None:
     """Large errors are rare among these examples: a network of one unit is a sixth worse on validation data by luck."""
     case = next(s for s in setups(PARTS["held-out"]) if s.name.startswith("underfitting (narrow), lenses")).build(0)
