@@ -266,11 +266,14 @@ def harms(part: Part, seeds: int, jobs: int, only: list[str]) -> int:
 ABOUT = f"""# How often the training doctor is right
 
 The set-ups, `tests/ward/held_out.py` and `tests/ward/capacity.py`, were committed before the doctor had been run on any
-of them. In the first reading of the held-out part four of nine networks that were too small were missed, and that
-diagnosis was changed: what the change could alter, the set-ups with validation data, was read again. The part about
-capacity was committed before the change and read once. Where an illness is a matter of degree, the sick network does
-worse than the healthy one by {MARGIN:.0%} of the ignorant loss or more, with each seed: `python -m benchmarks.ward
---harm` measures it without the doctor, as `tests/ward/harm.py` says. Intervals are Wilson's, 95 %.
+of them. In the first reading of the held-out part four of nine networks that were too small were missed; that diagnosis
+was changed, after the part about capacity had been committed. The first reading of this one raised eight false alarms,
+of saturated units in trained networks, and that was changed, too. What the changes can alter was read again: sections
+that name what they hold are second readings.
+
+Where an illness is a matter of degree, the sick network does worse than the healthy one by {MARGIN:.0%} of the ignorant
+loss or more, with each seed: `python -m benchmarks.ward --harm` measures it without the doctor, as `tests/ward/harm.py`
+says. Intervals are Wilson's, 95 %.
 
 `steps` is how long an examination has to be to find all that is wrong: {", ".join(map(str, LENGTHS))} or all its steps
 (80 or 320); the median over the set-ups with the illness, with the first seed. Treatments are tried with it too. Among
