@@ -213,7 +213,7 @@ AlphaDropout Dropout1d Dropout2d Dropout3d | Dropout | one kind
 GRUCell LSTMCell RNNCell | npgrad.gru_step, lstm_step, rnn_step | functions
 MultiheadAttention | MultiHeadAttention | with a capital H
 Transformer TransformerDecoderLayer TransformerDecoder | | build it from MultiHeadAttention and Linear
-TransformerEncoderLayer TransformerEncoder | TransformerBlock | pre-norm unless norm_first=False
+TransformerEncoderLayer TransformerEncoder | TransformerBlock | defaults are norm_first=True, activation="gelu"
 ParameterList ParameterDict ModuleDict | a list or a dict | attributes are found inside lists and dictionaries
 Upsample | npgrad.repeat | a function
 utils | npgrad.optim.clip_grad_norm | the only one offered

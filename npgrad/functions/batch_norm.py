@@ -270,9 +270,11 @@ def batch_norm(
     gradient touches them.
 
     Raises ValueError if x has no channel axis, a parameter does not have C entries, training has fewer than two rows
-    per channel, evaluation has no running statistics, or nothing counts the batches where momentum is None. Source:
-    Ioffe & Szegedy 2015, algorithms 1 and 2.
+    per channel, evaluation has no running statistics, or nothing counts the batches where momentum is None; TypeError
+    for running statistics that are tensors. Source: Ioffe & Szegedy 2015, algorithms 1 and 2.
     """
+    if isinstance(running_mean, Tensor) or isinstance(running_var, Tensor):
+        raise TypeError("batch_norm changes running_mean and running_var in place: pass arrays, such as t.data.")
     x = x if isinstance(x, Tensor) else Tensor(x)
     shape = x._array.shape
     if len(shape) != 2:

@@ -248,10 +248,10 @@ def transposed(
     paddings = per_axis(function, "padding", padding, axes, 0)
     more = per_axis(function, "output_padding", output_padding, axes, 0)
     gaps = per_axis(function, "dilation", dilation, axes, 1)
-    if any(p >= s for p, s in zip(more, strides, strict=True)):
+    if any(o >= max(s, d) for o, s, d in zip(more, strides, gaps, strict=True)):
         raise ValueError(
-            f"{function} got output_padding={output_padding} for stride={stride}: it must be smaller, since it chooses "
-            "among the lengths that a convolution with this stride maps to the same one."
+            f"{function} got output_padding={output_padding} for stride={stride} and dilation={dilation}: it must be "
+            "smaller than one of them. It chooses among the lengths that a convolution maps to the same one."
         )
     spatial = [
         (q - 1) * s + d * (k - 1) + 1 - 2 * p + o
@@ -284,7 +284,7 @@ _TRANSPOSED = """
 
     Each output axis has P = (L − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1 places, L and k being
     the lengths of the input and the kernel along it; options are one integer or one per axis, and output_padding must
-    be less than the stride. `bias` has shape (F,). An input without a batch axis gives (F, {P}). Layout and signature
+    be less than the stride or the dilation. `bias` has shape (F,). An input without a batch axis gives (F, {P}). Layout and signature
     as in PyTorch.
 
     Raises ValueError if shapes do not fit each other, or nothing is left of the output.

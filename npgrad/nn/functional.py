@@ -12,7 +12,7 @@ They are those of `npgrad` itself under PyTorch's names, in PyTorch's order of a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -170,7 +170,8 @@ def pad(x: TensorLike, pad: Sequence[int], mode: str = "constant", value: float 
     """`npgrad.pad` with PyTorch's numbers: before and after the last axis, before and after the one before it, ….
 
     `mode` is "constant" (`value`, or 0), "reflect", "replicate" or "circular". Negative numbers cut entries off. Raises
-    ValueError unless the numbers are pairs, no more of them than axes; NotImplementedError for another mode.
+    ValueError unless the numbers are pairs, no more of them than axes, and leave something; NotImplementedError for
+    another mode.
     """
     shape = np.shape(raw(x))
     if len(pad) % 2 or len(pad) > 2 * len(shape):
@@ -179,10 +180,19 @@ def pad(x: TensorLike, pad: Sequence[int], mode: str = "constant", value: float 
         )
     pairs = list(zip(pad[::2], pad[1::2], strict=True))
     width = [(0, 0)] * (len(shape) - len(pairs)) + pairs[::-1]
-    if min(pad, default=0) < 0:
-        key = [slice(max(-p, 0), n - max(-q, 0)) for (p, q), n in zip(width, shape, strict=True)]
-        x, width = functions.getitem(x, tuple(key)), [(max(p, 0), max(q, 0)) for p, q in width]
-    return functions.pad(x, width, {"replicate": "edge", "circular": "wrap"}.get(mode, mode), value or 0.0)
+    if any(p + n + q < 0 for (p, q), n in zip(width, shape, strict=True)):
+        raise ValueError(f"pad got {tuple(pad)} for shape {shape}: that cuts off more than there is.")
+    more = [(max(p, 0), max(q, 0)) for p, q in width]
+
+    def cut(x: Any) -> Any:
+        ends = [(max(-p, 0), n + min(q, 0)) for (p, q), n in zip(width, np.shape(raw(x)), strict=True)]
+        return functions.getitem(x, tuple([slice(*end) for end in ends])) if min(pad, default=0) < 0 else x
+
+    # As in PyTorch: what is cut off does not come round, but is still what is mirrored or repeated.
+    if mode == "circular":
+        return functions.pad(cut(x), more, "wrap")
+    y: Tensor = cut(functions.pad(x, more, "edge" if mode == "replicate" else mode, value or 0.0))
+    return y
 
 
 if not TYPE_CHECKING:  # type checkers would take any misspelling for a name of the module

@@ -101,6 +101,13 @@ def test_batches_that_cannot_be_normalised(call: Callable[[], Any], message: str
         call()
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_running_statistics_that_are_tensors_are_refused(training: bool) -> None:
+    """In training they would stay as they are, silently: tensors are not changed in place."""
+    with pytest.raises(TypeError, match=r"in place: pass arrays, such as t\.data"):
+        npgrad.batch_norm(X, Tensor(np.zeros(4)), Tensor(np.ones(4)), training=training)  # type: ignore[arg-type]
+
+
 def test_no_gradient_touches_the_running_statistics() -> None:
     mean, var = statistics()
     x = Tensor(X, requires_grad=True)

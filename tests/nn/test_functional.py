@@ -70,7 +70,24 @@ def test_pad_begins_with_the_last_axis(torch: Any, pad: tuple[int, ...]) -> None
     assert np.array_equal(F.pad(x, pad, value=1.5).numpy(), want)
 
 
-def test_numbers_of_pad_come_in_pairs() -> None:
+@pytest.mark.parametrize(
+    ("pad", "mode"),
+    [
+        ((-3, 2), "reflect"), ((2, -3), "reflect"), ((-4, 5), "replicate"), ((-1, 2, 0, -2), "replicate"),
+        ((-1, 2), "circular"), ((3, -1), "circular"), ((-2, 1, -1, 0), "constant"), ((-4, 3), "constant"),
+    ],
+)  # fmt: skip
+def test_what_a_negative_pad_cuts_off_is_still_mirrored(torch: Any, pad: tuple[int, ...], mode: str) -> None:
+    x = np.arange(24.0).reshape(2, 3, 4)
+    if len(pad) == 4:
+        x = x[None]
+    want = torch.nn.functional.pad(torch.tensor(x), pad, mode).numpy()
+    assert np.array_equal(F.pad(x, pad, mode).numpy(), want)
+
+
+def test_numbers_of_pad_come_in_pairs_and_leave_something() -> None:
+    with pytest.raises(ValueError, match="more than there is"):
+        F.pad(np.ones((2, 3)), (-2, -2))
     for pad in ((1,), (1, 1) * 3):
         with pytest.raises(ValueError, match="two numbers for each axis, the last axis first"):
             F.pad(np.ones((2, 2)), pad)
