@@ -23,7 +23,6 @@ import multiprocessing
 import sys
 import textwrap
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice

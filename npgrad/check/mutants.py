@@ -305,6 +305,11 @@ def untransposed(original: Body, self: Any, dy: Any) -> Any:
     return original(self, dy)
 
 
+def unit_row(dy: Any) -> Any:
+    """1 in row 0, where `Eigh` has the eigenvalues, and 0 below."""
+    return np.equal(np.arange(dy.shape[-2]), 0)[:, None]
+
+
 def first_copy(original: Body, dy: Any, shape: tuple[int, ...]) -> Any:
     right = original(dy, shape)
     if dy.shape == tuple(shape) or not dy.size:
@@ -394,6 +399,12 @@ MUTANTS: list[Mutant] = [
     Mutant("Solve", "the sign of dA", changed(0, lambda s, g, dy: -g)),
     Mutant("Inv", "not transposed", lambda o, s, dy: -(s.y @ dy @ s.y)),
     Mutant("Det", "the determinant forgotten", lambda o, s, dy: o(s, dy / np.where(s.y == 0, 1, s.y))),
+    Mutant("Cholesky", "the diagonal counted twice", lambda o, s, dy: o(s, dy) * (1 + np.eye(s.y.shape[-1]))),
+    Mutant("Eigh", "the vectors as if they stood still", lambda o, s, dy: o(s, dy * unit_row(dy))),
+    Mutant(
+        "SVD", "what is beside the columns of u forgotten", lambda o, s, dy: s.u @ (s.u.swapaxes(-1, -2) @ o(s, dy))
+    ),
+    Mutant("PInv", "the rule of inverses", lambda o, s, dy: -np.swapaxes(s.y @ np.swapaxes(dy, -1, -2) @ s.y, -1, -2)),
     Mutant("Roll", "rolled on", lambda o, s, dy: np.roll(dy, s.shift, s.axis)),
     Mutant("Linear", "bias not summed over the batch", changed(2, lambda s, g, dy: dy.reshape(-1, dy.shape[-1])[0])),
     Mutant("Linear", "weights averaged over the batch", changed(1, lambda s, g, dy: g / 2)),

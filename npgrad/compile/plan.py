@@ -490,11 +490,17 @@ def whole(value: Value) -> bool:
     return a.flags.c_contiguous and b.flags.c_contiguous and a.nbytes == b.nbytes
 
 
+_MAY_RAISE = (
+    np.linalg.inv, np.linalg.solve, np.linalg.cholesky, np.linalg.eigh, np.linalg.svd, np.linalg.pinv,
+    np.take_along_axis,
+)  # fmt: skip
+
+
 def may_fail(call: Call) -> bool:
     """Whether some numbers make the call raise, so that it has to be made even if nobody reads its result."""
     if call.form == "getitem":
         return any(True for _ in values_in(call.args[1]))
-    return call.function in (np.linalg.inv, np.linalg.solve, np.linalg.cholesky, np.take_along_axis)
+    return call.function in _MAY_RAISE
 
 
 def dynamic(value: Value) -> bool:

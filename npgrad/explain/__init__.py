@@ -35,6 +35,7 @@ A derivation is part of a docstring. Its headings stand at the docstring's own i
 **Symbols.** Two or more spaces separate the declaration from its meaning; deeper indented lines continue the meaning.
   x[i,k]              an array with an axis for each index letter (one letter, or a letter and a digit); `x` is a number
   x[i] > 0            drawn positive; also `x[i] < 0`, `x[i] != 0`, `x[i] in (-1, 1)`, `x[i] in {0, 1}`
+  x[i,j] in definite  a symmetric matrix with positive eigenvalues
   t[i] in c           integers, each a value of the index c
   x[b, 2*p + r]       an axis addressed by an expression: as long as the largest place needs it to be
   eps = 1e-3          an option or constant: any literal (numbers, strings, tuples, slices), or an expression in sizes

@@ -41,7 +41,8 @@ class Symbol:
     """"array" (drawn), "constant" (has `value`), "size" (of the index `name`)."""
     axes: tuple[Node, ...] = ()
     domain: tuple[str, Any] | None = None
-    """("interval", (low, high)), ("away", None), ("index", node) or ("choice", values)."""
+    """("interval", (low, high)), ("away", None), ("index", node) or ("choice", values) or
+    ("definite", None)."""
     value: Any = None
     """A literal, a `Node`, or a tuple, list or slice of these."""
     text: str = ""

@@ -70,6 +70,9 @@ def draw_array(symbol: Symbol, shape: tuple[int, ...], scope: Scope, rng: np.ran
         return np.asarray(np.array(bound)[rng.integers(0, len(bound), size=shape)])
     if kind == "away":
         return np.asarray(rng.uniform(0.2, 2.0, size=shape) * rng.choice([-1.0, 1.0], size=shape))
+    if kind == "definite":
+        b = rng.normal(size=shape)
+        return np.asarray(b @ b.swapaxes(-1, -2) + np.eye(shape[-1]))
     if kind == "interval":
         low, high = bound
         if math.isinf(high):

@@ -281,6 +281,8 @@ class _Reader:
                 return "interval", tuple(float(v) for v in value)
             case ast.In() if isinstance(value, set | list):
                 return "choice", tuple(value)
+            case ast.In() if isinstance(bound, ast.Name) and bound.id == "definite":
+                return "definite", None
             case ast.In():
                 node = read_expression(ast.unparse(bound), at, self.source)
                 return "index", resolve(node, constants, None, self.source)

@@ -230,6 +230,8 @@ def declaration(symbol: Symbol, formulas: MathML) -> str:
         return f"{name}<mo>∈</mo>{formulas.show(bound)}"
     if kind == "away":
         return f"{name}<mo>≠</mo><mn>0</mn>"
+    if kind == "definite":
+        return f"{name}<mtext> positive definite</mtext>"
     if kind == "choice":
         return f"{name}<mo>∈</mo><mo>{{</mo>{'<mo>,</mo>'.join(formulas.number(v) for v in bound)}<mo>}}</mo>"
     if kind == "interval":

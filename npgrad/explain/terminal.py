@@ -163,6 +163,8 @@ def declaration(symbol: Symbol, printer: Printer) -> str:
     kind, bound = symbol.domain or ("", None)
     if kind == "index":
         return f"{declared} ∈ {printer.show(bound)}"
+    if kind == "definite":
+        return f"{declared} positive definite"
     if kind:
         tail = (
             symbol.text[symbol.text.find("]") + 1 :].strip() if symbol.axes else symbol.text[len(symbol.name) :].strip()

@@ -35,6 +35,10 @@ from npgrad.functions.attention import *
 from npgrad.functions.batch_norm import *
 from npgrad.functions.conv import *
 from npgrad.functions.cross_entropy import *
+from npgrad.functions.decompositions import SVD as SVD
+from npgrad.functions.decompositions import Cholesky as Cholesky
+from npgrad.functions.decompositions import Eigh as Eigh
+from npgrad.functions.decompositions import PInv as PInv
 from npgrad.functions.distance import *
 from npgrad.functions.dropout import *
 from npgrad.functions.einsum import *

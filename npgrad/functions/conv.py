@@ -284,8 +284,8 @@ _TRANSPOSED = """
 
     Each output axis has P = (L − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1 places, L and k being
     the lengths of the input and the kernel along it; options are one integer or one per axis, and output_padding must
-    be less than the stride or the dilation. `bias` has shape (F,). An input without a batch axis gives (F, {P}). Layout and signature
-    as in PyTorch.
+    be less than the stride or the dilation. `bias` has shape (F,). An input without a batch axis gives (F, {P}). Layout
+    and signature as in PyTorch.
 
     Raises ValueError if shapes do not fit each other, or nothing is left of the output.
     """

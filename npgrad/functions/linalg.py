@@ -1,4 +1,4 @@
-"""Linear algebra, as in np.linalg: norms, products, solve, inv, det, slogdet. `npgrad.linalg` is this module.
+"""Linear algebra, as in np.linalg: norms, products, solve, inv, det, decompositions. `npgrad.linalg` is this module.
 
 Matrices are the last two axes, further axes in front are stacks of them. The derivations write the inverse of a 2 by 2
 matrix out, so that they can be executed; the backward rules hold for any size, and are run for all.
@@ -18,6 +18,7 @@ from npgrad.engine.arrays import Array, Axis
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions import matrix_parts
+from npgrad.functions.decompositions import cholesky, eigh, eigvalsh, lstsq, pinv, svd, svdvals
 from npgrad.functions.elementwise import abs
 from npgrad.functions.extreme import max, min
 from npgrad.functions.indexing import getitem
@@ -26,13 +27,13 @@ from npgrad.functions.products import cross, vecdot
 from npgrad.functions.rearranging import matrix_transpose
 from npgrad.functions.reduction import floating, sum, without
 from npgrad.functions.selection import where
-from npgrad.functions.shape import moveaxis, ravel, reshape
+from npgrad.functions.shape import expand_dims, moveaxis, ravel, reshape
 from npgrad.functions.steps import sign
 
 __all__ = [
-    "Det", "Inv", "LogAbsDet", "Norm", "Solve", "cross", "det", "diagonal", "inv", "matmul", "matrix_norm",
-    "matrix_power", "matrix_transpose", "multi_dot", "norm", "outer", "slogdet", "solve", "tensordot", "tensorinv",
-    "tensorsolve", "trace", "vecdot", "vector_norm",
+    "Det", "Inv", "LogAbsDet", "Norm", "Solve", "cholesky", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh",
+    "inv", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_transpose", "multi_dot", "norm", "outer", "pinv",
+    "slogdet", "solve", "svd", "svdvals", "tensordot", "tensorinv", "tensorsolve", "trace", "vecdot", "vector_norm",
 ]  # fmt: skip
 
 
@@ -203,8 +204,8 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
     """The length of x over `axis`, as np.linalg.norm: of vectors along one axis, of matrices along two.
 
     `ord` None is the root of the sum of squares, over all of x if `axis` is None too. Of vectors, `ord` is any number
-    p: (sum |x|^p)^(1/p), and inf or -inf for the largest or smallest |x|. Of matrices it is "fro", 1, -1, inf or -inf.
-    Raises NotImplementedError for norms that need singular values (2, -2, "nuc"), ValueError for other orders.
+    p: (sum |x|^p)^(1/p), and inf or -inf for the largest or smallest |x|. Of matrices it is "fro", 1, -1, inf or -inf,
+    2 or -2 for the largest or smallest singular value, "nuc" for their sum. Raises ValueError for other orders.
     """
     if ord is None:
         return Norm.apply(x, axis=axis, keepdims=keepdims)
@@ -221,10 +222,12 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
             y = (max if ord > 0 else min)(sum(abs(x), lines, True), over, True)
             return y if keepdims else y.sum(axes)
         if ord in (2, -2, "nuc"):
-            raise NotImplementedError(f"norm of matrices with ord={ord!r} needs singular values, which have no rule.")
+            s = svdvals(moveaxis(x, axes, (-2, -1)))
+            y = sum(s, -1) if ord == "nuc" else (max if ord > 0 else min)(s, -1)
+            return expand_dims(y, axes) if keepdims else y
     raise ValueError(
         f"norm got ord={ord!r} over {len(axes)} axes. Of vectors it takes a number; "
-        'of matrices "fro", 1, -1, inf or -inf.'
+        'of matrices "fro", "nuc", 1, -1, 2, -2, inf or -inf.'
     )
 
 
@@ -249,6 +252,18 @@ def vector_norm(x: TensorLike, *, axis: Axis = None, keepdims: bool = False, ord
 def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
     """`norm` of the matrices that the last two axes hold."""
     return norm(x, ord, (-2, -1), keepdims)
+
+
+def cond(x: TensorLike, p: Any = None) -> Tensor:
+    """The condition number of matrices x (…, m, n): the largest singular value over the smallest.
+
+    With another p, norm(x, p)·norm(inv(x), p), of square matrices. Raises ValueError for other orders, and
+    numpy.linalg.LinAlgError where `inv` does.
+    """
+    if p in (None, 2, -2):
+        high, low = norm(x, 2, (-2, -1)), norm(x, -2, (-2, -1))
+        return low / high if p == -2 else high / low
+    return norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
 
 
 def matrix_power(x: TensorLike, n: int) -> Tensor:

@@ -120,6 +120,53 @@ def slogdet(A: Any) -> Any:
     return sign, join(y, np.einsum("...ij,...ji->...", np.linalg.inv(values(A)), imaginary(A)))
 
 
+def symmetric(dA: Any) -> Any:
+    """What moves when the lower triangle, which is all that is read, moves by that of dA."""
+    low = np.tril(dA)
+    return low + np.tril(dA, -1).swapaxes(-1, -2)
+
+
+def cholesky(A: Any) -> Any:
+    """From dL Lᵀ + L dLᵀ = dA: L⁻¹dL is the lower half of L⁻¹ dA L⁻ᵀ."""
+    y = np.linalg.cholesky(values(A))
+    left = np.linalg.solve(y, symmetric(imaginary(A)))
+    m = np.linalg.solve(y, left.swapaxes(-1, -2))
+    return join(y, y @ (np.tril(m) + np.tril(m, -1)) / 2)
+
+
+def gap(w: Any) -> Any:
+    """w[j] - w[i] at [i,j], and infinity on the diagonal."""
+    return w[..., None, :] - w[..., :, None] + np.diag(np.full(w.shape[-1], np.inf))
+
+
+def eigh(A: Any) -> Any:
+    w, v = np.linalg.eigh(values(A))
+    m = v.swapaxes(-1, -2) @ symmetric(imaginary(A)) @ v
+    return join(w, np.einsum("...ii->...i", m)), join(v, v @ (m / gap(w)))
+
+
+def svd(A: Any, full_matrices: bool = True) -> Any:
+    """Thin: from du s vᵀ + u ds vᵀ + u s dvᵀ = dA (Townsend 2016)."""
+    if full_matrices:
+        refuse("np.linalg.svd(full_matrices=True)")
+    dA = np.asarray(imaginary(A))
+    u, s, vh = np.linalg.svd(values(A), full_matrices=False)
+    ut, v = u.swapaxes(-1, -2), vh.swapaxes(-1, -2)
+    m, row, column = ut @ dA @ v, s[..., None, :], s[..., :, None]
+    mt = m.swapaxes(-1, -2)
+    du = u @ ((m * row + column * mt) / gap(s * s)) + (dA @ v - u @ m) / row
+    dv = v @ ((column * m + mt * row) / gap(s * s)) + (dA.swapaxes(-1, -2) @ u - v @ mt) / row
+    return join(u, du), join(s, np.einsum("...ii->...i", m)), join(vh, dv.swapaxes(-1, -2))
+
+
+def pinv(A: Any, *options: Any) -> Any:
+    """At constant rank (Golub & Pereyra 1973)."""
+    x, dx = values(A), np.asarray(imaginary(A))
+    y = np.linalg.pinv(x, *options)
+    yt, dxt = y.swapaxes(-1, -2), dx.swapaxes(-1, -2)
+    return join(y, -y @ dx @ y + y @ yt @ (dxt - dxt @ x @ y) + (dxt - y @ x @ dxt) @ yt @ y)
+
+
 def reduction(ufunc: Any) -> Callable[..., Any]:
     def along(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **more: Any) -> Any:
         return ufunc.reduce(x, axis=axis, out=out, keepdims=keepdims, **given(more))
@@ -161,7 +208,8 @@ OWN: dict[Any, Callable[..., Any]] = {
     **{f: product(f) for f in (np.dot, np.vdot, np.inner, np.outer, np.tensordot, np.kron, np.convolve, np.correlate,
                                np.cross)},
     np.linalg.norm: norm, np.linalg.solve: solve, np.linalg.inv: inv,
-    np.linalg.det: det, np.linalg.slogdet: slogdet,
+    np.linalg.det: det, np.linalg.slogdet: slogdet, np.linalg.cholesky: cholesky, np.linalg.eigh: eigh,
+    np.linalg.svd: svd, np.linalg.pinv: pinv,
     np.real: lambda x: x, np.imag: lambda x: x.imag, np.iscomplexobj: lambda x: False, np.isrealobj: lambda x: True,
     np.isreal: lambda x: np.ones(np.shape(x), bool), np.iscomplex: lambda x: np.zeros(np.shape(x), bool),
 }  # fmt: skip
