@@ -86,12 +86,13 @@ index_select | take | NumPy's name; the axis comes last
 gather take_along_dim | take_along_axis | NumPy's name; the index has the dimensions of x
 cummax cummin frexp i0 logcumsumexp mode nanmedian nanquantile renorm unwrap | | it has no rule yet
 digamma erfc erfinv lgamma mvlgamma polygamma | | it has no rule yet
-cholesky svd | npgrad.linalg.{name} | NumPy's name
+cholesky | npgrad.linalg.cholesky | as in NumPy
+svd | npgrad.linalg.svd | it gives vh, and needs full_matrices=False
 cholesky_inverse | npgrad.linalg.inv(L @ L.T) | it is an expression
 cholesky_solve | npgrad.linalg.solve(L @ L.T, b) | it is an expression
 lu lu_solve matrix_exp qr | | it has no rule yet
 pinverse | npgrad.linalg.pinv | NumPy's name
-triangular_solve | npgrad.linalg.solve(npgrad.tril(A), b) | it is an expression
+triangular_solve | npgrad.linalg.solve(npgrad.triu(A), b) | it is an expression
 kthvalue | sort | sort(x)[..., k - 1]; argsort(x) gives the places
 ldexp | x * 2.0**n | it is an expression
 logdet | npgrad.linalg.slogdet(x).logabsdet | of a positive determinant

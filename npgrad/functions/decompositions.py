@@ -147,7 +147,8 @@ class SVD(Function):
 
     def forward(self, x: Array) -> Array:
         u, self.s, vh = np.linalg.svd(x, full_matrices=False)  # (1)
-        sign = np.where(vh[..., -1:] < 0, -1.0, 1.0).astype(vh.dtype)
+        last = np.add.reduce(vh[..., -1:], -1, keepdims=True)  # 0 if there are no columns
+        sign = np.where(last < 0, -1.0, 1.0).astype(vh.dtype)
         self.v = (vh * sign).swapaxes(-1, -2)  # (2)
         self.u = u * sign.swapaxes(-1, -2)  # (3)
         return np.concatenate([self.u, self.s[..., None, :], self.v], -2)  # (4)
@@ -303,8 +304,11 @@ def pinv(x: TensorLike, rcond: Any = None, hermitian: bool = False, *, rtol: Any
 def lstsq(a: TensorLike, b: TensorLike, rcond: float | None = None) -> tuple[Tensor, Tensor, int, Tensor]:
     """The x nearest to a x = b, the sums of squares that are left, the rank of a, its singular values: as NumPy's.
 
-    a is (m, n), b (m,) or (m, k). The sums are an empty tensor if m <= n or the rank is less than n.
+    a is (m, n), b (m,) or (m, k). The sums are an empty tensor if m <= n or the rank is less than n. Raises
+    numpy.linalg.LinAlgError if a is no matrix.
     """
+    if np.ndim(raw(a)) != 2:
+        raise np.linalg.LinAlgError(f"lstsq takes a matrix (m, n); got shape {np.shape(raw(a))}.")
     s = svdvals(a)
     m, n = np.shape(raw(a))
     least = np.finfo(s.dtype).eps * np.max((m, n)) if rcond is None else rcond

@@ -96,6 +96,16 @@ def test_norms_of_matrices_without_full_rank() -> None:
     assert linalg.norm(x, "nuc").item() == pytest.approx(5)
 
 
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (2, 0, 3), (0, 2, 2)])
+def test_matrices_without_entries(shape: tuple[int, ...]) -> None:
+    x = Tensor(np.zeros(shape), requires_grad=True)
+    for mine, theirs in zip(linalg.svd(x, False), np.linalg.svd(x.data, False), strict=True):
+        assert mine.shape == theirs.shape
+    y = linalg.svdvals(x).sum() + linalg.pinv(x).sum()
+    y.backward()
+    assert x.grad.shape == shape
+
+
 @pytest.mark.parametrize("b", [TALL[:, 1], TALL[:, 1:]])
 @pytest.mark.parametrize("a", [TALL[:, :2], TALL[:2].T @ TALL[:2, :2], TALL[:, [0, 0]]])
 def test_least_squares_as_numpy_has_them(a: np.ndarray, b: np.ndarray) -> None:
@@ -118,6 +128,7 @@ def test_small_singular_values_count_as_nothing() -> None:
         (lambda: linalg.eigh(TALL), np.linalg.LinAlgError, "square"),
         (lambda: linalg.eigh(DEFINITE, "X"), ValueError, "UPLO='X'"),
         (lambda: linalg.svd(TALL), NotImplementedError, "full_matrices=False"),
+        (lambda: linalg.lstsq(TALL[None], RIGHT), np.linalg.LinAlgError, r"got shape \(1, 5, 3\)"),
         (lambda: linalg.cond(DEFINITE, 3), ValueError, "ord=3"),
     ],
 )
