@@ -94,6 +94,10 @@ class _Spellings:
     def T(self: Any) -> Tensor:
         return F.transpose(self)
 
+    @property
+    def mT(self: Any) -> Tensor:
+        return F.swapaxes(self, -1, -2)
+
     def __round__(self: Any, decimals: int = 0) -> Tensor:
         return F.round(self, decimals)
 

@@ -85,7 +85,7 @@ ger | outer | NumPy's name
 index_select | take | NumPy's name; the axis comes last
 gather take_along_dim | take_along_axis | NumPy's name; the index has the dimensions of x
 cummax cummin frexp i0 logcumsumexp mode nanmedian nanquantile renorm unwrap | | it has no rule yet
-digamma erfc erfinv lgamma mvlgamma polygamma | | it has no rule yet
+digamma erfinv lgamma mvlgamma polygamma | | it has no rule yet
 cholesky | npgrad.linalg.cholesky | as in NumPy
 svd | npgrad.linalg.svd | it gives vh, and needs full_matrices=False
 cholesky_inverse | npgrad.linalg.inv(L @ L.T) | it is an expression
@@ -150,7 +150,7 @@ element_size | t.dtype.itemsize | as in NumPy
 flat | ravel() | iterating over it gives numbers
 ptp | t.max() - t.min() | it is an expression
 H | T | tensors are real
-mT mH | swapaxes(-1, -2) | of stacks of matrices
+mH | t.mT | tensors are real
 eq ne lt le gt ge | the operators == != < <= > >= | they give arrays
 expand expand_as | npgrad.broadcast_to(t, shape) | NumPy's name
 grad_fn | repr(t) | it names the Function that made t; npgrad.explain.step(t) shows the graph
@@ -183,7 +183,6 @@ double | np.float64 | dtypes are NumPy's
 int | np.int32 | dtypes are NumPy's
 long | np.int64 | dtypes are NumPy's
 cuda device mps set_default_device | | everything is on the CPU
-erf | | it has no rule of its own yet; gelu contains it
 eq ne lt le gt ge | the operators == != < <= > >= | they give arrays
 from_dlpack | tensor(np.from_dlpack(x)) | by way of NumPy
 functional | npgrad itself | functions of arrays are in npgrad, those of networks too

@@ -351,6 +351,8 @@ MUTANTS: list[Mutant] = [
     Mutant("Abs", "abs'(0) = 1", lambda o, s, dy: dy * np.where(s.x >= 0, 1.0, -1.0)),
     Mutant("Relu", "relu'(0) = 1", lambda o, s, dy: dy * (s.given[0] >= 0), keeping),
     Mutant("Relu", "dead units pass gradients", lambda o, s, dy: dy * 1.0),
+    Mutant("Erf", "2/√π forgotten", scaled(0.5 * np.pi**0.5)),
+    Mutant("Erfc", "the sign", scaled(-1)),
     Mutant("Gelu", "the density's term forgotten", lambda o, s, dy: dy * erfc(-s.given[0] / 2**0.5) / 2, keeping),
     Mutant("Neg", "sign", lambda o, s, dy: dy * 1.0),
     Mutant("Sub", "the second operand's sign", lambda o, s, dy: (dy, dy)),

@@ -38,7 +38,7 @@ _GROUPS = (
     Group(
         "Elementary functions",
         "Rules known from school, written so that the forward result is used again wherever it saves work.",
-        ("Exp", "Log", "Sqrt", "Cbrt", "Abs", "Expm1", "Log1p", "Exp2", "Log2", "Log10", "AsType"),
+        ("Exp", "Log", "Sqrt", "Cbrt", "Abs", "Expm1", "Log1p", "Exp2", "Log2", "Log10", "Erf", "Erfc", "AsType"),
     ),
     Group(
         "Angles and hyperbolas",

@@ -12,7 +12,7 @@ from npgrad.engine.arrays import Array
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.arithmetic import div, sub
 from npgrad.functions.indexing import getitem, take_along_axis
-from npgrad.functions.shape import atleast_1d, broadcast_to, concatenate, ravel, stack
+from npgrad.functions.shape import atleast_1d, broadcast_to, concatenate, ravel, reshape, stack
 
 __all__ = ["choose", "compress", "delete", "diff", "ediff1d", "extract", "gradient", "sort", "take"]
 
@@ -99,23 +99,24 @@ def ediff1d(x: TensorLike, to_end: TensorLike | None = None, to_begin: TensorLik
 
 
 def gradient(
-    x: TensorLike, *spacing: float, axis: int | Sequence[int] | None = None, edge_order: int = 1
+    x: TensorLike, *spacing: TensorLike, axis: int | Sequence[int] | None = None, edge_order: int = 1
 ) -> Tensor | tuple[Tensor, ...]:
     """How steep x is along `axis` (None: every axis), by differences of its entries; a tuple if there are several axes.
 
-    `spacing` is the distance of neighbours, one number for all axes or one for each (default 1). Inside, half the
-    difference of both neighbours; at the two ends that with the one neighbour, or with `edge_order` 2 the slope there
-    of the parabola through three entries. As np.gradient, but for places that are not equally spaced.
+    `spacing` is the distance of neighbours, or a vector of places: one for all axes or one for each (default 1).
+    Inside, the slope of the parabola through an entry and both neighbours; at the two ends the difference to the one
+    neighbour, or with `edge_order` 2 the slope there of the parabola through three entries. As np.gradient.
 
     Raises ValueError for other spacings, another edge_order, or an axis with less than edge_order + 1 entries.
     """
     shape = np.shape(raw(x))
     axes = normalize_axis_tuple(range(len(shape)) if axis is None else axis, len(shape))
     steps = spacing * len(axes) if len(spacing) == 1 else spacing or (1.0,) * len(axes)
-    if len(steps) != len(axes) or any(np.ndim(raw(h)) for h in steps) or edge_order not in (1, 2):
+    fits = all(np.shape(raw(h)) in ((), (shape[a],)) for a, h in zip(axes, steps, strict=False))
+    if len(steps) != len(axes) or not fits or edge_order not in (1, 2):
         raise ValueError(
-            f"gradient takes one number as spacing, or one for each of {len(axes)} axes, and edge_order 1 or 2; "
-            f"got spacing={spacing!r}, edge_order={edge_order!r}. Coordinates are not supported."
+            f"gradient takes a number or a vector of places as spacing, or one for each of {len(axes)} axes of shape "
+            f"{shape}, and edge_order 1 or 2; got spacing={spacing!r}, edge_order={edge_order!r}."
         )
     if any(shape[a] <= edge_order for a in axes):
         raise ValueError(f"gradient needs {edge_order + 1} entries along each axis; got shape {shape}.")
@@ -123,15 +124,24 @@ def gradient(
     return slopes[0] if len(slopes) == 1 else slopes
 
 
-def slope(x: TensorLike, axis: int, step: float, edge_order: int) -> Tensor:
+def slope(x: TensorLike, axis: int, spacing: TensorLike, edge_order: int) -> Tensor:
     """`gradient` along one axis."""
 
-    def at(start: int | None, stop: int | None) -> Tensor:
-        return getitem(x, (*(slice(None),) * axis, slice(start, stop)))
+    def part(y: TensorLike, start: int | None, stop: int | None) -> Tensor:
+        return getitem(y, (*(slice(None),) * axis, slice(start, stop)))
 
-    if edge_order == 1:
-        first, last = sub(at(1, 2), at(0, 1)), sub(at(-1, None), at(-2, -1))
+    rise = sub(part(x, 1, None), part(x, None, -1))
+    if np.ndim(raw(spacing)):
+        places = reshape(spacing, (-1, *(1,) * (np.ndim(raw(x)) - 1 - axis)))
+        step = sub(getitem(places, slice(1, None)), getitem(places, slice(None, -1)))
+        rise = div(rise, step)
+        before, behind = getitem(step, slice(None, -1)), getitem(step, slice(1, None))
+        inner = (behind * part(rise, None, -1) + before * part(rise, 1, None)) / (before + behind)
     else:
-        first = 2 * at(1, 2) - 1.5 * at(0, 1) - 0.5 * at(2, 3)
-        last = 1.5 * at(-1, None) - 2 * at(-2, -1) + 0.5 * at(-3, -2)
-    return div(concatenate([first, div(sub(at(2, None), at(None, -2)), 2), last], axis), step)
+        rise = div(rise, spacing)
+        inner = (part(rise, None, -1) + part(rise, 1, None)) / 2
+    first, last = part(rise, None, 1), part(rise, -1, None)
+    if edge_order == 2:
+        # The slope of a parabola between two places is the mean of those at both.
+        first, last = 2 * first - part(inner, None, 1), 2 * last - part(inner, -1, None)
+    return concatenate([first, inner, last], axis)

@@ -10,14 +10,15 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
+from npgrad.functions import error_function
 from npgrad.functions.indexing import getitem, operand
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 __all__ = [
-    "Abs", "AsType", "Cbrt", "Exp", "Exp2", "Expm1", "Log", "Log10", "Log1p", "Log2", "Sqrt",
-    "abs", "astype", "cbrt", "copy", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sqrt",
+    "Abs", "AsType", "Cbrt", "Erf", "Erfc", "Exp", "Exp2", "Expm1", "Log", "Log10", "Log1p", "Log2", "Sqrt",
+    "abs", "astype", "cbrt", "copy", "erf", "erfc", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sqrt",
 ]  # fmt: skip
 
 
@@ -102,6 +103,44 @@ class Expm1(Function):
 
     def backward(self, dy: Array) -> Array:
         return dy * np.exp(self.x)  # (2)
+
+
+class Erf(Function):
+    """y = erf(x), the error function: how likely a normal variable of variance 1/2 lies between -x and x.
+
+    Symbols
+        x[i]    any number
+    Forward
+        (1) y[i] = erf(x[i])
+    Backward
+        (2) dx[i] = dy[i]*2/sqrt(pi)*exp(-x[i]**2)    # erf(x) is 2/√π times the integral of exp(-s²) from 0 to x
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return error_function.erf(x)  # (1)
+
+    def backward(self, dy: Array) -> Array:
+        return dy * (2 / math.sqrt(math.pi)) * np.exp(-self.x * self.x)  # (2)
+
+
+class Erfc(Function):
+    """y = 1 - erf(x), accurate where erf(x) is so near to 1 that the difference would be lost.
+
+    Symbols
+        x[i]    any number
+    Forward
+        (1) y[i] = 1 - erf(x[i])
+    Backward
+        (2) dx[i] = -dy[i]*2/sqrt(pi)*exp(-x[i]**2)
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        return error_function.erfc(x)  # (1)
+
+    def backward(self, dy: Array) -> Array:
+        return dy * (-2 / math.sqrt(math.pi)) * np.exp(-self.x * self.x)  # (2)
 
 
 class Sqrt(Function):
@@ -301,6 +340,16 @@ def log10(x: TensorLike) -> Tensor:
     return Log10.apply(x)
 
 
+def erf(x: TensorLike) -> Tensor:
+    """The error function, 2/√π times the integral of exp(-s²) from 0 to x, elementwise."""
+    return Erf.apply(x)
+
+
+def erfc(x: TensorLike) -> Tensor:
+    """1 - erf(x), to full relative accuracy at large x."""
+    return Erfc.apply(x)
+
+
 def astype(x: TensorLike, dtype: DTypeLike) -> Tensor:
     """x in another dtype. The gradient has the dtype of x; integers and booleans have none, so the graph ends there."""
     if np.dtype(dtype).kind in "fc":
@@ -308,10 +357,11 @@ def astype(x: TensorLike, dtype: DTypeLike) -> Tensor:
     return Tensor(raw(operand(x)).astype(dtype))
 
 
-def copy(x: TensorLike) -> Tensor:
+def copy(x: TensorLike, order: str = "K") -> Tensor:
     """The numbers of x in an array of their own, gradient included (the method `Tensor.copy` gives a new leaf).
 
-    NumPy's `copy`, `positive`, `real` and `conj`, tensors being real.
+    NumPy's `copy`, `positive`, `real` and `conj`, tensors being real. `order` is NumPy's, and makes no difference to
+    the numbers.
     """
     x = getitem(x, ...)
     return astype(x, x.dtype)

@@ -1,4 +1,4 @@
-"""The complementary error function in NumPy alone.
+"""The error function and its complement in NumPy alone.
 
 Rational approximations from W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of
 Computation 23 (1969), 631–637, with the coefficients of his routine CALERF. Relative error about 1e-15 in float64.
@@ -13,7 +13,7 @@ import numpy as np
 
 from npgrad.engine.arrays import Array
 
-__all__ = ["erfc", "normal_cdf"]
+__all__ = ["erf", "erfc", "normal_cdf"]
 
 # Numerator and denominator on each of three ranges of |x|, the highest power first.
 _NEAR = 0.46875
@@ -49,6 +49,12 @@ _MILLS = (
     (-1.50051896301, 36.5824282165), (5.41554894251, -12.4024040757),
     (-0.137560782800, 4.07693109473), (1.02330e-4, 0.994420692587),
 )  # fmt: skip
+
+
+def erf(x: Any) -> Array:
+    """2/√π times the integral of exp(-s²) from 0 to x, elementwise, to full relative accuracy at small x."""
+    x = x * 1.0
+    return np.where(np.abs(x) <= _NEAR, _near(np.clip(x, -_NEAR, _NEAR)), 1.0 - erfc(x))
 
 
 def erfc(x: Any) -> Array:

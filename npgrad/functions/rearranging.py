@@ -117,11 +117,12 @@ def block(arrays: Any) -> Tensor:
     return joined(arrays, -depth)
 
 
-def meshgrid(*vectors: TensorLike, sparse: bool = False, indexing: str = "xy") -> tuple[Tensor, ...]:
+def meshgrid(*vectors: TensorLike, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Tensor, ...]:
     """One array for each of n vectors: the coordinates, along its axis, of the points of an n-dimensional grid.
 
     With `indexing` "ij" vector i runs along axis i; with "xy" the first two change places. `sparse` leaves the other
-    axes at length 1. Raises ValueError for another indexing.
+    axes at length 1. `copy` is NumPy's, and nothing is ever written into the vectors. Raises ValueError for another
+    indexing.
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f'meshgrid takes indexing="xy" or "ij"; got {indexing!r}.')

@@ -22,6 +22,7 @@ from tests.strategies import FLOATS, arrays, shapes
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(2, 3, 4))
 LONG = RNG.normal(size=7)
+PLACES = np.array([0.0, 0.3, 1.0, 1.2])
 WITH_NAN = np.where(RNG.random((3, 4)) < 0.3, np.nan, A)
 CUBE = RNG.normal(size=(2, 3, 4))
 SOLVABLE = np.random.default_rng(3).normal(size=(6, 6)) + 4 * np.eye(6)
@@ -88,7 +89,7 @@ AS_IN_NUMPY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("linalg.tensorsolve", (SOLVABLE.reshape(2, 3, 3, 2), A[:2, :3]), {}),
     ("linalg.tensorsolve", (SOLVABLE.reshape(2, 3, 3, 2), LONG[:6].reshape(3, 2)), {"axes": (1, 0)}),
     ("linalg.tensorinv", (SOLVABLE.reshape(6, 2, 3),), {"ind": 1}),
-    ("copy", (A.T,), {}),
+    ("copy", (A.T,), {"order": "F"}),
     ("sinc", (3 * CUBE,), {}),
     ("sinc", (NEAR_ZERO,), {}),
     ("cbrt", (CUBE,), {}),
@@ -106,6 +107,9 @@ AS_IN_NUMPY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("gradient", (CUBE,), {}),
     ("gradient", (CUBE, 0.3), {"axis": -1, "edge_order": 2}),
     ("gradient", (CUBE, 0.5, 2), {"axis": (2, 1)}),
+    *[("gradient", (A, PLACES[:3], PLACES), {"edge_order": order}) for order in (1, 2)],
+    ("gradient", (CUBE, 0.5, PLACES), {"axis": (0, 2)}),
+    ("gradient", (A, PLACES), {"axis": 1}),
     ("diagflat", (A, -2), {}),
     ("vander", (LONG,), {}),
     ("vander", (LONG, 3), {"increasing": True}),
@@ -114,6 +118,7 @@ AS_IN_NUMPY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("block", ([A[0], LONG],), {}),
     ("meshgrid", (LONG, A[0]), {}),
     ("meshgrid", (LONG, A[0], B[0]), {"indexing": "ij", "sparse": True}),
+    ("meshgrid", (LONG, A[0]), {"copy": False}),
     ("meshgrid", (LONG,), {}),
     ("rollaxis", (CUBE, 2), {}),
     ("rollaxis", (CUBE, 0), {"start": 3}),
@@ -261,7 +266,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: npgrad.cov(A, fweights=[1, 2, -1, 1]), "none of them negative"),
     (lambda: npgrad.choose([1, -1], [A[:, :2], 0.0]), "from -1 to 1 for 2 choices"),
     (lambda: npgrad.choose([0, 2], [A[:, :2], 0.0]), "from 0 to 2 for 2 choices"),
-    (lambda: npgrad.gradient(A, LONG), "Coordinates are not supported"),
+    (lambda: npgrad.gradient(A, LONG), "a vector of places"),
     (lambda: npgrad.gradient(CUBE, 1.0, 2.0), "one for each of 3 axes"),
     (lambda: npgrad.gradient(A, edge_order=3), "edge_order 1 or 2"),
     (lambda: npgrad.gradient(A[:1]), "needs 2 entries along each axis"),

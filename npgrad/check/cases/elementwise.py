@@ -72,3 +72,13 @@ def log10(rng: np.random.Generator) -> Case:
 @case("AsType")
 def astype(rng: np.random.Generator) -> Case:
     return Case((rng.normal(size=shape_of(rng)),), {"dtype": np.float64}, lambda torch, x: x.to(torch.float64) * 1.0)
+
+
+@case("Erf")
+def erf(rng: np.random.Generator) -> Case:
+    return Case((rng.normal(size=shape_of(rng)),), torch=lambda torch, x: torch.erf(x))
+
+
+@case("Erfc")
+def erfc(rng: np.random.Generator) -> Case:
+    return Case((rng.normal(scale=2.0, size=shape_of(rng)),), torch=lambda torch, x: torch.erfc(x))
