@@ -25,6 +25,7 @@ import textwrap
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -343,6 +344,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="writes every outcome, as JSON")
     parser.add_argument("--against", type=Path, metavar="FILE", help="compares with what --out wrote")
     options = parser.parse_args(arguments)
+    missing = [name for name in ("torch", "expecttest") if find_spec(name) is None]
+    if missing:
+        parser.error(f"{' and '.join(missing)} not installed: pip install '.[bench]'")
     if options.checkout:
         sys.path.insert(0, str(options.checkout.resolve()))
     import torch
