@@ -3,16 +3,16 @@
 from typing import TYPE_CHECKING
 
 from npgrad.bindings.spellings import unknown
-from npgrad.optim.adam import Adam, AdamW
+from npgrad.optim.adam import Adam, Adamax, AdamW, RAdam
 from npgrad.optim.clip import clip_grad_norm
 from npgrad.optim.optimizer import Optimizer
-from npgrad.optim.rmsprop import Adagrad, RMSprop
+from npgrad.optim.rmsprop import Adadelta, Adagrad, RMSprop, Rprop
 from npgrad.optim.schedule import CosineAnnealingLR, Schedule, StepLR
 from npgrad.optim.sgd import SGD
 
 __all__ = [
-    "Adagrad", "Adam", "AdamW", "CosineAnnealingLR", "Optimizer", "RMSprop", "SGD", "Schedule", "StepLR",
-    "clip_grad_norm",
+    "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "CosineAnnealingLR", "Optimizer", "RAdam", "RMSprop", "Rprop",
+    "SGD", "Schedule", "StepLR", "clip_grad_norm",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers would take any misspelling for a name of the package

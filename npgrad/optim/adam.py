@@ -1,4 +1,4 @@
-"""Adam, and AdamW with its weight decay decoupled from the gradient."""
+"""Adam; AdamW, with weight decay decoupled from the gradient; RAdam, with a warm-up of its own; Adamax."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.optim.optimizer import Optimizer, Parameters, true_or_false
 
-__all__ = ["Adam", "AdamW"]
+__all__ = ["Adam", "AdamW", "Adamax", "RAdam"]
 
 
 class Adam(Optimizer):
@@ -56,8 +56,9 @@ class Adam(Optimizer):
             good = False
         if not good:
             raise ValueError(f"{name}: betas must be two numbers in [0, 1), got {betas!r}.")
-        for key in ("amsgrad", "maximize"):
-            true_or_false(name, key, group[key])
+        for key in ("amsgrad", "maximize", "decoupled_weight_decay"):
+            if key in group:
+                true_or_false(name, key, group[key])
 
     def numbers(self, group: dict[str, Any], t: int) -> dict[str, float]:
         beta1, beta2 = map(float, group["betas"])
@@ -125,3 +126,94 @@ class AdamW(Adam):
         maximize: bool = False,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+
+
+class RAdam(Adam):
+    """Liu et al. 2020 (arXiv:1908.03265), algorithm 2: Adam without √v̂ while v̂ rests on too few gradients.
+
+        p ← p − lr·m̂                           while ρ = ρ∞ − 2t·β2ᵗ/(1 − β2ᵗ) ≤ 5, with ρ∞ = 2/(1 − β2) − 1
+        p ← p − lr·r·m̂/(√v + eps)·√(1 − β2ᵗ)   then, with r² = (ρ − 4)(ρ − 2)ρ∞/((ρ∞ − 4)(ρ∞ − 2)ρ)
+
+    `weight_decay` as in `Adam`, or with `decoupled_weight_decay` as in `AdamW`, as in torch.optim.RAdam.
+
+    Raises as `Adam`.
+    """
+
+    state_names = {"exp_avg": None, "exp_avg_sq": None}
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        options = {"decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize}
+        Optimizer.__init__(self, params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, **options)
+
+    def numbers(self, group: dict[str, Any], t: int) -> dict[str, float]:
+        n = super().numbers({**group, "amsgrad": False}, t)
+        beta1, beta2 = map(float, group["betas"])
+        whole = 2 / (1 - beta2) - 1
+        rho = whole - 2 * t * beta2**t / (1 - beta2**t)
+        ready = rho > 5
+        r = math.sqrt((rho - 4) * (rho - 2) * whole / ((whole - 4) * (whole - 2) * rho)) if ready else 1.0
+        c = math.sqrt(1 - beta2**t) if ready else 1.0
+        decoupled = bool(group["decoupled_weight_decay"])
+        rate = float(group["lr"]) * r * c / (1 - beta1**t)
+        return {**n, "rate": rate, "eps": float(group["eps"]), "ready": ready, "decoupled": decoupled}
+
+    def update(self, p: Array, g: Array, state: Mapping[str, Array], n: Mapping[str, float]) -> None:
+        m, v = state["exp_avg"], state["exp_avg_sq"]
+        g = -g if n["maximize"] else g
+        if n["weight_decay"] and n["decoupled"]:
+            p *= n["shrink"]
+        elif n["weight_decay"]:
+            g = g + n["weight_decay"] * p
+        m += n["one_minus_beta1"] * (g - m)
+        v += n["one_minus_beta2"] * (g * g - v)
+        p -= n["rate"] * (m / (np.sqrt(v) + n["eps"]) if n["ready"] else m)
+
+
+class Adamax(Adam):
+    """Kingma & Ba 2015 (arXiv:1412.6980), algorithm 2: the largest gradient, slowly forgotten, in the place of √v̂.
+
+        u ← max(β2·u, |g| + eps)
+        p ← p − lr/(1 − β1ᵗ)·m/u        with m ← β1·m + (1 − β1)·g
+
+    m and u start at 0. `weight_decay` λ adds λ·p to g, and `maximize` starts with g ← −g, as in torch.optim.Adamax.
+
+    Raises as `Adam`.
+    """
+
+    state_names = {"exp_avg": None, "exp_inf": None}
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        Optimizer.__init__(self, params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize)
+
+    def numbers(self, group: dict[str, Any], t: int) -> dict[str, float]:
+        n = super().numbers({**group, "amsgrad": False}, t)
+        rate = float(group["lr"]) / (1 - float(group["betas"][0]) ** t)
+        return {**n, "rate": rate, "eps": float(group["eps"])}
+
+    def update(self, p: Array, g: Array, state: Mapping[str, Array], n: Mapping[str, float]) -> None:
+        m, u = state["exp_avg"], state["exp_inf"]
+        g = -g if n["maximize"] else g
+        g = g + n["weight_decay"] * p if n["weight_decay"] else g
+        m += n["one_minus_beta1"] * (g - m)
+        u *= n["beta2"]
+        np.maximum(u, np.abs(g) + n["eps"], out=u)
+        p -= n["rate"] * m / u

@@ -108,6 +108,79 @@ def rmsprop_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any
     return p
 
 
+@st.composite
+def radam_options(draw: st.DrawFn) -> dict[str, Any]:
+    options = {k: v for k, v in draw(adam_options()).items() if k != "amsgrad"}
+    return {**options, "decoupled_weight_decay": draw(st.booleans())}
+
+
+def radam_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any]) -> np.ndarray:
+    (beta1, beta2), lr, decay = o["betas"], o["lr"], o["weight_decay"]
+    m = v = np.zeros_like(p)
+    for t, g in enumerate(gradients, 1):
+        g = -g if o["maximize"] else g
+        p, g = ((1 - lr * decay) * p, g) if o["decoupled_weight_decay"] else (p, g + decay * p)
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+        whole = 2 / (1 - beta2) - 1
+        rho = whole - 2 * t * beta2**t / (1 - beta2**t)
+        step = m / (1 - beta1**t)
+        if rho > 5:
+            r = np.sqrt((rho - 4) * (rho - 2) * whole / ((whole - 4) * (whole - 2) * rho))
+            step = step * r * np.sqrt(1 - beta2**t) / (np.sqrt(v) + o["eps"])
+        p = p - lr * step
+    return p
+
+
+@st.composite
+def adamax_options(draw: st.DrawFn) -> dict[str, Any]:
+    return {k: v for k, v in draw(adam_options()).items() if k != "amsgrad"}
+
+
+def adamax_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any]) -> np.ndarray:
+    beta1, beta2 = o["betas"]
+    m = u = np.zeros_like(p)
+    for t, g in enumerate(gradients, 1):
+        g = (-g if o["maximize"] else g) + o["weight_decay"] * p
+        m, u = beta1 * m + (1 - beta1) * g, np.maximum(beta2 * u, np.abs(g) + o["eps"])
+        p = p - o["lr"] / (1 - beta1**t) * m / u
+    return p
+
+
+@st.composite
+def adadelta_options(draw: st.DrawFn) -> dict[str, Any]:
+    common = {"lr": draw(rates), "weight_decay": draw(decays), "maximize": draw(st.booleans())}
+    return {**common, "rho": draw(st.floats(0.5, 0.999)), "eps": draw(st.sampled_from([1e-4, 0.1]))}
+
+
+def adadelta_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any]) -> np.ndarray:
+    v = a = np.zeros_like(p)
+    for g in gradients:
+        g = (-g if o["maximize"] else g) + o["weight_decay"] * p
+        v = o["rho"] * v + (1 - o["rho"]) * g**2
+        d = np.sqrt((a + o["eps"]) / (v + o["eps"])) * g
+        a = o["rho"] * a + (1 - o["rho"]) * d**2
+        p = p - o["lr"] * d
+    return p
+
+
+@st.composite
+def rprop_options(draw: st.DrawFn) -> dict[str, Any]:
+    sizes = draw(st.sampled_from([(1e-6, 50.0), (0.01, 0.1)]))
+    etas = (draw(st.floats(0.1, 0.9)), draw(st.floats(1.1, 2.0)))
+    return {"lr": draw(rates), "etas": etas, "step_sizes": sizes, "maximize": draw(st.booleans())}
+
+
+def rprop_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any]) -> np.ndarray:
+    before, step = np.zeros_like(p), np.full_like(p, o["lr"])
+    for g in gradients:
+        g = -g if o["maximize"] else g
+        turn = np.sign(g) * np.sign(before)
+        step = np.clip(step * np.array([1.0, o["etas"][1], o["etas"][0]])[turn.astype(int)], *o["step_sizes"])
+        before = g * (turn >= 0)
+        p = p - np.sign(before) * step
+    return p
+
+
 @dataclass(frozen=True)
 class Case:
     options: st.SearchStrategy[dict[str, Any]]
@@ -127,6 +200,10 @@ OPTIMISERS = {
     ),
     "Adagrad": Case(adagrad_options(), {"lr": 0.1, "lr_decay": 0.01}, adagrad_formula),
     "RMSprop": Case(rmsprop_options(), {"lr": 0.01, "momentum": 0.5, "centered": True, "eps": 0.1}, rmsprop_formula),
+    "Adadelta": Case(adadelta_options(), {"lr": 0.5, "rho": 0.8, "eps": 0.01}, adadelta_formula),
+    "Rprop": Case(rprop_options(), {"lr": 0.05, "etas": (0.4, 1.3)}, rprop_formula),
+    "Adamax": Case(adamax_options(), {"lr": 0.01, "betas": (0.8, 0.99)}, adamax_formula),
+    "RAdam": Case(radam_options(), {"lr": 0.01, "betas": (0.8, 0.9)}, radam_formula),
     "AdamW": Case(adam_options(), {"lr": 0.01, "amsgrad": True}, lambda p, g, o: adam_formula(p, g, o, True)),
 }
 
