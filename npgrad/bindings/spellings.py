@@ -224,7 +224,7 @@ Upsample | npgrad.repeat | a function
 utils | npgrad.optim.clip_grad_norm | the only one offered
 """
 _OPTIM = """
-ASGD Adafactor LBFGS Muon NAdam | | subclass Optimizer and define numbers and update
+ASGD Adafactor LBFGS Muon Rprop | | subclass Optimizer and define numbers and update
 lr_scheduler | npgrad.optim itself | schedules are beside the optimisers
 LambdaLR ExponentialLR CosineAnnealingWarmRestarts OneCycleLR ReduceLROnPlateau | Schedule | subclass it
 """

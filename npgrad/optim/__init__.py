@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING
 
 from npgrad.bindings.spellings import unknown
-from npgrad.optim.adam import Adam, Adamax, AdamW, RAdam
+from npgrad.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from npgrad.optim.clip import clip_grad_norm
 from npgrad.optim.optimizer import Optimizer
-from npgrad.optim.rmsprop import Adadelta, Adagrad, RMSprop, Rprop
+from npgrad.optim.rmsprop import Adadelta, Adagrad, RMSprop
 from npgrad.optim.schedule import CosineAnnealingLR, Schedule, StepLR
 from npgrad.optim.sgd import SGD
 
 __all__ = [
-    "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "CosineAnnealingLR", "Optimizer", "RAdam", "RMSprop", "Rprop",
+    "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "CosineAnnealingLR", "NAdam", "Optimizer", "RAdam", "RMSprop",
     "SGD", "Schedule", "StepLR", "clip_grad_norm",
 ]  # fmt: skip
 

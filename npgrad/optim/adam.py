@@ -1,17 +1,18 @@
-"""Adam; AdamW, with weight decay decoupled from the gradient; RAdam, with a warm-up of its own; Adamax."""
+"""Adam and its kin: AdamW, with decoupled weight decay; RAdam, with a warm-up; NAdam, which looks ahead; Adamax."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from npgrad.engine.arrays import Array
-from npgrad.optim.optimizer import Optimizer, Parameters, true_or_false
+from npgrad.optim.optimizer import Optimizer, Parameters, at_least_zero, true_or_false
 
-__all__ = ["Adam", "AdamW", "Adamax", "RAdam"]
+__all__ = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam"]
 
 
 class Adam(Optimizer):
@@ -168,15 +169,54 @@ class RAdam(Adam):
         return {**n, "rate": rate, "eps": float(group["eps"]), "ready": ready, "decoupled": decoupled}
 
     def update(self, p: Array, g: Array, state: Mapping[str, Array], n: Mapping[str, float]) -> None:
-        m, v = state["exp_avg"], state["exp_avg_sq"]
-        g = -g if n["maximize"] else g
-        if n["weight_decay"] and n["decoupled"]:
-            p *= n["shrink"]
-        elif n["weight_decay"]:
-            g = g + n["weight_decay"] * p
-        m += n["one_minus_beta1"] * (g - m)
-        v += n["one_minus_beta2"] * (g * g - v)
-        p -= n["rate"] * (m / (np.sqrt(v) + n["eps"]) if n["ready"] else m)
+        g, m, root = moments(p, g, state, n)
+        p -= n["rate"] * (m / root if n["ready"] else m)
+
+
+class NAdam(RAdam):
+    """Dozat 2016 ("Incorporating Nesterov momentum into Adam", algorithm 2): Adam that steps with the next momentum.
+
+        μₜ = β1·(1 − 0.96^(t·momentum_decay)/2)
+        p ← p − lr·((1 − μₜ)/(1 − Πₜ)·g + μₜ₊₁/(1 − Πₜ₊₁)·m)/(√v̂ + eps)    with Πₜ = μ₁·μ₂·…·μₜ
+
+    `weight_decay` as in `RAdam`; options as in torch.optim.NAdam.
+
+    Raises as `Adam`; also ValueError if momentum_decay is negative.
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        more = {"momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay}
+        options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+        Optimizer.__init__(self, params, **options, **more)
+
+    def check(self, group: dict[str, Any]) -> None:
+        super().check(group)
+        at_least_zero("NAdam", "momentum_decay", group["momentum_decay"])
+
+    def numbers(self, group: dict[str, Any], t: int) -> dict[str, float]:
+        n = Adam.numbers(self, {**group, "amsgrad": False}, t)
+        beta1, beta2 = map(float, group["betas"])
+        past = products(beta1, float(group["momentum_decay"]), t + 1)
+        rate = float(group["lr"]) * math.sqrt(1 - beta2**t)
+        # μₜ is Πₜ/Πₜ₋₁, but β1 may be 0.
+        now, following = (momentum(beta1, float(group["momentum_decay"]), k) for k in (t, t + 1))
+        factors = {"now": rate * (1 - now) / (1 - past[t]), "then": rate * following / (1 - past[t + 1])}
+        return {**n, **factors, "decoupled": bool(group["decoupled_weight_decay"])}
+
+    def update(self, p: Array, g: Array, state: Mapping[str, Array], n: Mapping[str, float]) -> None:
+        g, m, root = moments(p, g, state, n)
+        p -= (n["now"] * g + n["then"] * m) / root
 
 
 class Adamax(Adam):
@@ -217,3 +257,33 @@ class Adamax(Adam):
         u *= n["beta2"]
         np.maximum(u, np.abs(g) + n["eps"], out=u)
         p -= n["rate"] * m / u
+
+
+def moments(p: Array, g: Array, state: Mapping[str, Array], n: Mapping[str, float]) -> tuple[Array, Array, Array]:
+    """The gradient to go down, its running mean, and the root of that of its square, after the decay of p."""
+    m, v = state["exp_avg"], state["exp_avg_sq"]
+    g = -g if n["maximize"] else g
+    if n["weight_decay"] and n["decoupled"]:
+        p *= n["shrink"]
+    elif n["weight_decay"]:
+        g = g + n["weight_decay"] * p
+    m += n["one_minus_beta1"] * (g - m)
+    v += n["one_minus_beta2"] * (g * g - v)
+    return g, m, np.sqrt(v) + n["eps"]
+
+
+def momentum(beta1: float, decay: float, t: int) -> float:
+    return beta1 * (1 - 0.5 * 0.96 ** (t * decay))
+
+
+def products(beta1: float, decay: float, t: int) -> list[float]:
+    """The products Π of the momenta up to the t-th, and perhaps beyond; they are kept, and lengthened when needed."""
+    found = _products(beta1, decay)
+    while len(found) <= t:
+        found.append(found[-1] * momentum(beta1, decay, len(found)))
+    return found
+
+
+@cache
+def _products(beta1: float, decay: float) -> list[float]:
+    return [1.0]

@@ -1,4 +1,4 @@
-"""RMSprop; Adagrad, from whose ever smaller steps it came; Adadelta, without a rate; Rprop, for whole batches."""
+"""RMSprop; Adagrad, from whose ever smaller steps it came; Adadelta, which needs no rate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from npgrad.engine.arrays import Array
 from npgrad.optim.optimizer import Optimizer, Parameters, at_least_zero, true_or_false
 
-__all__ = ["Adadelta", "Adagrad", "RMSprop", "Rprop"]
+__all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
 
 class Adagrad(Optimizer):
@@ -166,57 +166,6 @@ class Adadelta(Optimizer):
         a *= n["rho"]
         a += n["one_minus_rho"] * d * d
         p -= n["lr"] * d
-
-
-class Rprop(Optimizer):
-    """Riedmiller & Braun 1993: a step size for each entry, larger while the sign of its gradient stays, smaller else.
-
-        s ← min(max(f·s, low), high)    f = η⁺ where the sign of g is the last one's, η⁻ where it is not, 1 where
-        p ← p − s·sign(g)               either is 0; where f = η⁻, g counts as 0
-
-    s starts at lr. `etas` are η⁻ and η⁺, `step_sizes` low and high. `maximize` starts with g ← −g. As torch.optim.Rprop.
-
-    Raises as `Optimizer`; also ValueError unless 0 < η⁻ < 1 < η⁺ and 0 < low <= high.
-    """
-
-    state_names = {"prev": None, "step_size": None}
-
-    def __init__(
-        self,
-        params: Parameters,
-        lr: float = 1e-2,
-        etas: tuple[float, float] = (0.5, 1.2),
-        step_sizes: tuple[float, float] = (1e-6, 50.0),
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(params, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize)
-
-    def check(self, group: dict[str, Any]) -> None:
-        super().check(group)
-        (less, more), (low, high) = group["etas"], group["step_sizes"]
-        if not (0 < less < 1 < more and 0 < low <= high):
-            raise ValueError(
-                f"Rprop: etas must be a number in (0, 1) and one above 1, step_sizes two above 0, the smaller first; got "
-                f"{group['etas']} and {group['step_sizes']}."
-            )
-        true_or_false("Rprop", "maximize", group["maximize"])
-
-    def numbers(self, group: dict[str, Any], t: int) -> dict[str, float]:
-        (less, more), (low, high) = group["etas"], group["step_sizes"]
-        found = {"less": float(less), "more": float(more), "low": float(low), "high": float(high)}
-        return {**found, "start": float(group["lr"]) if t == 1 else 0.0, "maximize": bool(group["maximize"])}
-
-    def update(self, p: Array, g: Array, state: Mapping[str, Array], n: Mapping[str, float]) -> None:
-        g = -g if n["maximize"] else g
-        before, step = state["prev"], state["step_size"]
-        step += n["start"]
-        same = g * before
-        step *= np.where(same > 0, n["more"], np.where(same < 0, n["less"], 1.0))
-        np.clip(step, n["low"], n["high"], out=step)
-        g = np.where(same < 0, 0.0, g)
-        p -= np.sign(g) * step
-        before[...] = g
 
 
 def decayed(p: Array, g: Array, n: Mapping[str, float]) -> Array:

@@ -164,20 +164,20 @@ def adadelta_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, An
 
 
 @st.composite
-def rprop_options(draw: st.DrawFn) -> dict[str, Any]:
-    sizes = draw(st.sampled_from([(1e-6, 50.0), (0.01, 0.1)]))
-    etas = (draw(st.floats(0.1, 0.9)), draw(st.floats(1.1, 2.0)))
-    return {"lr": draw(rates), "etas": etas, "step_sizes": sizes, "maximize": draw(st.booleans())}
+def nadam_options(draw: st.DrawFn) -> dict[str, Any]:
+    return {**draw(radam_options()), "momentum_decay": draw(st.floats(0.0, 0.1))}
 
 
-def rprop_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any]) -> np.ndarray:
-    before, step = np.zeros_like(p), np.full_like(p, o["lr"])
-    for g in gradients:
+def nadam_formula(p: np.ndarray, gradients: list[np.ndarray], o: dict[str, Any]) -> np.ndarray:
+    (beta1, beta2), lr, decay = o["betas"], o["lr"], o["weight_decay"]
+    m = v = np.zeros_like(p)
+    mu = beta1 * (1 - 0.96 ** (np.arange(1, len(gradients) + 2) * o["momentum_decay"]) / 2)
+    for t, g in enumerate(gradients, 1):
         g = -g if o["maximize"] else g
-        turn = np.sign(g) * np.sign(before)
-        step = np.clip(step * np.array([1.0, o["etas"][1], o["etas"][0]])[turn.astype(int)], *o["step_sizes"])
-        before = g * (turn >= 0)
-        p = p - np.sign(before) * step
+        p, g = ((1 - lr * decay) * p, g) if o["decoupled_weight_decay"] else (p, g + decay * p)
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+        ahead = (1 - mu[t - 1]) / (1 - mu[:t].prod()) * g + mu[t] / (1 - mu[: t + 1].prod()) * m
+        p = p - lr * ahead / (np.sqrt(v / (1 - beta2**t)) + o["eps"])
     return p
 
 
@@ -201,7 +201,7 @@ OPTIMISERS = {
     "Adagrad": Case(adagrad_options(), {"lr": 0.1, "lr_decay": 0.01}, adagrad_formula),
     "RMSprop": Case(rmsprop_options(), {"lr": 0.01, "momentum": 0.5, "centered": True, "eps": 0.1}, rmsprop_formula),
     "Adadelta": Case(adadelta_options(), {"lr": 0.5, "rho": 0.8, "eps": 0.01}, adadelta_formula),
-    "Rprop": Case(rprop_options(), {"lr": 0.05, "etas": (0.4, 1.3)}, rprop_formula),
+    "NAdam": Case(nadam_options(), {"lr": 0.01, "betas": (0.8, 0.99), "momentum_decay": 0.01}, nadam_formula),
     "Adamax": Case(adamax_options(), {"lr": 0.01, "betas": (0.8, 0.99)}, adamax_formula),
     "RAdam": Case(radam_options(), {"lr": 0.01, "betas": (0.8, 0.9)}, radam_formula),
     "AdamW": Case(adam_options(), {"lr": 0.01, "amsgrad": True}, lambda p, g, o: adam_formula(p, g, o, True)),

@@ -45,7 +45,8 @@ def assert_torchs_steps(
                 q.grad = torch.tensor(p.grad)
         a.step()
         b.step()
-    tolerance = 1e-10 if dtype == np.float64 else 1e-4
+    # PyTorch keeps the product of NAdam's momenta in single precision.
+    tolerance = 1e-4 if dtype == np.float32 else 1e-6 if name == "NAdam" else 1e-10
     for p, q in zip(ours, theirs, strict=True):
         assert p.dtype == dtype
         np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=tolerance, atol=tolerance)
