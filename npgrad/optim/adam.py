@@ -273,7 +273,7 @@ def moments(p: Array, g: Array, state: Mapping[str, Array], n: Mapping[str, floa
 
 
 def momentum(beta1: float, decay: float, t: int) -> float:
-    return beta1 * (1 - 0.5 * 0.96 ** (t * decay))
+    return beta1 * (1 - 0.5 * math.pow(0.96, t * decay))
 
 
 def products(beta1: float, decay: float, t: int) -> list[float]:
