@@ -25,6 +25,7 @@ import textwrap
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -352,6 +353,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import torch
 
     torch.set_num_threads(1)
+    for name in ("npgrad.nn", "npgrad.optim"):  # once, before the processes begin
+        import_module(name)
     found: dict[str, dict[str, list[tuple[str, str]]]] = {suite: {} for suite in SUITES}
     for suite, name, draw in tasks(options.samples, options.only):
         seen = found[suite][name] = outcomes(draw)
