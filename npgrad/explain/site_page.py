@@ -231,7 +231,7 @@ def declaration(symbol: Symbol, formulas: MathML) -> str:
     if kind == "away":
         return f"{name}<mo>≠</mo><mn>0</mn>"
     if kind == "definite":
-        return f"{name}<mspace width="0.4em"/><mtext>positive definite</mtext>"
+        return f'{name}<mspace width="0.4em"/><mtext>positive definite</mtext>'
     if kind == "choice":
         return f"{name}<mo>∈</mo><mo>{{</mo>{'<mo>,</mo>'.join(formulas.number(v) for v in bound)}<mo>}}</mo>"
     if kind == "interval":
