@@ -144,8 +144,15 @@ OWNERS: dict[str, Any] = {
 }  # fmt: skip
 
 
+NUMPYS = {("npgrad", "linspace"), ("npgrad", "piecewise")}
+"""What npgrad has under NumPy's name, but not for tensors: the error of np.linspace(t, …) reads these rows."""
+
+
 @pytest.mark.parametrize("row", spellings(), ids=lambda row: f"{row.owner}.{row.name}")
 def test_the_table_tells_of_what_is_not_there(row: Any) -> None:
+    if (row.owner, row.name) in NUMPYS:
+        assert hasattr(npgrad, row.name)
+        return
     with pytest.raises(AttributeError, match=f"has no attribute '{row.name}': ") as raised:
         getattr(OWNERS[row.owner], row.name)
     assert row.ours in str(raised.value) and row.reason in str(raised.value)
