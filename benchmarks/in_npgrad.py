@@ -26,7 +26,7 @@ NAMES: dict[str, str] = dict(
         "acos=arccos acosh=arccosh asin=arcsin asinh=arcsinh atan=arctan atan2=arctan2 atanh=arctanh cat=concatenate",
         "movedim=moveaxis true_divide=div multiply=mul subtract=sub ger=outer sgn=sign msort=sort trapz=trapezoid",
         "clamp_min=maximum clamp_max=minimum bmm=matmul mm=matmul mv=matmul broadcast_tensors=broadcast_arrays",
-        "fix=trunc absolute=abs negative=neg pinverse=linalg.pinv cholesky=linalg.cholesky",
+        "fix=trunc absolute=abs negative=neg pinverse=linalg.pinv cholesky=linalg.cholesky qr=linalg.qr",
         "MultiheadAttention=MultiHeadAttention TransformerEncoderLayer=TransformerBlock",
     )
     for pair in line.split()

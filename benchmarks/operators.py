@@ -268,7 +268,15 @@ def of_operator(op: Any, sample: Any) -> Sample:
         ours, theirs = (
             lambda x, *args, f=f, **kwargs: f(x + x.swapaxes(-1, -2), *args, **kwargs) for f in (ours, theirs)
         )
-    return Sample(((sample.input, *sample.args), kwargs), theirs, ours, sample.output_process_fn_grad)
+    after = positive_diagonal if op.name in ("qr", "linalg.qr") else sample.output_process_fn_grad
+    return Sample(((sample.input, *sample.args), kwargs), theirs, ours, after)
+
+
+def positive_diagonal(results: Any) -> Any:
+    """A QR decomposition with the signs that make the diagonal of R positive: both are free to choose them."""
+    q, r = results
+    sign = 2 * (r.diagonal(0, -2, -1) >= 0) - 1
+    return q * sign[..., None, :], r * sign[..., None]
 
 
 def mirrored(f: Callable[..., Any]) -> Callable[..., Any]:

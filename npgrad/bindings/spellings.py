@@ -90,7 +90,8 @@ cholesky | npgrad.linalg.cholesky | as in NumPy
 svd | npgrad.linalg.svd | it gives vh, and needs full_matrices=False
 cholesky_inverse | npgrad.linalg.inv(L @ L.T) | it is an expression
 cholesky_solve | npgrad.linalg.solve(L @ L.T, b) | it is an expression
-lu lu_solve matrix_exp qr | | it has no rule yet
+lu lu_solve matrix_exp | | it has no rule yet
+qr | npgrad.linalg.qr | as in NumPy
 pinverse | npgrad.linalg.pinv | NumPy's name
 triangular_solve | npgrad.linalg.solve(npgrad.triu(A), b) | it is an expression
 kthvalue | sort | sort(x)[..., k - 1]; argsort(x) gives the places

@@ -402,6 +402,11 @@ MUTANTS: list[Mutant] = [
     Mutant("Inv", "not transposed", lambda o, s, dy: -(s.y @ dy @ s.y)),
     Mutant("Det", "the determinant forgotten", lambda o, s, dy: o(s, dy / np.where(s.y == 0, 1, s.y))),
     Mutant("Cholesky", "the diagonal counted twice", lambda o, s, dy: o(s, dy) * (1 + np.eye(s.y.shape[-1]))),
+    Mutant(
+        "QR",
+        "the change of q forgotten",
+        lambda o, s, dy: o(s, dy * (np.arange(dy.shape[-2]) >= s.q.shape[-2])[:, None]),
+    ),
     Mutant("Eigh", "the vectors as if they stood still", lambda o, s, dy: o(s, dy * unit_row(dy))),
     Mutant(
         "SVD", "what is beside the columns of u forgotten", lambda o, s, dy: s.u @ (s.u.swapaxes(-1, -2) @ o(s, dy))

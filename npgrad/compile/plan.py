@@ -491,7 +491,7 @@ def whole(value: Value) -> bool:
 
 
 _MAY_RAISE = (
-    np.linalg.inv, np.linalg.solve, np.linalg.cholesky, np.linalg.eigh, np.linalg.svd, np.linalg.pinv,
+    np.linalg.inv, np.linalg.solve, np.linalg.cholesky, np.linalg.eigh, np.linalg.svd, np.linalg.qr, np.linalg.pinv,
     np.take_along_axis,
 )  # fmt: skip
 

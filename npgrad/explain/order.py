@@ -86,7 +86,7 @@ _GROUPS = (
     Group(
         "Linear systems",
         "What is defined by an equation is differentiated by differentiating that equation.",
-        ("Solve", "Inv", "Det", "LogAbsDet", "Cholesky", "Eigh", "SVD", "PInv"),
+        ("Solve", "Inv", "Det", "LogAbsDet", "Cholesky", "QR", "Eigh", "SVD", "PInv"),
     ),
     Group(
         "From scores to a loss",

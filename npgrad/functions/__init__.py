@@ -35,6 +35,7 @@ from npgrad.functions.attention import *
 from npgrad.functions.batch_norm import *
 from npgrad.functions.conv import *
 from npgrad.functions.cross_entropy import *
+from npgrad.functions.decompositions import QR as QR
 from npgrad.functions.decompositions import SVD as SVD
 from npgrad.functions.decompositions import Cholesky as Cholesky
 from npgrad.functions.decompositions import Eigh as Eigh

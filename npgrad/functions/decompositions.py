@@ -1,10 +1,11 @@
-"""Decompositions of matrices, which `npgrad.linalg` has: Cholesky, eigenvalues, singular values, the pseudo-inverse.
+"""Decompositions of matrices, which `npgrad.linalg` has: Cholesky, QR, eigenvalues, singular values, pseudo-inverse.
 
 Where NumPy reads a triangle of a symmetric matrix only, so do these, and the other triangle has gradient 0. The
 derivations write matrices with two columns out, so that they can be executed; the rules hold for any size, and are run
 for all. They are those of Giles 2008, "Collected matrix derivative results for forward and reverse mode algorithmic
-differentiation", sections 2.2.5 and 3; of Murray 2016, arXiv:1602.07527, equation 10 (Cholesky); of Townsend 2016,
-"Differentiating the singular value decomposition"; and of Golub & Pereyra 1973, SIAM J. Numer. Anal. 10, equation 4.12.
+differentiation" (eigenvalues); of Murray 2016, arXiv:1602.07527 (Cholesky); of Seeger et al. 2017,
+arXiv:1710.08717 (QR); of Townsend 2016, "Differentiating the singular value decomposition"; and of Golub & Pereyra 1973,
+SIAM J. Numer. Anal. 10, equation 4.12 (pseudo-inverse).
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions.indexing import getitem
 from npgrad.functions.matmul import matmul
 from npgrad.functions.reduction import sum
-from npgrad.functions.shape import swapaxes
+from npgrad.functions.shape import concatenate, swapaxes
 
 __all__ = [
-    "Cholesky", "Eigh", "EighResult", "PInv", "SVD", "SVDResult", "cholesky", "eigh", "eigvalsh", "lstsq", "pinv",
-    "svd", "svdvals",
+    "Cholesky", "Eigh", "EighResult", "PInv", "QR", "QRResult", "SVD", "SVDResult", "cholesky", "eigh", "eigvalsh",
+    "lstsq", "pinv", "qr", "svd", "svdvals",
 ]  # fmt: skip
 
 
@@ -60,6 +61,52 @@ class Cholesky(Function):
         left = np.linalg.solve(transposed, m)
         g = np.linalg.solve(transposed, left.swapaxes(-1, -2))  # (3)
         return half(g + g.swapaxes(-1, -2))  # (4)
+
+
+class QR(Function):
+    """y = the QR decomposition x = q r, in one array: the rows of q, orthonormal columns, and of r, upper triangular.
+
+    Symbols
+        x[i,k]         matrix
+        size(i) = 3    the matrix is 3 by 2 here, so that (1) and (2) can be written out
+        size(j) = 2    columns of q
+        size(k) = 2    columns
+        size(p) = 5    rows of q and r
+    Forward
+        (a) a = sqrt(sum(i, x[i,0]**2))
+        (b) b = sum(i, x[i,0]*x[i,1])/a
+        (c) w[i] = x[i,1] - b*x[i,0]/a
+        (d) c = sqrt(sum(i, w[i]**2))
+        (1) q[i,j] = where(j == 0, x[i,0]/a, w[i]/c)
+        (2) r[j,k] = where(j == 0, where(k == 0, a, b), (k == 1)*c)
+        (3) y[p,k] = sum(i, delta(p,i)*q[i,k]) + sum(j, delta(p,j+3)*r[j,k])
+    Backward
+        (e) sum(j, q[i,j]*r[j,k]) = x[i,k]
+        (4) dq[i,k] = dy[i,k]
+        (5) dr[j,k] = dy[j+3,k]
+        (6) m[j,k] = sum(l, r[j,l]*dr[k,l]) - sum(i, dq[i,j]*q[i,k])
+        (7) full[j,k] = where(k <= j, m[j,k], m[k,j])
+                      # the change of q inside its columns is skew, so that what is above the diagonal repeats it
+        (f) z[j,k] = delta(j,k)/r[j,j] - delta(j,0)*delta(k,1)*r[0,1]/(r[0,0]*r[1,1])    # the inverse of r
+        (8) dx[i,j] = sum(k, (dq[i,k] + sum(l, q[i,l]*full[l,k]))*z[j,k])
+    Notes
+        The signs of the rows of r are open; here its diagonal is not negative. Where x has not full rank backward
+        raises NumPy's LinAlgError.
+    """
+
+    def forward(self, x: Array) -> Array:
+        q, r = np.linalg.qr(x)
+        sign = np.where(np.einsum("...kk->...k", r) < 0, -1.0, 1.0).astype(r.dtype)
+        self.q = q * sign[..., None, :]  # (1)
+        self.r = r * sign[..., None]  # (2)
+        return np.concatenate([self.q, self.r], -2)  # (3)
+
+    def backward(self, dy: Array) -> Array:
+        q, r = self.q, self.r
+        dq, dr = dy[..., : q.shape[-2], :], dy[..., q.shape[-2] :, :]  # (4) (5)
+        m = r @ dr.swapaxes(-1, -2) - dq.swapaxes(-1, -2) @ q  # (6)
+        full = np.tril(m) + np.tril(m, -1).swapaxes(-1, -2)  # (7)
+        return np.linalg.solve(r, (dq + q @ full).swapaxes(-1, -2)).swapaxes(-1, -2)  # (8)
 
 
 class Eigh(Function):
@@ -230,6 +277,13 @@ class EighResult(NamedTuple):
     eigenvectors: Tensor
 
 
+class QRResult(NamedTuple):
+    """What `qr` returns: x = Q R."""
+
+    Q: Tensor
+    R: Tensor
+
+
 class SVDResult(NamedTuple):
     """What `svd` returns: x = u diag(s) vh."""
 
@@ -245,6 +299,24 @@ def cholesky(x: TensorLike, *, upper: bool = False) -> Tensor:
     numpy.linalg.LinAlgError if a matrix is not positive definite, or not square.
     """
     return swapaxes(Cholesky.apply(swapaxes(x, -1, -2)), -1, -2) if upper else Cholesky.apply(x)
+
+
+def qr(x: TensorLike, mode: str = "reduced") -> Any:
+    """q (…, m, k), with orthonormal columns, and r (…, k, n), upper triangular, with q r = x; k = min(m, n).
+
+    The diagonal of r is not negative. With mode "r" it is r alone; "complete" is the same as "reduced" if m <= n.
+    Raises NotImplementedError for another mode, and for "complete" if m > n, as x does not determine such a q.
+    """
+    m, n = np.shape(raw(x))[-2:]
+    if mode not in ("reduced", "r") and (mode != "complete" or m > n):
+        raise NotImplementedError(
+            f'qr of a matrix {m} by {n} got mode={mode!r}: only mode="reduced", or "r", has a gradient.'
+        )
+    y = QR.apply(getitem(x, (..., slice(m))))
+    q, r = (getitem(y, (..., rows, slice(None))) for rows in (slice(m), slice(m, None)))
+    if m < n:
+        r = concatenate([r, matmul(swapaxes(q, -1, -2), getitem(x, (..., slice(m, None))))], -1)
+    return r if mode == "r" else QRResult(q, r)
 
 
 def eigh(x: TensorLike, UPLO: str = "L") -> EighResult:

@@ -18,7 +18,7 @@ from npgrad.engine.arrays import Array, Axis
 from npgrad.engine.function import Function
 from npgrad.engine.tensor import Tensor, TensorLike, raw
 from npgrad.functions import matrix_parts
-from npgrad.functions.decompositions import cholesky, eigh, eigvalsh, lstsq, pinv, svd, svdvals
+from npgrad.functions.decompositions import cholesky, eigh, eigvalsh, lstsq, pinv, qr, svd, svdvals
 from npgrad.functions.elementwise import abs
 from npgrad.functions.extreme import max, min
 from npgrad.functions.indexing import getitem
@@ -33,7 +33,8 @@ from npgrad.functions.steps import sign
 __all__ = [
     "Det", "Inv", "LogAbsDet", "Norm", "Solve", "cholesky", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh",
     "inv", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_transpose", "multi_dot", "norm", "outer", "pinv",
-    "slogdet", "solve", "svd", "svdvals", "tensordot", "tensorinv", "tensorsolve", "trace", "vecdot", "vector_norm",
+    "qr", "slogdet", "solve", "svd", "svdvals", "tensordot", "tensorinv", "tensorsolve", "trace", "vecdot",
+    "vector_norm",
 ]  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def test_what_is_not_right(torch: Any) -> None:
     assert outcome(torch.exp, lambda x: np.exp(x.numpy())) == ("wrong", "gradient")
     assert outcome(torch.exp, lambda x: np.exp(x)[0])[0] == "wrong"
     assert outcome(lambda x: (x, x), lambda x: x) == ("wrong", "1 results instead of 2")
-    assert outcome(torch.exp, lambda x: np.linalg.qr(x))[0] == "refused"
+    assert outcome(torch.exp, lambda x: np.linalg.eig(x))[0] == "refused"
     assert outcome(torch.exp, lambda x: {}[x])[0] == "crashed"
     # At 0 the gradient of |x| is 0 in both, that of max(x, -x) is not; beside it they agree.
     assert outcome(torch.abs, lambda x: 2 * np.maximum(x, 0) - x, np.array([0.0, 1.0])) == ("right", "")

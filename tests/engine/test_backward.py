@@ -378,7 +378,7 @@ ERRORS: dict[str, tuple[Any, type[Exception], list[str]]] = {
     ),
     "ufunc method": (lambda: np.add.reduce(leaf(1.0)), TypeError, ["np.add.reduce", "no gradient rule"]),
     "ufunc option": (lambda: np.add(leaf(1.0), 1.0, where=np.array([True])), TypeError, ["np.add", "where="]),
-    "unsupported function": (lambda: np.linalg.qr(leaf(1.0)), TypeError, ["np.linalg.qr", "no gradient rule"]),
+    "unsupported function": (lambda: np.linalg.eig(leaf(1.0)), TypeError, ["np.linalg.eig", "no gradient rule"]),
     "option of a function": (lambda: np.sum(leaf(1.0), out=np.zeros(())), TypeError, ["np.sum", "out="]),
     "out=": (lambda: np.exp(leaf(1.0), out=np.zeros(1)), TypeError, ["np.exp", "out="]),
 }

@@ -64,6 +64,18 @@ def test_singular_values_and_vectors(seed: int, dtype: Any, m: int, n: int) -> N
         assert np.allclose(t.grad, dy, atol=100 * tolerance)
 
 
+@given(seeds, FLOATS, st.integers(1, 4), st.integers(1, 4))
+def test_orthonormal_and_triangular(seed: int, dtype: Any, m: int, n: int) -> None:
+    x = np.random.default_rng(seed).normal(size=(2, m, n)).astype(dtype)
+    q, r = np.linalg.qr(Tensor(x))
+    assert q.dtype == r.dtype == dtype and q.shape == np.linalg.qr(x).Q.shape
+    tolerance = 1e-12 if dtype == np.float64 else 1e-4
+    assert np.allclose((q @ r).numpy(), x, atol=tolerance) and not np.tril(r.numpy(), -1).any()
+    assert np.allclose((turned(q) @ q).numpy(), np.eye(min(m, n)), atol=tolerance)
+    assert (np.diagonal(r.numpy(), axis1=-2, axis2=-1) >= 0).all()
+    assert np.array_equal(np.linalg.qr(Tensor(x), "r").numpy(), r.numpy())
+
+
 def test_gradients_of_what_is_put_together() -> None:
     square = TALL[:3] + 3 * np.diag([1.0, 2.0, 4.0])
     for f, x in (
@@ -71,6 +83,7 @@ def test_gradients_of_what_is_put_together() -> None:
         (lambda x: linalg.cholesky(x, upper=True), DEFINITE),
         (linalg.svdvals, TALL.T),
         (linalg.svd, square),
+        *((linalg.qr, x) for x in (square, TALL, TALL.T)),
         *((lambda x, p=p: linalg.cond(x, p), square) for p in (None, 2, -2, 1, "fro", np.inf)),
         (lambda x: linalg.lstsq(x, RIGHT)[:2], TALL),
         (lambda x: linalg.lstsq(TALL, x)[0], RIGHT[:, 0]),
@@ -128,6 +141,7 @@ def test_small_singular_values_count_as_nothing() -> None:
         (lambda: linalg.eigh(TALL), np.linalg.LinAlgError, "square"),
         (lambda: linalg.eigh(DEFINITE, "X"), ValueError, "UPLO='X'"),
         (lambda: linalg.svd(TALL), NotImplementedError, "full_matrices=False"),
+        (lambda: linalg.qr(TALL, "complete"), NotImplementedError, "5 by 3 got mode='complete'"),
         (lambda: linalg.lstsq(TALL[None], RIGHT), np.linalg.LinAlgError, r"got shape \(1, 5, 3\)"),
         (lambda: linalg.cond(DEFINITE, 3), ValueError, "ord=3"),
     ],

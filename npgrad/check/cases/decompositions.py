@@ -35,6 +35,18 @@ def cholesky(rng: np.random.Generator) -> Case:
     return Case((x,), torch=lambda torch, x: torch.linalg.cholesky(mirrored(torch, x)))
 
 
+@case("QR")
+def qr(rng: np.random.Generator) -> Case:
+    m, n = sorted((int(k) for k in rng.integers(1, 5, size=2)), reverse=True)
+
+    def torch_qr(torch: Any, x: Any) -> Any:
+        q, r = torch.linalg.qr(x)
+        sign = torch.where(torch.diagonal(r, dim1=-2, dim2=-1) < 0, -1.0, 1.0)
+        return torch.cat([q * sign[..., None, :], r * sign[..., None]], -2)
+
+    return Case((spread(rng, m, n, *stack_of(rng)),), torch=torch_qr)
+
+
 @case("Eigh")
 def eigh(rng: np.random.Generator) -> Case:
     n = int(rng.integers(1, 5))

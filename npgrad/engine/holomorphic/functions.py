@@ -134,6 +134,17 @@ def cholesky(A: Any) -> Any:
     return join(y, y @ (np.tril(m) + np.tril(m, -1)) / 2)
 
 
+def qr(A: Any) -> Any:
+    """From dq r + q dr = dA, for matrices with as many rows as columns or more: qᵀdq is skew, dr upper triangular."""
+    dA = np.asarray(imaginary(A))
+    q, r = np.linalg.qr(values(A))
+    side = np.linalg.solve(r.swapaxes(-1, -2), dA.swapaxes(-1, -2)).swapaxes(-1, -2)
+    inside = q.swapaxes(-1, -2) @ side
+    low = np.tril(inside, -1)
+    skew = low - low.swapaxes(-1, -2)
+    return join(q, side - q @ (inside - skew)), join(r, (inside - skew) @ r)
+
+
 def gap(w: Any) -> Any:
     """w[j] - w[i] at [i,j], and infinity on the diagonal."""
     return w[..., None, :] - w[..., :, None] + np.diag(np.full(w.shape[-1], np.inf))
@@ -209,7 +220,7 @@ OWN: dict[Any, Callable[..., Any]] = {
                                np.cross)},
     np.linalg.norm: norm, np.linalg.solve: solve, np.linalg.inv: inv,
     np.linalg.det: det, np.linalg.slogdet: slogdet, np.linalg.cholesky: cholesky, np.linalg.eigh: eigh,
-    np.linalg.svd: svd, np.linalg.pinv: pinv,
+    np.linalg.svd: svd, np.linalg.pinv: pinv, np.linalg.qr: qr,
     np.real: lambda x: x, np.imag: lambda x: x.imag, np.iscomplexobj: lambda x: False, np.isrealobj: lambda x: True,
     np.isreal: lambda x: np.ones(np.shape(x), bool), np.iscomplex: lambda x: np.zeros(np.shape(x), bool),
 }  # fmt: skip
