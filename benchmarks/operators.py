@@ -1,6 +1,6 @@
 """PyTorch's own samples of its operators, modules and optimisers, run on npgrad and compared with PyTorch.
 
-    python -m benchmarks.operators                     # everything: a few minutes on one core
+    python -m benchmarks.operators                     # everything: five minutes on one core
     python -m benchmarks.operators --only linalg.qr sort nn.Conv1d --details
 
 Samples come from `op_db`, `module_db` and `optim_db` of torch.testing, in float64. Each is called as one writes it with
