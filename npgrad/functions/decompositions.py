@@ -3,9 +3,9 @@
 Where NumPy reads a triangle of a symmetric matrix only, so do these, and the other triangle has gradient 0. The
 derivations write matrices with two columns out, so that they can be executed; the rules hold for any size, and are run
 for all. They are those of Giles 2008, "Collected matrix derivative results for forward and reverse mode algorithmic
-differentiation" (eigenvalues); of Murray 2016, arXiv:1602.07527 (Cholesky); of Seeger et al. 2017,
-arXiv:1710.08717 (QR); of Townsend 2016, "Differentiating the singular value decomposition"; and of Golub & Pereyra 1973,
-SIAM J. Numer. Anal. 10, equation 4.12 (pseudo-inverse).
+differentiation" (eigenvalues); of Murray 2016, arXiv:1602.07527 (Cholesky); of Seeger et al. 2017, arXiv:1710.08717
+(QR); of Townsend 2016, "Differentiating the singular value decomposition"; and of Golub & Pereyra 1973, SIAM J. Numer.
+Anal. 10, equation 4.12 (pseudo-inverse).
 """
 
 from __future__ import annotations
