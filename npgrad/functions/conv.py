@@ -201,13 +201,14 @@ class ConvTranspose(Function):
         filters = W.shape[1]
         shape = transposed(x.shape, W.shape, stride, padding, output_padding, dilation, groups)
         at = self.at = windows("conv_transpose", shape, W.shape[2:], stride, padding, dilation)
-        offsets = len(at.slices)
+        self.stamps = at.first(tuple(places))  # more would fit where output_padding reaches beyond the stride
+        offsets = len(self.stamps)
         self.x = x.reshape(items, groups, channels // groups, prod(places))
         self.W = W.reshape(groups, channels // groups, filters * offsets)
         self.parts_shape = (items, groups * filters, offsets, *places)
         parts = (self.W.transpose(0, 2, 1) @ self.x).reshape(self.parts_shape)  # (1)
         yp = np.zeros_like(parts, shape=(*shape[:2], *at.padded))
-        for s, window in enumerate(at.slices):
+        for s, window in enumerate(self.stamps):
             yp[window] += parts[:, :, s]
         y = at.inside(yp)
         if b is not None:
@@ -223,7 +224,7 @@ class ConvTranspose(Function):
         if self.needs[0] or self.needs[1]:
             dyp = at.frame(dy)
             dparts = np.empty_like(dy, shape=self.parts_shape)
-            for s, window in enumerate(at.slices):
+            for s, window in enumerate(self.stamps):
                 dparts[:, :, s] = dyp[window]  # (4)
             dstamps = dparts.reshape(len(dy), len(W), W.shape[2], x.shape[3])
             if self.needs[1]:

@@ -83,6 +83,16 @@ class Windows:
             *[slice(p, p + n) for n, (p, _) in zip(spatial, self.padding, strict=True)],
         )
 
+    def first(self, counts: tuple[int, ...]) -> list[tuple[Any, ...]]:
+        """`slices`, of only the first so many windows along each axis."""
+        if counts == self.counts:
+            return self.slices
+        fewer = [
+            [slice(at.start, at.start + at.step * (n - 1) + 1, at.step) for at in along]
+            for along, n in zip(self.along, counts, strict=True)
+        ]
+        return [(..., *offset) for offset in product(*fewer)]
+
     def frame(self, x: Array, fill: float = 0.0) -> Array:
         """`x` with a frame of `fill` around it, if there is padding."""
         if self.padded == self.shape[2:]:
