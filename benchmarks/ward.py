@@ -257,9 +257,7 @@ def harms(part: Part, seeds: int, jobs: int, only: list[str]) -> int:
             dosed(name, change), arch, kind, *(f"{gain:+.3f} {gap:+.3f}" for gain, gap in pairs), sep="  ", flush=True
         )
     if beds:
-        print(
-            f"\n{large} of {len(beds)} healthy ones would gain {SPARE:.0%} by more units, or lose {GAP:.0%} elsewhere"
-        )
+        print(f"\n{large} of {len(beds)} healthy ones would gain {SPARE:.0%} by more, or lose {GAP:.0%} elsewhere")
     return min(small + large, 1)
 
 

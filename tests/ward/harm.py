@@ -3,8 +3,9 @@
 Some illnesses are there or they are not: a frozen parameter, a shifted target. Others are a matter of degree: eighty
 times the learning rate may learn as well as one. For those, of `CRITERIA`, the sick network and a healthy one with the
 same seed, weights, data and minibatches are run alike, and the sick one has to be worse by `MARGIN` of the ignorant
-loss, which is that of the best constant answer. A small network that is called healthy is measured too: with more units
-it may be better by no more than `SPARE`. `python -m benchmarks.ward --harm` measures all of a part.
+loss, which is that of the best constant answer. A small network that is called healthy is measured too, and one whose
+rate was annealed: with more units, or at a higher rate, it may be better by no more than `SPARE`. `python -m
+benchmarks.ward --harm` measures all of a part.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tests.ward.setups import spoilt
 MARGIN = 0.1
 """Of the ignorant loss. It was set before any set-up was chosen by it; the doctor's own line is 0.04."""
 SPARE = MARGIN / 5
-"""What more units may gain where there are said to be enough."""
+"""What more units, or a higher rate, may gain where there are said to be enough, or it is said to be right."""
 GAP = MARGIN / 2
 """How much worse the healthy may do on validation data."""
 
@@ -97,20 +98,20 @@ def harm(name: str, illness: Illness, arch: str, kind: str, seed: int) -> float:
 
 
 def spare(illness: Illness, arch: str, kind: str, seed: int) -> tuple[float, float]:
-    """Of a healthy network, in parts of the ignorant loss: what more units would gain, and training − validation.
+    """Of a healthy network, in parts of the ignorant loss: what sixteen times as much would gain, and its gap.
 
-    `illness` is what would be one on data that ask for more units.
+    `illness` is what would be one on data that ask for more: units, or rate. The gap is validation − training.
     """
-    case, wide = (spoilt(arch, kind, (change,), seed) for change in (illness, partial(illness, times=16)))
-    here, best = validated(case), validated(wide)
+    case, more = (spoilt(arch, kind, (change,), seed) for change in (illness, partial(illness, times=16)))
+    here, best = validated(case), validated(more)
     own = lost(case, case.batches.x, case.batches.y)
     return (here - best) / ignorant(case), (here - own) / ignorant(case)
 
 
 def spares(part: Part) -> Iterator[tuple[str, Illness, str, str]]:
-    """The healthy networks whose number of units is that of another set-up's illness."""
+    """The healthy networks whose number of units, or whose rate, is that of another set-up's illness."""
     for name, change, arch, kind in part.varied:
-        if isinstance(change, partial) and "widths" in change.keywords:
+        if isinstance(change, partial) and {"widths", "end"} & change.keywords.keys():
             yield name, change, arch, kind
 
 

@@ -2,8 +2,8 @@
 
 A set-up is a recipe: `build(seed)` makes the patient. Each illness meets every architecture that it makes sense for,
 alone and in pairs. Thresholds were chosen on the `first` part, and diagnoses repaired with the `second`, the `third`
-and the `fourth`; the `held-out` part and the one about `capacity` were committed before the doctor had been run on any
-of their set-ups.
+and the `fourth`; the `held-out` part and those about `capacity` and learning `rates` were committed before the doctor
+had been run on any of their set-ups.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from npgrad import functions as F
 from npgrad import nn, optim
 from npgrad.data import Batches
-from tests.ward import capacity, first, fourth, held_out, second, third
+from tests.ward import capacity, first, fourth, held_out, rates, second, third
 from tests.ward.case import BATCH, Case, Illness, Part, Setup
 
 RATES = {"sgd": 0.1, "momentum": 0.02, "adam": 0.003, "nesterov": 0.015, "adamw": 0.002}
@@ -26,6 +26,7 @@ PARTS = {
     "fourth": fourth.PART,
     "held-out": held_out.PART,
     "capacity": capacity.PART,
+    "rates": rates.PART,
 }
 LOSSES = {make: loss for part in PARTS.values() for make, loss in part.losses.items()}
 NETWORKS = {name: made for part in PARTS.values() for name, made in part.networks.items()}

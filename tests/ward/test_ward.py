@@ -46,10 +46,10 @@ def test_the_ward_is_as_large_as_it_should_be_and_its_parts_are_apart() -> None:
     assert sum(len(part.networks) for part in PARTS.values()) == len(NETWORKS)
     assert {arch for arch in NETWORKS for s in everyone if s.illnesses and f", {arch}, " in s.name} == set(NETWORKS)
     single = {name: {s.illnesses for s in beds if len(s.illnesses) == 1} for name, beds in BEDS.items()}
-    assert single.pop("capacity") < single["first"]
+    assert all(single.pop(name) < single["first"] for name in ("capacity", "rates"))
     assert all(names == single["first"] for names in single.values())
     data = {name: {what for what, _ in part.networks.values()} for name, part in PARTS.items()}
-    for name in ("held-out", "capacity"):
+    for name in ("held-out", "capacity", "rates"):
         assert not data[name] & set().union(*(of for other, of in data.items() if other != name))
 
 

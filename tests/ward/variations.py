@@ -63,6 +63,16 @@ def trained(case: Case, rng: np.random.Generator, steps: int = 200) -> None:
     train(case, steps)
 
 
+def annealed(case: Case, rng: np.random.Generator, steps: int = 1600, end: float = 0.05, times: float = 1) -> None:
+    """Trained while the rate fell, in a line, to a share `end` of it, where it stays; `times` that for comparison."""
+    hold_back(case)
+    rate = case.optimizer.param_groups[0]["lr"]
+    for k in range(1, 41):
+        case.optimizer.lr = rate * (1 - (1 - end) * k / 40)
+        train(case, steps // 40)
+    case.optimizer.lr *= times
+
+
 def wrong_labels(case: Case, rng: np.random.Generator) -> None:
     x, y = case.batches.x, case.batches.y
     rebatch(case, x, np.where(rng.random(len(y)) < 0.2, rng.permutation(y), y))
