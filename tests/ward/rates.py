@@ -163,14 +163,8 @@ VARIED: Varied = [
         for kind in (S, M, A)
     ),
     *(
-        ("saturated units that are well", partial(fitted, widths=widths, act=act), "gates-tanh", kind)
-        for widths, act, kind in (
-            ((8, 8), "Tanh", A),
-            ((12, 12), "Tanh", M),
-            ((12, 6), "Tanh", S),
-            ((16, 8), "Sigmoid", A),
-            ((16, 6), "Sigmoid", M),
-        )
+        ("saturated units that are well", partial(fitted, widths=widths, act="Tanh"), "gates-tanh", kind)
+        for widths, kind in (((8, 8), A), ((12, 12), M), ((12, 6), S), ((12, 12), W), ((16, 16), N))
     ),
     *(
         ("its rate annealed", partial(annealed, end=end), arch, kind)
