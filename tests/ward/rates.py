@@ -164,7 +164,7 @@ VARIED: Varied = [
     ),
     *(
         ("saturated units that are well", partial(fitted, widths=widths, act="Tanh"), "gates-tanh", kind)
-        for widths, kind in (((8, 8), A), ((12, 12), M), ((12, 6), S), ((12, 12), W), ((16, 16), N))
+        for widths, kind in (((8, 8), A), ((12, 12), M), ((12, 6), S), ((16, 16), N))
     ),
     *(
         ("its rate annealed", partial(annealed, end=end), arch, kind)
