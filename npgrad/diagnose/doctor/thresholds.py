@@ -67,8 +67,8 @@ THRESHOLDS = {
     ),
     "low ratio": Threshold(
         -3.5,
-        "update/weight below 10^-3.5, and ten times the rate falls 3 times as far",
-        "claim update_ratio/minus-4-slow",
+        "update/weight below 10^-3.5, and a higher rate falls 3 times as far, and twice as far as 4 times the steps",
+        "claim update_ratio/minus-4-slow; 3 and the comparison with more steps are chosen",
     ),
     "uneven": Threshold(
         2.0,
@@ -96,7 +96,7 @@ THRESHOLDS = {
     ),
     "half": Threshold(
         0.5,
-        "half of what the better run gains, if that is 2 % of the ignorant loss; half of what a trained network loses",
+        "half of what the better run gains, if that is 2 % of the ignorant loss; half of a trained network's loss",
         "chosen; a text whose next letter hangs on the two before it yields 6 % in 80 steps, of which 4 % is most",
     ),
     "trained": Threshold(

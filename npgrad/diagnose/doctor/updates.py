@@ -6,12 +6,15 @@ import math
 
 import numpy as np
 
-from npgrad.diagnose.doctor.exam import Exam, Found, parameter, scale_rate
+from npgrad.diagnose.doctor.exam import Exam, Floats, Found, parameter, scale_rate
 from npgrad.diagnose.doctor.finding import picture
 from npgrad.diagnose.doctor.thresholds import limit
 from npgrad.diagnose.doctor.vitals import Course, Patient
 
 __all__ = ["learning_rate", "uneven_updates", "weight_decay", "early_decay"]
+
+PATIENCE = 4
+"""How many times as long a network is given at its own rate as at a higher one."""
 
 
 def learning_rate(exam: Exam) -> Found:
@@ -62,7 +65,7 @@ def learning_rate(exam: Exam) -> Found:
         factor = min((10.0**k for k in (usual - 1, usual, usual + 1) if k > 0), key=exam.reached)
         higher = exam.rate(factor)
         fell = max(exam.early.loss - course.after, 0.0)
-        if exam.better(higher, course) and exam.early.loss - higher.after > 3 * fell and enough(exam, higher):
+        if exam.better(higher, course) and exam.early.loss - higher.after > 3 * fell and slow(exam, factor):
             yield exam.found(
                 "learning rate too low",
                 "serious",
@@ -91,13 +94,31 @@ def lower_rate(exam: Exam, all_of_them: bool) -> float:
 
 
 def enough(exam: Exam, other: Course) -> bool:
-    """Whether another rate gains so much that it is no matter of the stage of training.
+    """Whether a lower rate gains so much that it is no matter of the stage of training.
 
-    A lower rate takes a trained network further down, and one that has been lowered for that reason is low: of such a
-    network another rate has to halve the loss.
+    A lower rate takes a trained network further down: of such a network it has to halve the loss.
     """
     trained = exam.early.loss < (1 - limit("trained")) * exam.ignorance
     return not trained or not other.settled > limit("half") * exam.course.settled
+
+
+def slow(exam: Exam, factor: float) -> bool:
+    """Whether the rate times `factor` gains what the network does not gain by itself in `PATIENCE` times the steps.
+
+    A rate that was annealed is low, and at its end a higher one gains nothing; one that is low too early keeps from
+    the network what it could still learn. On validation data if there are any: to memorise faster is no gain.
+    """
+    held: list[Floats] = []
+    look = None if exam.patient.validation is None else lambda: held.append(exam.pieces()[1])
+    longer = exam.patient.train(PATIENCE * exam.patient.steps, look=look)
+    gain, itself = (exam.course.after - end for end in (exam.reached(factor), longer.after))
+    if look is not None:
+        exam.patient.train(exam.patient.steps, lambda patient: scale_rate(patient, factor), look)
+        waiting, gap = (exam.validation - end for end in held)
+        gain, itself = float(gap.mean()), float(waiting.mean())
+        if not gain > max(limit("better") * exam.scale, limit("errors") * float(gap.std()) / len(gap) ** 0.5):
+            return False
+    return itself <= limit("half") * gain
 
 
 def uneven_updates(exam: Exam) -> Found:
