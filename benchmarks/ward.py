@@ -2,8 +2,9 @@
 
 The set-ups are those of `tests/ward/`, three seeds each. Thresholds were chosen on the `first` part. The `second`, the
 `third` and the `fourth` part, with other networks, were used to correct the diagnoses and so are no independent tests
-any more. The `held-out` part and, later, the one about `capacity`, with data, networks and doses of their own, were
-written before the doctor was run on any of them; they are reported in `benchmarks/ward.md`, which --write writes.
+any more. The `held-out` part and, later, those about `capacity` and learning `rates`, with data, networks and doses of
+their own, were written before the doctor was run on any of them; they are reported in `benchmarks/ward.md`, which
+--write writes.
 Where an illness is a matter of degree, its dose there does harm, which --harm measures without the doctor
 (`tests/ward/harm.py`). Intervals are Wilson's, 95 %.
 """
@@ -263,11 +264,13 @@ def harms(part: Part, seeds: int, jobs: int, only: list[str]) -> int:
 
 ABOUT = f"""# How often the training doctor is right
 
-The set-ups, `tests/ward/held_out.py` and `tests/ward/capacity.py`, were committed before the doctor had been run on any
-of them. In the first reading of the held-out part four of nine networks that were too small were missed; that diagnosis
-was changed, after the part about capacity had been committed. The first reading of this one raised eight false alarms,
-of saturated units in trained networks, and that was changed, too. What the changes can alter was read again: sections
-that name what they hold are second readings.
+The set-ups, `tests/ward/held_out.py`, `tests/ward/capacity.py` and `tests/ward/rates.py`, were committed before the
+doctor had been run on any of them. In the first reading of the held-out part four of nine networks that were too small
+were missed; that diagnosis was changed, after the part about capacity had been committed. The first reading of that one
+raised eight false alarms, of saturated units in trained networks, and missed half of the learning rates that became too
+low while the network learnt. Both were changed, the second after the part about rates had been committed, which is
+read once. What the changes can alter was read again: sections that name what they hold are second readings, the last of
+a part with the present doctor.
 
 Where an illness is a matter of degree, the sick network does worse than the healthy one by {MARGIN:.0%} of the ignorant
 loss or more, with each seed: `python -m benchmarks.ward --harm` measures it without the doctor, as `tests/ward/harm.py`

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +13,11 @@ from hypothesis import strategies as st
 
 from npgrad.diagnose import doctor
 from npgrad.diagnose.doctor.exam import Exam
+from npgrad.diagnose.doctor.thresholds import limit
+from npgrad.diagnose.doctor.updates import slow
 from npgrad.diagnose.doctor.vitals import Course, Patient
-from tests.ward import illnesses
+from tests.ward import illnesses, variations
+from tests.ward.case import hold_back
 from tests.ward.harm import MARGIN, harm
 from tests.ward.setups import PARTS, healthy, setups, spoilt
 
@@ -86,3 +90,32 @@ def test_an_output_layer_with_a_rate_of_its_own_is_not_taken_for_a_low_rate_of_a
     slow = min(case.optimizer.param_groups, key=lambda group: group["lr"])["params"]
     assert report[0].where[0] in [n for n, p in case.model.named_parameters() if any(p is q for q in slow)]
     assert doctor.treat(report[0]).helps
+
+
+def test_a_rate_that_becomes_too_low_while_the_network_learns_is_named() -> None:
+    """Forty steps at a rate that is right, then a three-hundredth of it."""
+    case = spoilt("lattice-three-tanh", "adam", (illnesses.slowed,), 0)
+    report = doctor.examine(case.model, case.loss, case.batches, case.optimizer, case.steps, **case.options)
+    assert report.names == ["learning rate too low"]
+    assert doctor.treat(report[0]).helps
+
+
+def test_a_rate_that_was_annealed_to_next_to_nothing_is_not_too_low() -> None:
+    case = spoilt("market-tanh", "adam", (partial(variations.annealed, steps=800, end=0.001),), 0)
+    found = Exam(Patient(case.model, case.loss, case.batches, case.optimizer, case.steps, **case.options))
+    assert max(found.course.ratio(n) for n in found.matrices()) < limit("low ratio")
+    assert not slow(found, 10) and not slow(found, 100)
+    report = doctor.examine(case.model, case.loss, case.batches, case.optimizer, case.steps, **case.options)
+    assert report.healthy
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_low_rate_that_gets_there_in_four_times_the_steps_is_not_too_low(validated: bool) -> None:
+    case = healthy("market-tanh", "sgd", 0)
+    if validated:
+        hold_back(case)
+    rate = case.optimizer.lr
+    for factor, said in ((0.3, False), (0.003, True)):
+        case.optimizer.lr = rate * factor
+        found = Exam(Patient(case.model, case.loss, case.batches, case.optimizer, case.steps, **case.options))
+        assert slow(found, 1 / factor) is said

@@ -1,8 +1,9 @@
 """Where the doctor draws its lines, and why there.
 
 "chosen" means: chosen on the first part of the ward, in the middle of the gap between its sick and its healthy set-ups,
-or corrected on the next three, and for capacity on the held-out one too; rates are reported on parts that were written
-before (`python -m benchmarks.ward`). Claims are those of `python -m experiments`.
+or corrected on the next three, for capacity on the held-out one too, and for low learning rates on the one about
+capacity; how often it is right is reported on parts that were written before (`python -m benchmarks.ward`). Claims are
+those of `python -m experiments`.
 """
 
 from __future__ import annotations
