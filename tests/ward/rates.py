@@ -158,12 +158,12 @@ SICK: Sick = [
 ]
 VARIED: Varied = [
     *(
-        ("saturated units that are well", partial(fitted, widths=widths, act=act), "terraces-tanh", kind)
+        (f"saturated {act} units, {widths[0]}", partial(fitted, widths=widths, act=act), "terraces-tanh", kind)
         for widths, act in (((4,), "Tanh"), ((3,), "Tanh"), ((3,), "Sigmoid"))
         for kind in (S, M, A)
     ),
     *(
-        ("saturated units that are well", partial(fitted, widths=widths, act="Tanh"), "gates-tanh", kind)
+        (f"saturated units, {widths}", partial(fitted, widths=widths, act="Tanh"), "gates-tanh", kind)
         for widths, kind in (((8, 8), A), ((12, 12), M), ((12, 6), S), ((16, 16), N))
     ),
     *(

@@ -44,7 +44,8 @@ def test_the_ward_is_as_large_as_it_should_be_and_its_parts_are_apart() -> None:
     everyone = [s for beds in BEDS.values() for s in beds]
     assert len({s.name for s in everyone}) == len(everyone)
     assert sum(len(part.networks) for part in PARTS.values()) == len(NETWORKS)
-    assert {arch for arch in NETWORKS for s in everyone if s.illnesses and f", {arch}, " in s.name} == set(NETWORKS)
+    sick_ones = {arch for arch in NETWORKS for s in everyone if s.illnesses and f", {arch}, " in s.name}
+    assert set(NETWORKS) - sick_ones == {"terraces-tanh", "ballots-relu"}  # which are trained to their end, and well
     single = {name: {s.illnesses for s in beds if len(s.illnesses) == 1} for name, beds in BEDS.items()}
     assert all(single.pop(name) < single["first"] for name in ("capacity", "rates"))
     assert all(names == single["first"] for names in single.values())
