@@ -101,7 +101,7 @@ def by_torch(sample: Sample, seed: int = 0) -> tuple[list[Any], list[Any], list[
         found = [
             y for y in leaves(sample.after(sample.theirs(*sample.given[0], **sample.given[1]))) if torch.is_tensor(y)
         ]
-    except Exception as error:
+    except Exception as error:  # whatever it is: samples that PyTorch refuses ask nothing of npgrad
         raise LeftOut(f"PyTorch raises {type(error).__name__}") from error
     inside = [x for x in leaves(sample.given) if torch.is_tensor(x)]
     if any(y.is_complex() or y.layout != torch.strided for y in [*inside, *found]):
@@ -195,7 +195,7 @@ def judge(sample: Sample) -> tuple[str, str]:
         return "wrong", str(error)
     except REFUSALS as error:
         return "refused" if str(error) else "crashed", f"{type(error).__name__}: {error}"
-    except Exception as error:
+    except Exception as error:  # an outcome that is counted, of whatever kind it is
         return "crashed", f"{type(error).__name__}: {error}"
 
 
