@@ -54,7 +54,7 @@ def correlate(a: TensorLike, v: TensorLike, mode: str = "valid") -> Tensor:
     its ends there are zeros; "full": wherever they overlap. Raises ValueError for another mode, other numbers of axes,
     or a vector without entries.
     """
-    n, m = (int(np.prod(np.shape(raw(x)))) for x in (a, v))
+    n, m = np.size(raw(a)), np.size(raw(v))
     if mode not in ("valid", "same", "full") or np.ndim(raw(a)) != 1 or np.ndim(raw(v)) != 1 or not min(n, m):
         raise ValueError(
             "correlate and convolve take two vectors with entries, and mode 'valid', 'same' or 'full'; got shapes "
